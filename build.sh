@@ -1,40 +1,40 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Everything one does with a clone of linetap on Debian 13; `./build.sh` alone lists it.
+# All commands for a clone of linetap on Debian 13; `./build.sh` alone lists them.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 readonly PACKAGES=(
-  python3 python3-venv python3-dev gcc libc6-dev # pyalsaaudio comes as source only
+  python3 python3-venv python3-dev gcc libc6-dev # pyalsaaudio is only available as source
   libasound2-dev libasound2-plugins jackd2       # sound without a sound card
   mosquitto mosquitto-clients
   age openssh-client openssl sigsum-go espeak-ng ffmpeg sox jq unzip shellcheck
-  libopus0                             # 3 MB, which ffmpeg brings too: the codec "opus"
-  chrony                               # takes the configuration we ship, and never this machine's clock
-  systemd                              # the units are run by it in a namespace of their own
-  strace                               # 1 MB, 3 MB installed: which names each service opens, for the attacks on them
-  libfaketime                          # 0.1 MB: the real services by a clock of another decade, set in the middle of a call
-  promtool                             # 16 MB, 85 MB installed: whether Prometheus takes our rules and figures
+  libopus0                             # 3 MB, also a dependency of ffmpeg: the codec "opus"
+  chrony                               # runs our configuration, and never sets this machine's clock
+  systemd                              # runs the units in a separate namespace
+  strace                               # 1 MB, 3 MB installed: the file names opened by each service, for attacks
+  libfaketime                          # 0.1 MB: runs services in another decade, with a clock set in a call
+  promtool                             # 16 MB, 85 MB installed: checks our rules and figures for Prometheus
   python3-moto                         # 12 MB: a store of S3's protocol for the second copy
-  postgresql-17                        # 19 MB, 59 MB installed: the desk's index where one machine is too small for SQLite
-  ngspice device-tree-compiler         # 15 MB: the front end is simulated from its drawing; the overlay is compiled
-  chromium-headless-shell fonts-noto-cjk # 310 MB installed: the desk's pages are looked at in a browser
-  chromium                             # 320 MB installed: the whole browser, for what one leaves on a disk; the bench
-  7zip                                 # 1.7 MB, 5 MB installed: opens a citizen's copy, as their computer does
-  zbar-tools                           # 0.1 MB: a QR code that was printed is read by it
-  debsecan                             # 0.1 MB, python3-apt 1 MB: the known holes of an SBOM, from Debian's tracker
-  rauc rauc-service squashfs-tools     # 0.4 MB, 1 MB installed: updates are bundled, checked and installed by it
-  swtpm tpm2-tools libtss2-tcti-swtpm0t64 # 1.5 MB, 6 MB installed: the chip that holds a unit's key, and stock tools on it
-  kmod                                 # 0.1 MB: which modules an initramfs gets is asked of it
+  postgresql-17                        # 19 MB, 59 MB installed: the desk's index if one machine is too small for SQLite
+  ngspice device-tree-compiler         # 15 MB: simulation of the front end from its drawing; compilation of the overlay
+  chromium-headless-shell fonts-noto-cjk # 310 MB installed: the desk's pages in a browser
+  chromium                             # 320 MB installed: the whole browser, for its traces on a disk; the bench
+  7zip                                 # 1.7 MB, 5 MB installed: opens a citizen's copy as on the citizen's computer
+  zbar-tools                           # 0.1 MB: reads a printed QR code
+  debsecan                             # 0.1 MB, python3-apt 1 MB: known vulnerabilities of an SBOM
+  rauc rauc-service squashfs-tools     # 0.4 MB, 1 MB installed: bundles, verifies and installs updates
+  swtpm tpm2-tools libtss2-tcti-swtpm0t64 # 1.5 MB, 6 MB installed: a TPM for the unit's key, and stock tools on it
+  kmod                                 # 0.1 MB: lists the modules of an initramfs
   cryptsetup-bin e2fsprogs fdisk busybox-static # 1.7 MB: a card's partitions, encrypted; the shell of its initramfs
-  libfuse3-dev pkg-config              # 0.5 MB, 2 MB installed: a disk that forgets what was not flushed, for power cuts
-  minimodem multimon-ng libspandsp2t64 # what the detectors are held against
-  asterisk-moh-opsound-gsm             # 1.8 MB: music, which must not be taken for speech
+  libfuse3-dev pkg-config              # 0.5 MB, 2 MB installed: a disk that loses unflushed data, for power cuts
+  minimodem multimon-ng libspandsp2t64 # references for the detectors
+  asterisk-moh-opsound-gsm             # 1.8 MB: music that must not be detected as speech
   asterisk-core-sounds-en-wav asterisk-core-sounds-fr-wav asterisk-core-sounds-it-wav asterisk-core-sounds-ru-wav
 )
 readonly IMAGE_PACKAGES=( # only for `image` and `hil`
   mmdebstrap arch-test qemu-user-binfmt debian-archive-keyring            # Debian's packages for another architecture
-  squashfs-tools cryptsetup-bin dosfstools mtools e2fsprogs fdisk     # what a card is made of, without mounting any
+  squashfs-tools cryptsetup-bin dosfstools mtools e2fsprogs fdisk     # makes a card without a mount
   cpio zstd xz-utils xxd bmap-tools binutils kmod device-tree-compiler rauc
 )
 readonly DEB_PACKAGES=( # only for `deb`: 30 MB, 90 MB installed
@@ -42,21 +42,21 @@ readonly DEB_PACKAGES=( # only for `deb`: 30 MB, 90 MB installed
 )
 readonly DEB_TRY_PACKAGES=(
   mmdebstrap debian-archive-keyring lintian gpg gpg-agent
-  prometheus-alertmanager # amtool reads an example of ours
+  prometheus-alertmanager # amtool checks our example
   podman crun netavark    # 100 MB: the desk as a container
 )
 readonly HIL_PACKAGES=(qemu-system-arm nmap iproute2)
 readonly CLUSTER_PACKAGES=(rabbitmq-server haproxy iproute2) # 39 MB, 70 MB installed: only for `bench cluster`
-readonly FOREIGN_PACKAGES=( # 217 MB, 1.7 GB installed: only for `test`, whole
-  gcc-arm-none-eabi libnewlib-arm-none-eabi # the meter's program, compiled for its part
-  qemu-system-arm                           # 10 MB, 64 MB installed: that part's core, which runs it
-  dfu-util                                  # 0.1 MB: a client that is not ours for the meter's loader
+readonly FOREIGN_PACKAGES=( # 217 MB, 1.7 GB installed: only for the whole `test`
+  gcc-arm-none-eabi libnewlib-arm-none-eabi # compiles the meter's program for its part
+  qemu-system-arm                           # 10 MB, 64 MB installed: emulates that part's core
+  dfu-util                                  # 0.1 MB: an independent client for the meter's loader
   kicad                                     # reads the card's drawing
-  kicad-footprints                          # 7 MB, 155 MB installed: what the board's footprints are compared with
-  kicad-symbols                             # 3 MB, 216 MB installed: what its parts' terminals are compared with
-  debian-archive-keyring                    # whose Mosquitto 2.1 and device trees are fetched below
+  kicad-footprints                          # 7 MB, 155 MB installed: references for the board's footprints
+  kicad-symbols                             # 3 MB, 216 MB installed: references for its parts' terminals
+  debian-archive-keyring                    # verifies Mosquitto 2.1 and device trees, fetched below
 )
-# What the image has of Debian's own Python packages, for the tests of what runs there.
+# The image's own Debian Python packages, for the tests of its programs.
 mapfile -t SHIPPED < <(grep -o '^python3-[a-z0-9-]*' image/packages.txt)
 readonly SHIPPED
 readonly PYTHON=/usr/bin/python3 # Debian's own: the wheels of requirements.lock are for 3.13
@@ -106,7 +106,7 @@ as_root() {
   if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
 }
 
-# With every LINETAP_ variable that a site has set, its keys, kernel and firmware: sudo passes none of them on.
+# Passes on every LINETAP_ variable of a site, its keys, kernel and firmware: sudo alone would drop them.
 make_image() {
   local name settings=()
   for name in "${!LINETAP_@}"; do settings+=("$name=${!name}"); done
@@ -120,8 +120,8 @@ missing_packages() {
   done
 }
 
-# Debian starts a daemon that it installs. A broker on the standard port is not ours to start, so for the time of the
-# installing Debian is told not to, unless this machine has a policy of its own.
+# Debian starts a newly installed daemon. A broker on the standard port must not be started by us, so a temporary policy
+# forbids it during the installation, unless this machine has its own policy.
 forbid_daemons() {
   [ ! -e "$POLICY" ] || return 0
   trap allow_daemons EXIT
@@ -134,7 +134,7 @@ allow_daemons() {
   trap - EXIT
 }
 
-# It would write to this machine's root every day; here it answers when it is asked.
+# It would write to this machine's root every day; here it is only run on demand.
 keep_debsecan_quiet() {
   [[ " $* " == *" debsecan "* ]] || return 0
   printf 'debsecan debsecan/report boolean false\n' | as_root debconf-set-selections
@@ -162,7 +162,7 @@ install_packages() {
   rm -f "$log"
 }
 
-# Where it is belongs to it: a virtual environment that was copied still points to where it was made.
+# The path is part of the stamp: a copied virtual environment still points to its original place.
 wanted_stamp() {
   { printf '%s\n' "$PWD" && "$PYTHON" --version && cat firmware/*/pyproject.toml requirements.lock; } | sha256sum
 }
@@ -173,7 +173,7 @@ install_python() {
   say "python: installing requirements.lock into .venv"
   "$PYTHON" -m venv --clear .venv
   local pip=("$BIN/pip" --quiet --disable-pip-version-check install)
-  # What comes as source is built with the setuptools of the lock, not with the newest of the day.
+  # Packages from source are built with the setuptools of the lock, not with the newest.
   "${pip[@]}" --require-hashes -r <(grep '^setuptools==' requirements.lock) || fail "pip could not install setuptools"
   "${pip[@]}" --require-hashes --no-build-isolation -r requirements.lock ||
     fail "pip could not install requirements.lock; after a change in firmware/*/pyproject.toml, $BIN/python tools/lock.py makes it"
@@ -184,7 +184,7 @@ install_python() {
   wanted_stamp >"$STAMP"
 }
 
-# Debian's modules in front of those of requirements.lock: the unit's tests run with the versions that the image has.
+# Puts Debian's modules before those of requirements.lock: the unit's tests run with the versions of the image.
 link_shipped() {
   local package module
   rm -rf build/shipped
@@ -196,12 +196,12 @@ link_shipped() {
   done
 }
 
-# Also for guests and users that may not write here: a command starts three to five times as fast.
+# Also for guests and users without write access here: a command starts three to five times as fast.
 compile_modules() {
   "$BIN/python" -m compileall -q firmware/*/linetap* || fail "$BIN/python could not compile firmware/"
 }
 
-make_notices() { # those of the project; a site's own in build/notices stay
+make_notices() { # the project's own; a site's in build/notices stay
   [ ! build/notices/shipped.sha256 -nt firmware/unit/linetap/notices/shipped.py ] || return 0
   say "notices: speaking those that are shipped into build/notices"
   "$BIN/python" -m linetap.notices.defaults build/notices || fail "the default notices could not be made"
@@ -216,7 +216,7 @@ setup() {
   say "ready: $BIN/linetap"
 }
 
-# What the tests hold ours against, and no newcomer's first minute needs. Unpacked under build/, and not installed.
+# Fetches references for tests that are not needed at once. Unpacked under build/, not installed.
 fetch_foreign() {
   install_packages "${FOREIGN_PACKAGES[@]}"
   fetch_gerbonara
@@ -231,7 +231,7 @@ fetch_gerbonara() { # reads Gerber files
   fetch_beside gerbonara hardware/pcb/requirements.txt
 }
 
-# Packages of PyPI that .venv need not have, into a folder of their own, with the list that they were installed by.
+# Installs packages of PyPI outside .venv, into a separate folder with the list of their versions.
 fetch_beside() {
   local list=build/$1/installed.txt new=build/$1.new
   ! cmp --silent "$2" "$list" || return 0
@@ -243,7 +243,7 @@ fetch_beside() {
   mv "$new" "build/$1"
 }
 
-fetch_monocypher() { # Ed25519 in C for the meter's loader, out of the source of a package of PyPI
+fetch_monocypher() { # Ed25519 in C for the meter's loader, from the source of a package of PyPI
   [ ! -e build/monocypher/monocypher.c ] || return 0
   local made
   made=$(mktemp -d)
@@ -255,7 +255,7 @@ fetch_monocypher() { # Ed25519 in C for the meter's loader, out of the source of
   rm -r "$made"
 }
 
-# An archive that is being renewed has indexes and packages of two moments for some seconds.
+# While an archive is being updated, its indexes and packages differ for some seconds.
 three_times() {
   "$@" || { sleep 10 && "$@"; } || { sleep 30 && "$@"; } || fail "$*: failed three times"
 }
@@ -270,8 +270,8 @@ check() {
   SUMMARY+=("$(printf '%-12s %-6s %4d s' "$name" "$word" $((SECONDS - start)))")
 }
 
-# A sync to a disk takes milliseconds, which all groups wait for, and in RAM none: there vault and desk have their files,
-# where programs may be run from there and it is large. All others have theirs on the disk, as units do.
+# A sync to a disk takes milliseconds, which all groups would wait for; in RAM it takes none. Vault and desk have their
+# files there, if it is large and permits programs. All others have theirs on the disk, as units do.
 scratch() {
   local free
   free=$(df -k --output=avail /dev/shm 2>/dev/null | tail -n 1)
@@ -279,11 +279,10 @@ scratch() {
   mktemp -d /dev/shm/linetap-tests.XXXXXX
 }
 
-# Ten beside one another: most of the time a test waits, for a call of minutes or a machine that starts. Machines start
-# one after another. Whatever no list names is in the last group; the summary says how long each took: move a folder
-# from the longest to the shortest. The desk's run with requirements.lock, all others with what the image has. Calls,
-# machines and cables live in real time; whatever only computes has what they leave of the processors, which anybody may
-# ask for.
+# Ten groups run in parallel: tests mostly wait, for a call of minutes or a starting machine. Machines start one after
+# another. Files in no list run in the last group; the summary shows the duration of each: to balance, move a folder
+# from the longest to the shortest. The desk's group uses requirements.lock, all others the versions of the image.
+# Calls, machines and cables run in real time; pure computation has a lower priority, which needs no privilege.
 all_pytests() {
   local file name i line pid pids=() status=0 ram behind=(nice -n 10)
   local names=(calls machines cables recorder attacks images cards twins desk ingest pages)
@@ -320,7 +319,7 @@ all_pytests() {
   mkdir -p build
   ram=$(scratch)
   trap 'kill "${pids[@]}" 2>/dev/null || true; rm -rf "$ram"; exit 130' INT TERM
-  local -x LINETAP_FIRST_PASS=$PWD/build/first-pass # what was held up is run again when all are through (held_up.py)
+  local -x LINETAP_FIRST_PASS=$PWD/build/first-pass # a test that was held up is repeated after all others (held_up.py)
   for name in "${names[@]}"; do
     local -n part=$name
     local modules=$PWD/build/shipped turn=("${behind[@]}")
@@ -339,14 +338,14 @@ all_pytests() {
   for name in "${names[@]}" rest; do
     SUMMARY+=("$(printf '  %-10s %s' "$name" "$(tail -n 1 "build/$name.log" | tr -d =)")")
   done
-  # What fell, or passed only when it was run again, is named where a log ends, whichever group it was in.
+  # Lists failed tests, and those that passed only when repeated, at the end of the log, for all groups.
   for name in "${names[@]}" rest; do
     while read -r line; do SUMMARY+=("$line"); done < <(grep -E '^((FAILED|ERROR) tests/|HELD UP )' "build/$name.log")
   done
   return "$status"
 }
 
-# What computes, and says soonest that something broke: no cable or browser, and no file that starts a broker or a guest.
+# Pure computation, which detects a fault soonest: no cable or browser, and no file that starts a broker or a guest.
 readonly QUICK_ONE=(tests/signals tests/checks tests/panel tests/durable tests/evidence)
 readonly QUICK_TWO=(tests/commission tests/provision tests/update tests/image tests/test_*.py)
 quick_pytests() {
@@ -356,7 +355,7 @@ quick_pytests() {
   mkdir -p build
   ram=$(scratch)
   if [ -n "$ram" ]; then
-    chmod 711 "$ram" # some tests are another user's
+    chmod 711 "$ram" # some tests run as another user
     local -x TMPDIR=$ram
   fi
   local -x PYTHONPATH=$PWD/build/shipped
@@ -371,9 +370,10 @@ quick_pytests() {
   return "$status"
 }
 
-# A skipped test is no test. What stays is what no package cures, by the reason given: a kernel's module, a mount, being root.
+# A skipped test proves nothing. Only reasons that no package can cure are accepted: a kernel's module, a mount, being
+# root.
 readonly CURELESS='gpio-sim|namespace|loop device|mount|in RAM|root|overlayfs|block device'
-readonly ELSEWHERE="(rpi-eeprom(-digest)?|the signed example|Raspberry Pi's trees|ST's description) (is|are) not fetched" # published, and in no archive of packages
+readonly ELSEWHERE="(rpi-eeprom(-digest)?|the signed example|Raspberry Pi's trees|ST's description) (is|are) not fetched" # published, but in no archive of packages
 skipped() {
   local curable
   curable=$(cat build/{calls,machines,cables,recorder,attacks,images,cards,twins,desk,ingest,pages,rest}.log | grep '^SKIPPED' | grep -Ev "^SKIPPED [^ ]+ [^ ]+ .*($CURELESS|$ELSEWHERE)") ||
@@ -382,7 +382,7 @@ skipped() {
   return 1
 }
 
-# Beside the tests: it has one processor to itself, and so have they.
+# Runs beside the tests, each with its own processor.
 typed() {
   wait "$1" || { cat build/mypy.log && return 1; }
   tail -n 1 build/mypy.log
@@ -398,9 +398,9 @@ run_tests() {
   local scripts types
   mapfile -t scripts < <(
     find . -path ./build -prune -o -path ./.venv -prune -o -name '*.sh' -print
-    grep -lsE '^(#!.*sh|# shellcheck shell)' image/root/usr/lib/linetap/* # the image's own, which have no suffix
+    grep -lsE '^(#!.*sh|# shellcheck shell)' image/root/usr/lib/linetap/* # the image's own scripts, which have no suffix
   )
-  check ruff "$BIN/ruff" check --no-cache . # a cached verdict does not know of files that moved
+  check ruff "$BIN/ruff" check --no-cache . # a cache does not notice moved files
   check format "$BIN/ruff" format --no-cache --check .
   if [ "$*" = --quick ]; then
     check pytest quick_pytests
@@ -421,7 +421,7 @@ run_tests() {
   summary
 }
 
-# The machine is slow, and one at a time: what it is asked for, it does in its own time.
+# The machine is slow, and runs one test at a time, without a time limit of our own.
 run_hil() {
   local some=(-m hil)
   case ${1:-} in
@@ -430,14 +430,14 @@ run_hil() {
     *) bad_usage "hil [--quick]: $1 is neither" ;;
   esac
   if [ -e build/image/linetap.img ]; then image/sources.sh build/image || exit 1; else make_image; fi
-  # Two runs side by side, each of which keeps one processor busy, take the tests from one list, the longest first. Both go
-  # on from one kept machine, whose broker has one port: so the second has a loopback of its own. Where there can be none
-  # it makes a kept machine of its own.
+  # Two parallel runs, each of which needs one processor, share one list of tests, the longest first. Both continue from
+  # one kept machine, whose broker has a fixed port: therefore the second run has its own loopback. If that is
+  # impossible it makes its own kept machine.
   HIL_SHARED=$(mktemp -d)
   mkdir "$HIL_SHARED/taken"
   local apart=(unshare --net) shared=(--shared "$HIL_SHARED") failed=0 began=$SECONDS
   [ "$(id -u)" -eq 0 ] || apart+=(--map-root-user)
-  # shellcheck disable=SC2016 # that shell's own arguments
+  # shellcheck disable=SC2016 # arguments of the inner shell
   apart+=(bash -c 'ip link set lo up && exec "$@"' apart)
   "${apart[@]}" true 2>/dev/null || apart=() shared=()
   local run=(env PYTHONPATH=tests/hil "$BIN/pytest" "${some[@]}" -p hil_table --timeout=1500 --taken "$HIL_SHARED/taken" tests/hil)
@@ -451,8 +451,8 @@ run_hil() {
   return "$failed"
 }
 
-# Both boards, or the one that is named, and of the drawing its rails, corners, rules, wrong cards and single faults: a
-# line each here, all of it in build/board/.
+# Both boards, or the named one, and the drawing's rails, corners, rules, wrong cards and single faults: one line each
+# here, the details in build/board/.
 make_boards() {
   local status=0 each words
   mkdir -p build/board
@@ -466,7 +466,7 @@ make_boards() {
   return "$status"
 }
 
-# Program, loader and signed file of the line meter. Without a key a new one is made, which no meter in use trusts.
+# Program, loader and signed file of the line meter. Without a key it makes a new one, which no meter in use trusts.
 build_meter() {
   local key=$1
   mkdir -p build/meter
@@ -480,7 +480,7 @@ build_meter() {
   "$BIN/python" hardware/metersign.py build/meter/meter.elf --key "$key" -o build/meter/meter.dfu
 }
 
-# The second build has another place and another umask, and runs while the first one's packages are being installed.
+# The second build has another path and umask, and runs during the installation of the first build's packages.
 try_packages() {
   local twin=build/deb-twin second failed=0
   lintian --fail-on error --suppress-tags no-manual-page build/deb/*.deb 2>/dev/null || fail "lintian names errors"
@@ -521,11 +521,11 @@ case $command in
     minutes=${1:-60}
     [[ $minutes =~ ^[1-9][0-9]*$ ]] || bad_usage "soak [MINUTES]: $minutes is no number of minutes"
     setup
-    if [[ $(uname -m) == x86_64 ]]; then # atheris has no other wheel; without it the fuzzing is not led by coverage
+    if [[ $(uname -m) == x86_64 ]]; then # atheris has wheels only for it; without atheris the fuzzing is not guided by coverage
       "$BIN/pip" --quiet --disable-pip-version-check install --require-hashes --no-deps -r tests/fuzz/requirements.txt ||
         fail "pip could not install tests/fuzz/requirements.txt"
     fi
-    LINETAP_SOAK_MINUTES=$minutes exec "$BIN/pytest" -m soak -s --timeout="$((minutes * 60 + 600))" # -s: their tables
+    LINETAP_SOAK_MINUTES=$minutes exec "$BIN/pytest" -m soak -s --timeout="$((minutes * 60 + 600))" # -s: shows their tables
     ;;
   image)
     lock='' signed=()

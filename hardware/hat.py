@@ -17,19 +17,19 @@ from uuid import UUID
 
 from linetap_core.errors import BadInput, LinetapError
 
-HEADER = struct.Struct("<4sBBHI")  # signature, version, reserved, atoms, length of all
+HEADER = struct.Struct("<4sBBHI")  # signature, version, reserved, number of atoms, total length
 ATOM = struct.Struct("<HHI")  # type, count, length of data and CRC
 VENDOR = struct.Struct("<16sHHBB")
 SIGNATURE, HAT_PLUS = b"R-Pi", 2
 VENDOR_ATOM, OVERLAY_ATOM, POWER_ATOM = 1, 3, 6
-MOST_BYTES = 4096  # of the EEPROM: 32 kbit
+MOST_BYTES = 4096  # size of the EEPROM: 32 kbit
 MOST_ATOMS = 16
 KEYS = ("product_uuid", "product_id", "product_ver", "vendor", "product", "current_supply", "dt_blob")
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """`current_ma` is what the card can feed the Pi with, `overlay` the name of its overlay."""
+    """The identity of a card. `current_ma`: supply current offered to the Pi; `overlay`: name of its overlay."""
 
     uuid: UUID
     product_id: int
@@ -50,7 +50,7 @@ def crc16(data: bytes) -> int:
 
 
 def read_text(path: Path) -> Card:
-    """BadInput names the line that is not one of KEYS with its value, or the key that is missing."""
+    """Reads the text form. BadInput names the first invalid line, or the missing key."""
     found: dict[str, str] = {}
     for number, line in enumerate(path.read_text().splitlines(), 1):
         key, _, value = line.partition(" ")
@@ -88,7 +88,9 @@ def image(card: Card) -> bytes:
 
 
 def read_image(data: bytes) -> Card:
-    """BadInput when it is cut, changed, or lacks an atom. What follows the image, as in a dump, is passed over."""
+    """Reads an image. BadInput if it is truncated, altered, or lacks an atom. Bytes after the image, as in a dump, are
+    ignored.
+    """
     if len(data) < HEADER.size or len(data) > MOST_BYTES:
         raise BadInput(f"{len(data)} bytes are no image of an EEPROM of {MOST_BYTES}")
     signature, version, _, count, length = HEADER.unpack_from(data)

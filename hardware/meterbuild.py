@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds the meter's program from hardware/meter.
 
-`.venv/bin/python hardware/meterbuild.py host build/meter/host` makes the program that tests drive, with this machine's
-gcc; `... part build/meter/meter.elf` that of an STM32G0B1RB, with Debian's gcc-arm-none-eabi, and says how much flash,
-memory and stack it takes; `... emulated` the tests' program for the part's core, which QEMU runs; `... loader
-build/meter/loader.elf --key maker.pub` the part's loader, which takes programs of that key alone. `linetap keygen unit
--o maker.key > maker.pub` makes a key, metersign.py signs; `./build.sh meter` does all of it.
+`.venv/bin/python hardware/meterbuild.py host build/meter/host` builds the program that tests run, with this machine's
+gcc. `... part build/meter/meter.elf` builds that of an STM32G0B1RB, with Debian's gcc-arm-none-eabi, and prints its use
+of flash, memory and stack. `... emulated` builds the tests' program for the part's core, run by QEMU. `... loader
+build/meter/loader.elf --key maker.pub` builds the part's loader, which accepts only programs signed with that key.
+`linetap keygen unit -o maker.key > maker.pub` makes a key, metersign.py signs; `./build.sh meter` does all of it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pathlib import Path
 from linetap_core.errors import BadInput, LinetapError
 
 METER = Path(__file__).resolve().parent / "meter"
-MONOCYPHER = METER.parent.parent / "build" / "monocypher"  # `./build.sh test` fetches it
+MONOCYPHER = METER.parent.parent / "build" / "monocypher"  # fetched by `./build.sh test`
 STRICT = ("-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Wno-sign-conversion", "-Werror")
 SANITIZED = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
 PART_GCC, PART_SIZE = "arm-none-eabi-gcc", "arm-none-eabi-size"
@@ -34,17 +34,17 @@ PART_ONLY = ("-O2", "-ffreestanding", "-ffunction-sections", "-fdata-sections", 
              "-fcallgraph-info=su")  # fmt: skip
 LINKED = ("-nostdlib", "-Wl,-n", "-Wl,--gc-sections", "-Wl,--fatal-warnings")
 BARE = sorted((METER / "bare").glob("*.c"))
-EMULATED = [METER / "host" / name for name in ("words.c", "twowire.c")]  # the host's, on the emulated part
+EMULATED = [METER / "host" / name for name in ("words.c", "twowire.c")]  # the host's files, for the emulated part
 PART_SCRIPT = METER / "stm32g0" / "link.ld"
 EMULATOR = "qemu-system-arm"
-EXCEPTION_BYTES = 32  # what the processor itself puts on the stack for an interrupt (ARMv6-M)
-LIBRARY_BYTES = 64  # ours: for each function of libgcc, which says nothing of its stack; its division takes 40
+EXCEPTION_BYTES = 32  # stack used by the processor for an interrupt (ARMv6-M)
+LIBRARY_BYTES = 64  # assumed for each function of libgcc, which has no stack figures; its division uses 40
 TIMEOUT_S = 120
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Bytes. `stack` is the deepest way from reset, with the interrupt on top of it; nothing here calls itself."""
+    """Sizes in bytes. `stack` is the deepest path from reset plus one interrupt; no function is recursive."""
 
     flash: int
     memory: int
@@ -52,7 +52,7 @@ class Size:
 
 
 def sources(machine: str, folder: Path = METER) -> list[Path]:
-    """The meter itself and its `machine`: host, stm32g0 or emulated."""
+    """The meter's sources and those of its `machine`: host, stm32g0 or emulated."""
     return sorted([*folder.glob("*.c"), *(folder / machine).glob("*.c")])
 
 
@@ -60,20 +60,20 @@ PART_SOURCES = [*sources("stm32g0"), *BARE]
 
 
 def build_host(program: Path, folder: Path = METER) -> Path:
-    """With both sanitizers: what C leaves undefined ends the program."""
+    """Builds the host program with both sanitizers: undefined behaviour ends the program."""
     run(["gcc", *STRICT, *SANITIZED, "-o", str(program), *map(str, sources("host", folder))])
     return program
 
 
 def build_usb(program: Path, folder: Path = METER) -> Path:
-    """Its endpoint 0 alone, for a test that is the host."""
+    """Builds only endpoint 0 of the USB device, for a test that acts as the host."""
     files = (*(folder / name for name in ("usbcontrol.c", "usbserial.c")), *sorted((folder / "usbhost").glob("*.c")))
     run(["gcc", *STRICT, *SANITIZED, "-o", str(program), *map(str, files)])
     return program
 
 
 def build_loader_host(program: Path, key: bytes, folder: Path = METER) -> Path:
-    """The loader, for a test that is its host, its flash and its power. `key`: 32 bytes, the maker's public one."""
+    """Builds the loader for a test that acts as its host, flash and power. `key`: the maker's public key, 32 bytes."""
     curve = program.with_name("monocypher.o")
     run(["gcc", "-O2", "-c", "-o", str(curve), str(_monocypher() / "monocypher.c")])
     files = [*_loader_sources(folder), *sorted((folder / "loaderhost").glob("*.c")), curve]
@@ -82,7 +82,7 @@ def build_loader_host(program: Path, key: bytes, folder: Path = METER) -> Path:
 
 
 def build_loader(program: Path, key: bytes) -> Size:
-    """The part's. BadInput where the compiler is not there."""
+    """Builds the part's loader. BadInput if the compiler is missing."""
     machine = [METER / "stm32g0" / name for name in ("clock.c", "usb.c")]
     files = [*_loader_sources(METER), *machine, *sorted((METER / "stm32g0" / "loader").glob("*.c")), *BARE]
     files.append(_monocypher() / "monocypher.c")
@@ -122,7 +122,9 @@ def part_compiler() -> str | None:
 
 
 def build_part(program: Path) -> Size:
-    """BadInput where the compiler is not there. What does not fit the part is the linker's error."""
+    """Builds the part's program. BadInput if the compiler is missing. The linker fails if the program does not fit the
+    part.
+    """
     return _size(program, _linked(program, PART_SOURCES, PART_SCRIPT))
 
 
@@ -133,7 +135,7 @@ def _size(program: Path, graph: str) -> Size:
 
 
 def build_emulated(program: Path) -> Path:
-    """The host's program for the part's core, as QEMU's microbit runs it: `emulator` is how."""
+    """Builds the host program for the part's core, as run on QEMU's microbit by `emulator`."""
     _linked(program, [*sources("emulated"), *EMULATED, *BARE], METER / "emulated" / "link.ld")
     return program
 
@@ -145,7 +147,7 @@ def emulator(program: Path) -> list[str]:
 
 
 def _linked(program: Path, files: Sequence[Path], script: Path, more: Sequence[str] = ()) -> str:
-    """The calls of all of it, with what each function takes of the stack."""
+    """Links the files; returns gcc's call graph, with the stack use of each function."""
     with tempfile.TemporaryDirectory() as scratch:
         objects = [compile_for_part(source, Path(scratch), more) for source in files]
         link_for_part(program, objects, script)
@@ -153,7 +155,9 @@ def _linked(program: Path, files: Sequence[Path], script: Path, more: Sequence[s
 
 
 def compile_for_part(source: Path, folder: Path, more: Sequence[str] = ()) -> Path:
-    """The object in `folder`; the calls of its functions lie beside it. What is not ours has no warnings of ours."""
+    """Compiles into `folder`; returns the object. Its call graph is beside it. Third-party sources are compiled without
+    our warnings.
+    """
     if part_compiler() is None:
         raise BadInput(f"{PART_GCC} is not there; Debian has it in gcc-arm-none-eabi")
     made = folder / f"{source.stem}.o"
@@ -167,7 +171,7 @@ def link_for_part(program: Path, objects: Sequence[Path], script: Path) -> None:
 
 
 class Stack:
-    """The calls of a program with what each function takes, as gcc's -fcallgraph-info=su writes them."""
+    """The call graph of a program with each function's stack use, as written by gcc's -fcallgraph-info=su."""
 
     def __init__(self, graph: str) -> None:
         self._bytes: dict[str, int] = {}
@@ -184,7 +188,7 @@ class Stack:
             self._calls.setdefault(caller, []).append(called)
 
     def below(self, function: str, above: Sequence[str] = ()) -> int:
-        """Bytes of `function` and the deepest of what it calls. BadInput where it calls itself."""
+        """Stack bytes of `function` and its deepest callees. BadInput if it is recursive."""
         if function not in self._bytes:
             return LIBRARY_BYTES
         if function in above:

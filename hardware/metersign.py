@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Signs a meter's program: `.venv/bin/python hardware/metersign.py build/meter/meter.elf --key maker.key -o meter.dfu`.
 
-The key is Ed25519, as `linetap keygen unit -o maker.key` makes one; its public half goes into the loader (meterbuild.py
-loader). The version is the one that the program says of itself (meter/out.c). The file ends with a DFU suffix, so
-`linetap meter update` and dfu-util both take it.
+The key is Ed25519, as made by `linetap keygen unit -o maker.key`; meterbuild.py builds its public half into the loader.
+The version is read from the program (meter/out.c). The file ends with a DFU suffix, so that `linetap meter update` and
+dfu-util both accept it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ COPY = "arm-none-eabi-objcopy"
 
 
 def program_of(elf: Path) -> bytes:
-    """What stands in flash."""
+    """The bytes of the program in flash."""
     with tempfile.TemporaryDirectory() as scratch:
         made = Path(scratch) / "program"
         run([COPY, "-O", "binary", str(elf), str(made)])
@@ -39,7 +39,7 @@ def version_of(folder: Path = METER) -> tuple[int, int, int]:
 
 
 def signed(program: bytes, version: tuple[int, int, int], key: Ed25519PrivateKey) -> bytes:
-    """An image, without the suffix."""
+    """The signed image, without the DFU suffix."""
     if HEADER + len(program) > MOST:
         raise BadInput(f"a program of {len(program)} bytes; a meter has room for {MOST - HEADER}")
     body = header(version, len(program)) + program

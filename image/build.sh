@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# The card of a unit, from Debian's packages and this commit, into build/image/. As root, no loop device, no container.
-# `./build.sh image` calls it with the tools installed; --signed: with a boot.img for a Pi's verified boot.
-# LINETAP_MIRROR: where Debian's packages are, if not where this machine has its own from. LINETAP_LOCK: an earlier
-# build's packages.lock, for the same packages again.
+# Builds the card of a unit, from Debian's packages and this commit, in build/image/. As root, without loop device and
+# container. `./build.sh image` installs the tools and calls it; --signed: with a boot.img for a Pi's verified boot.
+# LINETAP_MIRROR: the mirror of Debian's packages, by default that of this machine. LINETAP_LOCK: an earlier build's
+# packages.lock, to use the same packages again.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-umask 022 # modes are part of the image, and not the builder's
+umask 022 # modes are part of the image, and must not depend on the builder's
 
 readonly OUT=build/image
-readonly WORK=$OUT/work # what is left of a build that ended early is no use to the next
+readonly WORK=$OUT/work # remains of an aborted build are of no use to the next
 readonly ROOT=$WORK/root KIT=$WORK/kit CARD=$WORK/card
 VERSION=$(sed -n 's/^version = "\(.*\)"/\1/p' firmware/core/pyproject.toml)
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
@@ -25,7 +25,7 @@ fail() {
   exit 1
 }
 
-# Of the image: there is one.
+# The version of the image's kernel; it has exactly one.
 kernel() { basename "$ROOT"/usr/lib/modules/*; }
 
 # shellcheck source=image/layout.sh
@@ -73,7 +73,7 @@ fill_boot
 write_card
 list_contents
 write_bundle
-printf '%s %s\n' "$SOURCES" "$COMMIT" >"$OUT/sources" # the image is whole: `hil` may take it
+printf '%s %s\n' "$SOURCES" "$COMMIT" >"$OUT/sources" # the image is complete: `hil` may use it
 compress
 list_holes
 rm -rf --one-file-system "$WORK"

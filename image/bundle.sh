@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# A signed update from a slot's root and what starts it:
+# Makes a signed update from a slot's root and its boot files:
 #   image/bundle.sh VERSION slot.img slot.cmdline config.txt OUT.raucb CERTIFICATE KEY [SIGNED]
 # slot.cmdline is the kernel's command line without the slot, config.txt the firmware's with @SLOT@ for its letter
-# (image/boot/config.txt). SIGNED is the folder with boot.part, boot.place and boot.sig (image/steps/signed.sh): the update
-# is then for units with a signed card, and for no others.
+# (image/boot/config.txt). SIGNED is the folder with boot.part, boot.place and boot.sig (image/steps/signed.sh): the
+# update is then only for units with a signed card.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
@@ -23,7 +23,7 @@ grep -q '^os_prefix=@SLOT@/$' "$config" || fail "$config: no line os_prefix=@SLO
 [ "$(wc -l <"$cmdline")" -le 1 ] || fail "$cmdline: more than one line"
 [ ! -e "$out" ] || fail "$out is there already"
 
-umask 022 # what is signed is the same whoever builds it, at the time of SOURCE_DATE_EPOCH
+umask 022 # equal signed contents for every builder, at the time of SOURCE_DATE_EPOCH
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/content"

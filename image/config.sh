@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# The firmware's config.txt as one sector, which is written in its place when the slot changes (root/usr/lib/linetap/bootfiles):
+# Writes the firmware's config.txt as one sector, so that it can be overwritten in place when the slot changes
+# (root/usr/lib/linetap/bootfiles):
 #   image/config.sh config.txt >OUT
-# Without its comments, filled up with comments to 512 bytes once each @SLOT@ is a letter. "Comments may be added [...] by
-# starting a line with the # character", and what is behind the 98th character of a line is ignored (Raspberry Pi,
-# config_txt/what_is_config_txt.adoc). No `include` of a larger file: "not supported by [...] the EEPROM bootloader" (the same),
-# which is the one that reads start_file and fixup_file.
+# Comments are removed, and new ones fill it up to 512 bytes once each @SLOT@ is a letter. "Comments may be added [...]
+# by starting a line with the # character", and everything after the 98th character of a line is ignored (Raspberry Pi,
+# config_txt/what_is_config_txt.adoc). An `include` of a larger file is impossible: "not supported by [...] the EEPROM
+# bootloader" (the same page), which reads start_file and fixup_file.
 set -euo pipefail
 readonly SECTOR=512 LINE=64
 

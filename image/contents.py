@@ -79,7 +79,7 @@ def of_debian(
     part: str, status: Path, locked: dict[tuple[str, str], Locked], where: dict[tuple[str, str], list[str]],
     documents: Path, texts: Texts,
 ) -> Iterator[Package]:  # fmt: skip
-    """The root's installed packages; of the kit's those of which something lies in an image."""
+    """The root's installed packages; of the kit's those with a file in an image."""
     for paragraph in status.read_text(encoding="utf-8").split("\n\n"):
         fields = dict(line.split(": ", 1) for line in paragraph.splitlines() if ": " in line and line[0] != " ")
         name = fields.get("Package", "")
@@ -104,7 +104,7 @@ def of_debian(
 def of_given(
     package: Locked, keep: Path, where: dict[tuple[str, str], list[str]], documents: Path, texts: Texts
 ) -> Package:
-    """A package of a folder (LINETAP_KERNEL): not in dpkg's status, and of no archive whose holes anybody tracks."""
+    """A package of a folder (LINETAP_KERNEL): not in dpkg's status, and without tracked vulnerabilities."""
     fields = dict(line.split(": ", 1) for line in control_of(kept(keep, package)).splitlines() if ": " in line)
     maker = _person(fields.get("Maintainer", ""))
     return Package(
@@ -118,7 +118,9 @@ def of_given(
 
 
 def of_python(modules: Path, documents: Path, texts: Texts) -> Iterator[Package]:
-    """What came as a wheel (image/steps/root.sh); Debian's own modules are its packages, and say Debian or nothing."""
+    """The packages installed as wheels (image/steps/root.sh); Debian's own modules, whose installer is Debian or
+    missing, are in its packages.
+    """
     for metadata in modules.glob("*.dist-info/METADATA"):
         installer = metadata.parent / "INSTALLER"
         if not installer.exists() or installer.read_text().strip() != "linetap-image":
@@ -138,7 +140,7 @@ def of_python(modules: Path, documents: Path, texts: Texts) -> Iterator[Package]
 
 
 def of_kernel(drivers: Path, trees: dict[str, Path], version: str) -> Iterator[Package]:
-    """What we built for the kernel (image/steps/module.sh): it is under the kernel's licence."""
+    """The modules that we built for the kernel (image/steps/module.sh), under the kernel's licence."""
     found = {file.stem: ["root"] for file in drivers.glob("*.ko")}
     for place, tree in trees.items():
         for name in sorted({file.stem for file in tree.rglob(f"{OURS}*.ko")}):
@@ -152,7 +154,7 @@ def of_kernel(drivers: Path, trees: dict[str, Path], version: str) -> Iterator[P
 
 
 def of_folder(firmware: Path, texts: Texts) -> Package:
-    """The Pi's firmware out of a folder (LINETAP_FIRMWARE) in place of Debian's; its hash is its version."""
+    """The Pi's firmware from a folder (LINETAP_FIRMWARE) instead of Debian's; its hash is its version."""
     files = sorted(path for path in firmware.iterdir() if path.is_file())
     digest = hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in files)).hexdigest()
     licence = firmware / "LICENCE.broadcom"
@@ -181,7 +183,7 @@ def of_eeprom(folder: Path, texts: Texts) -> Package:
 
 
 def _text(folder: Path, whose: str, metadata: Path | None = None) -> str:
-    """Of what licences and notices lie there; a wheel may have its own beside its metadata."""
+    """The text of the licences and notices in a folder; a wheel may have its own beside its metadata."""
     files = [folder / "copyright", *sorted([] if metadata is None else metadata.rglob("*LICEN[CS]E*"))]
     texts = [file.read_text(encoding="utf-8", errors="replace") for file in files if file.is_file()]
     if not any(text.strip() for text in texts):

@@ -21,7 +21,7 @@ from packagelock import Locked, Unusable, kept, read
 DOC = PurePosixPath("usr/share/doc")
 LINKS = 8  # from folder to folder, at most
 
-type Documents = dict[PurePosixPath, bytes | PurePosixPath]  # a copyright file's text, or where a link leads
+type Documents = dict[PurePosixPath, bytes | PurePosixPath]  # a copyright file's text, or a link's target
 
 
 def main() -> int:

@@ -23,7 +23,7 @@ LEAST_RECOVERY, MOST_RECOVERY = 16 << 10, 1 << 20  # bytes: published ones have 
 
 
 def lay(folder: Path, root: Path, *, older: bool = False) -> list[str]:
-    """SystemExit with the file that is missing or none."""
+    """Copies the boot loaders into the root. SystemExit with the missing or invalid file."""
     told = []
     licence = folder / "LICENSE"
     if not licence.is_file():

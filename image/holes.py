@@ -19,11 +19,11 @@ from pathlib import Path
 
 LIMIT_S = 120
 DEBIAN = "pkg:deb/debian/"
-IMAGE = "pkg:generic/linetap-image@"  # the whole that the others are in
+IMAGE = "pkg:generic/linetap-image@"  # the component that contains the others
 
 
 class Unknown(Exception):
-    """What it says, and the status to end with."""
+    """An error with its message and exit status."""
 
 
 def main() -> int:
@@ -47,7 +47,7 @@ def main() -> int:
 
 
 def packages(sbom: Path) -> tuple[str, str, list[str], list[str]]:
-    """The SBOM's name, its suite, each package of Debian's as dpkg's status has it, and the names of the others."""
+    """The SBOM's name, its suite, Debian's packages in the form of dpkg's status, and the names of all others."""
     try:
         document = json.loads(sbom.read_text())
         suites, status, others = set(), [], []

@@ -1,14 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# In every bundle, run by RAUC: before anything is written, whether this unit can start it; once a slot's root is written, what
-# starts that. Kernel, initramfs and trees lie in the root itself; its hash is in the command line that the bundle brings.
-# config.txt comes last: without it the slot is none.
+# Part of every bundle, run by RAUC: before any write it checks whether this unit can start the version; after the write
+# of a slot's root it installs the boot files. Kernel, initramfs and trees are in the root itself, whose hash is in the
+# bundle's command line. config.txt comes last: without it the slot is invalid.
 #
-# A unit with a signed card (docs/verified-boot.md) takes bundles with boot.part alone, what its boot loader reads for a slot:
-# boot.img, signed by the key whose public half is in the root that runs. Any other unit takes the others alone.
+# A unit with a signed card (docs/verified-boot.md) accepts only bundles with boot.part, the boot loader's data for a
+# slot: boot.img, signed by the key whose public half is in the running root. Any other unit accepts only the others.
 set -eu
 boot=${LINETAP_BOOT:-/boot/firmware} proc=${LINETAP_PROC:-/proc} parts=${LINETAP_PARTS:-/dev/disk/by-partlabel}
-key=${LINETAP_BOOT_PUBLIC:-/usr/lib/linetap/boot.pem} # in the root that runs: dm-verity has checked it
+key=${LINETAP_BOOT_PUBLIC:-/usr/lib/linetap/boot.pem} # in the running root, verified by dm-verity
 here=$(dirname "$0")
 # shellcheck source=image/root/usr/lib/linetap/bootfiles
 . "$here/bootfiles"
@@ -18,12 +18,12 @@ fail() {
   exit "${refused:-1}"
 }
 
-# Past the cache, where that can be: what is on the card.
+# Reads from the card, bypassing the cache if possible.
 read_back() { { dd if="$1" bs=64k iflag=direct 2>/dev/null || cat "$1"; } | sha256sum; }
 
 signed_unit() { is_signed "$proc/cmdline"; }
 
-# Before anything is written. RAUC shows the last line where a hook ends with 10.
+# Runs before any write. RAUC shows the last line if a hook exits with 10.
 check() {
   refused=10
   [ ! -e "$boot/boot.img" ] || fail "this unit's signed card is of an earlier layout, which no update replaces: a new card is needed"
@@ -35,8 +35,8 @@ check() {
   fi
 }
 
-# boot.img as it lies in boot.part, at the place that boot.place names (first sector, sectors): by hash and signature, as the
-# boot loader checks it (rpi-eeprom-digest -v).
+# Checks boot.img within boot.part, at the place in boot.place (first sector, sectors): by hash and signature, as the
+# boot loader does (rpi-eeprom-digest -v).
 is_signed_boot() {
   [ -s "$key" ] && [ -s "$here/boot.place" ] && [ -s "$here/boot.sig" ] && read -r at sectors <"$here/boot.place" || return 1
   case $at$sectors in '' | *[!0-9]*) return 1 ;; esac
@@ -52,17 +52,17 @@ is_signed_boot() {
 
 boot_img() { dd if="$here/boot.part" bs=512 skip="$1" count="$2" 2>/dev/null; }
 
-# What lies before the root for a boot loader without verified boot: the slot's folder, and a Pi 4's firmware.
+# Writes the boot files for a boot loader without verified boot: the slot's folder, and a Pi 4's firmware.
 lay_folder() {
   root=$(mktemp -d)
   trap 'umount -l "$root" 2>/dev/null || true; rmdir "$root"' EXIT
   mount -t squashfs -o ro,nosuid,nodev,noexec "$RAUC_SLOT_DEVICE" "$root"
   cp -r "$root/usr/lib/linetap/boot/." "$boot/$slot/"
   [ -s "$boot/$slot/vmlinuz" ] || fail "there is no kernel in this root"
-  # As start4b.elf and fixup4b.dat: config.txt names them, tryboot.txt tries them with the slot, and those of the other slot
-  # are the way back. Read again from the card, past the cache, before anything names them.
+  # As start4b.elf and fixup4b.dat: config.txt names them, tryboot.txt tries them with the slot, and those of the other
+  # slot are the way back. They are read back from the card, bypassing the cache, before any file names them.
   for file in "$root"/usr/lib/linetap/firmware/*; do
-    [ -e "$file" ] || continue # in a root of before
+    [ -e "$file" ] || continue # missing in an older root
     name=$(basename "$file") into=$boot/$(basename "${file%.*}")$slot.${file##*.}
     cp "$file" "$boot/firmware.new"
     flush "$boot"
@@ -72,7 +72,7 @@ lay_folder() {
   printf '%s linetap.slot=%s\n' "$(cat "$here/cmdline.txt")" "$slot" >"$boot/$slot/cmdline.txt"
 }
 
-# What the boot loader reads for a signed slot, and what is known of it.
+# Writes the boot loader's data of a signed slot, and its checksum.
 lay_partition() {
   into=$parts/linetap-boot-$slot
   # shellcheck source=image/root/usr/lib/linetap/autoboot
@@ -86,7 +86,7 @@ install() {
   slot=${RAUC_SLOT_BOOTNAME:-}
   case $slot in a | b) ;; *) fail "there is no slot '$slot'" ;; esac
   [ ! -e "$boot/$slot/config.txt" ] || fail "slot $slot is in use: RAUC marks it bad before it writes"
-  check # RAUC has asked already, unless it is told not to
+  check # RAUC has already asked for the check, unless it was told not to
   refused=1
   rm -rf "${boot:?}/$slot"
   mkdir "$boot/$slot"

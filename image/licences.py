@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A package's licence as an SPDX expression, from Debian's copyright file or a wheel's metadata.
+"""Derives a package's licence as an SPDX expression from Debian's copyright file or a wheel's metadata.
 
 A machine-readable copyright file (https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/) names a licence
-for every file; the package is then under all of them. A name that means one licence of SPDX's list is in `SPDX`;
-another, and a file that is not machine-readable, becomes a `LicenseRef-` with its text: nothing is guessed.
+for every file; the package is then under all of them. `SPDX` has the names that mean exactly one licence of SPDX's
+list; any other name, and a file that is not machine-readable, becomes a `LicenseRef-` with its text: nothing is
+guessed.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-# Debian's short names, in small letters; not those that stand for several texts ("artistic", "gpl", "bsd-variant").
+# Debian's short names, in lower case, without those that stand for several texts ("artistic", "gpl", "bsd-variant").
 SPDX = {
     "0bsd": "0BSD", "afl-2.0": "AFL-2.0", "afl-2.1": "AFL-2.1", "apache-2": "Apache-2.0", "apache-2.0": "Apache-2.0",
     "apache-2.0 with llvm exception": "Apache-2.0 WITH LLVM-exception", "beerware": "Beerware",
@@ -49,7 +50,7 @@ _FILES = re.compile(r"^Files:", re.MULTILINE | re.IGNORECASE)
 
 @dataclass
 class Texts:
-    """What is under no licence of SPDX's list: its reference, and its name and text."""
+    """The licences outside SPDX's list: reference -> name and text."""
 
     found: dict[str, tuple[str, str]] = field(default_factory=dict)
 
@@ -61,7 +62,7 @@ class Texts:
 
 
 def of_copyright(content: str, texts: Texts) -> str:
-    """The expression of a Debian package by its copyright file."""
+    """The expression of a Debian package, from its copyright file."""
     own: dict[str, str] = {}
     files: list[tuple[str, str]] = []
     if _FORMAT.search(content):
@@ -81,13 +82,15 @@ def of_copyright(content: str, texts: Texts) -> str:
 
 
 def of_wheel(name: str, licence: str, text: str, texts: Texts) -> str:
-    """The expression of a wheel: its metadata's, where SPDX has it, else the text it brings."""
+    """The expression of a wheel: that of its metadata, if SPDX lists it, otherwise its licence text."""
     words = licence.strip()
     return SPDX.get(words.lower()) or (words if words in SPDX.values() else texts.refer(words or name, text))
 
 
 def _every(name: str, text: str, single: Callable[[str, str], str]) -> set[str]:
-    """What applies at once. `and` binds closer than `or`, and a comma less than both (section 7.2 of the format)."""
+    """All licences that apply together. `and` binds closer than `or`, and a comma weaker than both (section 7.2 of the
+    format).
+    """
     if name.lower() in SPDX:
         return {single(name, text)}
     for separator, join in ((r", (?:and )?(?!or )", _both), (r",? or ", _any), (r" and ", _both)):

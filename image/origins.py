@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The package of origin of each file that starts a unit: those of the initramfs and of the card's boot partition.
+"""Finds the package of origin of each file that starts a unit: in the initramfs and on the card's boot partition.
 
-Found by its name and size among the files of all packages of the build (copyrights.py lists them); a device tree, which
-the firmware asks for by other names, by its size, before the build laid an overlay into it; a slot's start4a.elf as
-start4.elf. So a program or a firmware file
-taken from the kit is in the list of contents, or the build ends.
+A file is found by name and size among the files of all packages of the build (listed by copyrights.py). A device tree,
+which the firmware requests under other names, is found by its size before the build applied an overlay; a slot's
+start4a.elf as start4.elf. A program or firmware file taken from the kit is therefore in the list of contents; otherwise
+the build fails.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ FIRMWARE = (".elf", ".dat", ".bin", ".dtb", ".ko", ".upd")
 def places(
     files: Path, trees: dict[str, Path], given: Path | None = None, untouched: Path | None = None
 ) -> dict[tuple[str, str], list[str]]:
-    """For each package, as (part, name): in which of these trees it has a file. `given`: a folder of firmware;
-    `untouched`: of device trees as their package has them.
+    """For each package, as (part, name): the trees that contain a file of it.
+
+    `given`: a folder of firmware; `untouched`: the device trees as in their package.
     """
     known: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
     for line in files.read_text().splitlines():
@@ -52,13 +53,15 @@ def places(
 
 
 def _packed(file: Path, untouched: Path | None) -> Path:
-    """The file as its package has it."""
+    """The file as in its package."""
     before = None if untouched is None else untouched / file.name
     return before if before is not None and file.suffix == ".dtb" and before.is_file() else file
 
 
 def _owner(file: Path, candidates: list[tuple[str, str, str]]) -> tuple[str, str] | None:
-    """The root's package before the kit's. A module was packed, and a library's name is a link: these have no size."""
+    """The package of a file, the root's before the kit's. A module was compressed, and a library's name is a link:
+    these have no size.
+    """
     size = str(file.stat().st_size)
     for part in ("root", "kit"):
         for where, package, length in candidates:

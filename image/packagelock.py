@@ -29,7 +29,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 PARTS = ("root", "kit")
-GIVEN = "folder"  # in the place of an archive: brought by whoever builds
+GIVEN = "folder"  # in place of an archive: supplied by the builder
 ARCHITECTURE = "arm64"
 SUITE = "trixie"
 LIMIT_S = 60
@@ -39,7 +39,7 @@ _PATH = re.compile(r"pool/[A-Za-z0-9+.~_/-]+\.deb")
 
 
 class Unusable(Exception):
-    """What it says is the one line to print."""
+    """An error; its text is the one line to print."""
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -54,7 +54,7 @@ class Locked:
 
     @property
     def given(self) -> bool:
-        """Of a folder: the build installs it itself."""
+        """Whether the package is from a folder: the build installs it itself."""
         return self.archive == GIVEN
 
     def line(self) -> str:
@@ -84,14 +84,16 @@ def read(lock: Path) -> list[Locked]:
 
 
 def archives(mirror: str) -> dict[str, str]:
-    """Debian's and its security archive; on a snapshot server both are of the same moment."""
+    """Debian's archive and its security archive; on a snapshot server both have the same date."""
     taken = re.fullmatch(r"(.*/archive)/debian/(\d{8}T\d{6}Z)", mirror)
     security = f"{taken[1]}/debian-security/{taken[2]}" if taken else f"{mirror}-security"
     return {"debian": mirror, "debian-security": security}
 
 
 def choose(work: Path, mirror: str, keyring: Path, wanted: dict[str, list[str]]) -> list[Locked]:
-    """What apt would install today into an empty machine: `wanted`, what they need, and for the root all essential."""
+    """The packages that apt would install today on an empty machine: `wanted`, their dependencies, and for the root all
+    essential ones.
+    """
     at = archives(mirror)
     signed = f"[signed-by={keyring} check-valid-until=no]" if "/archive/" in mirror else f"[signed-by={keyring}]"
     sources = [f"deb {signed} {at['debian']} {suite} main non-free-firmware" for suite in _suites()]
@@ -145,7 +147,7 @@ def _place(url: str, at: dict[str, str]) -> tuple[str, str]:
 
 
 def _index(work: Path) -> dict[str, tuple[str, str, str, str]]:
-    """Name, version, architecture and SHA-256 of every path: of the indexes that apt has fetched and checked."""
+    """Name, version, architecture and SHA-256 of every path, from the indexes fetched and verified by apt."""
     said = ""
     for file in sorted((work / "state/lists").glob("*_Packages*")):
         words = ["/usr/lib/apt/apt-helper", "cat-file", str(file)]
@@ -159,8 +161,9 @@ def _index(work: Path) -> dict[str, tuple[str, str, str, str]]:
 
 
 def fetch(packages: list[Locked], mirror: str, keep: Path) -> None:
-    """Into `keep`, under their hashes; what lies there with the right bytes is not fetched again, and what the
-    list does not have is removed."""
+    """Fetches the packages into `keep`, under their hashes; valid files are not fetched again, and files outside the
+    list are removed.
+    """
     at = archives(mirror)
     keep.mkdir(parents=True, exist_ok=True)
     for left in {*keep.glob("*.deb"), *keep.glob("*.part")} - {kept(keep, each) for each in packages}:
@@ -188,7 +191,9 @@ def fetch(packages: list[Locked], mirror: str, keep: Path) -> None:
 
 
 def add(lock: Path, keep: Path, part: str, files: list[Path]) -> None:
-    """Packages of a folder, to be installed by the build itself. A list that had them is held against what is given."""
+    """Adds packages of a folder, which the build itself installs. A list that already has them must match the given
+    files.
+    """
     known = {(each.part, each.name): each for each in read(lock)}
     keep.mkdir(parents=True, exist_ok=True)
     for file in files:
@@ -222,7 +227,7 @@ def _digest(file: Path) -> str:
 
 
 def lay(packages: list[Locked], keep: Path, into: Path) -> None:
-    """An archive of Debian's form for each part, with nothing but its packages."""
+    """Writes an archive in Debian's form for each part, with only its packages."""
     for part in PARTS:
         root = into / part
         folder = root / f"dists/{SUITE}/main/binary-{ARCHITECTURE}"

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Whether an image is of the files that lie here:
-#   image/sources.sh           one SHA-256 over what an image is made of, as it is now, committed or not
-#   image/sources.sh FOLDER    ends with 1, and says so, if the image in FOLDER is of other files; FOLDER/sources has its SHA-256
-#                              and its commit. LINETAP_IMAGE_AS_IS=1: it is taken as it is
+# Whether an image is built from the present files:
+#   image/sources.sh           prints one SHA-256 over the image's sources as they are now, committed or not
+#   image/sources.sh FOLDER    ends with 1 and a message if the image in FOLDER was built from other files;
+#                              FOLDER/sources has its SHA-256 and its commit. LINETAP_IMAGE_AS_IS=1: it is accepted anyway
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly FROM=(firmware/core firmware/unit systemd image hardware/overlay hardware/pins.toml requirements.lock LICENSE)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An image's packages as an SPDX 2.3 document, with what NTIA's minimum elements ask of one: supplier, name, version,
-identifier and relationships of each package, and the author and time of the document."""
+"""Writes an image's packages as an SPDX 2.3 document with NTIA's minimum elements: supplier, name, version, identifier
+and relationships of each package, and the author and time of the document.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +17,12 @@ IMAGE = "SPDXRef-image"
 class Package:
     name: str
     version: str
-    source: str  # name and version: what Debian's tracker and a licence search know it by
+    source: str  # name and version, as used by Debian's tracker and a licence search
     url: str
     homepage: str = "NOASSERTION"
     licence: str = "NOASSERTION"
-    supplier: str = "NOASSERTION"  # who it was had from
-    originator: str = "NOASSERTION"  # who made it
+    supplier: str = "NOASSERTION"  # where it was obtained
+    originator: str = "NOASSERTION"  # its author
     sha256: str = ""
     file: str = ""
     places: tuple[str, ...] = ()  # root, initramfs, boot partition

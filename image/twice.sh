@@ -1,13 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Two builds of the commit that is checked out, the second one in a clone elsewhere, of the first one's list of packages,
-# each of them fetched again: nothing between the two may differ, whatever the archive offers by now, and neither path,
-# umask and environment nor the times of the files here. Updates are compared without their signatures.
-# `image/twice.sh`, as root, after ./build.sh image.
+# Builds the checked-out commit twice, the second time in a clone elsewhere with the first build's list of packages, all
+# fetched again. The results must be equal, independent of the archive's present state, paths, umask, environment and
+# file times. Updates are compared without their signatures. `image/twice.sh`, as root, after ./build.sh image.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly FIRST=$PWD/build/image
-COMMIT=$(git rev-parse HEAD) # it may go on meanwhile
+COMMIT=$(git rev-parse HEAD) # HEAD may advance meanwhile
 SECOND=$(mktemp -d "${TMPDIR:-/tmp}/linetap-twice-XXXXXX")
 trap 'rm -rf --one-file-system "$SECOND"' EXIT
 
@@ -18,7 +17,7 @@ chmod 755 "$SECOND/linetap"
 cd "$SECOND/linetap"
 find . -path ./.git -prune -o -type f -exec touch --date=2001-02-03 {} +
 mkdir build
-cp -r "$FIRST/../update-key" build/ # whom the root trusts is part of it
+cp -r "$FIRST/../update-key" build/ # the root's trusted signer is part of it
 ./build.sh setup
 (umask 077 && HOME=$SECOND TZ=Asia/Seoul LANG=ko_KR.UTF-8 LINETAP_LOCK=$FIRST/packages.lock image/build.sh)
 if diff "$FIRST/SHA256SUMS" build/image/SHA256SUMS && image/payload.py same "$FIRST"/linetap-*.raucb build/image/linetap-*.raucb; then

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A new unit and a desk on one machine: the exchange as a process, root's part as systemd calls it, real https between.
+"""A new unit and a desk on one machine: the exchange as a process, root's part as run by systemd, real https between
+them.
 
 The unit's folders are those of card_rig.Card; its order is signed by an authority, and its broker's certificates come
-from a pki of the test's own.
+from the test's own pki.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ LIMIT_S = 120
 
 @dataclass
 class NewUnit:
-    """`with NewUnit.of(tmp_path) as unit`: root's part runs until its end; the exchange where it is started."""
+    """A new unit: `with NewUnit.of(tmp_path) as unit`. Root's part runs until the block ends, the exchange after its
+    start.
+    """
 
     card: Card
     pki: Pki
@@ -45,7 +48,7 @@ class NewUnit:
         return unit
 
     def pack(self, *more: str) -> None:
-        """linetap.toml and its signature, in the desk's folder."""
+        """Packs linetap.toml and its signature, in the desk's folder."""
         (self.card.desk / "ca.pem").write_bytes(self.pki.ca.read_bytes())
         for name in ("linetap.toml", "linetap.toml.sig"):
             (self.card.desk / name).unlink(missing_ok=True)
@@ -54,7 +57,7 @@ class NewUnit:
         assert cli.main(words) == 0
 
     def change(self, old: str, new: str) -> None:
-        """Another text in the order, signed as it then is: `pack` would refuse what the unit refuses."""
+        """Replaces a text in the order and signs the result: `pack` would refuse an order that the unit refuses."""
         path = self.card.desk / "linetap.toml"
         path.write_text(path.read_text().replace(old, new))
         key = keys.load_unit_key((self.card.desk / PRIVATE).read_bytes())
@@ -70,7 +73,7 @@ class NewUnit:
         return adoptionfiles.sent(self.run_dir)
 
     def start(self, url: str) -> subprocess.Popen[bytes]:
-        """The exchange."""
+        """Starts the exchange."""
         words = ["adopt", "--desk", url, "--etc", self.card.etc, "--run", self.card.run, "--run-dir", self.run_dir]
         words += ["--state", self.state, "--every", "0.2"]
         process = subprocess.Popen([sys.executable, "-m", "linetap", *map(str, words)])
@@ -95,7 +98,7 @@ class NewUnit:
         return cli.main(list(map(str, words)))
 
     def cut(self) -> None:
-        """The power: no process goes on, and what is in RAM is gone."""
+        """Cuts the power: all processes end, and the content of RAM is lost."""
         for process in self.processes:
             process.kill()
             process.wait(LIMIT_S)
@@ -103,7 +106,7 @@ class NewUnit:
         subprocess.run(["rm", "-rf", str(self.run_dir), str(self.card.run / ADOPTED)], check=True)
 
     def digits(self) -> str:
-        """The digits that CALL counts now."""
+        """The digits that currently alternate on the LED CALL."""
         found: list[str] = []
 
         def there() -> bool:
@@ -115,7 +118,7 @@ class NewUnit:
         return found[0]
 
     def press(self) -> None:
-        """The button, held while these digits are shown, as the panel tells it."""
+        """Presses the button while these digits are shown, as reported by the panel."""
         adoptionfiles.press(self.run_dir, self.digits())
 
     def __enter__(self) -> NewUnit:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opens what the vault has sealed, in this process, a part cut short too. For tests of many calls: the last word is
-stock age's, and some of every thousand are opened with that as well."""
+"""Opens the vault's sealed files in this process, including truncated ones.
+
+For tests with many calls: stock age is the reference, and opens some of every thousand as well.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ from linetap_core.evidence.sealing import age
 
 
 def opened(data: bytes, secret: str) -> tuple[bytes, bool]:
-    """The plaintext of every whole chunk of an age file, and whether the last one is its end."""
+    """The plaintext of every whole chunk of an age file, and whether the last chunk ends the file."""
     offset = age.payload_offset(data)
     header, nonce, payload = data[: offset - 16], data[offset - 16 : offset], data[offset:]
     key = _hkdf(_file_key(header, secret), nonce, b"payload")

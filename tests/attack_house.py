@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A unit that was started from its file, with everybody who may command it, for tests that play one of them."""
+"""A unit started from its file, with all its commanders' keys, for tests in which one of them attacks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HOUR = 3600 * NS_PER_S
 
 
 class House(Keeper):
-    """A unit that was started from a file, and everybody's keys. `privacy` and `legal` approve."""
+    """A unit started from a file, and everybody's keys. `privacy` and `legal` approve."""
 
     ROLES: ClassVar = {
         "vault": "vault", "vault2": "vault", "desk": "desk", "operator": "operator", "operator2": "operator",
@@ -72,7 +72,7 @@ class House(Keeper):
         return msgspec.structs.replace(self.config, **{part: replaced})
 
     def asking(self, new: Config, *by: str) -> bytes:
-        """The command, signed by each of these: the first commands."""
+        """The command signed by each of these, with the first commands."""
         body = {"document": config_file.text(new), "replaces": config_sha256(self.config)}
         role = self.ROLES[by[0]]
         return self.cosigned(self.envelope("config", role, body, by=by[0]), *by[1:])
@@ -89,7 +89,9 @@ class House(Keeper):
         self.upkeep.tick(busy=False, room=lambda: (self.room, self.room))
 
     def lay(self, new: Config) -> None:
-        """Another unit.toml, by somebody who knows of the copy that an edit is held against, and takes it away."""
+        """Installs another unit.toml as an attacker who knows the copy with which an edit is compared, and
+        deletes it.
+        """
         copies.kept_of(self.file).unlink()
         config_file.write(self.file, new)
 
@@ -113,7 +115,7 @@ def a_weaker(unit: House) -> Config:
 
 
 def put_in_place(file: Path, how: str) -> None:
-    """Puts something unusable in the place of unit.toml. `gone`: nothing."""
+    """Replaces unit.toml by something unusable. `gone`: by nothing."""
     good = file.read_bytes()
     file.unlink()
     match how:

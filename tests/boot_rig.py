@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A boot partition in a folder, and the shipped script on it; `starts` is what the firmware does, or whoever starts
-the emulated machine."""
+"""A boot partition in a folder with the shipped script; `starts` imitates the firmware, or the starter of the emulated
+machine.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +20,9 @@ PART_BYTES = 2 << 20
 
 
 def files(version: str) -> dict[str, str]:
-    """The files of a slot's folder; @SLOT@ for its letter. config.txt is one sector, as image/config.sh makes it."""
+    """The files of a slot's folder; @SLOT@ stands for its letter. config.txt is one sector, as made by
+    image/config.sh.
+    """
     config, cmdline = f"# {version}\n{CONFIG}#", f"{CMDLINE} linetap.slot=@SLOT@\n"
     config += "#" * (SECTOR - 1 - len(config.replace("@SLOT@", "a"))) + "\n"
     return {"config.txt": config, "cmdline.txt": cmdline, "vmlinuz": f"kernel {version}"}
@@ -27,7 +30,9 @@ def files(version: str) -> dict[str, str]:
 
 class Boot:
     def __init__(self, root: Path, pi: bool) -> None:
-        """The Pi's firmware remembers the try itself and says so in the device tree; else a file on the card does."""
+        """`pi`: the firmware stores the requested try itself and reports it in the device tree; otherwise a file on the
+        card does.
+        """
         self.root, self.boot, self.proc, self.pi = root, root / "boot", root / "proc", pi
         self.bin, self.parts = root / "bin", root / "parts"
         for folder in (self.boot, self.proc, self.bin, self.parts):
@@ -74,7 +79,7 @@ class Boot:
         self.starts()
 
     def starts(self) -> None:
-        """One start: whichever file counts names a folder, and that folder's cmdline.txt is the kernel's."""
+        """One start: the applicable file names a folder, whose cmdline.txt is the kernel's."""
         once = self.flag if self.pi else (self.boot / "tryboot").exists()
         self.flag = False
         if not self.pi:

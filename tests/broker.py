@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real Mosquitto on a free port of the loopback, that can be killed and come back; and a desk that listens to it."""
+"""A real Mosquitto on a free port of the loopback, which can be killed and restarted; and a desk subscribed to it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PROGRAMS = {"2.0": Path("mosquitto"), "2.1": MOSQUITTO_21 / "mosquitto"}
 
 
 def until[T](what: Callable[[], T], limit_s: float = 120.0, why: str = "") -> T:
-    """The first true answer of `what`; AssertionError when there is none in time."""
+    """The first true result of `what`; AssertionError if there is none in time."""
     end_ns = SYSTEM.monotonic_ns() + round(limit_s * 1e9)
     while not (answer := what()):
         assert SYSTEM.monotonic_ns() < end_ns, why or f"not within {limit_s} s: {what}"
@@ -40,8 +40,9 @@ def until[T](what: Callable[[], T], limit_s: float = 120.0, why: str = "") -> T:
 
 @dataclass
 class Broker:
-    """Not running until started. `options`: further lines of its configuration; `saves`: with every change, and not
-    in half an hour, as Mosquitto does by itself."""
+    """A broker, not running until started. `options`: further lines of its configuration; `saves`: at every change,
+    instead of Mosquitto's default of every half hour.
+    """
 
     folder: Path
     options: tuple[str, ...] = ()
@@ -64,7 +65,7 @@ class Broker:
         return (
             f"listener {self.port} {HOST}\nallow_anonymous true\n{user}persistence true\n"
             f"persistence_location {self.folder}/\n"
-            "max_queued_messages 300000\n"  # as shipped; of 1000 by default, what a slow reader is told is dropped
+            "max_queued_messages 300000\n"  # as shipped; the default of 1000 drops messages to a slow reader
             + ("autosave_on_changes true\nautosave_interval 1\n" if self.saves else "")
             + "".join(f"{line}\n" for line in self.options)
         )
@@ -76,19 +77,20 @@ class Broker:
             return probe.connect_ex((HOST, self.port)) == 0
 
     def kill(self) -> None:
-        """kill -9: nothing is saved, nobody is told."""
+        """kill -9: nothing is saved, no client is notified."""
         self._end(signal.SIGKILL)
 
     def stop(self) -> None:
-        """SIGTERM, every second until it ends: while Mosquitto starts its bridges it listens already and forgets a
-        SIGTERM, since its main() sets `run = 1` after them."""
+        """Sends SIGTERM every second until it ends: while Mosquitto starts its bridges it already listens but forgets a
+        SIGTERM, because its main() sets `run = 1` afterwards.
+        """
         self._end(signal.SIGTERM)
 
     def _end(self, how: signal.Signals) -> None:
         if self.process is not None:
             try:
                 until(lambda: self._has_ended(how), END_S, f"mosquitto does not end: {self.folder}/mosquitto.log")
-            except AssertionError:  # it has not saved what it knows
+            except AssertionError:  # it has not saved its state
                 self.process.kill()
                 raise
             self.process = None
@@ -121,7 +123,7 @@ class Heard:
 
 
 class Desk:
-    """Hears everything of all units; `heard` grows. Its session outlives its connection, as an ingest's does."""
+    """Receives all messages of all units; `heard` grows. Its session outlives its connection, like an ingest's."""
 
     def __init__(self, port: int, client_id: str = "desk", topics: str = "linetap/v1/#") -> None:
         self.heard: list[Heard] = []
@@ -158,7 +160,7 @@ class Desk:
         self._client.publish(topic, payload, 1, properties=properties)
 
     def of(self, topic: str) -> list[Heard]:
-        """The messages whose topic ends so."""
+        """The messages whose topic ends with `topic`."""
         return [one for one in list(self.heard) if one.topic.endswith(topic)]
 
     def last(self, topic: str) -> Heard | None:
@@ -174,7 +176,7 @@ class Desk:
 
 
 class MuteServer:
-    """Takes connections and says nothing, for ever; counts them. `greeting` is sent to whoever connects."""
+    """Accepts connections and never answers; counts them. `greeting` is sent to each client."""
 
     def __init__(self, greeting: bytes = b"") -> None:
         self._socket = socket.create_server((HOST, 0))
@@ -199,7 +201,7 @@ class MuteServer:
         self.close()
 
     def close(self) -> None:
-        """Hangs up on all; its port is free again."""
+        """Closes all connections; its port is free again."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)  # a close does not wake an accept
         self._socket.close()

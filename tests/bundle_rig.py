@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Everything a bundle can hold, made by the commands that make it, and the bundles that are built of it."""
+"""All possible content of a bundle, made by the real commands, and bundles of it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class BundleRig:
 
     @property
     def everything(self) -> list[str]:
-        """The options for all that there is but the opened call."""
+        """The options for all content except the opened call."""
         found = [f"--{name}={self.root / name}" for name in ("stamps", "sigsum", "holds", "certificates")]
         return [*found, f"--tsa-ca={self.ca}", f"--witness={self.root / 'heads' / 'closet-3f.json'}"]
 
@@ -88,7 +88,7 @@ class BundleRig:
     def verify(self, path: Path, *more: str) -> int:
         return main(["verify", str(path), "--signers", str(self.rig.signers_file), *more])
 
-    # --- what the others have made -----------------------------------------------------------------------------
+    # --- content made by others -------------------------------------------------------------------------------------
 
     def _seal_calls(self) -> None:
         folder = self.rig.create()
@@ -105,7 +105,7 @@ class BundleRig:
         self.rig.sealed_call(100, SECOND)
 
     def _add_people(self) -> None:
-        """A witness that cosigns, an officer who signs holds and certificates, a desk's key for Sigsum."""
+        """Adds a witness that cosigns, an officer who signs holds and certificates, a desk's key for Sigsum."""
         for name in ("witness", "officer", "desk"):
             (self.root / f"{name}.key").write_bytes(keys.unit_key_file(keys.new_unit_key()))
             (self.root / f"{name}.key").chmod(0o600)
@@ -172,7 +172,7 @@ def members(path: Path) -> dict[str, bytes]:
 
 
 def pack(path: Path, found: dict[str, bytes], *, sums: bool = True) -> Path:
-    """A bundle of these members, with sums that fit them: what somebody with our software and no key can make."""
+    """Packs a bundle of these members with matching sums: possible for anybody with our software but no key."""
     sources: dict[str, container.Source] = {name: data for name, data in found.items() if name != layout.SUMS}
     measured = [container.measure(name, sources[name]) for name in sorted(sources)]
     sources[layout.SUMS] = layout.sums(measured) if sums else found[layout.SUMS]

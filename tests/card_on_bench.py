@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A card in the production test's fixture, as its port, its codec and the fixture show it.
+"""A simulated card in the production test's fixture: its port, its codec and the fixture.
 
-What its lines answer is ngspice's, of the drawn net or of one with a fault (simulation/production.py); its meter is the
-simulated one, on a clock that the test moves. Its samples have the converter's steps and noise.
+The answers of its lines are ngspice's, for the drawn net or one with a fault (simulation/production.py); its meter is
+the simulated one, on a clock moved by the test. Its samples have the converter's steps and noise.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def sound_line() -> Answers:
 
 
 class NoEdges(MeterLines):
-    """The test reads samples; to decide what they mean takes half of the time."""
+    """A reader without edges: the test reads samples, and edge detection would take half of the time."""
 
     def push(self, first: int, volts: I16, frame: int) -> list[list[Edge]]:  # noqa: ARG002
         return [[] for _ in range(0, volts.shape[1], frame)]
@@ -56,7 +56,7 @@ class Sampling(Meter):
         return b"" if self.dead else super().sent_until(now_ns)
 
     def lose(self, share: float) -> None:
-        """So many of its frames from now on."""
+        """Loses this share of its frames from now on."""
         self._faults = Faults(lost=share)
 
     def restart(self, now_ns: int, beginning_us: int = 0) -> None:
@@ -65,7 +65,7 @@ class Sampling(Meter):
 
 
 class InC(CMeter):
-    """The meter's own program, in the place of the simulated one."""
+    """The meter's own program instead of the simulated one."""
 
     @property
     def opened(self) -> int:
@@ -84,7 +84,7 @@ class InC(CMeter):
 
 
 class BenchCard:
-    """`lines` are the answers of each; `wired` says which line a channel's relay and contact are on."""
+    """`lines` are the answers of each; `wired` maps a channel to the line of its relay and contact."""
 
     beside_db = BESIDE_DB
 
@@ -95,8 +95,8 @@ class BenchCard:
         self.meter: Sampling | InC = Sampling(self.volts, MOST_CHANNELS, START_NS)
         self.state, self.rate_hz = "open", RATE_HZ
         self._played: tuple[tuple[int, ...], float] = ((), 0.0)
-        self._since: dict[int, int] = {}  # channel -> the millisecond in which its contact was commanded
-        self._until: dict[int, int] = {}  # line -> its contact is open until then
+        self._since: dict[int, int] = {}  # channel -> the millisecond of its contact's command
+        self._until: dict[int, int] = {}  # line -> end of its contact's opening
         names = ("absent_v", "fed_v", "reversed_v", "loop_v")
         self._answers = {name: np.array([getattr(made, name) for made in self.lines]) for name in names}
         self._random = np.random.default_rng(1)
@@ -197,7 +197,7 @@ def _tone(at_ms: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
 
 
 def card(**fault: object) -> BenchCard:
-    """Sound but for what line 1 answers."""
+    """A sound card except for line 1's answers."""
     sound = sound_line()
     return BenchCard([replace(sound, **fault), *[sound] * (MOST_CHANNELS - 1)])  # type: ignore[arg-type]
 

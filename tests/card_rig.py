@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A card and its unit: the desk's folder with what is packed, and a unit's /etc, /run, boot partition and vault."""
+"""A card and its unit: the desk's folder with the packed files, and a unit's /etc, /run, boot partition and vault."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TRAVELS = ("ca.pem", "unit.toml", "keylist.json", "keylist.json.sig")
 
 @dataclass(frozen=True)
 class Card:
-    """The desk's folder with what is packed, and a unit's /etc, /run and boot partition."""
+    """The desk's folder with the packed files, and a unit's /etc, /run and boot partition."""
 
     root: Path
     desk: Path
@@ -42,7 +42,7 @@ class Card:
 
     @classmethod
     def of_authority(cls, root: Path) -> Card:
-        """The same, for an authority whose private key lies in the desk's folder; `key` has a pack signed by it."""
+        """The same for an authority whose private key is in the desk's folder; `key` signs the packed files."""
         card = cls.new(root)
         authority = Authority(card.desk)
         authority.publish(authority.make("2026-11-20", 500))

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The meter's program in C, as this machine compiles it, driven sample by sample; and the simulated meter beside it."""
+"""The meter's C program, compiled for this machine and driven sample by sample; and the simulated meter for
+comparison.
+"""
 
 from __future__ import annotations
 
@@ -28,9 +30,9 @@ from meterbuild import EMULATOR, PART_GCC, build_emulated, build_host, emulator
 
 LINES = wire.MOST_CHANNELS
 LOOP_CLOSED = 32768  # the tamper loop's code: half
-AT_A_TIME = 200  # samples between two answers: what they come to fits a pipe
-FLUSH_MS = 60  # after this the last edge has been told, by whoever tells late
-ON_THE_LINE_NS = 4_900_000  # as long as a frame may take, and less than another's samples
+AT_A_TIME = 200  # samples between two answers: their output fits a pipe
+FLUSH_MS = 60  # after this time the last edge has been reported, even by the slower of the two
+ON_THE_LINE_NS = 4_900_000  # the longest transmission of a frame, and less than the time to the next sample
 
 Frame = tuple[int, int, bytes]  # type, sequence, payload
 
@@ -42,13 +44,13 @@ Command = Sequence[str]
 
 @cache
 def program() -> Command:
-    """Compiled once a run."""
+    """The program, compiled once a run."""
     return [str(build_host(Path(_folder.name) / "host"))]
 
 
 @cache
 def emulated() -> Command:
-    """The same for the part's core, in an emulator; skipped where there is none."""
+    """The same for the part's core, in an emulator; skipped if there is none."""
     for tool in (PART_GCC, EMULATOR):
         if shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed: what is compiled for the part's core is not run")
@@ -57,13 +59,13 @@ def emulated() -> Command:
 
 @dataclass
 class Answers:
-    """The program's actions, each with the time of the word before it, microseconds of its clock."""
+    """The program's outputs, each with the time of the input before it, in microseconds of its clock."""
 
     sent: bytes = b""
     relays: list[tuple[int, int]] = field(default_factory=list)
-    contacts: list[tuple[int, int]] = field(default_factory=list)  # those that are open
+    contacts: list[tuple[int, int]] = field(default_factory=list)  # the open ones
     lamps: list[tuple[int, int, int]] = field(default_factory=list)  # green, red
-    converter: bytes = b""  # the last that was asked about: hardware/meter/host/twowire.h
+    converter: bytes = b""  # the last one read: hardware/meter/host/twowire.h
 
     def frames(self) -> list[Frame]:
         deframer = Deframer()
@@ -73,7 +75,7 @@ class Answers:
 
 
 class CMeter:
-    """`Meter` of bench.meter, as far as a cable is concerned."""
+    """The interface of bench.meter's `Meter` to a cable, for the C program."""
 
     def __init__(
         self, command: Command, volts: VoltsAt, now_ns: int = START_NS, boot: int = 1, beginning_us: int = 0
@@ -105,7 +107,7 @@ class CMeter:
         return self._beginning_us + (now_ns - self._began_ns) // 1000
 
     def room(self, size: int) -> None:
-        """Sets the bytes that the UART's queue takes from now on, once."""
+        """Sets the free bytes of the UART's queue, once."""
         self._say(b"Q" + struct.pack("<H", size))
 
     def sample(self, number: int, volts: Sequence[int]) -> None:
@@ -115,7 +117,7 @@ class CMeter:
         self._answer(at_us)
 
     def samples(self, first: int, volts: I16) -> None:
-        """Int16 (lines, n), from number `first` on."""
+        """Sends int16 (lines, n), from number `first` on."""
         for at in range(0, volts.shape[1], AT_A_TIME):
             for i, row in enumerate(volts[:, at : at + AT_A_TIME].T.tolist()):
                 number = first + at + i
@@ -144,7 +146,7 @@ class CMeter:
         self.answers.sent = before + self.answers.sent
 
     def converter_is(self, what: str, which: int, at: int = 0, value: int = 1) -> None:
-        """A fault of one of the converters on the bus, from 0; `what` is of hardware/meter/host/twowire.h."""
+        """Sets a fault of one of the converters on the bus, from 0; `what` as in hardware/meter/host/twowire.h."""
         self._say(b"W" + what.encode() + bytes([which, at, value]))
 
     def converter(self, which: int) -> bytes:
@@ -157,7 +159,7 @@ class CMeter:
         self._process.stdin.write(word)
 
     def _answer(self, at_us: int) -> None:
-        """Everything it has done so far."""
+        """Reads all outputs so far."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(b".")
@@ -182,7 +184,7 @@ class CMeter:
 
 
 def said_by_c(volts: I16, told: Iterable[bytes] = (), boot: int = 1, command: Command | None = None) -> list[Frame]:
-    """All frames of samples 1, 2, ... int16 (8, n), 0.01 V, once it was told `told`."""
+    """All frames of samples 1, 2, ... int16 (8, n), 0.01 V, after it has received `told`."""
     with CMeter(command or program(), lambda _first, n: np.zeros((LINES, n), np.int16), boot=boot) as meter:
         for data in told:
             meter.told(data, 0)
@@ -191,7 +193,7 @@ def said_by_c(volts: I16, told: Iterable[bytes] = (), boot: int = 1, command: Co
 
 
 def said_by_bench(volts: I16, told: Iterable[bytes] = ()) -> tuple[list[Frame], int]:
-    """The same of bench.meter, and its boot number."""
+    """The same from bench.meter, and its boot number."""
     padded = _padded(volts)
     start_ms = START_NS // NS_PER_MS
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A voice that no two moments have alike, and a whole stream of it."""
+"""A synthetic voice that never repeats, and an encoded stream of it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ I16 = npt.NDArray[np.int16]
 
 
 def voice(samples: int, seed: int = 1) -> I16:
-    """Pulses of a pitch that wanders through three resonances that wander too, in syllables, over a little noise."""
+    """Pulses of varying pitch through three varying resonances, in syllables, over weak noise."""
     chance, at = np.random.default_rng(seed), np.arange(samples) / 8000
     wander = [
         np.interp(
@@ -38,7 +38,7 @@ SPEECH = voice(72_000)
 
 
 def stream(codec: Codec, pcm: I16, *ends: int) -> bytes:
-    """All of it by one encoder, which gets it in pieces that end there."""
+    """The whole encoded by one encoder, in pieces that end at `ends`."""
     encoder, data = codec.encoder(0), codec.header
     for end in (*ends, len(pcm)):
         data += encoder.encode(pcm[encoder.taken : end])
@@ -46,7 +46,7 @@ def stream(codec: Codec, pcm: I16, *ends: int) -> bytes:
 
 
 def lag(heard: I16, spoken: I16, most: int = 40) -> tuple[int, float]:
-    """The delay in samples, and the correlation there."""
+    """The delay in samples, and the correlation at that delay."""
     a, b = heard.astype(float), spoken.astype(float)
     inner = slice(most, len(a) - most)
     scale = np.sqrt((a * a).sum() * (b * b).sum()) or 1.0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A configuration as the unit.toml that says the same."""
+"""Writes a configuration as an equivalent unit.toml."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _is_table(value: Any) -> bool:
 
 
 def _value(value: Any) -> str:
-    """A JSON string is a TOML string, for what a test writes."""
+    """A value; for the tests' texts a JSON string is a valid TOML string."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key} = {_value(each)}" for key, each in value.items() if each is not None) + "}"
     if isinstance(value, list):

@@ -7,8 +7,8 @@ import os
 import sys
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the command sets it, before numpy loads
-# Containers often set it. Each program that a test starts would compile what it imports, for a second or two; and
-# pytest every module of tests, in each of its processes.
+# Containers often set it. Then each program started by a test would compile its imports, for a second or two, and
+# pytest every test module in each of its processes.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import gc
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
 sys.dont_write_bytecode = False
 
-# No deadline: a busy machine is no failure. The examples of a commit are the same on every machine; only the soak draws
-# new ones.
+# No deadline: a busy machine is no failure. A commit has the same examples on every machine; only the soak draws new
+# ones.
 settings.register_profile("linetap", deadline=None, derandomize="LINETAP_SOAK_MINUTES" not in os.environ)
 settings.load_profile("linetap")
 
@@ -51,7 +51,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Keeps tests and modules out of garbage collection, which would take a tenth of the time: they live to the end."""
+    """Excludes tests and modules from garbage collection, which would take a tenth of the time: they live
+    to the end.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
@@ -71,7 +73,7 @@ def _no_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _nothing_broken() -> None:
-    """Clears the list of broken files, which a process keeps: each test stands for a new process."""
+    """Clears the process's list of broken files: each test represents a new process."""
     broken.forget()
 
 
@@ -81,7 +83,7 @@ def _templates_name_what_is_there(request: pytest.FixtureRequest) -> Iterator[No
     if request.path.parent.name != "desk":
         yield
         return
-    import template_watch  # which loads Jinja
+    import template_watch  # loads Jinja
 
     template_watch.begin()
     yield
@@ -90,7 +92,7 @@ def _templates_name_what_is_there(request: pytest.FixtureRequest) -> Iterator[No
 
 @pytest.fixture
 def run_dir() -> Iterator[Path]:
-    """A folder in RAM, as /run/linetap is: the ring refuses any other place."""
+    """A folder in RAM, like /run/linetap: the ring refuses any other place."""
     folder = Path(tempfile.mkdtemp(prefix="linetap-test-", dir="/dev/shm"))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
@@ -104,14 +106,14 @@ def unit(tmp_path: Path, run_dir: Path) -> Unit:
 
 @pytest.fixture
 def config(tmp_path: Path, run_dir: Path) -> Config:
-    """The configuration of such a unit."""
+    """The configuration of a whole unit."""
     return make_unit(tmp_path, run_dir).config
 
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
     """An ingest's empty database."""
-    from linetap_desk.ingest import database  # which loads SQLAlchemy
+    from linetap_desk.ingest import database  # loads SQLAlchemy
 
     engine = database.open_writer(f"sqlite:///{tmp_path / 'desk.db'}")
     yield engine
@@ -140,7 +142,7 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
 
 @pytest.fixture(scope="module", params=PROGRAMS)
 def edition(request: pytest.FixtureRequest) -> str:
-    """The edition of Mosquitto: Debian's, and the next one where it is unpacked."""
+    """The edition of Mosquitto: Debian's, and the next one if it is unpacked."""
     if request.param == "2.1" and not MOSQUITTO_21.exists():
         pytest.skip("no Mosquitto 2.1 here: tools/mosquitto21.sh build/mosquitto21")
     return str(request.param)
@@ -154,7 +156,7 @@ def floor(tmp_path: Path, run_dir: Path, broker: Broker) -> Iterator[Floor]:
 
 @pytest.fixture(scope="session")
 def made_desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Made once a session: making keys is slow."""
+    """A desk, made once a session: making keys is slow."""
     root = tmp_path_factory.mktemp("desk")
     Desk.make(root)
     return root
@@ -169,7 +171,7 @@ def desk(made_desk: Path, run_dir: Path) -> Desk:
 
 @pytest.fixture(scope="session")
 def made_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Made once a session, as the desk."""
+    """A bundle, made once a session, like the desk."""
     root = tmp_path_factory.mktemp("bundle")
     BundleRig.make(root)
     return root

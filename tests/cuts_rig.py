@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Power that goes in the middle of a script's call: the programs that write a card, cut at their n-th call.
+"""Power cuts in the middle of a script: the programs that write a card are interrupted at their n-th call.
 
-A step is a call of a program that writes. The one that is cut has written a part of its blocks, in any order, as a card
-does that is not asked to flush; a sector is written or is not. What was not synced of the first partition is there or
-is not, file by file: on vfat a file's name is one entry of 32 bytes. A name that was renamed over and not synced may
-also be empty: the card has kept that the old file's clusters are free, and not the new name (decision 0154).
+A step is a call of a program that writes. The interrupted one has written a part of its blocks, in any order, like a
+card without a flush; a sector is written completely or not at all. Unsynced changes of the first partition are present
+or not, file by file: on vfat a file's name is one entry of 32 bytes. A name that was the unsynced target of a rename
+may also be empty: the card has stored the release of the old file's clusters, and not the new name (decision 0154).
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Protocol
 
 MORE = 6
-MOST_STEPS = 60  # of one call: for a script that would never end
-# Counts the steps of a call, and ends its whole session in the middle of one. $STEP: how many are left.
+MOST_STEPS = 60  # of one call: stops an endless script
+# Counts the steps of a call, and ends its whole session in the middle of one. $STEP: the number left.
 CUT = """#!/bin/sh
 [ -e {root}/step ] || exec {real} "$@"
 left=$(($(cat {root}/step) - 1))
@@ -40,7 +40,7 @@ case "{real} $1" in
 esac
 exit $status
 """
-# Of a program that was cut: dd has written some of its blocks, cp half of a file, mv and rm all or nothing.
+# The result of an interrupted program: dd has written some of its blocks, cp half of a file, mv and rm all or nothing.
 HALF = """
 import os, random, subprocess, sys
 program, words = sys.argv[1], sys.argv[2:]
@@ -78,7 +78,7 @@ print(name, len(whole) if name == "dd" and "of" in said else 0)
 
 
 class Unit(Protocol):
-    """A first partition in a folder, and the folder of programs that its scripts find first."""
+    """A first partition in a folder, and the folder of programs that comes first in its scripts' path."""
 
     root: Path
     boot: Path
@@ -102,7 +102,7 @@ class Cuts:
             path.chmod(0o755)
 
     def run(self, call: Callable[[], object], step: int) -> str:
-        """The write that was cut, and its length in bytes; empty if the call ended before that step."""
+        """The write that was interrupted, and its length in bytes; empty if the call ended before that step."""
         root = self.unit.root
         shutil.rmtree(root / "synced", ignore_errors=True)
         shutil.copytree(self.unit.boot, root / "synced")
@@ -122,7 +122,7 @@ class Cuts:
         return cut
 
     def left(self) -> Iterator[Path]:
-        """Possible first partitions after the cut: each changed file as it was synced, or as it is; or empty."""
+        """Possible first partitions after the cut: each changed file as last synced, as written, or empty."""
         now, then = self.unit.boot, self.unit.root / "synced"
         names = sorted({str(path.relative_to(top)) for top in (now, then) for path in top.rglob("*") if path.is_file()})
         may_be = {name: {_bytes(now / name), _bytes(then / name)} for name in names}

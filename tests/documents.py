@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The repository's documents, for the tests that hold them to each other and to the code."""
+"""The repository's documents, for the tests that compare them with each other and with the code."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KINDS = {
 
 
 def text_files() -> Iterator[Path]:
-    """Files in which a decision or a page may be named; scripts of the image have no suffix."""
+    """Files that may refer to a decision or a page; scripts of the image have no suffix."""
     for path in files():
         if path.suffix in KINDS or (not path.suffix and "image" in path.parts):
             yield path
@@ -39,7 +39,7 @@ def markdown() -> list[Path]:
 
 
 def files() -> Iterator[Path]:
-    """Every file but those of other people and those that are built."""
+    """Every file except third-party and built ones."""
     for top in sorted(ROOT.iterdir()):
         if top.name.startswith(".") or top.name in NOT_OURS:
             continue
@@ -57,7 +57,7 @@ def prose(text: str) -> str:
 
 
 def anchors(text: str) -> set[str]:
-    """The anchors that GitHub gives the headings of a page, and those that it names itself (`<a id="...">`)."""
+    """The anchors of a page: GitHub's for the headings, and explicit ones (`<a id="...">`)."""
     found: set[str] = set(re.findall(r'<a (?:id|name)="([^"]+)"', text))
     seen: dict[str, int] = {}
     for title in re.findall(r"^#{1,6} +(.+?) *$", prose(text), flags=re.MULTILINE):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DTMF digits at any level, offset and length, in noise and over speech, and how many of them were heard."""
+"""DTMF digits at any level, offset and length, in noise and over speech, and a count of the detected ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from linetap.recorder.signals.dtmf.gate import COLUMNS_HZ, KEYS, ROWS_HZ
 from linetap.ring import I16, RATE_HZ
 from linetap_bench.sounds.synth import F64, peak_of, rms_of
 
-Sine = Callable[[float, int, float], F64]  # Hz, samples, phase to samples of peak 1
+Sine = Callable[[float, int, float], F64]  # Hz, samples, phase -> samples of peak 1
 BATCH = 2000
 SPEECH_MIN, SPEECH_FROM = 3.0, 60_000
 
@@ -28,7 +28,7 @@ def tone(
     key: str, ms: float, row: float = -10.0, column: float = -10.0, off_percent: float = 0.0, phase: float = 0.0,
     sine: Sine = own_sine,
 ) -> F64:  # fmt: skip
-    """`row`, `column`: dBm0."""
+    """A digit's tones. `row`, `column`: dBm0."""
     index, n, pitch = KEYS.index(key), round(ms * 8), 1 + off_percent / 100
     low = peak_of(row) * sine(ROWS_HZ[index // 4] * pitch, n, phase)
     return low + peak_of(column) * sine(COLUMNS_HZ[index % 4] * pitch, n, 2 * phase)
@@ -38,7 +38,7 @@ def string(
     rng: np.random.Generator, keys: str, on_ms: float = 41.0, off_ms: float = 41.0, row: float = -10.0,
     column: float = -10.0, off_percent: float = 0.0, sine: Sine = own_sine,
 ) -> F64:  # fmt: skip
-    """All keys with gaps, phases at random; half a second of silence around."""
+    """All keys with gaps and random phases; half a second of silence around."""
     parts = [np.zeros(4000 + int(rng.integers(80)))]
     for key in keys:
         phase = float(rng.uniform(0, 6))
@@ -62,7 +62,7 @@ class Case(NamedTuple):
         return self.covered(rng, x)
 
     def covered(self, rng: np.random.Generator, x: F64) -> I16:
-        """These digits in the case's noise and over its speech."""
+        """The digits in the case's noise and over its speech."""
         if self.snr_db is not None:
             total = 10 * np.log10(10 ** (self.row / 10) + 10 ** (self.column / 10))
             x = x + noise(rng, len(x), total - self.snr_db)
@@ -76,13 +76,13 @@ def noise(rng: np.random.Generator, length: int, dbm0: float) -> F64:
 
 
 def samples(x: F64) -> I16:
-    """int16, whole blocks."""
+    """The audio as int16, in whole blocks."""
     x = np.concatenate([x, np.zeros(-len(x) % 80)])
     return np.clip(np.rint(x), -32768, 32767).astype(np.int16)
 
 
 def events(audio: I16, batch: int = 320, frame: int = 0) -> list[Digit]:
-    """The digits of (n,) or (lines, n)."""
+    """The digits detected in (n,) or (lines, n)."""
     rows = np.atleast_2d(audio)
     detector = DtmfDetector(len(rows))
     found = []
@@ -96,7 +96,7 @@ def heard(audio: I16) -> str:
 
 
 def heard_on_each(audios: list[I16]) -> list[str]:
-    """Each on a line of its own, one detector for all; silence behind the shorter ones."""
+    """The digits detected by one detector in all of them, one a line; shorter ones end in silence."""
     longest = max(map(len, audios))
     found = events(np.stack([np.pad(audio, (0, longest - len(audio))) for audio in audios]), BATCH)
     return ["".join(event.digit for event in found if event.line == line) for line in range(len(audios))]
@@ -107,7 +107,7 @@ def random_keys(rng: np.random.Generator, count: int) -> str:
 
 
 def correct(said: str, got: str) -> int:
-    """Digits heard in order, less what was never said (longest common subsequence)."""
+    """The number of digits detected in order, less those that were not dialled (longest common subsequence)."""
     row = [0] * (len(got) + 1)
     for a in said:
         diagonal = 0

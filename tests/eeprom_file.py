@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images of an EEPROM in Raspberry Pi's format, as large and in the order of the published ones."""
+"""EEPROM images in Raspberry Pi's format, with the size and section order of the published ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PLAIN, _FILE, _PADDING = 0x55AAF44F, 0x55AAF11F, 0x55AAFEEF
 
 
 def image(chip: str, built_s: int, *, copies: bool = False, config: bytes = FACTORY, made_for: int = 1) -> bytes:
-    """`copies`: two of the loader, as for a Pi 5 since 2026."""
+    """An image. `copies`: two of the loader, as for a Pi 5 since 2026."""
     size, noise = SIZES[chip], random.Random(built_s)
     made = bytearray(b"\xff" * size)
     at = 0

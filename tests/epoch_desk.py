@@ -72,7 +72,7 @@ class Desk:
         return sorted([*self.media.glob(f"{name}.txt"), *self.media.glob(f"{name}.index.txt")])
 
     def officers_keys(self, name: str, *officers: int) -> list[Path]:
-        """The private files of that epoch's calls, then of its index, of these officers."""
+        """These officers' private files of that epoch: for its calls, then for its index."""
         files = [self.media / f"officer-{officer}" / f"{name}.txt" for officer in officers]
         return [*files, *(path.with_suffix(".index.txt") for path in files)]
 
@@ -137,7 +137,9 @@ class Desk:
         return self.run(epoch, "overdue", *named, *words, at=at)
 
     def with_roles(self, role: str, others: Mapping[str, Path] = MappingProxyType({})) -> tuple[Path, Roles]:
-        """A folder with roles in force, and these: the officer has that one, and so have others, by name and key."""
+        """A folder with roles in force, and the roles: the officer has `role`, and `others` have theirs, by name and
+        key.
+        """
         authority, officer = keys.new_unit_key(), keys.load_unit_key((self.folder / "officer.key").read_bytes())
         named = {"the officer": officer}
         named |= {name: keys.load_unit_key(path.read_bytes()) for name, path in others.items()}
@@ -151,7 +153,7 @@ class Desk:
         return folder, roles
 
     def opens(self, call_dir: Path, identity: Path) -> bool:
-        """The whole call by stock age, with a custodian."""
+        """Whether stock age opens the whole call, with a custodian."""
         recipe = f"age -d -i {identity} {call_dir}/key.age | age -d -i {self.rig.custodian_files[0]} > {self.folder}/k"
         recipe += f" && age -d -i {self.folder}/k {self.rig.vault / sealed.call_path(call_dir.name)}/audio.001.age"
         return sealing_rig.run(["bash", "-o", "pipefail", "-c", recipe]).returncode == 0

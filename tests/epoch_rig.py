@@ -20,19 +20,19 @@ from linetap_core.evidence.signing import namespaces, sshsig
 
 MADE_AT = "2026-11-20T00:00:00.000Z"
 CLASSES = [RetentionClass(name="standard", days=60), RetentionClass(name="marked", days=90)]
-MOST_IDENTITIES = 4096  # as many one test needs, of all its authorities: then they come again
+MOST_IDENTITIES = 4096  # the number needed by one test for all its authorities; then they repeat
 _given = count()
 
 
 @cache
 def identity_of(_number: int) -> keys.AgeIdentity:
-    """Made once: a list of 500 days takes a thousand."""
+    """An identity, made once: a list of 500 days takes a thousand."""
     return keys.new_identity()
 
 
 @dataclass
 class Authority:
-    """`secrets`: name of an epoch -> its private line; an index has .index behind its day."""
+    """`secrets`: name of an epoch -> its private line; that of an index has .index after its day."""
 
     folder: Path
     key: Ed25519PrivateKey = field(default_factory=keys.new_unit_key)
@@ -67,7 +67,7 @@ class Authority:
         return sshsig.sign(data, self.key, namespaces.KEY_LIST).encode()
 
     def publish(self, key_list: KeyList) -> None:
-        """Writes the list as a commissioner does: the signature first."""
+        """Writes the list like a commissioner: the signature first."""
         data = keylist.encode(key_list)
         self.lay_down(data, self.sign(data))
 

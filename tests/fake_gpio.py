@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""RPi.GPIO as badly behaved as the real one: edges come late, in bursts or never, and name no level."""
+"""A fake RPi.GPIO with the defects of the real one: edges arrive late, in bursts or never, and without a level."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from linetap_core.clock import NS_PER_MS, ManualClock
 
 
 class FakePwm:
-    """The PWM of the module: after `stop` the pin is low, whatever it was; a second one on a pin is an error."""
+    """The module's PWM: after `stop` the pin is always low; a second PWM on a pin is an error."""
 
     def __init__(self, gpio: FakeGpio, channel: int) -> None:
         if channel in gpio.duties:
@@ -35,12 +35,12 @@ class FakeGpio:
 
     def __init__(self, clock: ManualClock) -> None:
         self._clock = clock
-        self.busy: set[int] = set()  # pins another program holds
-        self.read = 0  # how often an input was
+        self.busy: set[int] = set()  # pins held by another program
+        self.read = 0  # number of reads of inputs
         self.levels = dict.fromkeys(range(28), 0)
         self.pulls: dict[int, int] = {}
         self.outputs: dict[int, int] = {}
-        self.duties: dict[int, float] = {}  # percent, of the pins that are dimmed
+        self.duties: dict[int, float] = {}  # percent, of the dimmed pins
         self.cleaned: list[int] = []
 
     def setwarnings(self, value: bool, /) -> None:

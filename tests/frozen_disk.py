@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A disk that does not answer: a real ext4, frozen by the kernel (fsfreeze(8)). Whoever writes to it sleeps until it is
-thawed, and no signal reaches them."""
+"""A disk that does not answer: a real ext4, frozen by the kernel (fsfreeze(8)). A writing process sleeps until it is
+thawed, and ignores all signals.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts and 
 
 @contextlib.contextmanager
 def disk(folder: Path) -> Iterator[None]:
-    """An ext4 of its own at `folder`."""
+    """A separate ext4 at `folder`."""
     folder.mkdir(parents=True)
     image = folder.parent / "disk.img"
     image.write_bytes(b"")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A caller ID transmitter of our own, which can be made worse than any exchange is."""
+"""A caller ID transmitter with adjustable defects, worse than those of any exchange."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ def message(kind: int, body: bytes) -> bytes:
 
 
 def bits_of(octets: bytes, seizure: int = 300, mark: int = 180) -> list[int]:
-    """GR-30: channel seizure, mark, octets of start, eight data and stop bits, and some marks behind."""
+    """The bits by GR-30: channel seizure, mark, octets of start, eight data and stop bits, and some marks
+    at the end.
+    """
     framed = [bit for o in octets for bit in (0, *((o >> k) & 1 for k in range(8)), 1)]
     return [k % 2 for k in range(seizure)] + [1] * mark + framed + [1] * 10
 

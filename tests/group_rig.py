@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Members of a group with their private files, and what stock `age` and `tar` make of what is sealed to them."""
+"""Members of a group with their private files, and stock `age` and `tar` on data sealed to them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Members:
         yield from itertools.combinations(range(1, len(self.files) + 1), size)
 
     def stock_recipe(self, name: str, numbers: tuple[int, ...]) -> str:
-        """The command by which these members open the file of that name; all but the last name a file in it."""
+        """The command by which these members open the file `name`; the names before it are files in it."""
         age = [f"age -d -i {shlex.quote(str(path))}" for path in self.some(*numbers)]
         if len(numbers) == 1:
             return f"{age[0]} {name}"
@@ -51,7 +51,7 @@ class Members:
         return " | ".join([first, *age])
 
     def stock_seal(self, data: Path, folder: Path) -> Path:
-        """`data` sealed to the group with stock `age` and `tar` alone, as docs/groups.md has it."""
+        """`data` sealed to the group with only stock `age` and `tar`, as in docs/groups.md."""
         folder.mkdir()
         lines = []
         for chosen in self.group.combinations():

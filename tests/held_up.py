@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs a failed test again, by name and at most twice, if a stand-in reported that the machine held it up meanwhile.
 
-A stand-in (exchange, cable, far end, simple unit) reports how much later than its buffer allows it ran: see
+A stand-in (exchange, cable, far end, simple unit) reports by how much it exceeded the delay of its buffer: see
 linetap_bench.stage.cable; a stage reports each of its processes that waited long for a processor. A report counts for a
 test if it came during the test, during the set-up of a fixture which the test shares with others, or, for a shared
 fixture that yields (its stand-in still runs), at any time since.
 Without a report a failure stays a failure, and a test that fails each time stays failed. The long tests (`soak`,
-`hil`) are not run again. Every repetition is a line of the summary:
+`hil`) are not repeated. Every repetition is a line of the summary:
 
     HELD UP tests/e2e/test_kill.py::test_ten_kills: the exchange was 312 ms late; run again: passed
 
-They run in a process of their own, after all other tests, with new fixtures. Of several runs of pytest beside one
-another (`all_pytests` of build.sh) each waits with that for the others' tests, and then for its turn (`FirstPass`):
-otherwise a test that the other runs held up would be held up by them again.
+Repetitions run in a separate process, after all other tests, with new fixtures. Of several parallel runs of pytest
+(`all_pytests` of build.sh) each first waits for the others' tests, and then for its turn (`FirstPass`); otherwise the
+other runs would hold up the test again.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ from linetap_bench.stage.cable import VARIABLE, WATCHED, Late, reports
 from linetap_core.clock import NS_PER_S, SYSTEM
 
 TIMES = 2
-ANSWER = "LINETAP_RUN_AGAIN"  # where a repetition writes what became of each test; it repeats nothing itself
+ANSWER = "LINETAP_RUN_AGAIN"  # the file for a repetition's results; a repetition repeats nothing itself
 MESSAGE_CHARS = 160
-TOGETHER = "LINETAP_FIRST_PASS"  # a file that all runs share which are beside one another
+TOGETHER = "LINETAP_FIRST_PASS"  # a file shared by parallel runs
 MOST_WAIT_S = 2 * 3600
 
 
 class Outcome(msgspec.Struct):
     passed: bool = False
     failed: bool = False
-    late: Late | None = None  # the worst report that counts, of a test that failed
+    late: Late | None = None  # the worst report that counts for a failed test
     message: str = ""  # the failure's first line
 
     def __str__(self) -> str:
@@ -54,15 +54,15 @@ class Outcome(msgspec.Struct):
 
 
 class FirstPass:
-    """A lock on the shared file: held together by all that run their tests for the first time, then by one alone."""
+    """A lock on the shared file: shared by all runs during their first pass, then exclusive."""
 
     def __init__(self, path: str | None) -> None:
-        self._file = None if path is None else open(path, "a")  # noqa: SIM115 - its lock goes with it
+        self._file = None if path is None else open(path, "a")  # noqa: SIM115 - its lock ends with it
         if self._file is not None:
             fcntl.flock(self._file, fcntl.LOCK_SH)
 
     def end(self, alone: bool) -> None:
-        """`alone`: returns when nobody else has the file; after MOST_WAIT_S all the same."""
+        """`alone`: waits until no other run has the file, at most MOST_WAIT_S."""
         if self._file is None:
             return
         fcntl.flock(self._file, fcntl.LOCK_UN)
@@ -149,7 +149,7 @@ class HeldUpTests:
             self._count_passed(session, self._run_again(session.config))
 
     def _run_again(self, config: pytest.Config) -> set[str]:
-        """The tests that passed at last."""
+        """Repeats failed tests; returns those that passed at last."""
         first = {name: each for name, each in self._outcomes.items() if each.failed and each.late}
         passed: set[str] = set()
         became: dict[str, list[Outcome]] = {name: [] for name in first}

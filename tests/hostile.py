@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A broker that behaves, behind somebody who does not always."""
+"""A proxy before a well-behaved broker that attacks its clients on request."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ _AT_ONCE = 1 << 16
 
 @dataclass(frozen=True)
 class Attack:
-    """The bytes for each client: `first`, then `flood` until the other hangs up, or so many bytes are sent.
-    Then it hangs up, or with `holds` waits for the other to do so. Nothing is read meanwhile but the CONNECT."""
+    """The bytes for each client: `first`, then `flood` until the client disconnects, or this many bytes are sent. Then
+    the proxy disconnects, or with `holds` waits for the client to do so. Meanwhile only the CONNECT is read.
+    """
 
     first: bytes = b""
     flood: bytes = b""
@@ -27,7 +28,7 @@ class Attack:
 
 
 class Hostile:
-    """Listens on `port`; without an attack it passes everything on to the broker and back. `done` counts attacks."""
+    """Listens on `port`; without an attack it relays between clients and broker. `done` counts attacks."""
 
     def __init__(self, broker_port: int) -> None:
         self._broker_port = broker_port
@@ -39,7 +40,7 @@ class Hostile:
         threading.Thread(target=self._serve, daemon=True).start()
 
     def attacks(self, attack: Attack | None) -> None:
-        """Sets the attack from now on; None: it behaves. Present clients are disconnected."""
+        """Sets the attack from now on; None: no attack. Present clients are disconnected."""
         self._attack, self.done = attack, 0
         for end in self._ends:
             _hang_up(end)

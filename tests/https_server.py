@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A server of bundles on the loopback that wants a unit's certificate, and fails in the ways that networks and servers
-have."""
+"""A server of bundles on the loopback that requires a unit's certificate, with faults of real networks and servers."""
 
 from __future__ import annotations
 
@@ -16,7 +15,7 @@ HOST = "127.0.0.1"
 
 
 class Answer:
-    """The answer to one request: by default the bundle from where it was asked for."""
+    """The answer to one request: by default the bundle from the requested offset."""
 
     def __init__(
         self, status: int | None = None, cut_at: int | None = None, total: int | None = None, ranges: bool = True,
@@ -26,11 +25,11 @@ class Answer:
 
 
 class Server:
-    """`answers`: for the first requests, one after the other; then the bundle. `asked`: the Range of each."""
+    """`answers`: for the first requests in turn; then the bundle. `asked`: the Range of each."""
 
     def __init__(self, pki: Pki, pair: Pair, bundle: bytes) -> None:
         self.bundle, self.answers, self.asked = bundle, list[Answer](), list[str | None]()
-        self.beside = dict[str, bytes]()  # by the end of a path: files of their own, in the place of the bundle
+        self.beside = dict[str, bytes]()  # by the end of a path: other files instead of the bundle
         self.paths = list[str]()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(pair.certificate, pair.key)
@@ -55,7 +54,7 @@ class Server:
 
 
 class Listening(ThreadingHTTPServer):
-    """Each connection's TLS in its own thread: whoever is not let in keeps nobody else out."""
+    """Handles each connection's TLS in its own thread, so that a refused client blocks no other."""
 
     context: ssl.SSLContext
 
@@ -64,7 +63,7 @@ class Listening(ThreadingHTTPServer):
             super().finish_request(safe, client_address)
 
     def handle_error(self, *_: object) -> None:
-        """A stranger, or one who has hung up: the test says whether that was meant."""
+        """Ignores errors by refused or disconnected clients: the test decides whether they are expected."""
 
 
 def _handler(server: Server) -> Callable[..., BaseHTTPRequestHandler]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A unit on which every check stands: for tests of what all of them say, and for tools/legend.py."""
+"""A unit on which every check has a finding: for tests of all texts, and for tools/legend.py."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ from state_files import capture, panel, recorder, reporter
 
 
 def all_findings() -> list[Finding]:
-    """Every check's, in their order: some of a unit where all is dead, as nothing else can stand there."""
+    """Every check's findings, in their order: some from a unit where all services are dead, which excludes other
+    findings.
+    """
     found = {finding.check: finding for finding in (*run(_dead_unit()), *run(ill_unit()))}
     return [found[check.id] for check in CHECKS]
 

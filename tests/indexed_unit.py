@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A unit that writes its index as a recorder does, and its reporter that sends what a desk requests of it."""
+"""A unit that writes its index like a recorder, and its reporter, which answers a desk's requests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from linetap_core.wire.topics import Topics
 
 
 class Indexed:
-    """A unit that writes its index as a recorder does."""
+    """A unit that writes its index like a recorder."""
 
     def __init__(self, keeper: Keeper) -> None:
         self.keeper = keeper
@@ -31,7 +31,7 @@ class Indexed:
         self._begin()
 
     def _begin(self) -> None:
-        """A call stands in the index before the log closes it."""
+        """Makes the index precede the closing in the log."""
         self.index = Index(self.keeper.config, self.keeper.epochs, self.keeper.log)
         close_call = self.keeper.log.close_call
 
@@ -44,7 +44,7 @@ class Indexed:
         self.keeper.log.close_call = close  # type: ignore[method-assign]
 
     def call(self, number: str = "01012345678", **more: object) -> CallRecord:
-        """A minute later than the one before."""
+        """A call, a minute after the previous one."""
         self.keeper.clock.advance(60_000_000_000)
         self.numbers = Caller(number=number)
         return self.keeper.call(**more)  # type: ignore[arg-type]
@@ -57,7 +57,7 @@ class Indexed:
         return self.keeper.command(self.keeper.envelope("fetch", "desk", body))
 
     def head(self) -> SignedListHead:
-        """Requested until it is there."""
+        """The signed head, requested until it is there."""
         for _ in range(50):
             answer = self.ask(index="list")
             assert answer.done, answer
@@ -66,7 +66,7 @@ class Indexed:
         raise AssertionError(answer.text)
 
     def listed(self) -> IndexList:
-        """Read as the desk reads it."""
+        """The list as read by the desk."""
         head = indexhead.check_head(self.head(), UNIT, self.signers)
         return indexhead.read(rundir.index_list(self.keeper.config.run_path).read_bytes(), head)
 
@@ -79,7 +79,7 @@ class Indexed:
         return sorted(path.relative_to(self.root).as_posix() for path in self.root.glob("*/*.age"))
 
     def messages(self, body: dict[str, str], correlation: bytes) -> list[Message]:
-        """The answer to a desk's request, and the blocks behind it."""
+        """The answer to a desk's request, and the blocks after it."""
         topics = Topics(UNIT)
         answer = msgspec.json.encode(self.ask(**body))
         sent = [topics.reply("fetch", answer, correlation)]

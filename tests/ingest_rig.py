@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Units whose outbox is real, as an ingest hears them; and an ingest as a process of its own."""
+"""Units with a real outbox, as received by an ingest; and an ingest as a separate process."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ COMMAND = (sys.executable, "-m", "linetap", "desk", "ingest")
 
 @dataclass
 class Teller:
-    """A unit with a key and an outbox of its own."""
+    """A unit with its own key and outbox."""
 
     folder: Path
     unit: str = UNIT
@@ -59,13 +59,13 @@ class Teller:
         return f"{self.unit} {keys.public_line(self.key.public_key())}\n"
 
     def tell(self, event: EventKind = "started", call: int = 0, **more: Any) -> int:
-        """Tells an event, one second after the last; returns its seq."""
+        """Reports an event, one second after the last; returns its seq."""
         at = rfc3339(START_NS + (self.outbox.last_seq + 2 - self._first) * NS_PER_S)
         fields: dict[str, Any] = {"at": at, "call_id": f"20261124T2256{call:02d}.000Z-L01", "line": 1} | more
         return self.outbox.append(CallEvent(seq=0, event=event, unit="", **fields))
 
     def call(self, call: int, **sealed: str) -> None:
-        """A whole one: five events. `sealed`: more of what the last one says."""
+        """Reports a whole call: five events. `sealed`: additional fields of the last one."""
         for event in ("started", "notice", "answered"):
             self.tell(event, call, direction="in")
         self.tell("ended", call, direction="in", disposition="recorded", duration_s=12.5)
@@ -77,7 +77,7 @@ class Teller:
         return [self.report(payload, unarmored(sig), late_s) for _, payload, sig in found]
 
     def report(self, payload: bytes, sig: str | None = None, late_s: int = 0) -> Report:
-        """`sig` None: signed here."""
+        """A report; with `sig` None it is signed here."""
         at_ns = parse_rfc3339(msgspec.json.decode(payload)["at"]) if payload.startswith(b"{") else START_NS
         sig = unarmored(self.sign(payload)) if sig is None else sig
         return Report(self.unit, payload, sig, at_ns + (1 + late_s) * NS_PER_S)
@@ -95,7 +95,7 @@ def rows(engine: sqlalchemy.Engine, table: sqlalchemy.Table) -> list[dict[str, A
 
 
 class Ingesting:
-    """`linetap desk ingest` on a broker of the loopback, that can be killed and started again."""
+    """`linetap desk ingest` on a broker of the loopback; it can be killed and restarted."""
 
     def __init__(self, folder: Path, port: int, signers_file: Path, command: Sequence[str] = COMMAND) -> None:
         self._command = command
@@ -126,7 +126,7 @@ class Ingesting:
         self._process.wait(END_S)
 
     def end(self) -> int:
-        """SIGTERM; its exit status. TimeoutExpired when it hangs."""
+        """Sends SIGTERM; returns its exit status. TimeoutExpired if it hangs."""
         assert self._process is not None
         self._process.terminate()
         return self._process.wait(END_S)
@@ -149,7 +149,7 @@ class Ingesting:
             return db.execute(sqlalchemy.select(sqlalchemy.func.count()).select_from(table)).scalar_one()
 
     def seqs(self) -> list[int]:
-        """The numbers of all events of all units, in the table's own order: with doubles, if there could be any."""
+        """The numbers of all events of all units, in the table's own order, including any duplicates."""
         with self.engine.connect() as db:
             return list(db.execute(sqlalchemy.select(tables.events.c.seq)).scalars())
 

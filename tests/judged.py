@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The panel's state of a unit at one moment, judged by all checks: its disk is well unless a test sets otherwise."""
+"""The panel's state of a unit at one moment, judged by all checks: its disk has no fault unless a test sets one."""
 
 from __future__ import annotations
 

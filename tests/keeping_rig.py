@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A unit's vault with its upkeep and nothing else: real folders, outbox and log, a clock that tests own, an officer."""
+"""A unit's vault with only its upkeep: real folders, outbox and log, a clock controlled by the test, an officer."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ CLASSES = [RetentionClass(name="standard", days=60), RetentionClass(name="marked
 class People:
     authority: Ed25519PrivateKey = field(default_factory=keys.new_unit_key)
     vault: Ed25519PrivateKey = field(default_factory=keys.new_unit_key)
-    second: Ed25519PrivateKey = field(default_factory=keys.new_unit_key)  # of the vault role too
+    second: Ed25519PrivateKey = field(default_factory=keys.new_unit_key)  # also of the vault role
     desk: Ed25519PrivateKey = field(default_factory=keys.new_unit_key)
     operator: Ed25519PrivateKey = field(default_factory=keys.new_unit_key)
     stranger: Ed25519PrivateKey = field(default_factory=keys.new_unit_key)
@@ -66,7 +66,7 @@ class People:
 
 
 class Keeper:
-    """`restart` is what follows a kill or a power cut: everything is read from the disk again."""
+    """`restart` is the start after a kill or a power cut: everything is read from the disk again."""
 
     def __init__(self, folder: Path, run_dir: Path, at: str = START, room: int = FREE) -> None:
         self.people = People()
@@ -84,7 +84,7 @@ class Keeper:
         self.sign = self.key.signer(namespaces.RECORD)
         self.start()
 
-    # --- its life ------------------------------------------------------------------------------------------------
+    # --- the unit ------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         self.log = self.key.open_log(self.config, self.clock)
@@ -125,7 +125,7 @@ class Keeper:
         self.upkeep.tick(busy=True, room=lambda: (self.room, self.room))
 
     def ticks(self, most: int = 1000) -> None:
-        """Ticks until there is nothing more to do."""
+        """Ticks until there is no more work."""
         for _ in range(most):
             before = self.log.size
             self.tick()
@@ -146,7 +146,7 @@ class Keeper:
     def call(
         self, marked: bool = False, overflow: bool = False, suffix: str = "", samples: int = 100, **facts: Any
     ) -> CallRecord:
-        """A call that ends now, sealed as a recorder seals it; `facts` of its record."""
+        """A call that ends now, sealed as by a recorder; `facts` are fields of its record."""
         at_ns = self.clock.utc_ns()
         call_id = f"{compact(at_ns)}-L01{suffix}"
         wanted = retention_of(self.config, at_ns, 1, "recorded", marked)
@@ -176,24 +176,24 @@ class Keeper:
             hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest for name, digest in record.files.items()
         )
 
-    # --- what it tells ---------------------------------------------------------------------------------------------
+    # --- its reports ---------------------------------------------------------------------------------------------
 
     def leaves(self, kind: str) -> list[dict[str, Any]]:
         lines = (self.vault / "log" / LEAVES).read_bytes().splitlines()
         return [leaf for line in lines if (leaf := json.loads(line))["kind"] == kind]
 
     def destroyed(self) -> list[str]:
-        """The destroyed calls by the log, in order."""
+        """The destroyed calls according to the log, in order."""
         return [leaf["call_id"] for leaf in self.leaves("destruction") if "call_id" in leaf]
 
     def events(self, kind: str) -> list[str]:
         found = OutboxReader(self.vault / "outbox").from_seq(1, 100_000)
         return [event["call_id"] for _, data, _ in found if (event := json.loads(data))["event"] == kind]
 
-    # --- and what it is told ----------------------------------------------------------------------------------------
+    # --- its commands --------------------------------------------------------------------------------------------
 
     def envelope(self, verb: str, role: str, body: dict[str, str], **other: Any) -> bytes:
-        """Signed by the role's key unless `by` names another, and by those of `cosigned`."""
+        """A command signed by the role's key unless `by` names another, and by those of `cosigned`."""
         by = self.people.of(other.pop("by", role))
         cosigned = [self.people.of(each) for each in other.pop("cosigned", ())]
         self.counter += 1
@@ -211,14 +211,14 @@ class Keeper:
         return data
 
     def give(self, data: bytes, name: str = "") -> None:
-        """Under a name of its own, as the reporter does."""
+        """Delivers a command under a separate name, as the reporter does."""
         self.given += not name
         name = name or f"one-{self.given:06d}"
         rundir.make_service_folder(self.config.run_path, "reporter")
         (rundir.make(commands_of(self.config.run_path, "reporter")) / f"{name}{SUFFIX}").write_bytes(data)
 
     def answer(self, name: str = "") -> Answer:
-        """The giver removes its command once it has seen the answer; the recorder's next tick removes that."""
+        """The answer. The sender then removes its command, and the recorder's next tick removes the answer."""
         name = name or f"one-{self.given:06d}"
         path = answers_for(self.config.run_path, "reporter") / f"{name}{ANSWER}"
         found = msgspec.json.decode(path.read_bytes(), type=Answer)
@@ -237,12 +237,12 @@ class Keeper:
         self, verb: str, role: str, data: bytes, namespace: str, by: str = "",
         cosigned: tuple[str, ...] = (), **body: str,
     ) -> bytes:  # fmt: skip
-        """A command with a signed document in it."""
+        """A command that contains a signed document."""
         signature = sshsig.sign(data, self.people.of(by or role), namespace)
         return self.envelope(verb, role, {"document": data.decode(), "sig": signature, **body}, cosigned=cosigned)
 
     def hold(self, record: CallRecord, until_ns: int, **other: Any) -> bytes:
-        """The command that `linetap hold wrap` and `linetap command sign` make of it."""
+        """A hold's command, as made by `linetap hold wrap` and `linetap command sign`."""
         key_age = other.pop("sealed_key", None) or age.encrypt(b"an inner key", [keys.new_identity().recipient])
         fields: dict[str, Any] = {
             "call_id": record.call_id, "unit": UNIT,
@@ -263,12 +263,12 @@ class Keeper:
         return self.command(self.envelope("time", role, body, cosigned=cosigned))
 
     def confirm_time(self, utc_ns: int | None = None) -> Answer:
-        """Two officers of the vault."""
+        """Confirms the time by two officers of the vault."""
         return self.tell_time("vault", utc_ns, cosigned=("second",))
 
 
 def midnight(at_ns: int, days: int) -> int:
-    """24:00 in Seoul of the day `days` after that of `at_ns`."""
+    """24:00 in Seoul on the day `days` after that of `at_ns`."""
     seoul = 9 * 3600 * NS_PER_S
     return ((at_ns + seoul) // DAY + days + 1) * DAY - seoul
 

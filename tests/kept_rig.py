@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Floor whose recorder's half of the commands is real: roles, counters, outbox; and a desk that it knows."""
+"""A Floor with the recorder's real half of the commands: roles, counters, outbox; and a desk that it knows."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _FIVE_MIN_NS = 300 * NS_PER_S
 
 
 class Kept(Floor):
-    """`desk_key` is the file that `linetap desk ingest --key` takes."""
+    """`desk_key` is the file for `linetap desk ingest --key`."""
 
     def __init__(self, folder: Path, run_dir: Path, port: int, named: bool = True) -> None:
         super().__init__(folder, run_dir, port)
@@ -61,7 +61,7 @@ class Kept(Floor):
         )  # fmt: skip
 
     def start_again(self) -> None:
-        """The recorder's start over the vault that lies there, which may be an empty one."""
+        """Starts the recorder over the present vault, which may be empty."""
         with self._lock:
             self.outbox.close()
             self.unit_log.close()
@@ -77,7 +77,7 @@ class Kept(Floor):
                 self.name_desk()
 
     def lose_disk(self) -> None:
-        """Another data partition under the same configuration and key."""
+        """Replaces the data partition; configuration and key stay the same."""
         with self._lock:
             shutil.rmtree(self.config.vault_path)
             self.start_again()
@@ -94,7 +94,7 @@ class Kept(Floor):
         text = document.encode(Roles(version=1, people=[person], purposes=[]))
         body = {"document": text.decode(), "sig": sshsig.sign(text, self.authority, namespaces.ROLES)}
         spool = rundir.make(rundir.make_service_folder(self.config.run_path, "reporter") / "commands")
-        name = f"roles-{self._counter}{SUFFIX}"  # another one each time: what is answered is not done again
+        name = f"roles-{self._counter}{SUFFIX}"  # a new name each time: an answered command is not executed again
         (spool / name).write_bytes(self.envelope("roles", body, "authority"))
         self._keep()
         (spool / name).unlink()
@@ -124,7 +124,7 @@ class Kept(Floor):
             self.states.write()
 
     def call(self, samples: int = 8000, days: float = 60, parts: int = 1, caller: Caller | None = None) -> CallRecord:
-        """A recording as a recorder seals it, ended now and kept so many days; `sealed` is told."""
+        """A recording, sealed as by a recorder, ended now and kept for this many days; its `sealed` is reported."""
         now_ns = SYSTEM.utc_ns()
         with self._lock:
             self._calls += 1

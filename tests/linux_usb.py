@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The requests by which Linux finds a meter on USB and opens it, and the answers."""
+"""Linux's requests when it enumerates and opens a meter on USB, and the answers."""
 
 from __future__ import annotations
 
-# What Debian's Linux 6.12.118 asked of this program, which QEMU gave it by usbredir, from its reset to the open
-# /dev/ttyACM0, over which frames then went both ways: setup packet, answer. QEMU itself sets the address.
+# The requests of Debian's Linux 6.12.118 to this program, passed by QEMU through usbredir, from its reset to the open
+# /dev/ttyACM0, on which frames were then exchanged: setup packet, answer. QEMU itself sets the address.
 LINUX = """
 8006000100004000 r120100020200004009120100010101020301
 8006000100001200 r120100020200004009120100010101020301
@@ -26,6 +26,6 @@ LINUX = """
 
 
 def said_to_linux() -> list[tuple[str, str]]:
-    """(setup packet, answer): `x` a stall, `r` and a reply, `t` wants data, `d` done."""
+    """(setup packet, answer): `x` a stall, `r` and a reply, `t` expects data, `d` done."""
     rows = (row.split() for row in LINUX.replace("\\\n", "").split("\n")[1:-1])
     return [(packet, answer) for packet, answer in rows]

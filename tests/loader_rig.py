@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The meter's loader as this machine compiles it, with a flash and power that can be cut; and signed images."""
+"""The meter's loader compiled for this machine, with simulated flash and power cuts; and signed images."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def need_monocypher() -> None:
 
 @cache
 def loader() -> str:
-    """Compiled once a run."""
+    """The loader, compiled once a run."""
     need_monocypher()
     key = MAKER.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
     return str(build_loader_host(Path(_folder.name) / "loader", key))
@@ -51,7 +51,7 @@ def image(version: tuple[int, int, int], seed: int = 1, length: int = 5000) -> b
 
 
 def as_file(data: bytes) -> Image:
-    """The image as the command sends it, valid or not."""
+    """The image as sent by the command, valid or not."""
     return Image((0, 0, 0), data)
 
 
@@ -71,7 +71,7 @@ class PowerIsCut(Exception):
 
 
 class NoTime:
-    """A clock whose sleep is the loader's chance to work."""
+    """A clock whose sleep lets the loader work."""
 
     def __init__(self, device: Loader) -> None:
         self._device, self.slept_s = device, 0.0
@@ -87,7 +87,9 @@ class NoTime:
 
 
 class Loader:
-    """Endpoint 0 of it, as `linetap.meterprogram.dfu` has a device; PowerIsCut from whatever the power was cut in."""
+    """The endpoint 0 of a loader, with the interface of a device in `linetap.meterprogram.dfu`; PowerIsCut from the
+    interrupted operation.
+    """
 
     def __init__(self) -> None:
         self.process = subprocess.Popen([loader()], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
@@ -118,7 +120,7 @@ class Loader:
         return data
 
     def lay(self, place: int, data: bytes) -> None:
-        """Into flash, as a factory does."""
+        """Writes into flash, as a factory does."""
         padded = data + b"\xff" * (-len(data) % 8)
         for at in range(0, len(padded), 8):
             self._say(b"P" + struct.pack("<I", place + at) + padded[at : at + 8])
@@ -135,7 +137,9 @@ class Loader:
         return data
 
     def start(self) -> bool:
-        """Whether it begins the program; else the loader stays. So it does too where the program has wished it."""
+        """Starts it; returns whether it starts the program. Otherwise the loader stays, as it also does on the
+        program's request.
+        """
         self._say(b"B")
         begins = self._said(1) == b"p"
         self.configure()
@@ -172,7 +176,7 @@ class Loader:
         return said[1:]
 
     def work(self) -> bool:
-        """Whether the loader leaves then."""
+        """Executes pending work; returns whether the loader ends."""
         self._say(b"W")
         return self._said(1) == b"g"
 
@@ -183,12 +187,12 @@ class Loader:
         self._say(b"R")
 
     def state(self) -> tuple[int, int]:
-        """Status and state, as DFU_GETSTATUS says them without moving on where nothing waits."""
+        """Status and state from DFU_GETSTATUS, without pending work."""
         data = self.ask(0xA1, 3, 6)
         return data[0], data[4]
 
     def send(self, data: bytes) -> None:
-        """Sends it as a host that judges nothing."""
+        """Sends it like a host that checks nothing."""
         for number, at in enumerate(range(0, len(data), BLOCK)):
             self.give(0x21, 1, number, data[at : at + BLOCK])
             self.state()

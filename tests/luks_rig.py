@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A LUKS2 header as whoever has the card rewrites it."""
+"""A LUKS2 header as rewritten by an attacker with the card."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ METADATA_BYTES = 16 << 10  # of each of the two copies
 
 
 def changed(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    """Both copies, with their checksums, which nobody signs."""
+    """Changes both copies, with their checksums, which are not signed."""
     with path.open("r+b") as file:
         for at in (0, METADATA_BYTES):
             file.seek(at)

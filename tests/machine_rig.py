@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The kernel's files of a Raspberry Pi that is not quite well, to be laid anywhere."""
+"""The kernel's files of a Raspberry Pi with some faults, for any root folder."""
 
 from __future__ import annotations
 

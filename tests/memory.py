@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The memory of another process."""
+"""Reads the memory of another process."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ def found_in(pid: int, *wanted: bytes) -> list[bytes]:
             memory.seek(first)
             try:
                 held = memory.read(end - first)
-            except OSError:  # mapped, and nothing behind it
+            except OSError:  # mapped, without content
                 continue
             missing = [one for one in missing if one not in held]
     return [one for one in wanted if one not in missing]
 
 
 def spelled(number: str) -> list[bytes]:
-    """A mobile number as people, pages and Python write it: a text with Korean in it has two bytes a sign, one with an
-    emoji four."""
+    """A mobile number in the forms of people, pages and Python: a text with Korean has two bytes a character, one with
+    an emoji four.
+    """
     area, first, last = number[:3], number[3:-4], number[-4:]
     typed = [number, f"{area}-{first}-{last}", f"{area} {first} {last}", f"{area}.{first}.{last}"]
     typed += [f"+82{between}{area[1:]}{between}{first}{between}{last}" for between in ("", " ", "-")]
@@ -36,8 +37,9 @@ def spelled(number: str) -> list[bytes]:
 
 
 def referred_to(text: str) -> list[str]:
-    """The live objects of this process that have the text in them, with their referrers. The caller has to have no
-    other object with the text than this argument."""
+    """The live objects of this process that contain the text, with their referrers. The caller must have no other
+    object with the text than this argument.
+    """
     gc.collect()
     wide = text.encode()
     found = []
@@ -50,7 +52,9 @@ def referred_to(text: str) -> list[str]:
 
 
 def _held_by(holder: object, deep: int = 3) -> Iterator[object]:
-    """A dict or a tuple of texts alone is not among gc's objects: it is looked into from whoever has it."""
+    """The texts within an object. gc does not track a dict or tuple of texts alone, so it is searched through its
+    holder.
+    """
     for held in gc.get_referents(holder):
         yield held
         if deep and isinstance(held, (dict, tuple)) and not gc.is_tracked(held):
@@ -58,11 +62,11 @@ def _held_by(holder: object, deep: int = 3) -> Iterator[object]:
 
 
 def peak_from_now(pid: int) -> None:
-    """`peak_bytes` begins anew (proc_pid_clear_refs(5))."""
+    """Resets `peak_bytes` (proc_pid_clear_refs(5))."""
     Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
 def peak_bytes(pid: int) -> int:
-    """The most that was resident."""
+    """The peak of resident memory."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) << 10

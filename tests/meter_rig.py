@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A meter and its reader in one process, with a clock that the test moves: nothing here waits."""
+"""A meter and its reader in one process, with a clock moved by the test: nothing waits in real time."""
 
 from __future__ import annotations
 
@@ -64,13 +64,13 @@ def ringing(battery: float, rms: float, hz: float, begin: float, end: float, pha
 
 
 class Cable:
-    """The reader's port: a meter at its other end, or nobody."""
+    """The reader's port, with or without a meter at its other end."""
 
     def __init__(self, meter: Measures, clock: ManualClock) -> None:
         self.meter = meter
         self._clock = clock
         self.open = True
-        self.deaf = False  # the meter goes on, and nothing of it arrives
+        self.deaf = False  # the meter continues, but its data are lost
         self.inserted = b""
         self.lost: list[str] = []
 
@@ -111,7 +111,7 @@ class MeterRig:
         self.reader = Reader(self.cable, channels or range(lines), decider, self.clock)
 
     def run(self, seconds: float) -> list[Levels | None]:
-        """Reads as capture does: four periods at a time, each as long ago as the card says."""
+        """Reads like capture: four periods at a time, each with the delay reported by the card."""
         found: list[Levels | None] = []
         for _ in range(round(seconds * 1000 / BATCH_MS)):
             self.clock.advance(BATCH_MS * NS_PER_MS)
@@ -121,12 +121,12 @@ class MeterRig:
         return found
 
     def heard(self, seconds: float) -> Levels:
-        """The same in one piece; `second` says when its milliseconds were."""
+        """The same in one piece; `second` gives the times of its milliseconds."""
         return joined(self.run(seconds))
 
 
 def joined(found: Sequence[Levels | None]) -> Levels:
-    """The levels; where the meter was silent, on-hook and no volts."""
+    """The levels; while the meter was silent, on-hook and no volts."""
     lines = next(len(levels.volts) for levels in found if levels is not None)
     none = np.zeros((lines, PERIOD_MS), np.bool_)
     empty = Levels(none, none, none, np.full(lines, -32768, np.int16))
@@ -145,6 +145,6 @@ def second(index: int) -> float:
 
 
 def edges(bits: npt.NDArray[np.bool_]) -> list[tuple[float, bool]]:
-    """(second, new level) of one line's bits from the first `heard` on; it begins with False."""
+    """(second, new level) of one line's bits from the first `heard` on; the initial level is False."""
     at = np.flatnonzero(np.diff(bits.astype(np.int8), prepend=0))
     return [(round(second(int(i)), 3), bool(bits[i])) for i in at]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The emulated part with the meter's own ELF, and linetap's reader at its cable, with a clock that the test moves."""
+"""The emulated part with the meter's own ELF, and linetap's reader at its cable, with a clock moved by the test."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from part.converter import Inputs
 from part.meter import PartMeter, played
 
 LINES = wire.MOST_CHANNELS
-VOLTS_OF_ALL = 3.0 * 161  # of the line, for all of VREF
-READY_S = 0.2  # it has its supply, is found, and says its clock
+VOLTS_OF_ALL = 3.0 * 161  # the line's range for all of VREF
+READY_S = 0.2  # powered, enumerated, and sending its clock
 STEP_NS = 100_000
 _folder = TemporaryDirectory(prefix="linetap-part-objects-")
 
@@ -38,8 +38,7 @@ needs_part = [
 
 
 def shares(waves: Sequence[Wave], seconds: float) -> npt.NDArray[np.float64]:
-    """The pins' voltages as shares of VREF, while lines, 8 of them, are as their waves say, and -48 V where there is
-    none."""
+    """The pins' voltages as shares of VREF for 8 lines with these waves, and -48 V for a line without a wave."""
     at = np.arange(0, seconds, STEP_NS / 1e9)
     rows = [wave(at) for wave in waves] + [np.full(len(at), -48.0)] * (LINES - len(waves))
     return 0.5 + np.array(rows) / VOLTS_OF_ALL
@@ -50,7 +49,7 @@ def pins(waves: Sequence[Wave], seconds: float) -> Inputs:
 
 
 class PartRig(MeterRig):
-    """The MeterRig with the simulated meter replaced by the part. Its seconds begin when it gets its supply."""
+    """A MeterRig with the part in place of the simulated meter. Its seconds count from power-on."""
 
     def __init__(
         self,
@@ -80,7 +79,7 @@ def hook_edges(hook: npt.NDArray[np.bool_]) -> list[tuple[float, bool]]:
 
 
 def wrong_program(folder: Path, file: str, old: str, new: str) -> Path:
-    """The part's ELF with something else in one of its sources or headers: the part's own, else the meter's."""
+    """The part's ELF with a change in one of its sources or headers: the part's own, otherwise the meter's."""
     copied = folder / "meter"
     shutil.copytree(METER, copied)
     path = next(path for path in (copied / "stm32g0" / file, copied / file) if path.exists())

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A passkey of ours, for what no real one does: every part of an assertion can be another. What a real browser makes is
-in desk/test_signing_page.py."""
+"""A software passkey that can vary every part of an assertion. desk/test_signing_page.py tests a real browser's."""
 
 from __future__ import annotations
 
@@ -39,7 +38,7 @@ class SoftPasskey:
         return keys.public_line(self.key, self.credential)
 
     def client_data(self, drawn: bytes, /, **changes: Any) -> bytes:
-        """The client data as browsers write it; `changes` of its members, None removes one."""
+        """The client data as written by browsers; `changes` of its members, None removes one."""
         members = {
             "type": "webauthn.get", "challenge": base64.urlsafe_b64encode(drawn).rstrip(b"=").decode(),
             "origin": f"https://{self.site}", "crossOrigin": False,
@@ -58,7 +57,7 @@ class SoftPasskey:
         client: bytes = b"",
         **changes: Any,
     ) -> Assertion:
-        """`site`: whose hash the authenticator signs; `client`: other client data altogether."""
+        """An assertion. `site`: the site whose hash is signed; `client`: entirely different client data."""
         client = client or self.client_data(drawn, **changes)
         data = hashlib.sha256((site or self.site).encode()).digest() + bytes([flags]) + counter.to_bytes(4)
         signed = self.secret.sign(data + hashlib.sha256(client).digest(), ec.ECDSA(hashes.SHA256()))

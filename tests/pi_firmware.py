@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A model of the boot loader in a Pi's EEPROM: the files that it starts from a card, by the rules of Raspberry Pi's
-documentation. The boot loader's source is not public; each rule names the text that it is from. Where a text leaves
-something open, or versions differ, the worse is done. config_txt/ and raspberry-pi/ are folders of
-raspberrypi/documentation, the release notes those of raspberrypi/rpi-eeprom (86759b04), secure-boot.md usbboot's
-(87d6e032).
+"""A model of the boot loader in a Pi's EEPROM: the files that it starts from a card, by Raspberry Pi's documentation.
+
+The boot loader's source is not public; each rule names its text. If a text is incomplete, or versions differ, the worse
+behaviour is modelled. config_txt/ and raspberry-pi/ are folders of raspberrypi/documentation, the release notes those
+of raspberrypi/rpi-eeprom (86759b04), secure-boot.md usbboot's (87d6e032).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from boards.rules import read_config
 
 LIMIT_S = 120
 SECTOR = 512
-MOST_IMAGES = 8  # that are remembered, of some megabytes each
+MOST_IMAGES = 8  # cached images, of some megabytes each
 AUTOBOOT_BYTES = 512  # "autoboot.txt is limited to 512 bytes": config_txt/autoboot.adoc
 # "Matched GUID ... EBD0A0A2", in the boot loader's own log: rpi-eeprom#818.
 FAT_TYPE = bytes.fromhex("a2a0d0ebe5b9334487c068b6b72699c7")
@@ -36,7 +36,7 @@ class DarkError(AssertionError):
 
 
 class Files(Protocol):
-    """A file system that the boot loader reads; None if there is no such file, or no file system."""
+    """A file system read by the boot loader; None if there is no such file, or no file system."""
 
     def read(self, name: str) -> bytes | None: ...
 
@@ -73,7 +73,7 @@ class Folder:
 
 @dataclass(frozen=True)
 class Start:
-    """`files`: of the boot.img that was started, by name."""
+    """A start; `files`: those of the started boot.img, by name."""
 
     partition: int
     tryboot: bool
@@ -101,8 +101,9 @@ def partitions(card: Path) -> dict[int, Fat]:
 
 
 def autoboot(text: bytes, *, tryboot: bool) -> tuple[int, bool]:
-    """boot_partition and tryboot_a_b. "[all], [none] and [tryboot]" are the filters (config_txt/autoboot.adoc); what
-    another one does is not said, so nothing below it counts. What lies behind the 512th byte is not read."""
+    """boot_partition and tryboot_a_b. "[all], [none] and [tryboot]" are the filters (config_txt/autoboot.adoc); the
+    effect of another filter is undocumented, so nothing below it counts. Bytes after the 512th are not read.
+    """
     passes, partition, a_b = True, 0, False
     for line in text[:AUTOBOOT_BYTES].decode(errors="replace").splitlines():
         if found := re.fullmatch(r"\[(.*)\]", line.strip()):
@@ -117,12 +118,12 @@ def autoboot(text: bytes, *, tryboot: bool) -> tuple[int, bool]:
 
 def start(card: Mapping[int, Files], public: Path, *, tryboot: bool = False, walks: bool = False) -> Start:
     """One start with SIGNED_BOOT=1, whose key is `public`. `tryboot`: the flag of the last reboot, which the caller
-    then forgets: "the flag is cleared before starting the firmware" (raspberry-pi/bootflow-eeprom.adoc).
+    then clears: "the flag is cleared before starting the firmware" (raspberry-pi/bootflow-eeprom.adoc).
 
-    `walks`: a boot loader from 2025-08-13 on looks on for a boot.img where the named partition has none ("check each
-    partition in turn starting from the specified partition", release notes 2025-02-11; with signed boot since
-    2026-02-23). No other goes on, and none does from a boot.img that fails: "the current boot mode is aborted"
-    (secure-boot.md), and the card is the only one that the EEPROM's configuration has (image/boot/eeprom-signed.txt).
+    `walks`: a boot loader from 2025-08-13 on searches other partitions for a boot.img if the named one has none ("check
+    each partition in turn starting from the specified partition", release notes 2025-02-11; with signed boot since
+    2026-02-23). Older ones do not, and none does after an invalid boot.img: "the current boot mode is aborted"
+    (secure-boot.md), and the card is the only boot mode in the EEPROM's configuration (image/boot/eeprom-signed.txt).
     """
     text = card[min(card)].read("autoboot.txt") or b""
     named, a_b = autoboot(text, tryboot=tryboot)
@@ -139,9 +140,10 @@ def start(card: Mapping[int, Files], public: Path, *, tryboot: bool = False, wal
 
 
 def slot_of_config(boot: Path, name: str) -> str:
-    """The slot that an unsigned card's config.txt or tryboot.txt starts, on each board. DarkError where one of its
-    files is missing: of `os_prefix` "unless the expected kernel and .dtb can be found [...] the prefix is ignored"
-    (config_txt/boot.adoc), and without it there is no kernel."""
+    """The slot that an unsigned card's config.txt or tryboot.txt starts, on each board. DarkError if one of its files
+    is missing: for `os_prefix`, "unless the expected kernel and .dtb can be found [...] the prefix is ignored"
+    (config_txt/boot.adoc), and without it there is no kernel.
+    """
     text = (boot / name).read_bytes().decode(errors="replace")
     found = set()
     for board in BOARDS:
@@ -170,8 +172,9 @@ def verify(image: bytes, signature: bytes | None, public: Path) -> None:
 
 
 class Once:
-    """An image as the argument of a cached function. Power that goes at every step leaves the same few again and again;
-    what is found of one depends on its bytes alone, and by these two are the same."""
+    """An image as the argument of a cached function. Power cuts at every step produce few different images, many times;
+    results depend only on the bytes, by which two images are compared.
+    """
 
     def __init__(self, image: bytes) -> None:
         self.image, self.sha256 = image, hashlib.sha256(image).digest()
@@ -196,8 +199,9 @@ def _is_signed(once: Once, signature: bytes, public: bytes) -> bool:
 
 
 def contents(image: bytes) -> Mapping[str, bytes]:
-    """The files that config.txt in boot.img names: "firmware only loads files from the verified ramdisk"
-    (secure-boot.md)."""
+    """The files named by config.txt in boot.img: "firmware only loads files from the verified ramdisk"
+    (secure-boot.md).
+    """
     return _contents(Once(image))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An authority in a folder, units that ask it, and stock openssl to check what it says."""
+"""An authority in a folder, units that send requests to it, and stock openssl to check its certificates."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Pair:
 
 
 class Pki:
-    """`run` is the command; `clock` is its clock. `away/` holds what others have."""
+    """`run` is the command; `clock` is its clock. `away/` contains other parties' files."""
 
     def __init__(self, root: Path, *where: str, clock: Clock = SYSTEM) -> None:
         self.root, self.folder, self.clock = root, root / "pki", clock
@@ -65,14 +65,14 @@ class Pki:
         return Pair(certificate, key)
 
     def pair(self, name: str) -> Pair:
-        """The files that one of the above has made."""
+        """The files made by one of the methods above."""
         return Pair(self.root / f"{name}.pem", self.root / f"{name}.key")
 
     def days_from_now(self, days: int) -> ManualClock:
         return ManualClock(self.clock.utc_ns() + days * DAY_NS)
 
     def verified(self, certificate: Path, *more: str) -> str:
-        """Nothing where stock openssl takes it for a client, against root and revocation list; else why not."""
+        """Empty if stock openssl accepts it for a client, with root and revocation list; otherwise the reason."""
         arguments = ["-crl_check", "-x509_strict", "-CAfile", str(self.ca), "-CRLfile", str(self.crl), *more]
         ended = openssl("verify", *arguments, str(certificate))
         return "" if ended.returncode == 0 else ended.stdout + ended.stderr
@@ -80,7 +80,7 @@ class Pki:
 
 @dataclass(frozen=True)
 class Asking:
-    """A unit's two keys."""
+    """A unit's two keys, for its requests."""
 
     unit: str
     tls: ec.EllipticCurvePrivateKey

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A PostgreSQL of one's own. Skipped where there is none."""
+"""A separate PostgreSQL. Skipped if there is none."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/asyncapi.yaml as a judge: every publication of a reporter in the tests is held against it.
+"""Validates every publication of a reporter in the tests against docs/asyncapi.yaml.
 
-`reporter/serve.py` writes down what it hands to paho, so that nothing depends on what a broker passes on.
+`reporter/serve.py` records the messages passed to paho, independent of the broker.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _FORMATS = FormatChecker(formats=())
 
 @_FORMATS.checks("date-time")  # type: ignore[untyped-decorator]
 def _is_moment(text: object) -> bool:
-    """UTC, with milliseconds, as all our times."""
+    """Whether the text is a time in UTC with milliseconds, as everywhere in linetap."""
     try:
         return not isinstance(text, str) or rfc3339(parse_rfc3339(text)) == text
     except ValueError:
@@ -61,15 +61,16 @@ def _schemas() -> Registry[Any]:
 
 @cache
 def _judge(schema: str) -> Validator:
-    """`schema`: its name below #/components/schemas. A field that is not in the code's type is refused here, although
-    the document lets others pass over it."""
+    """The validator of a schema. `schema`: its name below #/components/schemas. Fields outside the code's type are
+    refused here, although the document lets receivers ignore them.
+    """
     reference = {"$ref": f"file:///asyncapi.yaml#/components/schemas/{schema}", "unevaluatedProperties": False}
     return Draft202012Validator(reference, registry=_schemas(), format_checker=_FORMATS)
 
 
 @cache
 def channels() -> dict[str, re.Pattern[str]]:
-    """Name -> what its topics look like."""
+    """Name -> pattern of its topics."""
     return {name: re.compile(_pattern(channel)) for name, channel in document()["channels"].items()}
 
 
@@ -88,7 +89,7 @@ def channel_of(topic: str) -> str | None:
 
 
 def faults(one: dict[str, Any]) -> Iterator[str]:
-    """The faults of a publication, as serve.py writes it."""
+    """The faults of a publication, as recorded by serve.py."""
     channel = channel_of(one["topic"])
     if channel is None:
         yield f"{one['topic']}: no such channel"
@@ -135,7 +136,7 @@ def _of_message(one: dict[str, Any], channel: str, said: dict[str, Any]) -> Iter
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The records of a reporter; a line that a kill has cut does not count."""
+    """The records of a reporter, without a line truncated by a kill."""
     if not path.exists():
         return []
     return [json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The people of a desk with keys of stock ssh-keygen, their signed roles, and calls to ask for."""
+"""The people of a desk with keys of stock ssh-keygen, their signed roles, and calls to request."""
 
 from __future__ import annotations
 
@@ -42,8 +42,9 @@ PURPOSES = [
 
 @cache
 def _key_of(name: str) -> tuple[bytes, bytes]:
-    """A person's key by stock ssh-keygen, private and public; the same in all desks of a process, of which some hundred
-    are made."""
+    """A person's key by stock ssh-keygen, private and public; the same in all of a process's desks, which are some
+    hundred.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / name
         made = sealing_rig.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(path)])
@@ -77,7 +78,7 @@ class Desk:
 
     @classmethod
     def at(cls, root: Path) -> Desk:
-        """A desk that `make` made, in another place."""
+        """A copy of a desk from `make`, in another place."""
         requester = keys.parse_identity_file((root / "requester.txt").read_text())[0]
         desk = cls(Rig.at(root / "rig"), root, root / "desk", requester)
         desk.clock.advance(NS_PER_S)
@@ -89,7 +90,7 @@ class Desk:
             (self.root / f"{name}{ending}").chmod(0o644 if ending else 0o600)
 
     def sign_roles(self, version: int, people: dict[str, str] | None = None, purposes: Any = None, **more: Any) -> Path:
-        """roles.json as a person makes it: jq for the spelling, ssh-keygen for the signature. `more`: rules, lines."""
+        """roles.json as made by a person: jq for the form, ssh-keygen for the signature. `more`: rules, lines."""
         listed = [
             {"key": (self.root / f"{name}.pub").read_text().strip(), "name": name, "role": role}
             for name, role in (PEOPLE if people is None else people).items()
@@ -109,7 +110,7 @@ class Desk:
         output.write_bytes(done.stdout)
 
     def run(self, tool: ModuleType, *words: object) -> tuple[int, str]:
-        """The exit status and what stood on standard output; errors are raised."""
+        """Runs the tool; returns exit status and standard output. Errors are raised."""
         parser = argparse.ArgumentParser()
         tool.add_arguments(parser)
         output = io.StringIO()
@@ -141,7 +142,7 @@ class Desk:
         return path
 
     def approve(self, request: Path, *names: str) -> None:
-        """Approves after a look at the calls in the vault."""
+        """Approves after viewing the calls in the vault."""
         asked = json.loads(request.read_bytes())["calls"]
         calls = [word for each in asked for word in ("--call", self.rig.vault / sealed.call_path(each["call_id"]))]
         for name in names:
@@ -169,7 +170,7 @@ class Desk:
     def access(self, *words: object) -> tuple[int, str]:
         return self.run(access_command, *words, "--desk", self.folder)
 
-    # --- what is known ------------------------------------------------------------------------------------------
+    # --- results ------------------------------------------------------------------------------------------------
 
     def log(self) -> list[Entry]:
         return read_log(self.folder / "access")[0]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A unit whose recorder and capture are their state files and a real outbox, and a real reporter process on it."""
+"""A unit with a real reporter process, a real outbox, and simulated state files of recorder and capture."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ END_S = 120.0
 
 
 class Floor:
-    """`with Floor(...)`: the others' state files are kept fresh; `reporter()` starts the process."""
+    """`with Floor(...)`: keeps the others' state files fresh; `reporter()` starts the process."""
 
     def __init__(self, folder: Path, run_dir: Path, port: int, lines: int = 3, broker: BrokerConfig | None = None):
         unit = make_unit(folder, run_dir, lines=lines)
@@ -52,7 +52,7 @@ class Floor:
             1 << 24,
         )
         self.states = States(run_dir, SYSTEM)
-        self.states.states.pop("reporter")  # that one is real here
+        self.states.states.pop("reporter")  # the only real one here
         idle: list[LineStatus] = ["idle"] * lines
         self.lines(*idle)
         self._ended = threading.Event()
@@ -60,12 +60,12 @@ class Floor:
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def configure(self, **fields: Any) -> None:
-        """For reporters that are started from now on."""
+        """Changes the configuration of reporters started from now on."""
         self.config = msgspec.structs.replace(self.config, **fields)
         self.config_file.write_bytes(msgspec.json.encode(self.config))
 
     def lines(self, *doing: LineStatus, **fields: object) -> None:
-        """Sets the line states that the recorder reports from now on."""
+        """Sets the line states reported by the recorder from now on."""
         state = recorder(*doing, **fields)
         for line in state.lines:
             line.call_id = None if line.state == "idle" else f"20261124T225600.123Z-L{line.line:02d}"
@@ -83,14 +83,14 @@ class Floor:
             self.states.write()
 
     def events(self, count: int) -> None:
-        """Appends so many events, each of a call of its own."""
+        """Appends this many events, each of a separate call."""
         for _ in range(count):
             n = self.outbox.last_seq + 1
             at = rfc3339((n + 1 - self.outbox.first_seq) * NS_PER_MS)
             self.outbox.append(CallEvent(seq=0, event="started", at=at, unit="", call_id=f"call-{n}", line=1))
 
     def reporter(self, answer_ms: int = 5000, desk_s: float = 60, repeat_s: float = 120) -> subprocess.Popen[bytes]:
-        self.states.write()  # the process may be quicker than the thread that keeps them fresh
+        self.states.write()  # the process may be faster than the thread that refreshes them
         with self.log.open("ab") as log:
             process = subprocess.Popen([*self._serve, str(answer_ms), str(desk_s), str(repeat_s)], stderr=log)
         self._processes.append(process)
@@ -124,7 +124,7 @@ class Floor:
         return self
 
     def published(self) -> list[dict[str, Any]]:
-        """All that reporters of this floor have handed to paho."""
+        """All messages that reporters of this floor have passed to paho."""
         return published.read(self.config_file.with_suffix(".published"))
 
     def __exit__(self, kind: object, *_: object) -> None:
@@ -141,7 +141,7 @@ class Floor:
 
 
 def end(process: subprocess.Popen[bytes]) -> int:
-    """SIGTERM; its exit status. TimeoutExpired when it hangs."""
+    """Sends SIGTERM; returns its exit status. TimeoutExpired if it hangs."""
     process.terminate()
     return process.wait(END_S)
 
@@ -149,8 +149,8 @@ def end(process: subprocess.Popen[bytes]) -> int:
 def retained(broker: Broker) -> dict[str, bytes]:
     """The retained messages for a new client, by topic."""
     with Desk(broker.port, client_id="newcomer") as desk:
-        # Behind all that is retained: what is published once the subscription stands. Named anew each time, for the
-        # newcomer's session is kept, and an earlier end may come once more.
+        # Published after the subscription, so it arrives after all retained messages. A new name each time, because the
+        # new client's session is kept, and an earlier end may be delivered again.
         end_of_retained = secrets.token_hex(8)
         desk.publish(f"linetap/v1/{end_of_retained}", b"1")
         until(lambda: desk.of(end_of_retained))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keys of everybody who takes part in sealing and opening, and the stock tools that have the last word."""
+"""Keys of all parties in sealing and opening, and stock tools to verify the results."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Rig:
 
     @classmethod
     def at(cls, root: Path) -> Rig:
-        """A rig that `make` made, in another place."""
+        """A copy of a rig from `make`, in another place."""
         custodian_files = [root / "custodian1.txt", root / "custodian2.txt"]
         return cls(
             root=root,
@@ -85,20 +85,20 @@ class Rig:
         return hashlib.sha256((self.vault / sealed.call_path(call_id) / sealed.RECORD).read_bytes()).hexdigest()
 
     def log(self) -> UnitLog:
-        """The unit's log, opened anew, at the time of the calls."""
+        """The unit's log, reopened, at the time of the calls."""
         return UnitLog(self.vault, UNIT, self.unit_key, ManualClock(parse_rfc3339(NOW)))
 
     def sign_head(self, data: bytes) -> str:
         return sshsig.sign(data, self.unit_key, namespaces.HEAD)
 
     def publish(self) -> None:
-        """Every sealed call of the vault stands in its log, under a signed head."""
+        """Enters every sealed call of the vault into its log, under a signed head."""
         log = self.log()
         log.publish()
         log.close()
 
     def joined(self, path: Path) -> bytes:
-        """The .au stream of a call by the recipe every user is given, with stock `age` alone."""
+        """The .au stream of a call, by the users' recipe with only stock `age`."""
         recipe = (
             f"age -d -i {self.epoch_file} key.age | age -d -i {self.custodian_files[0]} > {self.root}/call.key"
             f" && for p in audio.*.age; do age -d -i {self.root}/call.key $p; done"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Mosquitto with the configuration that is shipped, every path and name in it put where the test has it."""
+"""A Mosquitto with the shipped configuration, with all its paths and names replaced by the test's."""
 
 from __future__ import annotations
 
@@ -23,17 +23,18 @@ from broker import HOST, MOSQUITTO_21, START_S, Broker, Heard, until
 from pki_rig import Pair, Pki
 
 SHIPPED = Path(__file__).parents[1] / "systemd" / "mosquitto"
-# What Debian's own /etc/mosquitto/mosquitto.conf says, which reads conf.d.
+# The content of Debian's own /etc/mosquitto/mosquitto.conf, which reads conf.d.
 _DEBIAN = "pid_file {0}/pid\npersistence_location {0}/\nlog_dest stderr\ninclude_dir {0}/conf.d\n"
-_PERSISTENCE = {"2.0": "persistence true\n", "2.1": ""}  # linetap.conf says which to take away, and why
+_PERSISTENCE = {"2.0": "persistence true\n", "2.1": ""}  # linetap.conf names the one to remove, and the reason
 _FOR_21 = "#2.1 "
 _ANSWER_S = 60.0
 
 
 @dataclass
 class ShippedBroker(Broker):
-    """`names` are put in the place of those in the files. `above` is the port of the city's broker, to which a bridge
-    goes; without it this is the city's."""
+    """`names` replace those in the files. `above` is the port of the city's broker, the target of a bridge; without it
+    this is the city's.
+    """
 
     pki: Pki = field(kw_only=True)
     pair: Pair = field(kw_only=True)
@@ -61,7 +62,7 @@ class ShippedBroker(Broker):
         shutil.copy(self.pki.crl, self.folder / "linetap" / "crl.pem")
 
     def reload(self) -> None:
-        """Reloads as `systemctl reload mosquitto`; it is done a little later."""
+        """Reloads as `systemctl reload mosquitto`; it is complete a little later."""
         assert self.process is not None
         self.take_revocations()
         self.process.send_signal(signal.SIGHUP)
@@ -85,8 +86,9 @@ class ShippedBroker(Broker):
 
 
 def for_21(text: str) -> str:
-    """The configuration for 2.1 by linetap.conf: its #2.1 lines in the place of those right above them, up to a
-    comment."""
+    """The configuration for 2.1 according to linetap.conf: its #2.1 lines replace those right above them, up to a
+    comment.
+    """
     lines: list[str] = []
     for line in text.splitlines():
         if line.startswith(_FOR_21) and not lines[-1].startswith(_FOR_21):
@@ -97,7 +99,7 @@ def for_21(text: str) -> str:
 
 
 class Client:
-    """An MQTT 5 client with a certificate, over TLS. `heard` grows; whatever is asked is waited for."""
+    """An MQTT 5 client with a certificate, over TLS. `heard` grows; each request waits for its answer."""
 
     def __init__(self, port: int, pki: Pki, pair: Pair, client_id: str = "", clean: bool = True, will: str = ""):
         self.heard: list[Heard] = []
@@ -129,14 +131,14 @@ class Client:
         return self._answers.get(timeout=_ANSWER_S)
 
     def publish(self, topic: str, payload: bytes = b"1", retain: bool = False, **user: str) -> str:
-        """The broker's word on it."""
+        """Publishes; returns the broker's answer."""
         properties: Any = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
         properties.UserProperty = list(user.items())
         self._client.publish(topic, payload, 1, retain, properties)
         return self._answers.get(timeout=_ANSWER_S)
 
     def publish_all(self, topics: list[str], retain: bool) -> set[str]:
-        """One after the other without waiting between: the broker's words on them."""
+        """Publishes without waiting between messages; returns the broker's answers."""
         for topic in topics:
             self._client.publish(topic, b"1", 1, retain)
         return {self._answers.get(timeout=_ANSWER_S) for _ in topics}
@@ -146,7 +148,7 @@ class Client:
         return [one.topic for one in list(self.heard)]
 
     def hears(self, topic: str) -> Heard:
-        """The last of that topic, waited for."""
+        """The last message of that topic, after waiting for one."""
         self.until(lambda: topic in self.topics)
         return [one for one in self.heard if one.topic == topic][-1]
 
@@ -186,7 +188,9 @@ CONNACK = 0x20
 
 @dataclass(frozen=True)
 class Answer:
-    """`let_in`: a CONNECT got a CONNACK that says yes. `ticket` is TLS's, to come back with; `by_ticket` if it did."""
+    """`let_in`: the CONNACK accepted the client. `ticket`: TLS's, for the next connection; `by_ticket`: whether one was
+    used.
+    """
 
     let_in: bool
     ticket: ssl.SSLSession | None = None
@@ -194,7 +198,7 @@ class Answer:
 
 
 def ask(port: int, tls: ssl.SSLContext, ticket: ssl.SSLSession | None = None) -> Answer:
-    """The broker's answer to a CONNECT. Refused if it hangs up, in whichever way."""
+    """The broker's answer to a CONNECT. Refused if it disconnects, in any way."""
     try:
         with (
             socket.create_connection((HOST, port), START_S) as plain,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The output of `image --signed`, by the image's own steps over a small card, with keys of the test's own."""
+"""The output of `image --signed`, by the image's own steps on a small card, with keys of the test."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ VERITY = "linetap.verity=45000:" + "5f" * 32 + ":" + "5a" * 32
 
 @dataclass
 class Build:
-    """The part of a build that is known when its card is filled."""
+    """The state of a build when its card is filled."""
 
     root: Path
     names: dict[str, str] = field(default_factory=dict)
     verity: str = VERITY
     version: str = "0.1.0"
     initramfs_bytes: int = 1 << 20
-    part_min_mib: int | None = None  # other than the image's: a FAT32 of fewer clusters than the standard asks for
+    part_min_mib: int | None = None  # instead of the image's: a FAT32 with fewer clusters than the standard requires
 
     def __post_init__(self) -> None:
         card = self.root / "work/card"
@@ -92,7 +92,7 @@ def public(private: Path) -> Path:
 
 
 def token(folder: Path, private: Path) -> Path:
-    """A program before a token, as Raspberry Pi's tools call one; it notes how it was called."""
+    """A signing program for a token, in the form of Raspberry Pi's tools; it records its arguments."""
     path = folder / "token"
     path.write_text(
         f'#!/bin/sh\necho "$@" >>{folder}/called\n[ "$1 $2" = "-a rsa2048-sha256" ] || exit 1\n'
@@ -103,7 +103,7 @@ def token(folder: Path, private: Path) -> Path:
 
 
 def verified(image: Path, sig: Path, by: Path, folder: Path) -> bool:
-    """Checked as usbboot does: hash and PKCS#1 v1.5 signature, with stock openssl."""
+    """Whether hash and PKCS#1 v1.5 signature are valid, checked like usbboot with stock openssl."""
     lines = sig.read_text().splitlines()
     (folder / "sig.bin").write_bytes(bytes.fromhex(lines[2].removeprefix("rsa2048: ")))
     command = ["openssl", "dgst", "-sha256", "-verify", str(by), "-signature", str(folder / "sig.bin"), str(image)]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A unit with a signed card: the first partition a folder, the others files, the shipped scripts on them, and a boot
-loader that knows no more than the documentation says (pi_firmware.py). What RAUC does is done in its order."""
+"""A unit with a signed card: the first partition as a folder, the others as files, the shipped scripts on them, and a
+boot loader that follows the documentation (pi_firmware.py). RAUC's steps are done in its order.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +19,15 @@ from signed_rig import Build, public
 
 SLOTS = {2: "a", 3: "b"}
 PART_BYTES, ROOT_BYTES = 48 << 20, 2 << 20
-# Every step of an update reads a slot's partition several times. So here it is 12 MiB and not 40; a quarter of it is an
-# initramfs of no zeros: a part that is not written is missed.
+# Every step of an update reads a slot's partition several times. Therefore it has 12 MiB here instead of 40; a quarter
+# of it is an initramfs without zeros, so that an unwritten part is detected.
 INITRAMFS_BYTES, PART_MIN_MIB = 3 << 20, 1
 CONFIG = (IMAGE / "boot/config.txt").read_text()
 
 
 @dataclass(frozen=True)
 class Version:
-    """A root with its tree of hashes, and what is signed for it."""
+    """A root with its hash tree, and its signed files."""
 
     name: str
     root: Path
@@ -50,7 +51,7 @@ class Version:
         return cls(name, root, verity, build)
 
     def bundle(self, folder: Path) -> Path:
-        """The bundle's content as RAUC mounts it; image/bundle.sh is in test_rauc_bundle.py."""
+        """The bundle's content as mounted by RAUC; test_rauc_bundle.py tests image/bundle.sh."""
         folder.mkdir()
         for name in ("boot.part", "boot.place", "boot.sig"):
             shutil.copy(self.build.signed / name, folder / name)
@@ -63,7 +64,7 @@ class Version:
 
 
 class SignedUnit:
-    """Slot a starts `version`; b is empty. `key`: what its EEPROM is locked to, and its root has the public half of."""
+    """Slot a starts `version`; b is empty. `key`: its EEPROM is locked to it, and its root has the public half."""
 
     def __init__(self, root: Path, version: Version, key: Path) -> None:
         self.root, self.boot, self.proc = root, root / "boot", root / "proc"
@@ -98,7 +99,7 @@ class SignedUnit:
     # --- What the unit does
 
     def say_restarts(self) -> None:
-        """A systemctl that notes what it is asked for."""
+        """A systemctl that records its requests."""
         (self.bin / "systemctl").write_text(f'#!/bin/sh\necho "$@" >>{self.root}/systemctl\n')
         (self.bin / "systemctl").chmod(0o755)
 
@@ -121,7 +122,7 @@ class SignedUnit:
         )  # fmt: skip
 
     def install(self, version: Version, bundle: Path) -> str:
-        """Installs as RAUC does: asks, gives the slot up, writes its root, then what starts it. The slot."""
+        """Installs like RAUC: checks, invalidates the slot, writes its root, then its boot files. Returns the slot."""
         done = self.hook(bundle, "install-check")
         assert done.returncode == 0, done.stderr
         slot = "b" if self.call("get-current") == "a" else "a"
@@ -134,7 +135,7 @@ class SignedUnit:
     # --- What the boot loader does
 
     def power_on(self, *, tryboot: bool = False, walks: bool = False) -> Start:
-        """And the initramfs: which slot it is, in which the root is the one whose hash is signed."""
+        """Switches on, and runs the initramfs: finds the slot by the root whose hash is signed."""
         found = pi_firmware.start(self.card, self.key, tryboot=tryboot, walks=walks)
         (self.proc / "cmdline").write_text(found.cmdline + "\n")
         (self.loader / "tryboot").write_bytes(int(tryboot).to_bytes(4, "big"))
@@ -156,7 +157,9 @@ class SignedUnit:
 
 
 def require_whole(part: Path, start: Start) -> None:
-    """That the partition holds the root whose hash is on the started command line: veritysetup reads every block."""
+    """Asserts that the partition holds the root whose hash is on the started command line: veritysetup reads every
+    block.
+    """
     (word,) = [word for word in start.cmdline.split() if word.startswith("linetap.verity=")]
     blocks, root, _ = word.removeprefix("linetap.verity=").split(":")
     command = ["veritysetup", "verify", str(part), str(part), root, f"--hash-offset={int(blocks) * 4096}"]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bundles made by the shipped script and signed by somebody, and the shipped RAUC configuration over files as slots.
+"""Bundles made by the shipped script and signed, and the shipped RAUC configuration with files as slots.
 
-This kernel may have no dm-verity, and what is shipped needs none.
+This kernel may lack dm-verity, which the shipped configuration does not need.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Signer:
 
 
 def make_root(folder: Path, version: str) -> bytes:
-    """A squashfs with what starts it; no kernel in it where `version` is empty."""
+    """A squashfs with its boot files; without a kernel if `version` is empty."""
     tree, image = folder / "tree", folder / "tree.img"
     shutil.rmtree(tree, ignore_errors=True)
     boot = tree / "usr" / "lib" / "linetap" / "boot"
@@ -50,7 +50,7 @@ def make_root(folder: Path, version: str) -> bytes:
     firmware.mkdir()
     for name in ("start4.elf", "fixup4.dat"):
         (firmware / name).write_text(f"{name} {version}")
-    (tree / "rest").write_bytes(os.urandom(64 << 10))  # less than a block is no bundle to RAUC
+    (tree / "rest").write_bytes(os.urandom(64 << 10))  # RAUC rejects a bundle smaller than a block
     if version:
         (boot / "vmlinuz").write_text(f"kernel {version}")
     words = ["mksquashfs", str(tree), str(image), "-quiet", "-no-progress", "-noappend", "-all-root"]
@@ -66,7 +66,7 @@ def make_bundle(
     compatible: str = "linetap",
     kernel: bool = True,
 ) -> Path:
-    """A bundle by image/bundle.sh; `compatible` of another product: what that product's own script would make."""
+    """A bundle by image/bundle.sh; with another `compatible` like one of another product."""
     image, cmdline, config = (folder / name for name in ("slot.img", "slot.cmdline", "config.txt"))
     image.write_bytes(make_root(folder, version if kernel else ""))
     cmdline.write_text(f"{CMDLINE}\n")
@@ -91,7 +91,7 @@ def make_bundle(
 
 
 def system_conf(keyring: Path | str, slots: Path | str, data: Path | str, backend: Path | str) -> str:
-    """The shipped one, with these paths."""
+    """The shipped configuration, with these paths."""
     text = (IMAGE / "root" / "etc" / "rauc" / "system.conf").read_text()
     for old, new in (
         ("/etc/rauc/keyring.pem", str(keyring)),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A file system that is really full: a small tmpfs in a mount namespace of its own, for a child process."""
+"""A full file system: a small tmpfs in a separate mount namespace, for a child process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TESTS = Path(__file__).parent
 
 
 def run_on_small_disk(child: Path, folder: Path, size_kb: int) -> dict[str, Any]:
-    """The JSON that `child FOLDER` prints, with `folder` a tmpfs of `size_kb`. Skips where nothing can be mounted."""
+    """The JSON printed by `child FOLDER`, with `folder` a tmpfs of `size_kb`. Skips if mounts are impossible."""
     command = unshare()
     if command is None:
         pytest.skip("neither root nor a user namespace: no file system can be mounted to be filled")
@@ -32,7 +32,7 @@ def run_on_small_disk(child: Path, folder: Path, size_kb: int) -> dict[str, Any]
 
 
 def unshare() -> list[str] | None:
-    """The command that gives a namespace in which tmpfs can be mounted, root or not; None where neither works."""
+    """The command for a namespace in which tmpfs can be mounted, as root or not; None if neither works."""
     for command in (["unshare", "-m"], ["unshare", "-rm"]):
         probe = [*command, "mount", "-t", "tmpfs", "probe", "/mnt"]
         if subprocess.run(probe, capture_output=True, timeout=TIMEOUT_S, check=False).returncode == 0:

@@ -20,12 +20,12 @@ ROWS: list[Row] = []
 
 
 def add(what: str, trials: int, lost: int = 0, doubled: int = 0, wrong: int = 0) -> None:
-    """Adds a row before it is asserted that there are none: a table of the good days alone would be no account."""
+    """Adds a row before the assertion that there are no errors, so that the table also has the failures."""
     ROWS.append(Row(what, trials, lost, doubled, wrong))
 
 
 def lines(rows: list[Row]) -> list[str]:
-    """Empty where no long test ran."""
+    """The table; empty if no long test ran."""
     if not rows:
         return []
     total = Row(

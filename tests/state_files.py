@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A unit's configuration and the state files of its services, as tests of panel and checks need them."""
+"""A unit's configuration and the state files of its services, for tests of panel and checks."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from linetap_core.records import (
     ServiceState,
 )
 
-# Checks that say that a service is away. Beside them stands what is still true of what it said.
+# Checks for a missing service. Findings from its last state may stand beside them.
 DEATHS = {"nothing_runs", "capture_dead", "recorder_dead", "reporter_dead", "panel_dead"}
 KINDS = (CaptureState, RecorderState, ReporterState)
 
 
 def unit(run_dir: Path, lines: int = 2, cards: int = 1, reserve_mb: int = 100) -> Config:
-    """`lines` lines a card, numbered through; everything under `run_dir`."""
+    """`lines` lines a card, numbered consecutively; all paths are below `run_dir`."""
     return Config(
         unit="test-unit",
         run_dir=str(run_dir),
@@ -59,7 +59,7 @@ def recorder(*doing: LineStatus, **fields: Any) -> RecorderState:
 
 
 def suffering(*codes: str, **fields: Any) -> RecorderState:
-    """A recorder whose line 1 suffers from `codes`, and whose line 2 is well."""
+    """A recorder whose line 1 has faults with these codes, and whose line 2 has none."""
     state = recorder("idle", "idle", **fields)
     state.lines[0].troubles = list(codes)
     return state
@@ -80,7 +80,7 @@ def _filled[S: ServiceState](kind: type[S], **fields: Any) -> S:
 
 
 class Unit:
-    """Four services that write their state files every time they are told to, until they are killed."""
+    """Four services that write their state files on request, until they are killed."""
 
     def __init__(self, run_dir: Path, clock: Clock) -> None:
         self.run_dir, self.clock = run_dir, clock
@@ -91,7 +91,7 @@ class Unit:
             "panel": panel(),
         }
         self.stalled: set[str] = set()
-        self._writing = threading.Lock()  # a test writes at once what its thread writes from time to time
+        self._writing = threading.Lock()  # a test writes the same files as its thread
 
     def write(self) -> None:
         with self._writing:
@@ -103,6 +103,6 @@ class Unit:
                 )
 
     def kill(self, *names: str) -> None:
-        """Kills as kill -9 does: the last state file stays as it is."""
+        """Kills like kill -9: the last state file stays unchanged."""
         for name in names:
             del self.states[name]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""build.sh as far as it goes without installing anything, and the lock file that it installs from."""
+"""build.sh without its installations, and its lock file."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_usage_is_two(words: tuple[str, ...]) -> None:
 
 
 def test_its_groups_of_tests_name_what_is_there_and_nothing_twice() -> None:
-    """What is in none of them is in the last: a folder that was renamed would make that the longest."""
+    """Files in no group run in the last one: a renamed folder would make that the longest."""
     lists = re.findall(r"^  local \w+=\((tests/[^)]*)\)$", (ROOT / "build.sh").read_text(), re.MULTILINE)
     named = [path for each in lists for path in each.split()]
     assert len(lists) == 5
@@ -57,7 +57,7 @@ mkdir -p "$2" && touch "$2/$(date +%N)" && [ ! -e broken ]
 
 
 def fetched(folder: Path) -> tuple[int, set[str]]:
-    """Exit status of build.sh's own function, and what is in the folder then."""
+    """Exit status of build.sh's own function, and the resulting content of the folder."""
     function = re.search(r"^fetch_beside\(\) \{.*?^\}$", (ROOT / "build.sh").read_text(), re.MULTILINE | re.DOTALL)
     assert function
     script = f"set -euo pipefail\nBIN=.\nfail() {{ exit 3; }}\n{function[0]}\nfetch_beside tool list.txt"
@@ -105,7 +105,7 @@ esac
 
 @pytest.fixture
 def clone() -> Iterator[Path]:
-    """A folder where anybody may go."""
+    """A folder that any user may enter."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o777)
         yield Path(folder)
@@ -113,7 +113,7 @@ def clone() -> Iterator[Path]:
 
 @pytest.fixture
 def stood_in(clone: Path) -> Path:
-    """A clone in which every tool only says how it was started, and one group of tests fails."""
+    """A clone in which every tool only prints its invocation, and one group of tests fails."""
     return _stood_in(clone)
 
 
@@ -136,7 +136,7 @@ def _stood_in(folder: Path) -> Path:
 
 
 def started(folder: Path, *words: str, user: int | None = None) -> subprocess.CompletedProcess[str]:
-    """`build.sh test` of a clone whose tools only say how they were started."""
+    """`build.sh test` of a clone whose tools only print their invocation."""
     env = {**os.environ, "PATH": f"{folder}/.venv/bin:{os.environ['PATH']}"}
     env.pop("TMPDIR", None)  # of the run that these tests are part of
     command = ["bash", str(folder / "build.sh"), "test", *words]
@@ -147,7 +147,7 @@ def started(folder: Path, *words: str, user: int | None = None) -> subprocess.Co
     "user", [None, pytest.param(65534, marks=pytest.mark.skipif(os.geteuid() != 0, reason="root"))]
 )
 def test_real_time_goes_first_and_what_fell_is_named_at_the_end(stood_in: Path, user: int | None) -> None:
-    """As whoever it is started by."""
+    """For any user that starts it."""
     done = started(stood_in, user=user)
     assert (done.returncode, done.stderr) == (1, "build.sh: failed: pytest\n")
     at = os.nice(0)
@@ -179,7 +179,7 @@ def test_real_time_goes_first_and_what_fell_is_named_at_the_end(stood_in: Path, 
     ],
 )
 def test_what_a_package_would_cure_is_not_skipped(stood_in: Path, reason: str, failed: str) -> None:
-    """Whatever the file is called: its name is no reason."""
+    """The name of the file is no reason."""
     line = f"SKIPPED [1] tests/attack/test_root_writes.py:3: {reason}\n"
     (stood_in / "skips").write_text(line)
     done = started(stood_in)
@@ -189,7 +189,7 @@ def test_what_a_package_would_cure_is_not_skipped(stood_in: Path, reason: str, f
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="root")
 def test_an_image_has_every_setting_whoever_builds_it(clone: Path) -> None:
-    """sudo passes no variable on: without its certificate a release would believe the key for development."""
+    """sudo passes on no variable: without its certificate a release would trust the key for development."""
     text = (ROOT / "build.sh").read_text()
     installing = '    setup\n    install_packages "${IMAGE_PACKAGES[@]}"\n    [ -z'
     assert text.count(installing) == 1
@@ -229,7 +229,7 @@ def test_the_quick_ones_start_no_broker(stood_in: Path) -> None:
 
 
 def test_what_the_tests_start_keeps_what_it_compiles() -> None:
-    """Also in a container that forbids it to every Python program."""
+    """Also in a container that forbids bytecode for all Python programs."""
     look = "import conftest, os, sys; print(sys.dont_write_bytecode, os.environ.get('PYTHONDONTWRITEBYTECODE'))"
     env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(ROOT / "tests")}
     done = subprocess.run([sys.executable, "-c", look], env=env, capture_output=True, timeout=120, check=True)
@@ -262,7 +262,7 @@ def test_the_packages_have_one_version_and_need_each_other_by_it() -> None:
 
 
 def test_the_lock_has_what_the_project_asks_for() -> None:
-    """`.venv/bin/python tools/lock.py` makes it anew."""
+    """`.venv/bin/python tools/lock.py` writes it."""
     locked = _locked()
     missing = [str(it) for it in _wanted() if not it.specifier.contains(locked.get(canonicalize_name(it.name), "0"))]
     assert missing == []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command: what it imports, how it ends, and what it says when it cannot go on."""
+"""The command: its imports, its exit status, and its error messages."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_version() -> None:
 
 
 def test_a_command_makes_no_parser_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    """There are fifty, and each asks the disk for translations of its words."""
+    """There are fifty, and each looks up translations of its texts on the disk."""
     made: list[str] = []
     begin = argparse.ArgumentParser.__init__
 
@@ -122,7 +122,7 @@ def test_a_commands_name_comes_first(words: list[str], capsys: pytest.CaptureFix
 
 
 def _imported(*arguments: str) -> set[str]:
-    """The top-level packages that are loaded when the command has ended."""
+    """The top-level packages loaded when the command has ended."""
     code = (
         "import sys, linetap_core.cli as c\ntry: c.main(sys.argv[1:])\nexcept SystemExit: pass\n"
         "print('\\n', *sys.modules)"
@@ -146,7 +146,7 @@ def test_help_loads_no_library() -> None:
     ],
 )
 def test_a_service_loads_no_tool_and_no_other_service(name: str, never: set[str]) -> None:
-    """What is imported is nearly all that its start computes."""
+    """Imports are nearly all of its start time."""
     never |= {"scipy", "rich", "pyrage", "http", "email", "asyncio", "sqlite3", "multiprocessing"}
     code = f"import sys, linetap.config, linetap.{name}.service\nprint(*sys.modules)"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=LIMIT_S, check=True)
@@ -170,7 +170,7 @@ def test_a_card_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 def _with_command(monkeypatch: pytest.MonkeyPatch, folder: Path, body: str, service: bool = False) -> None:
-    """A sub-command `probe` that does what the test wants to see the end of."""
+    """Adds a sub-command `probe` with this body, to test its end."""
     (folder / "linetap_probe.py").write_text(f"def add_arguments(parser):\n    pass\n\ndef run(*_):\n    {body}\n")
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.delitem(sys.modules, "linetap_probe", raising=False)
@@ -246,7 +246,7 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytes
 
 
 def test_nobody_reads_on(tmp_path: Path) -> None:
-    """As in `linetap ... | head`: no complaint."""
+    """As in `linetap ... | head`: no error message."""
     assert init(tmp_path, "--board", "simulated", "--notices", "none") == 0
     reading, writing = os.pipe()
     os.close(reading)
@@ -262,13 +262,13 @@ def test_a_terminal_without_korean(tmp_path: Path) -> None:
 
 
 def test_ctrl_c(tmp_path: Path) -> None:
-    """A tool that waits for its input ends at once, without a word."""
+    """A tool that waits for its input ends at once, without a message."""
     fifo = tmp_path / "hall.wav"
     os.mkfifo(fifo)
     command = [*LINETAP, "notice", "import", str(fifo), "--text", "x"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, cwd=tmp_path)
     try:
-        with fifo.open("wb"):  # opens when the tool has opened its end: it waits for data now
+        with fifo.open("wb"):  # opens when the tool has opened its end: it now waits for data
             process.send_signal(signal.SIGINT)
             _, err = process.communicate(timeout=LIMIT_S)
     finally:
@@ -300,7 +300,7 @@ def test_config_init_works_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_config_init_has_the_situations_whose_notices_are_there(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A site's own folder may have none of them, or some: the others stand there as comments."""
+    """A site's own folder may have none or some of them: the missing ones are comments."""
     notices = tmp_path / "n"
     notices.mkdir()
     shipped = [each.notice for each in SITUATIONS]

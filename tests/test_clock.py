@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Times as they stand in records, and a clock that a test owns."""
+"""Times in the form of records, and a clock controlled by a test."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_one_form_of_time() -> None:
     date = subprocess.run(["date", "-d", MOMENT, "+%s%N"], capture_output=True, timeout=120, check=True)
     assert ns == int(date.stdout)
     assert rfc3339(ns) == MOMENT
-    assert rfc3339(ns + 999_999) == MOMENT  # cut, never rounded into a time that has not come yet
+    assert rfc3339(ns + 999_999) == MOMENT  # truncated, never rounded up into the future
     assert compact(ns) == "20261124T225600.123Z"
     assert rfc3339(0) == "1970-01-01T00:00:00.000Z"
 
@@ -64,7 +64,7 @@ def test_what_is_no_time(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59", "1969-12-31T23:59:59Z"])
 def test_a_moment_that_cannot_be_written_back(text: str) -> None:
-    """What is parsed here can be written by rfc3339: nobody stops a service by a zone."""
+    """Every parsed time can be written by rfc3339, so that no zone can stop a service."""
     with pytest.raises(ValueError, match="is before 1970 or after 9999 in UTC"):
         parse_rfc3339(text)
 
@@ -98,7 +98,7 @@ PLL, NANO, UNSYNC = 0x0001, 0x2000, 0x0040
 def test_the_kernel_knows_an_offset_only_where_it_steers_by_offsets() -> None:
     assert kernel_reading(0, -1_500_000, PLL | NANO) == (True, -1.5)
     assert kernel_reading(0, 1500, PLL) == (True, 1.5)
-    assert kernel_reading(0, 0, NANO) == (True, None)  # as chronyd leaves it: its 0 is no measurement
+    assert kernel_reading(0, 0, NANO) == (True, None)  # as set by chronyd: its 0 is no measurement
     assert kernel_reading(5, 0, UNSYNC) == (False, None)
     assert kernel_reading(-1, 0, 0) == (False, None)
 
@@ -106,4 +106,4 @@ def test_the_kernel_knows_an_offset_only_where_it_steers_by_offsets() -> None:
 def test_this_machines_kernel_answers() -> None:
     synced, offset_ms = kernel_clock()
     assert isinstance(synced, bool)
-    assert offset_ms is None or abs(offset_ms) <= 500  # adjtimex(2): more is not taken
+    assert offset_ms is None or abs(offset_ms) <= 500  # adjtimex(2): larger values are ignored

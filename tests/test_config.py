@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""unit.toml: what is wrong is told at once, each with the line where it stands."""
+"""unit.toml: all errors are reported at once, each with its line."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CUSTODIAN, EPOCH = keys.new_identity(), keys.new_identity()
 
 @dataclass
 class Site:
-    """A folder with a configuration that is right until a test says otherwise."""
+    """A folder with a valid configuration, which a test changes."""
 
     folder: Path
 
@@ -61,7 +61,7 @@ class Site:
         self.path.write_text(text.replace(old, new, count))
 
     def line_of(self, needle: str, number: int = 1) -> int:
-        """The line of the `number`th line of the file that is or begins with `needle`."""
+        """The line of the `number`th line of the file that equals or begins with `needle`."""
         found = [i for i, line in enumerate(self.path.read_text().splitlines(), 1) if line.startswith(needle)]
         return found[number - 1]
 
@@ -112,7 +112,7 @@ def _keys_of(kind: type[msgspec.Struct]) -> Iterator[str]:
         for inner in re.findall(r"linetap(?:\.config|_core\.wire)\.[a-z]+\.([A-Za-z]+)", repr(field.type)):
             import linetap.config.schema as schema
 
-            if hasattr(schema, inner):  # the numbers of the detectors explain themselves: config/numbers.py
+            if hasattr(schema, inner):  # the detectors' numbers have their own explanations: config/numbers.py
                 yield from _keys_of(getattr(schema, inner))
 
 
@@ -216,7 +216,9 @@ def test_one_error_with_its_line(site: Site, old: str, new: str, line: str, numb
 
 
 def test_every_error_at_once_in_the_order_of_the_file(site: Site) -> None:
-    """An unknown key, a wrong type, channels fewer than lines, an unreadable key and a bad recipient hide nothing."""
+    """An unknown key, a wrong type, channels fewer than lines, an unreadable key and an invalid recipient do not hide
+    each other.
+    """
     site.edit('key = "unit.key"', 'key = "no.key"')
     site.edit(EPOCH.recipient, "age1nonsense")
     site.edit("notice_delay_ms = 500", 'notice_delay_ms = "soon"')
@@ -430,7 +432,7 @@ def shared_site() -> Iterator[Site]:
 )
 @pytest.mark.parametrize("table", ["[[retention.classes]]\nname = {}\ndays = 9\n", "[[profile]]\nname = {}\n"])
 def test_a_name_that_reads_as_another_is_none(site: Site, hidden: str, table: str) -> None:
-    """It stands in records, alerts and lists of what weakens, which people read before they sign."""
+    """Names appear in records, alerts and lists of weakenings, which people read before they sign."""
     name = json.dumps(f"sta{hidden}ndard", ensure_ascii=True)
     site.path.write_text(f"{site.path.read_text()}\n{table.format(name)}")
     with pytest.raises(BadInput, match="control or direction characters") as told:

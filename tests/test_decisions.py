@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/decisions: each number exists once and has its why, and every reference to a decision finds it."""
+"""docs/decisions: each number exists once with its reason, and every reference to a decision is valid."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from documents import ROOT, anchors, markdown, text_files
 
 DECISIONS = ROOT / "docs" / "decisions"
-LONGEST = 80  # lines of a section; what needs more is cut to the decision, its why and its figures
+LONGEST = 80  # lines of a section; a longer one is cut to the decision, its reason and its figures
 HEADING = re.compile(r"^## (\d{4}) (.+)$", re.MULTILINE)
 BEFORE = re.compile(r"^\*\*Before \((\d{4})\)\.\*\*", re.MULTILINE)
 ROW = re.compile(r"^\| \[(\d{4})\]\(([\w-]+\.md)(#[\w-]+)?\) \| (.+?) \|$", re.MULTILINE)
@@ -21,7 +21,7 @@ OLD_FORM = re.compile(r"\bdecisions/(\d{4})\b(?!-[\w-]+\.md)")
 
 
 def sections() -> dict[str, list[tuple[Path, str]]]:
-    """Number -> its sections, each with its page: one of an area's page, or a page of its own (`NNNN-title.md`)."""
+    """Number -> its sections, each with its page: a section of an area's page, or a separate page (`NNNN-title.md`)."""
     found: dict[str, list[tuple[Path, str]]] = {}
     for page in sorted(DECISIONS.glob("*.md")):
         text = page.read_text(encoding="utf-8")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A docstring can be read without the name above it: it says what is returned or done, by a noun or a verb.
+"""A docstring is readable without the name above it: it begins with a noun or a verb for the result or the action.
 
 PEP 257 asks for a phrase that ends in a period. "Of the list in use." under `def version` is none: an editor shows it
-beside a call, without the class and the function before it. tests/hardware and hardware/ are not held to it yet.
+beside a call, without the class and the function before it. The test does not cover tests/hardware and hardware/ yet.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("firmware", "tools", "tests")
 
-# A clause that hangs on the name: a preposition, a pronoun without a noun, a relative clause in place of a noun.
+# A fragment of a sentence: a preposition, a pronoun without a noun, or a relative clause in place of a noun.
 _HANGS = re.compile(
     r"(Of|As|By|In|With|Without|From|On|To|Also|Those|Its|It|What|Which|How|Who|Where|Why|When|Until|If) "
 )
 
 
 def hanging(source: str) -> list[str]:
-    """The docstrings that begin so, each with its line. Those of tests may continue the name of the test."""
+    """The docstrings with such a beginning, each with its line. Those of tests may continue the name of the test."""
     return [
         f"{node.body[0].lineno}: {text.splitlines()[0]}"
         for node in ast.walk(ast.parse(source))

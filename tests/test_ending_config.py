@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""[[situation]] and [ending] in unit.toml: every error with its line, and what is said of lines without a contact."""
+"""[[situation]] and [ending] in unit.toml: every error with its line, and the message about lines without a contact."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ extend_most = 2
 
 
 class Ended(Site):
-    """A site whose own tables, at the end of its file, are the ones that a test changes."""
+    """A site whose own tables, at the end of its file, are changed by the tests."""
 
     def edit(self, old: str, new: str, count: int = 1) -> None:
         text = self.path.read_text()
@@ -81,7 +81,7 @@ def test_a_code_within_another_is_an_error_at_the_later_one(site: Site, taken: s
 
 @pytest.mark.parametrize("code", ["11", "119", "1190"])
 def test_a_code_that_an_emergency_number_has_in_it_is_an_error(site: Site, code: str) -> None:
-    """Behind a flash its digits would be the code's, and nobody would be called."""
+    """After a flash its digits would be taken for the code's, and the emergency call would fail."""
     site.edit('code = "**4"', f'code = "{code}"')
     ((line, text),) = site.errors()
     assert (line, "could not be dialled" in text) == (site.line_of(f'code = "{code}"'), True)

@@ -72,7 +72,7 @@ def test_a_fault_of_the_product_beside_a_late_stand_in_fails_in_the_end(tmp_path
 
 
 def test_a_failure_without_a_report_stays_one(tmp_path: Path) -> None:
-    """A test that would pass the next time; before it one whose stand-in was late."""
+    """A test that would pass the next time; the test before it had a late stand-in."""
     late = f"def test_a():\n{LATE}"
     done = run(tmp_path, late + "def test_b():\n    assert run_number('b') == 2\n")
     assert (done.returncode, held_up(done), runs(tmp_path, "b")) == (1, [], 1)
@@ -98,7 +98,7 @@ def test_an_error_is_run_again_too(tmp_path: Path, where: str) -> None:
 
 @pytest.mark.parametrize(("ends", "counted"), [("return", ["c"]), ("yield", ["c"])])
 def test_a_late_shared_fixture_counts_for_whoever_uses_it(tmp_path: Path, ends: str, counted: list[str]) -> None:
-    """Set up for the first test, and the third has a failure of it; the fourth does not use it."""
+    """It is set up for the first test, and the third fails because of it; the fourth does not use it."""
     fixture = f"@pytest.fixture(scope='module')\ndef a():\n{LATE}    {ends}\n"
     tests = "def test_b(a):\n    pass\ndef test_c(a):\n    assert run_number('c') == 2\n"
     done = run(tmp_path, f"{fixture}{tests}def test_d():\n    assert run_number('d') == 2\n")
@@ -108,7 +108,7 @@ def test_a_late_shared_fixture_counts_for_whoever_uses_it(tmp_path: Path, ends: 
 
 @pytest.mark.parametrize(("ends", "expected"), [("return", 1), ("yield", 2)])
 def test_a_shared_stand_in_may_be_late_after_its_set_up(tmp_path: Path, ends: str, expected: int) -> None:
-    """In another test: what a fixture has returned does not run any more, and what it yields does."""
+    """In another test: a returned fixture no longer runs, a yielding one does."""
     fixture = f"@pytest.fixture(scope='module')\ndef a():\n    {ends}\n"
     tests = f"def test_b(a):\n{LATE}def test_c(a):\n    assert run_number('c') == 2\n"
     run(tmp_path, fixture + tests)
@@ -121,7 +121,7 @@ def test_the_long_tests_are_not_run_again(tmp_path: Path) -> None:
 
 
 def test_a_repetition_waits_until_no_other_run_is_at_its_first(tmp_path: Path) -> None:
-    """So that what the other runs have held up is not held up by them again."""
+    """Otherwise the other runs would hold it up again."""
     shared = tmp_path / "first-pass"
     other, ours, alone = FirstPass(str(shared)), FirstPass(str(shared)), threading.Event()
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The runs of `./build.sh hil` share one list of tests: each test runs once, what takes longest first."""
+"""The runs of `./build.sh hil` share one list of tests: each test runs once, the longest first."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ TAKES = {
 
 
 def test_each_test_runs_once(tmp_path: Path) -> None:
-    """And those that share a fixture of their file, in one of the two."""
+    """Tests that share a fixture of their file run together in one of the two runs."""
     (tmp_path / "test_board.py").write_text(TESTS)
     (tmp_path / "taken").mkdir()
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
@@ -76,7 +76,7 @@ def test_each_test_runs_once(tmp_path: Path) -> None:
 
 
 def test_a_test_of_another_file_follows_one_that_the_other_run_has(tmp_path: Path) -> None:
-    """pytest leaves a file's fixtures for the next test of that file, which is the other run's."""
+    """pytest keeps a file's fixtures for the next test of that file, which the other run has."""
     (tmp_path / "test_a.py").write_text("def test_first(): pass\ndef test_second(): pass\n")
     (tmp_path / "test_b.py").write_text("def test_third(): pass\n")
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
@@ -95,7 +95,7 @@ def test_a_test_of_another_file_follows_one_that_the_other_run_has(tmp_path: Pat
 
 
 def test_the_table_of_times_has_the_tests_that_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A test that was renamed would be begun as if nothing were known of it."""
+    """A renamed test would be scheduled as one without a known duration."""
     monkeypatch.syspath_prepend(str(HIL))
     from takes import TAKES as table
 
@@ -108,7 +108,7 @@ def test_the_table_of_times_has_the_tests_that_are_there(monkeypatch: pytest.Mon
 
 
 def test_no_fixture_of_all_tests_takes_the_place_of_one_of_these() -> None:
-    """pytest takes a conftest's fixture before a plugin's of the same name."""
+    """pytest prefers a conftest's fixture to a plugin's of the same name."""
     plugin, conftest = (_fixtures(path) for path in (HIL / "hil_table.py", HIL.parent / "conftest.py"))
     assert plugin
     assert plugin & conftest == set()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hosts, and names of the machine itself, held against what the resolver here makes of the same text."""
+"""Hosts, and names of the machine itself, compared with the resolver's interpretation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OWN = [
 
 @pytest.mark.parametrize("text", OWN)
 def test_every_spelling_of_the_machine_itself(text: str) -> None:
-    """getaddrinfo(3) without a look-up, so by its own reading of numbers (inet_aton(3))."""
+    """getaddrinfo(3) without a look-up, i.e. by its own parsing of numbers (inet_aton(3))."""
     found = socket.getaddrinfo(text, 1, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     address = ipaddress.ip_address(found[0][4][0])
     mapped = getattr(address, "ipv4_mapped", None) or address
@@ -64,5 +64,5 @@ def test_a_name_or_an_address(text: str) -> None:
     ],
 )  # fmt: skip
 def test_what_is_neither(text: str) -> None:
-    """RFC 1123, 2.1: a name's last part is no number; what else is one is written in full, or not meant."""
+    """RFC 1123, 2.1: a name's last part is no number; other numeric forms are written in full, or are an error."""
     assert not is_host(text)

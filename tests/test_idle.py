@@ -22,7 +22,7 @@ CONFIG_LINES, CARDS = 2, 2
 
 
 class Told(ManualClock):
-    """Whatever time it is, the recorder has just said what its lines do."""
+    """A clock at which the recorder's line states are always fresh."""
 
     def __init__(self, run_dir: Path, doing: Callable[[float], tuple[LineStatus, ...] | None]) -> None:
         super().__init__(monotonic_ns=NS_PER_S)

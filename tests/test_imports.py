@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The import graph, read from the source: it has no cycle, and unit and desk import core, not each other.
 
-An import counts wherever it stands: at the top, within a function, or for types alone. A circle that Python happens to
-survive is a circle all the same: neither end of it can be read, tested or moved without the other.
+Every import counts: at the top of a module, within a function, or for types alone. A cycle that Python tolerates still
+counts: neither side can be read, tested or moved without the other.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def test_no_module_comes_back_to_itself(graph: Arrows) -> None:
 
 
 def _room(module: str) -> str:
-    """The file or folder beside the others of its package in which it lies."""
+    """The file or folder at the top level of its package that contains it."""
     return ".".join(module.split(".")[:2])
 
 
@@ -53,7 +53,7 @@ def test_no_room_comes_back_to_itself(graph: Arrows) -> None:
 
 
 def _folder(module: str, path: Path) -> str:
-    """The module's folder; a module loose in its package is a folder of its own."""
+    """The module's folder; a module directly in its package counts as its own folder."""
     folder = module if path.name == "__init__.py" else module.rpartition(".")[0]
     return folder if "." in folder else module
 
@@ -74,7 +74,9 @@ FOLDERS = {
 
 @pytest.mark.parametrize("name", FOLDERS)
 def test_no_folder_comes_back_to_itself(graph: Arrows, name: str) -> None:
-    """Stricter than the rooms: the loose files of recorder/ do not import what imports them from a folder below."""
+    """Stricter than for rooms: the top-level files of recorder/ do not import modules that import them from a
+    subfolder.
+    """
     package = FIRMWARE / name / PACKAGES[name]
     folder_of = {module: _folder(module, path) for module, path in modules(package).items()}
     folders: dict[str, dict[str, int]] = {folder: {} for folder in folder_of.values()}
@@ -114,7 +116,7 @@ def test_every_package_is_looked_at(graph: Arrows) -> None:
     ids=["top", "function", "types", "module", "relative", "by-way-of-a-third", "package"],
 )
 def test_a_circle_is_found_wherever_its_import_stands(tmp_path: Path, one: str, other: str) -> None:
-    """The ways in which those went that this code once had."""
+    """The forms of former cycles in this code."""
     (tmp_path / "p" / "sub").mkdir(parents=True)
     (tmp_path / "p" / "__init__.py").write_text("from p.a import x\nconstant = 1\n" if "constant" in one else "")
     (tmp_path / "p" / "a.py").write_text(one)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Text that is no JSON, or not of the type, is a ValueError and msgspec's own error: with msgspec 0.19, which Debian
-has and the image ships, the second alone would be no ValueError, and a recorder did not start."""
+"""Text that is no JSON, or not of the type, raises ValueError and msgspec's own error.
+
+With Debian's msgspec 0.19, shipped in the image, the second alone would be no ValueError, and a recorder did not start.
+"""
 
 from __future__ import annotations
 
@@ -86,7 +88,7 @@ other.join()
 
 @pytest.mark.parametrize("way", ["text", "file"])
 def test_two_threads_with_the_first_values_of_a_type(way: str) -> None:
-    """msgspec has no lock of its own there, and the process ends by SIGSEGV."""
+    """msgspec has no lock there, and the process ends by SIGSEGV."""
     done = subprocess.run([sys.executable, "-c", TWO_THREADS, way], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "1\n"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A unit is commissioned with its authority and a key list, and `config check` says what is wrong with them."""
+"""A unit is commissioned with its authority and a key list, and `config check` reports their faults."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_a_service_starts_with_a_list_it_cannot_take(tmp_path: Path, authority: 
 def test_a_replay_seals_to_the_days_of_a_list_made_long_after(
     tmp_path: Path, run_dir: Path, authority: Authority, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The recorder's whole way, from the answer to the signed record and what opens it."""
+    """The recorder's whole sequence, from the answer to the signed record and the key that opens it."""
     import numpy as np
 
     from linetap.config.schema import Config

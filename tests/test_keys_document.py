@@ -10,11 +10,11 @@ from linetap_core.evidence.signing import namespaces
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGE = DOCS / "keys.md"
-# Of an example or of a step in between, each of a key that the page has by its role.
+# Names from examples or intermediate steps, each for a key that the page describes by its role.
 OTHER_NAMES = {
     "second.key", "second-officer.key", "privacy.key",  # officers and approvers
     "keeper.key", "witness.key",  # by their roles
-    "city.key", "desk-pages.key",  # a broker's, a client's, as a site names it
+    "city.key", "desk-pages.key",  # a broker's, a client's, with a site's name
     "call.key", "board.key", "volume.key", "unit.key.next", "unit.key.kept",  # for a step, and copies
 }  # fmt: skip
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A leap second, on unit and desk alike: the kernel says 23:59:59 twice, and what a stranger calls 23:59:60 is no time.
+"""A leap second on unit and desk: the kernel repeats 23:59:59, and 23:59:60 from others is invalid.
 
-POSIX has no number for that second, so nothing that linetap writes names it. What others sign that names it is refused
-as any other text that is no time, by one function for unit and desk.
+POSIX has no number for that second, so linetap never writes it. Signed documents that contain it are refused like any
+other invalid time, by one function for unit and desk.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from linetap_desk.inputs import strict
 from linetap_desk.proofs.verifycall import verify_call
 from sealing_rig import CALL_ID, Rig, noise, record
 
-LEAP = "2016-12-31T23:59:60Z"  # the last that there was
+LEAP = "2016-12-31T23:59:60Z"  # the most recent one
 SAME = [LEAP, "2016-12-31T23:59:60.999Z", "2017-01-01T08:59:60+09:00", "2026-11-28T12:30:60Z", "20161231T235960Z"]
 LIMIT_S = 120
 
@@ -86,7 +86,7 @@ def test_a_key_list_that_was_made_in_it(tmp_path: Path) -> None:
 
 
 def test_signers_of_which_ssh_keygen_takes_it(tmp_path: Path) -> None:
-    """It reads 23:59:60 as the midnight behind it; a file that says so is refused here, and the line is named."""
+    """It reads 23:59:60 as the following midnight; a file with it is refused here, and the message names the line."""
     key = keys.new_unit_key()
     path, data = tmp_path / "signers", b"said"
     public = keys.public_line(key.public_key())
@@ -102,7 +102,7 @@ def test_signers_of_which_ssh_keygen_takes_it(tmp_path: Path) -> None:
 
 
 def test_a_record_that_names_it(tmp_path: Path) -> None:
-    """Its unit has signed it: the call is judged to its end."""
+    """Its unit has signed it: the call is judged completely."""
     rig = Rig.make(tmp_path)
     folder = rig.create()
     folder.write(noise(200))
@@ -113,7 +113,7 @@ def test_a_record_that_names_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["at", "began_at", "ended_at", "answered_at"])
 def test_an_event_that_names_it(tmp_path: Path, name: str) -> None:
-    """By the unit's own key: it is stored, as of when it came, and so is what follows it."""
+    """Signed by the unit's own key: it is stored with its time of arrival, and so are the following ones."""
     teller, engine = Teller(tmp_path / "unit"), database.open_writer(f"sqlite:///{tmp_path / 'desk.db'}")
     more = {"began_at": rfc3339(START_NS), "ended_at": rfc3339(START_NS), "answered_at": rfc3339(START_NS)} | {
         name: LEAP
@@ -131,5 +131,7 @@ def test_an_event_that_names_it(tmp_path: Path, name: str) -> None:
 
 
 def test_the_kernel_is_synchronised_all_through_it() -> None:
-    """adjtimex(2): TIME_INS a day before, TIME_OOP in it, TIME_WAIT behind it. TIME_ERROR alone is none."""
+    """adjtimex(2): TIME_INS a day before, TIME_OOP during it, TIME_WAIT after it. Only TIME_ERROR means
+    unsynchronised.
+    """
     assert [kernel_reading(answer, 0, 0x10)[0] for answer in (0, 1, 2, 3, 4, 5)] == [True] * 5 + [False]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The learnt values of lines are restored whole, and a damaged file counts as none."""
+"""The learnt values of lines are restored completely, and a damaged file counts as missing."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_the_stamp_changes_with_each_save(tmp_path: Path) -> None:
     seen = {stamp(folder)}
     for number in range(4):
         save(folder, number + 1, FULL)
-        # the kernel's clock of files goes in steps of some milliseconds; here it is put on by hand
+        # the kernel's file timestamps have steps of some milliseconds; here they are set explicitly
         os.utime(folder, ns=(0, stamp(folder) + number))
         seen.add(stamp(folder))
     assert len(seen) == 5

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every relative link in a Markdown page leads to a file that exists, and its anchor to a heading there."""
+"""Every relative link in a Markdown page leads to an existing file, and its anchor to a heading there."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_dead_link_is_found(tmp_path: Path, link: str) -> None:
 
 
 def test_pages_that_code_and_documents_name_exist() -> None:
-    """Names of pages in prose, comments and messages, which are no links."""
+    """Names of pages in prose, comments and messages, which are not links."""
     gone = set()
     for path in text_files():
         for name in re.findall(

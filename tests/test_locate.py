@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lines of keys: everything that TOML allows to stand between two of them."""
+"""The lines of keys, with everything that TOML permits between two of them."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def test_a_file_without_an_error_is_not_scanned_for_lines(monkeypatch: pytest.Mo
 
 
 def test_an_error_in_a_file_that_is_nested_as_deeply_as_can_be_read() -> None:
-    """Reported from deeper calls than those that read it, where a scan for lines has less of the stack."""
+    """The error is reported at a deeper call level than the parser's, where a scan for lines has less stack."""
 
     def lines(found: Source, deeper: int) -> list[str]:
         return lines(found, deeper - 1) if deeper else found.lines()

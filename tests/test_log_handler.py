@@ -16,7 +16,7 @@ from linetap_core.log import MOST_BYTES, JournalHandler, handler_for, message_id
 
 
 def fields_of(data: bytes) -> dict[str, str]:
-    """A datagram, read as the journal does."""
+    """A datagram, parsed like the journal does."""
     found = {}
     while data:
         name, _, rest = data.partition(b"\n")

@@ -28,7 +28,7 @@ from unit_rig import make_unit
 
 NUMBERS, POLICY = NoticeNumbers(), Recording()
 AT = "2026-11-24T22:56:00.123Z"
-DRAWN_DB = -6.9  # of the echo, board/frontend.py
+DRAWN_DB = -6.9  # echo level, board/frontend.py
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ WORST = {
 
 
 def three_seconds_dbm0(samples: npt.NDArray[np.int16]) -> float:
-    """The loudest three seconds, counted one by one: a sine of full scale is +3.14 dBm0."""
+    """The level of the loudest three seconds, by direct summation: a sine of full scale is +3.14 dBm0."""
     power = np.square(np.concatenate([0 * SECOND, 0 * SECOND, samples, 0 * SECOND, 0 * SECOND]) / 32768.0)
     means = [power[begin : begin + 3 * RATE_HZ].mean() for begin in range(0, len(power) - 3 * RATE_HZ + 1, 80)]
     return float(10 * np.log10(max(means) / 0.5)) + 3.14
@@ -106,7 +106,7 @@ def three_seconds_dbm0(samples: npt.NDArray[np.int16]) -> float:
 @pytest.mark.parametrize("name", WORST)
 @pytest.mark.parametrize("by_db", [0.0, 6.0])
 def test_no_file_and_no_gain_brings_more_onto_a_line_than_it_may_get(name: str, by_db: float) -> None:
-    """Of a sound at full scale, at 12 dB above what the notices have, whatever capture was made to play."""
+    """With a sound at full scale, 12 dB above the notices, for any settings of capture."""
     played = limited(raised(np.array(WORST[name], np.int16), by_db), NUMBERS.most_mean_dbm0)
     assert three_seconds_dbm0(played) <= NUMBERS.most_mean_dbm0 + 0.001
     if name != "shorter than three seconds":
@@ -119,7 +119,7 @@ def test_a_shipped_notice_is_played_as_it_is_with_every_gain(notice: Notice) -> 
 
 
 def test_the_limit_is_what_the_drawn_card_makes_the_permitted_level_of() -> None:
-    """-9 dBm on 600 ohm (47 CFR 68.308), by the row of hardware/README.md: what the card makes of -16 dBm0 and 6 dB."""
+    """-9 dBm on 600 ohm (47 CFR 68.308), by the row of hardware/README.md: the card's output for -16 dBm0 and 6 dB."""
     text = (Path(__file__).parents[1] / "hardware" / "README.md").read_text()
     (highest,) = re.findall(r"raised as far as it may be, 600 ohm \| <= -9 dBu \| -[0-9.]+ to (-[0-9.]+) dBu", text)
     card_db = float(highest) - (NUMBERS.tone_dbm0 + NUMBERS.most_gain_db)
@@ -188,9 +188,9 @@ def test_what_is_learnt_of_a_line_while_capture_runs_is_how_loud_it_plays_there(
         gains.follow()
     assert loudest(player, 1) > 1.5 * before
     assert loudest(player, 2) == before  # each line has its own
-    assert loudest(player, 1, plain=True) == before  # what `line learn` asks for
+    assert loudest(player, 1, plain=True) == before  # used by `line learn`
     learned.save(folder, 1, Learned(echo_db=6.0, learned_at=AT))
-    os.utime(folder, ns=(0, learned.stamp(folder) + 10**9))  # somebody learns a line twice within 4 ms in a test alone
+    os.utime(folder, ns=(0, learned.stamp(folder) + 10**9))  # only in a test is a line learnt twice within 4 ms
     for _ in range(4):
         gains.follow()
     assert loudest(player, 1) == before

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Notices from any WAV file, at one level. Those that linetap brings along: test_shipped_notices.py."""
+"""Notices from any WAV file, at one level. test_shipped_notices.py tests linetap's own."""
 
 from __future__ import annotations
 
@@ -245,7 +245,7 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_folder_that_a_configuration_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The configuration may be wrong in all else: it is not right before its notices are there."""
+    """Other errors of the configuration do not matter: it is only valid after its notices exist."""
     (tmp_path / "unit.toml").write_text('notices = "spoken"\n')
     path = save(tmp_path / "hall.wav", sine(500, 1.5, 8000, 0.3), 8000)
     assert main(["notice", "import", str(path), "--text", TEXT, "--config", str(tmp_path / "unit.toml")]) == 0

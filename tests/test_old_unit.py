@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A unit of version 0.1 under the code of today: its calls and its bundle stay good, and its recorder goes on.
+"""A unit of version 0.1 under the present code: its calls and its bundle stay valid, and its recorder continues.
 
 `vectors/unit-0.1.tar.xz` was written by 0.1 itself (commit 0105769): three calls through its four services, the bundle
-of one of them, and the private keys of that demo, which guard nothing else.
+of one of them, and the private keys of that demo, used for nothing else.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Source:
 
 
 def test_its_recorder_goes_on(old: Path) -> None:
-    """One more call in the same vault, outbox and log; then all of it is good, and what was reported stands."""
+    """One more call in the same vault, outbox and log; then everything is valid, and earlier reports are unchanged."""
     config = load_config(old / "unit.toml")
     before, now = events(config.vault_path), rfc3339(SYSTEM.utc_ns())
     key = UnitKey(Path(config.key))

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One concept has one home: a second spelling of a shared name, number or format in the source is found here.
+"""One concept has one home: finds a second spelling of a shared name, number or format in the source.
 
-Read from the source: string and number literals outside docstrings, and calls. Documentation is held to the same homes
-where it names them.
+It reads string and number literals outside docstrings, and calls. Documentation must name the same homes.
 """
 
 from __future__ import annotations
@@ -45,13 +44,13 @@ def sources() -> dict[str, ast.Module]:
 
 @cache
 def nodes() -> dict[str, list[ast.AST]]:
-    """All of each module: a walk of the whole source takes half a second, and a dozen tests ask for it."""
+    """All nodes of each module: a walk of the whole source takes half a second, and a dozen tests use it."""
     return {path: list(ast.walk(tree)) for path, tree in sources().items()}
 
 
 @cache
 def literals() -> list[tuple[str, ast.Constant]]:
-    """Every literal that is no docstring, with its module; those within an f-string too."""
+    """Every literal outside docstrings, with its module, including those within an f-string."""
     prose = {id(node.value) for each in nodes().values() for node in each if isinstance(node, ast.Expr)}
     return [
         (path, node)
@@ -66,7 +65,9 @@ def names_a_namespace(value: object) -> bool:
 
 
 def is_a_file_of_its_own(suffix: str) -> Callable[[object], bool]:
-    """A name, or the end of one; not a pattern of names, a sentence, or the INNER.age of a command's help."""
+    """Matches a file name, or the end of one; not a pattern of names, a sentence, or the INNER.age of a
+    command's help.
+    """
     return lambda value: (
         isinstance(value, str)
         and value.endswith(suffix)
@@ -75,12 +76,12 @@ def is_a_file_of_its_own(suffix: str) -> Callable[[object], bool]:
     )
 
 
-# What must be spelled nowhere else, and the one module that spells it.
+# Literals with a single permitted module.
 LITERALS: dict[str, tuple[str, Callable[[object], bool]]] = {
     "signature namespace": (f"{CORE}/evidence/signing/namespaces.py", names_a_namespace),
     "signature file": (
         f"{CORE}/evidence/signing/namespaces.py",
-        lambda value: is_a_file_of_its_own(".sig")(value) and value != "pieeprom.sig",  # the Pi's own: a sum
+        lambda value: is_a_file_of_its_own(".sig")(value) and value != "pieeprom.sig",  # the Pi's own, a checksum
     ),
     "age file": (f"{CORE}/evidence/sealing/__init__.py", is_a_file_of_its_own(".age")),
     "command file": (
@@ -139,7 +140,7 @@ def test_documentation_names_no_other_namespace() -> None:
     assert named <= NAMESPACES
 
 
-# The channels of docs/asyncapi.yaml with an example in the place of each parameter, and what the code reads from it.
+# The channels of docs/asyncapi.yaml with an example for each parameter, and the code's parse of each.
 EXAMPLES = {"unit": "floor-03", "line": "12", "check": "disk_full", "verb": "self_test"}
 
 
@@ -163,7 +164,7 @@ def test_another_topic_is_none(topic: str) -> None:
 
 
 def test_a_day_is_divided_nowhere() -> None:
-    """86,400 by its factors, 24 * 3600."""
+    """Also in the form of factors, 24 * 3600."""
     found = [
         f"{path}:{node.lineno}"
         for path, each in nodes().items()
@@ -175,7 +176,7 @@ def test_a_day_is_divided_nowhere() -> None:
 
 
 def test_a_moment_becomes_nanoseconds_in_one_place() -> None:
-    """`.timestamp()` times a number is a float in between, or loses a part of a second."""
+    """`.timestamp()` times a number has a float in between, or loses a fraction of a second."""
     found = [
         f"{path}:{node.lineno}: {ast.unparse(node)}"
         for path, each in nodes().items()
@@ -185,7 +186,7 @@ def test_a_moment_becomes_nanoseconds_in_one_place() -> None:
     assert not found
 
 
-# The zone of a maker's report, of the person's own machine, and UTC of a time that a PBX printed.
+# The zone of a maker's report, of the person's own machine, and UTC of a time printed by a PBX.
 OTHER_ZONES = {
     "desk/linetap_desk/bundle/words.py", "desk/linetap_desk/custody/program/steps.py",
     "unit/linetap/recorder/smdr/layouts.py",
@@ -203,7 +204,7 @@ def test_a_zones_own_time_is_made_in_one_place() -> None:
 
 
 def test_seconds_become_nanoseconds_in_one_place() -> None:
-    """A length of time that may have a fraction: `clock.ns_of` rounds it."""
+    """Durations that may have a fraction: `clock.ns_of` rounds them."""
     found = [
         f"{path}:{node.lineno}: {ast.unparse(node)}"
         for path, each in nodes().items()
@@ -214,7 +215,7 @@ def test_seconds_become_nanoseconds_in_one_place() -> None:
     assert not found
 
 
-# Alike, and of different things: another rule for one of them would be none for the other.
+# Equal now, but for different things: a change of one would not apply to the other.
 ALIKE = {
     "desk/linetap_desk/copy/store.py _begin_of", "unit/linetap/recorder/vault/log/proof.py _read",
     "desk/linetap_desk/pki/command.py run", "desk/linetap_desk/release/command.py run",
@@ -225,7 +226,7 @@ ALIKE = {
 
 
 def test_a_function_stands_once() -> None:
-    """Functions of modules, not methods, with the same parameters and the same body. Short ones may be alike."""
+    """Functions of modules, not methods, with equal parameters and bodies. Short ones may be equal."""
     found: dict[str, list[str]] = {}
     for path, tree in sources().items():
         for node in tree.body:
@@ -237,7 +238,7 @@ def test_a_function_stands_once() -> None:
 
 
 def test_zone_data_is_read_in_one_place() -> None:
-    """Elsewhere Korea would have no zone where this machine's data is damaged."""
+    """Elsewhere Korea would have no zone on a machine with damaged data."""
     found = [
         f"{path}:{node.lineno}"
         for path, each in nodes().items()
@@ -286,7 +287,7 @@ DURABLE = f"{CORE}/durable/files.py"
 
 
 def test_durable_replacing_has_two_names() -> None:
-    """Functions of other modules may have these names as methods, and pass on to these."""
+    """Other modules may have methods of these names that call these functions."""
     found = {
         (path, node.name)
         for path, tree in sources().items()
@@ -296,7 +297,7 @@ def test_durable_replacing_has_two_names() -> None:
     assert found == {(DURABLE, "replace_durably"), (DURABLE, "replace_in_ram")}
 
 
-# These rename and sync by themselves: SQLite's files move together, and the journal has a writer of its own.
+# Modules with their own rename and sync: SQLite's files move together, and the journal has its own writer.
 RENAMING = {
     ("desk/linetap_desk/rebuild/newdatabase.py", "swap"),
     ("unit/linetap/recorder/vault/journal/store.py", "_open"),
@@ -305,7 +306,7 @@ RENAMING = {
 
 
 def test_a_rename_is_made_durable_in_one_place() -> None:
-    """A rename with a sync of its own, in one function: `files.move_durably` does both."""
+    """A rename with its own sync, in one function: `files.move_durably` does both."""
     found = set()
     for path, each in nodes().items():
         for function in each:
@@ -322,7 +323,7 @@ def test_a_rename_is_made_durable_in_one_place() -> None:
 
 
 def test_the_pattern_of_a_field_takes_no_line_break_at_its_end() -> None:
-    """Python's `$` lets one stand behind it; a pattern ends in \\Z."""
+    """Python's `$` permits one after it; a pattern ends in \\Z."""
     found = []
     for path, each in nodes().items():
         for call in each:
@@ -333,7 +334,7 @@ def test_the_pattern_of_a_field_takes_no_line_break_at_its_end() -> None:
 
 
 def test_keygen_unit_is_spelled_once() -> None:
-    """Desk and unit both have the command; the key in a file is made, written and printed by the core."""
+    """Desk and unit both have the command; the core makes, writes and prints the key in a file."""
     home = f"{CORE}/keygenunit.py"
     makers = {
         path for path, each in nodes().items()
@@ -347,7 +348,7 @@ BODY_READERS = {f"{CORE}/evidence/authorization/commandbody.py", f"{CORE}/eviden
 
 
 def test_the_body_of_a_command_is_read_and_made_as_a_type() -> None:
-    """`.body["x"]` and `.body.get("x")` pick texts out of a command; only the types do so."""
+    """`.body["x"]` and `.body.get("x")` extract texts of a command; only the types may do so."""
     found = [
         f"{path}:{node.lineno}: {ast.unparse(node)}"
         for path, each in nodes().items()
@@ -361,7 +362,7 @@ def test_the_body_of_a_command_is_read_and_made_as_a_type() -> None:
     assert commandbody.BODIES.keys() | {fetch.VERB} == MAY.keys()
 
 
-# What has been signed by desks since version 0.1, text for text.
+# Texts signed by desks since version 0.1, byte for byte.
 SIGNED: list[tuple[str, commandbody.Body, dict[str, str]]] = [
     ("identify", commandbody.Identify(seconds=120), {"seconds": "120"}),
     ("self_test", commandbody.SelfTest(), {}),

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every file of a package that is no Python is in what pip installs. In the repository, where packages are installed as
-they lie, a missing template would never show."""
+"""Every non-Python file of a package is installed by pip.
+
+In the repository packages run in place, where a missing template is not noticed.
+"""
 
 from __future__ import annotations
 

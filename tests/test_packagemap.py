@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/architecture.md: its picture is drawn from the code, and what it names is there."""
+"""docs/architecture.md: its picture is drawn from the code, and the files that it names exist."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PAGE = ROOT / "docs" / "architecture.md"
 
 
 def test_the_picture_is_that_of_the_code() -> None:
-    """`.venv/bin/python tools/packagemap.py` draws it anew."""
+    """`.venv/bin/python tools/packagemap.py` draws it."""
     text = PAGE.read_text(encoding="utf-8")
     assert packagemap.page(text) == text
 
@@ -24,7 +24,7 @@ def test_what_the_table_names_is_there() -> None:
     bases = [ROOT, *(ROOT / "firmware" / folder / package for folder, package in PACKAGES.items())]
     missing = []
     for row in re.findall(r"^\| (.*) \|$", table, re.MULTILINE)[2:]:
-        here = ""  # a name without a folder lies where the one before it does
+        here = ""  # a name without a folder is in the folder of the one before it
         for name in re.findall(r"`([\w/.-]+\.(?:py|toml|md)|[\w/-]+/)`", row):
             path = re.sub(r"^(desk|bench)/", "", name)
             folder = path if path.endswith("/") else path.rpartition("/")[0] + "/" if "/" in path else here

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""No document or message tells anybody to install linetap by a name: no package index has it from us, and whoever took
-that name there would be installed, with the desk's keys beside them."""
+"""No document or message suggests installing linetap by a name: it is in no package index, and an attacker's package of
+that name would be installed with access to the desk's keys.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +11,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("docs", "firmware", "systemd", "tools", "image", "tests")
-OTHERS = {"locust"}  # made by others, and named so that a bench can be run
-# pip install and its words, up to the end of the command.
+OTHERS = {"locust"}  # third-party, named for a bench
+# pip install and its arguments, up to the end of the command.
 COMMAND = re.compile(r"pip install ((?:[^\s`#&|;,]+ ?)+)")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ring: what a reader gets is what was written, or a placed gap; never half a slot, never somebody else's ring."""
+"""The ring: a reader gets the written slots, or a located gap; never half a slot, never another ring's."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ UTC_NS = 1_700_000_000_000_000_000
 
 
 class Writer:
-    """A RingWriter with contents that say which slot they are."""
+    """A RingWriter whose contents identify their slot."""
 
     def __init__(self, run_dir: Path, rate_hz: int = 8000) -> None:
         self.ring = RingWriter(run_dir, 1, LINES, SECONDS, rate_hz)
@@ -91,7 +91,7 @@ def both(run_dir: Path) -> Iterator[tuple[Writer, RingReader]]:
 
 
 def check_audio(batch: Batch) -> None:
-    """A batch is to the bit what Writer writes at its frames."""
+    """Asserts that a batch equals Writer's content at its frames, to the bit."""
     assert batch.gap is None
     assert (batch.audio == sound(batch.frame, batch.frames)).all()
     starts = range(batch.frame, batch.frame + batch.frames, SLOT_FRAMES)
@@ -237,7 +237,7 @@ def test_takeover_after_a_restart(run_dir: Path) -> None:
         first.audio_slot()
     reader = RingReader(run_dir, 1)
     reader.seek(0, 0)
-    first.ring._map.slots["seq"][3] = 0  # killed in the middle of the next
+    first.ring._map.slots["seq"][3] = 0  # killed while writing the next slot
     second = Writer(run_dir, 48000)
     assert second.ring.resumed
     assert (second.ring.next_frame, second.ring.next_device_frame) == (240, 1440)
@@ -365,7 +365,7 @@ def test_stretch_over_the_wrap_and_over_gaps(run_dir: Path) -> None:
 
 
 def test_stretch_of_all_lines_in_turn_and_of_pieces_of_it(run_dir: Path) -> None:
-    """As the journal asks: every line for the same frames, one of them in two pieces, and then for the next."""
+    """Like the journal: every line for the same frames, one of them in two pieces, and then for the next."""
     with both(run_dir) as (writer, reader):
         for _ in range(120):
             writer.audio_slot()
@@ -380,7 +380,7 @@ def test_stretch_of_all_lines_in_turn_and_of_pieces_of_it(run_dir: Path) -> None
 
 
 def test_a_long_stretch_of_all_lines_is_not_kept(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Behind a disk that stood for half a minute it would be megabytes, until the next time."""
+    """After a disk had stalled for half a minute it would occupy megabytes, until the next request."""
     monkeypatch.setattr("linetap.ring.reader._CACHED_SLOTS", 20)
     with both(run_dir) as (writer, reader):
         for _ in range(90):
@@ -416,7 +416,9 @@ ACTIONS = st.one_of(
 @settings(max_examples=60, deadline=None)
 @given(st.lists(ACTIONS, max_size=25))
 def test_a_reader_sees_every_frame_once_or_a_gap(actions: list[tuple[str, int]]) -> None:
-    """Against a model: the lengths of all slots. What is read joins without hole or overlap and is what was written."""
+    """Compared with a model: the lengths of all slots. Batches join without hole or overlap and equal the written
+    content.
+    """
     with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="linetap-test-") as folder:
         writer = Writer(Path(folder))
         reader = RingReader(Path(folder), 1)

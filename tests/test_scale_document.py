@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/scale.md has the tables of the model, and the model has the figures that were measured."""
+"""docs/scale.md has the tables of the model, and the model has the measured figures."""
 
 from __future__ import annotations
 
@@ -29,4 +29,4 @@ def test_its_measured_figures_stand_where_they_were_measured() -> None:
 def test_one_broker_is_what_one_broker_was_measured_with() -> None:
     small, large = nation.City(nation.ONE_BROKER_UNITS), nation.City(nation.ONE_BROKER_UNITS + 1)
     assert (small.clustered, large.clustered) == (False, True)
-    assert large.messages_s > small.messages_s  # what stands is repeated
+    assert large.messages_s > small.messages_s  # retained state is repeated

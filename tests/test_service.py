@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One instance, one state file, one way to stop: with real processes, because that is what they are about."""
+"""One instance, one state file, one way to stop: with real processes, which they concern."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from linetap_core.service import (
 
 LIMIT_S = 120
 
-# Says "ready", then works until it is asked to stop.
+# Prints "ready", then works until it is asked to stop.
 STOPPABLE = """
 import sys, select
 from linetap_core.service import Stop
@@ -59,7 +59,7 @@ with InstanceLock(Path(sys.argv[1]), "capture@1"):
 
 @contextlib.contextmanager
 def script(code: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Runs until the test is done with it; has said "ready" when this yields."""
+    """Runs a script until the end of the test; yields after it has printed "ready"."""
     command = [sys.executable, "-c", code, *arguments]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         watchdog = threading.Timer(LIMIT_S, process.kill)
@@ -265,7 +265,7 @@ def test_a_reader_gives_what_was_written_last_however_often_it_looks(run_dir: Pa
     reader = StateReader(run_dir, "panel", PanelState)
     assert reader.read() is None
     file = StateFile(run_dir, "panel", ManualClock())
-    for progress in range(20):  # within one tick of the file system's clock, too
+    for progress in range(20):  # also within one tick of the file system's clock
         file.write(state(progress))
         first, again = reader.read(), reader.read()
         assert first is not None

@@ -53,7 +53,7 @@ def test_fed_four_times_in_what_systemd_waits(systemd: socket.socket, monkeypatc
     for quarter in range(1, 81):  # of a second
         supervisor.notify(state(quarter, mono_ns=quarter * NS_PER_S // 4), idle=False)
     assert heard(systemd) == [b"READY=1"] + 7 * [b"WATCHDOG=1"]
-    supervisor.notify(state(80, mono_ns=30 * NS_PER_S), idle=False)  # it stands still: the next word is not a late one
+    supervisor.notify(state(80, mono_ns=30 * NS_PER_S), idle=False)  # no progress: the next report is not sent
     supervisor.notify(state(80, mono_ns=33 * NS_PER_S), idle=False)
     supervisor.notify(state(81, mono_ns=33 * NS_PER_S + 1), idle=False)
     assert heard(systemd) == 2 * [b"WATCHDOG=1"]

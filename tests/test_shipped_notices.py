@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The notices that linetap brings along: what they say, how long and loud they are, and that a site's own are kept."""
+"""linetap's own notices: their texts, lengths and levels, and that a site's own are kept."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from unit_rig import make_unit
 PROJECT = Path(__file__).resolve().parents[1]
 NUMBERS = ProofNumbers()
 ENDS = [name for name in SHIPPED if name.startswith("end-")]
-AFTER_IT = RATE_HZ // 2  # frames, in which the echo's delay lies
+AFTER_IT = RATE_HZ // 2  # frames that contain the delayed echo
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def test_all_of_them_are_there_at_one_level_and_within_their_length(spoken: dict
 
 @pytest.mark.parametrize("name", ENDS)
 def test_an_end_gives_reason_complaint_and_ground_and_ends_with_itself(name: str) -> None:
-    """The same words serve where staff hang up."""
+    """The same text is also used if staff hang up."""
     text = SHIPPED[name].text
     if name.endswith("-en"):
         form = r"[^.]+\. You may complain to the audit office [^.]+\. Under Article 4 of [^.]+, this call ends now\."
@@ -92,7 +92,7 @@ def test_none_is_proved_by_the_echo_of_another(spoken: dict[str, Notice], wanted
 
 
 def digest_ok(folder: Path) -> list[str]:
-    """The files that stock sha256sum finds to be as they were made."""
+    """The files that stock sha256sum finds unchanged."""
     said = subprocess.run(
         ["sha256sum", "-c", MADE], cwd=folder, capture_output=True, text=True, timeout=60, check=False
     )
@@ -120,7 +120,7 @@ def test_a_notice_of_the_sites_own_is_kept_and_an_older_one_of_ours_is_not(folde
 
 
 def test_notices_of_a_folder_without_the_list_are_the_sites(tmp_path: Path) -> None:
-    """As an earlier version left them: they may be anybody's."""
+    """As left by an earlier version: they may be a site's own."""
     made = make_default_notices(tmp_path, ["en"])[0]
     (tmp_path / MADE).unlink()
     (tmp_path / "en.txt").write_text("Recorded.\n")
@@ -129,7 +129,7 @@ def test_notices_of_a_folder_without_the_list_are_the_sites(tmp_path: Path) -> N
 
 
 def test_a_unit_loads_those_that_its_configuration_names(folder: Path, tmp_path: Path, run_dir: Path) -> None:
-    """Fourteen of up to 12 s would be 2.2 MB in each capture and in the recorder, twice that with a line's gain."""
+    """Fourteen of up to 12 s would occupy 2.2 MB in each capture and in the recorder, twice that with a line's gain."""
     config = msgspec.structs.replace(make_unit(tmp_path, run_dir).config, notices=str(folder))
     assert notices_of(config).keys() == {"ko"}
     recording = msgspec.structs.replace(config.recording, mark_notice="end-abuse")

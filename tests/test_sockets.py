@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The socket between two services: whole messages, known peers, and an end that may be away."""
+"""The socket between two services: whole messages, known peers, and a peer that may be absent."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from linetap_core.errors import DeviceFault
 
 WAIT_S = 10.0
 NOBODY = 65534
-# Connects and tells what it got: the kernel's error, or that it was hung up on.
+# Connects and prints the result: the kernel's error, or the disconnection.
 STRANGER = """
 import socket, sys
 s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -45,7 +45,7 @@ def listener(path: Path) -> Iterator[Listener]:
 
 
 def heard(listener: Listener, count: int) -> list[bytes]:
-    """The next `count` messages; each poll waits up to the deadline, and twice as many as there are events suffice."""
+    """The next `count` messages; each poll waits up to the deadline, and twice as many polls as events suffice."""
     found: list[bytes] = []
     for _ in range(4 * count + 4):
         if len(found) >= count:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/storage.md says what the code's constants say, and a real call takes what it says."""
+"""docs/storage.md has the figures of the code's constants, and a real call needs that much."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_the_tables_are_those_of_the_constants(storage: ModuleType) -> None:
 
 
 def test_the_outbox_holds_a_month_of_busy_lines(storage: ModuleType, tmp_path: Path) -> None:
-    """By events as they are, with the longest names there are and a real signature."""
+    """With real events, the longest possible names and a real signature."""
     assert storage.outbox_days(32, storage.BUSY_CALLS) >= 30
     key = keys.new_unit_key()
     origin = keys.fingerprint(key.public_key())
@@ -74,7 +74,7 @@ def test_a_real_call_takes_what_the_tables_are_made_of(storage: ModuleType, tmp_
 
 
 def test_the_table_names_every_kind_of_small_file() -> None:
-    """By the code: whoever adds one says from what it is made anew."""
+    """Derived from the code: the author of a new file adds how it is restored."""
     text = (ROOT / "docs" / "storage.md").read_text().partition("<!-- small files begin -->")[2]
     named = set(re.findall(r"(?m)^\| `(\w+)` \|", text.partition("<!-- small files end -->")[0]))
     code = "".join(path.read_text() for path in (ROOT / "firmware").rglob("*.py"))
@@ -83,8 +83,8 @@ def test_the_table_names_every_kind_of_small_file() -> None:
 
 
 def test_no_file_is_written_but_in_one_place() -> None:
-    """A second spelling of durable writing would have guarantees of its own."""
-    # The desk's logs append; evidence/merklelog/leaflog.py is the log's own.
+    """A second implementation of durable writing would have other guarantees."""
+    # The desk's logs append; evidence/merklelog/leaflog.py is the log's own writer.
     kept = ("core/linetap_core/durable", "core/linetap_core/evidence", "bench/", "desk/")
     folder = ROOT / "firmware"
     for path in sorted(folder.rglob("*.py")):

@@ -26,7 +26,7 @@ def test_a_name_is_given_once(tmp_path: Path) -> None:
 
 
 def test_also_where_a_file_has_one_name_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a stick's FAT, where link(2) says EPERM."""
+    """As on a stick's FAT, where link(2) fails with EPERM."""
     whole, taken = tmp_path / "whole", tmp_path / "taken"
     whole.write_bytes(b"new")
     taken.write_bytes(b"old")

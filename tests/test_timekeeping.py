@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The chrony configuration as chronyd takes it, and what is made of chronyd's own word."""
+"""The chrony configuration, tested with chronyd, and the interpretation of chronyd's own report."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_chronyd_takes_what_is_shipped() -> None:
 
 
 def test_chronyd_refuses_a_word_it_does_not_know(tmp_path: Path) -> None:
-    """Else the test above would say nothing."""
+    """Otherwise the test above would prove nothing."""
     other = tmp_path / "chrony.conf"
     other.write_text(SHIPPED.read_text().replace("rtcsync", "rtcsnyc"))
     done = subprocess.run([CHRONYD, "-U", "-p", "-f", other], capture_output=True, text=True, timeout=LIMIT_S)
@@ -127,7 +127,7 @@ def shipped_ppm() -> float:
 
 
 def slewed(ppm: float, seconds: int) -> Iterator[bool]:
-    """The timeline's verdict on each period of a codec that runs true, while the clock is turned by `ppm`."""
+    """The timeline's verdict on each period of an exact codec, while the clock is slewed by `ppm`."""
     timeline = Timeline(8000)
     timeline.begin()
     for period in range(seconds * 100):
@@ -135,7 +135,7 @@ def slewed(ppm: float, seconds: int) -> Iterator[bool]:
 
 
 def test_a_clock_that_is_put_right_does_not_look_like_lost_frames() -> None:
-    """CLOCK_MONOTONIC turns with it; at chronyd's own rate each time would cost a gap in mid-call."""
+    """CLOCK_MONOTONIC is slewed too; at chronyd's own rate each correction would cost a gap in mid-call."""
     assert not any(slewed(shipped_ppm(), 600))
     assert not any(slewed(-shipped_ppm(), 600))
     assert any(slewed(CHRONYS_OWN_PPM, 600))
@@ -143,7 +143,7 @@ def test_a_clock_that_is_put_right_does_not_look_like_lost_frames() -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="chronyd wants to be started by root")
 def test_chronyd_itself_says_it_in_these_fields(tmp_path: Path) -> None:
-    """A chronyd with -x, which leaves the clock alone and believes it."""
+    """A chronyd with -x, which leaves the clock alone and trusts it."""
     socket = tmp_path / "chronyd.sock"
     conf = tmp_path / "chrony.conf"
     conf.write_text(f"local stratum 10\nport 0\ncmdport 0\nbindcmdaddress {socket}\npidfile {tmp_path}/pid\n")

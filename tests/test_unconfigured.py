@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A service whose configuration is missing, empty or wrong waits under systemd, says so once, and begins when it is
-right. By hand it says the same and ends. Under a real systemd: tests/systemd/test_rotten.py."""
+"""A service whose configuration is missing, empty or wrong waits under systemd, reports it once, and starts when it is
+valid. By hand it prints the same and ends. Under a real systemd: tests/systemd/test_rotten.py.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +39,7 @@ def systemd(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.s
 def test_a_service_waits_and_begins_with_a_right_configuration(
     tmp_path: Path, run_dir: Path, systemd: socket.socket, service: str
 ) -> None:
-    """Systemd hears that it works: else it would be ended and started anew for ever."""
+    """It reports to systemd that it works; otherwise it would be restarted forever."""
     file, (name, kind) = run_dir / "unit.toml", SERVICES[service]
     good = text(make_unit(tmp_path, run_dir).config)
     file.write_text("speed = 3\n" + good)
@@ -72,7 +73,7 @@ def test_by_hand_it_ends(run_dir: Path, monkeypatch: pytest.MonkeyPatch, content
 
 
 def test_what_stands_for_a_key_that_is_gone_is_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SetCredential= of the unit files; the error then names the file that is missing."""
+    """SetCredential= of the unit files; the error then names the missing file."""
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     own = Path("/etc/linetap/unit.key")
     assert credential(own) == own

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Weakening changes: every key of the schema is classified, and each rule goes the way it should."""
+"""Weakening changes: every key of the schema is classified, and each rule has the right direction."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WHOLE = ("profile", "retention.classes", "retention.dispositions", "card", "keys
 
 
 def fields_of(kind: type[msgspec.Struct], at: str = "") -> Iterator[str]:
-    """Every key of the schema: `recording.notice`, `line.exempt`; a table that is judged whole is one."""
+    """Every key of the schema: `recording.notice`, `line.exempt`; a table judged as a whole counts as one."""
     for name, hint in get_type_hints(kind).items():
         path = f"{at}.{name}" if at else name
         inner = get_args(hint)[0] if get_origin(hint) is list else hint
@@ -38,7 +38,7 @@ def fields_of(kind: type[msgspec.Struct], at: str = "") -> Iterator[str]:
 
 
 def test_every_key_of_the_schema_is_classified_and_no_other() -> None:
-    """Whoever adds a key decides here whether a change of it weakens. Until then every change does."""
+    """The author of a new key decides here whether a change of it is a weakening. Until then every change is."""
     assert {*fields_of(Config)} == RULES.keys() - {"broker.keepalive_s"}
 
 
@@ -214,7 +214,7 @@ def test_another_name_hides_no_change_of_what_a_code_does(found: set[str], situa
 
 
 def test_a_delay_is_moved_by_nobody_alone() -> None:
-    """Shorter lets a weakening through; longer keeps two who agree from what they have agreed on, for a month."""
+    """A shorter one lets a weakening through; a longer one blocks two people's agreed change for a month."""
     longer = changed("policy", weakening_delay_h=24)
     assert codes(base(), longer) == {"delay_longer"}
     assert codes(longer, base()) == {"delay_shorter"}
@@ -277,7 +277,7 @@ class TestNarrower:
     @settings(max_examples=300)
     @given(st.data())
     def test_whatever_is_called_narrower_is(self, data: st.DataObject) -> None:
-        """Against every number of up to four digits, by the matcher that calls are judged by."""
+        """Compared on every number of up to four digits, by the matcher that judges calls."""
         atom = st.sampled_from([r"\d", "[2-8]", "[13-5]", "0", "9", "[0-9]"])
         count = st.sampled_from(["", "{1}", "{2}", "{0,1}", "{1,2}"])
         pattern = st.lists(st.tuples(atom, count).map("".join), min_size=1, max_size=3).map("".join)
@@ -286,7 +286,7 @@ class TestNarrower:
         truly = all(matches(old, number) for number in found)
         if is_narrower(new, old):
             assert truly
-        elif found and max(map(len, found)) < 4:  # else there may be longer ones
+        elif found and max(map(len, found)) < 4:  # otherwise there may be longer ones
             assert not truly, "nothing that is plain is kept back"
 
 

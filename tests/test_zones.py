@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Zone data that is missing, damaged or of another zone moves no day, no `until` and no time of the PBX's."""
+"""Missing, damaged or wrong zone data change no day, no `until` and no time of the PBX."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_without_its_zone_data_a_unit_in_korea_says_the_same(
 
 
 def test_koreas_own_data_agree_with_what_is_built_in(caplog: pytest.LogCaptureFixture) -> None:
-    """Every day from the end of summer time in 1988 on, as far as the machine's data go."""
+    """Every day from the end of summer time in 1988 on, as far as the machine's data reach."""
     with caplog.at_level(logging.ERROR):
         built_in = zones._korea("a test")
     assert built_in.key == "Asia/Seoul"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Debian's swtpm in the place of the chip: a TPM whose secrets lie in a folder, and which a reboot resets."""
+"""Debian's swtpm in place of the chip: a TPM with its secrets in a folder, reset by a reboot."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ STRANGE_ROOT = hashlib.sha256(b"a root that nobody has signed").hexdigest()
 
 
 def short_folder() -> Path:
-    """A socket's path has a bound of 108 bytes."""
+    """A folder with a short path: that of a socket is limited to 108 bytes."""
     return Path(tempfile.mkdtemp(prefix="tpm"))
 
 
 class SoftTpm:
     def __init__(self, folder: Path) -> None:
-        """`folder`: short, since it holds a socket."""
+        """`folder`: with a short path, because it contains a socket."""
         folder.mkdir(exist_ok=True)
         self.folder, self.path = folder, folder / "tpm"
         self._process: subprocess.Popen[bytes] | None = None
@@ -74,7 +74,7 @@ class SoftTpm:
         transport.close()
 
     def tool(self, *command: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-        """One of Debian's tpm2-tools on it."""
+        """Runs one of Debian's tpm2-tools on it."""
         environment = os.environ | {"TPM2TOOLS_TCTI": f"swtpm:path={self.path}"}
         return subprocess.run(
             command, input=stdin, capture_output=True, env=environment, cwd=self.folder, timeout=120, check=False
@@ -86,7 +86,7 @@ class SoftTpm:
 
 
 class Release:
-    """The signer of updates, and so of their boots."""
+    """The signer of updates, and therefore of their boots."""
 
     def __init__(self, folder: Path) -> None:
         self.key = ec.generate_private_key(ec.SECP256R1())
@@ -99,7 +99,7 @@ class Release:
 
 
 def in_tpm(config: Config, tpm: SoftTpm, release: Release, folder: Path, **other: Any) -> Config:
-    """The configuration of a unit whose key is there; its command line is that of ROOT."""
+    """The configuration of a unit whose key is in the TPM; its command line is that of ROOT."""
     line = folder / "cmdline"
     line.write_text(release.command_line())
     where = msgspec.structs.replace(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A whole unit for a test: keys, a notice, a configuration, and the private halves that a unit never has."""
+"""A whole unit for a test: keys, a notice, a configuration, and the private halves that a real unit lacks."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def make_unit(
 
 
 def spoken(seconds: float) -> npt.NDArray[np.int16]:
-    """A notice as a detector hears it: noise of a telephone's band, in syllables of a quarter of a second."""
+    """A synthetic notice for the detectors: noise of a telephone's band, in syllables of a quarter of a second."""
     n = round(seconds * 8000)
     spectrum = np.fft.rfft(np.random.default_rng(4).standard_normal(n))
     hz = np.fft.rfftfreq(n, 1 / 8000)

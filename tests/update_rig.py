@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A unit with two slots in manual time: what RAUC and the boot loader would do is kept in a few fields, and their calls
-are noted. What they really do: test_rauc_bundle.py, test_slots_script.py and tests/systemd.
+"""A unit with two slots in manual time: a few fields hold the state of RAUC and the boot loader, and record their
+calls.
+
+Their real behaviour: test_rauc_bundle.py, test_slots_script.py and tests/systemd.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ WANTED = UpdateRequest(version="0.2.0", sha256=SHA256, size=len(BUNDLE), url=URL
 
 
 class Progress(ManualClock):
-    """While somebody waits the recorder goes on to say what its lines do, by the seconds since the start."""
+    """Updates the recorder's line states during waits, by the seconds since the start."""
 
     def __init__(self, run_dir: Path) -> None:
         super().__init__(utc_ns=1_800_000_000 * NS_PER_S, monotonic_ns=NS_PER_S)

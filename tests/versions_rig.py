@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A log of versions that three witnesses cosign, two of them not ours, and bundles that stock RAUC has signed."""
+"""A log of versions cosigned by three witnesses, two of them not ours, and bundles signed by stock RAUC."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ ROOT = "84" * 32
 
 
 def bundle(folder: Path, version: str, signer: Signer, format_: str = "plain", *, for_signed: bool = False) -> Path:
-    """A bundle by image/bundle.sh, each time of another root. `for_signed`: as of a signed card, whose boot.part
-    is large, with a boot.img of nothing."""
+    """A bundle by image/bundle.sh, with a new root each time. `for_signed`: for a signed card, whose boot.part is
+    large, with an empty boot.img.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     image, cmdline, config = (folder / name for name in ("slot.img", "slot.cmdline", "config.txt"))
     image.write_bytes(make_root(folder, version))
@@ -50,7 +51,7 @@ def bundle(folder: Path, version: str, signer: Signer, format_: str = "plain", *
 
 
 def rauc(folder: Path, signer: Signer) -> Rauc:
-    """Stock RAUC, as a unit has it, that trusts the signer."""
+    """Stock RAUC, configured as on a unit, which trusts the signer."""
     (folder / "system.conf").write_text(system_conf(signer.certificate, folder, folder, SCRIPT))
     return Rauc(str(SCRIPT), ("--conf", str(folder / "system.conf")))
 
@@ -83,7 +84,7 @@ class VersionLog:
         return self.run("add", made, "--log", self.folder, "--key", self.root / "versions.key", "--commit", commit)
 
     def proof(self, made: Path) -> bytes:
-        """The proof of a bundle that is added for it."""
+        """Adds a bundle to the log; returns its proof."""
         assert self.add(made) == 0
         return entry.proof_path(made).read_bytes()
 

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lets linetap's code, and it alone, meet Windows in a process of its own on this machine: `begin()`, before linetap is
-imported. Python's own modules and the libraries stay as they are; theirs is a matter of their makers.
+"""Simulates Windows for linetap's code alone, in a separate process on this machine: call `begin()` before linetap is
+imported. Python's own modules and the libraries stay unchanged.
 
-Which names `os`, `signal`, `socket` and others have there is typeshed's word, not ours. What the calls do differently
-is CPython's documentation: a folder cannot be opened, nor a file removed or replaced that is open; a rename refuses an
-existing name; text is cp949 with carriage returns, and also of a descriptor without O_BINARY; no zone data. What this
-cannot show: paths with drives and backslashes, access-control lists, the console.
+typeshed determines which names `os`, `signal`, `socket` and others have on Windows. Differences of the calls are from
+CPython's documentation: a folder cannot be opened, nor an open file removed or replaced; a rename refuses an existing
+name; text is cp949 with carriage returns, also on a descriptor without O_BINARY; there is no zone data. Not simulated:
+paths with drives and backslashes, access-control lists, the console.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 MISSING = {"fcntl", "grp", "posix", "pty", "pwd", "readline", "resource", "syslog", "termios", "tty"}
-_PLACES = ("/dev/", "/proc/", "/sys/", "/run/", "/etc/")  # none of them is there
+_PLACES = ("/dev/", "/proc/", "/sys/", "/run/", "/etc/")  # missing on Windows
 BINARY, NOINHERIT = 1 << 29, 1 << 30
-_own = "/nowhere"  # the test's folder, wherever it lies
-_temporary = os.path.realpath(tempfile.gettempdir())  # which the whole suite has in /dev/shm
-refused: list[str] = []  # what linetap asked for and Windows has not
+_own = "/nowhere"  # the test's folder, wherever it is
+_temporary = os.path.realpath(tempfile.gettempdir())  # in /dev/shm during the whole suite
+refused: list[str] = []  # linetap's calls that Windows lacks
 
 
 def names_of(module: str) -> set[str]:
@@ -69,7 +69,7 @@ def _defined(body: list[ast.stmt]) -> Iterator[str]:
 
 
 class Module(ModuleType):
-    """A module as it is there: `more` in place of its own, and no name that typeshed does not know of."""
+    """A module as on Windows: `more` replaces its own names, and names unknown to typeshed are removed."""
 
     def __init__(self, real: ModuleType, more: dict[str, Any], names: set[str] | None) -> None:
         super().__init__(real.__name__)
@@ -207,7 +207,7 @@ def _import(name: str, *rest: Any, **more: Any) -> ModuleType:
 
 
 def begin(folder: str) -> None:
-    """Lets modules of linetap imported from now on meet Windows. `folder`: the test's, which is there all the same."""
+    """Makes modules of linetap imported from now on run as on Windows. `folder`: the test's, which stays accessible."""
     global _own
     _own = folder
     of_os: dict[str, Any] = {"name": "nt", "O_BINARY": BINARY, "O_NOINHERIT": NOINHERIT, "getlogin": lambda: "sora"}
@@ -243,7 +243,7 @@ def begin(folder: str) -> None:
 
 
 def main() -> int:
-    """`windows_like.py FOLDER COMMAND ...`: a command of linetap's there; or a script, which gets FOLDER."""
+    """`windows_like.py FOLDER COMMAND ...`: runs a linetap command as on Windows; or a script, which gets FOLDER."""
     begin(sys.argv[1])
     if sys.argv[2].endswith(".py"):
         script, sys.argv = sys.argv[2], [sys.argv[2], sys.argv[1]]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Witnesses, each a process of its own on the loopback: Debian's sigsum-witness, aics-witness of PyPI, and ours."""
+"""Witnesses, each a separate process on the loopback: Debian's sigsum-witness, aics-witness of PyPI, and ours."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from linetap_core.evidence.keys import keys
 from linetap_core.evidence.witness import checkpoint, note
 
 START_S = 120.0
-# Debian builds sigsum-go with the request router of Go 1.21, which knows no methods: it would answer 404 to all.
+# Debian builds sigsum-go with the request router of Go 1.21, which ignores methods: it would answer 404 to all.
 GO = {"GODEBUG": "httpmuxgo121=0"}
 TIMEOUT_S = 120
 
 
 @dataclass(frozen=True)
 class Running:
-    """`key`: as it stands in a policy, hexadecimal. `public` is the 32 bytes."""
+    """`key`: hexadecimal, as in a policy. `public` is the 32 bytes."""
 
     name: str
     public: bytes
@@ -54,7 +54,7 @@ def _stock(*command: object) -> str:
 
 @contextlib.contextmanager
 def _process(command: list[str], port: int, folder: Path) -> Iterator[None]:
-    """Runs until the end; it answers on the port before anything is asked of it."""
+    """Runs a witness until the end; waits first until it answers on the port."""
     log = folder / "witness.log"
     with log.open("wb") as output:
         running = subprocess.Popen(command, stdout=output, stderr=output, cwd=folder, env=os.environ | GO)
@@ -87,7 +87,7 @@ def sigsum(folder: Path, log: Ed25519PublicKey) -> Iterator[Running]:
 
 @contextlib.contextmanager
 def ours(folder: Path, log: Ed25519PublicKey, keeper_of: str = "closet-3f") -> Iterator[Running]:
-    """`linetap witness --listen`, one among others."""
+    """`linetap witness --listen`, the third kind of witness."""
     folder.mkdir()
     key = keys.new_unit_key()
     write_key(folder / "witness.key", key)
@@ -114,7 +114,7 @@ def aics(folder: Path, log: Ed25519PublicKey) -> Iterator[Running]:
 
 @contextlib.contextmanager
 def all_three(folder: Path, log: Ed25519PublicKey, keeper_of: str = "closet-3f") -> Iterator[list[Running]]:
-    """Each with the log's key, and nothing cosigned so far."""
+    """One of each kind, with the log's key and without cosignatures."""
     folder.mkdir()
     with sigsum(folder / "a", log) as a, ours(folder / "b", log, keeper_of) as b, aics(folder / "c", log) as c:
         yield [a, b, c]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A vault whose log is carried to two witnesses, on a clock of the test's own."""
+"""A vault whose log is sent to two witnesses, with a clock controlled by the test."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from witness_rig import Running, name_keeper, policy, write_key
 
 @dataclass
 class Site:
-    """`clock` is that of the witnesses; the unit's may say what it likes."""
+    """`clock` is that of the witnesses; the unit's is independent."""
 
     rig: Rig
     clock: ManualClock
@@ -39,11 +39,11 @@ class Site:
         self.clock.step_utc(parse_rfc3339(time) - self.clock.utc_ns())
 
     def log(self, time: str, key: SigningKey | None = None) -> UnitLog:
-        """The unit's log, written by whoever has its key, at a time of their choice."""
+        """The unit's log, written with its key at any time."""
         return UnitLog(self.rig.vault, UNIT, key or self.rig.unit_key, ManualClock(parse_rfc3339(time)))
 
     def call(self, call_id: str, logged_at: str) -> Path:
-        """A call that names its time itself, and is closed in the log at another."""
+        """A call whose own time and time of closing in the log are chosen separately."""
         path = self.rig.sealed_call(200, call_id)
         log = self.log(logged_at)
         log.close_call(call_id)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Zone data of a test's own, compiled by zic as a distribution's is, and the same asked of coreutils' date."""
+"""Zone data of a test, compiled by zic like a distribution's, and coreutils' date for comparison."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from linetap_core import zones
 
 LIMIT_S = 120
-# Nobody has announced it: a winter with an hour more, which is in force when a call of November ends in January.
+# A fictitious rule: a winter with an additional hour, in force when a call of November ends in January.
 SUMMER_IN_WINTER = "Rule\tX\t2026\tonly\t-\tDec\t1\t0:00\t1:00\tD\nRule\tX\t2027\tonly\t-\tMar\t1\t0:00\t0\tS\n"
 SOURCES = {
     "Asia/Seoul": "9:00",
@@ -23,7 +23,7 @@ SOURCES = {
 
 
 class ZoneData:
-    """A folder of zone data; there is no other while it is `in_use`."""
+    """A folder of zone data, the only one while it is `in_use`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -37,7 +37,7 @@ class ZoneData:
         self.put(name, (other / name).read_bytes())
 
     def put(self, name: str, data: bytes) -> None:
-        """Puts a file as a package does: a new file takes the place of the old."""
+        """Installs a file like a package: a new file replaces the old."""
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(path.name + ".dpkg-new")

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Lays out the board of one line and that of the whole card anew and checks both; for a factory in build/board.
+"""Lays out the board of one line and that of the whole card and checks both; factory files go to build/board.
 
 Run it as `./build.sh board`, when a sheet, footprints.toml, places.toml or cardplaces.toml in circuit/ has changed. The
-card's tracks that nothing has moved into stay as they are; with --anew all are found again. `variants` makes of the
-committed card what a factory gets for each of its variants, and lays out nothing.
+card's tracks stay unless a part has moved into them; with --anew all are routed again. `variants` makes the factory's
+files for each variant of the committed card, without a new layout.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def _made(
 
 
 def _picture(drawn: Path, picture: Path) -> None:
-    """The whole card's lines are too many for a page to show as lines."""
+    """Renders the whole card as pixels: as vectors it has too many lines for a page."""
     if picture.suffix == ".svg":
         picture.write_text(re.sub(r" date [\d/: ]+", "", drawn.read_text()))
     else:

@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Asks every rule of the card as it is drawn and as each variant is fitted; with `--mistakes` also who notices each of
-the wrong cards, with `--faults` what each part of a line does to it, open and shorted, with `--card-faults` what every
-other part does.
+"""Tests every rule on the card as drawn and as fitted in each variant. `--mistakes` also lists what detects each of the
+wrong cards, `--faults` the effect of each part of a line open and shorted, `--card-faults` that of every other part.
 
-Run it as `.venv/bin/python tools/card_rules.py`. It ends with 1 where a rule is broken or a mistake passes.
+Run it as `.venv/bin/python tools/card_rules.py`. It ends with 1 if a rule is broken or a mistake is not detected.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from rules.mistakes import LISTED, benign, of_chance
 from rules.table import RULES, broken
 from simulation.netlist import Netlist
 
-ALL = 8  # lines
+ALL = 8  # number of lines
 
 
 def asked(card: Card) -> int:
@@ -47,7 +46,7 @@ def asked(card: Card) -> int:
 
 
 def asked_of_variants(card: Card) -> int:
-    """The number of rules broken by the variants; one line for all where it is none, with what is open."""
+    """The number of rules broken by the variants; prints one line for all if there is none, with the open questions."""
     circuit, wrong, holds = Circuit(), 0, []
     for variant in variants.load().values():
         fitted = card.fitted_without(variants.left_out(circuit, variant))
@@ -79,7 +78,7 @@ def tried(card: Card) -> int:
 
 
 def failed(netlist: Netlist) -> int:
-    """The number of faults that seize or feed a line, or are not alerted, without a word in the tables."""
+    """The number of faults that seize or feed a line, or raise no alert, without an entry in the tables."""
     found, wrong = effects(netlist), 0
     for each in found:
         seizes, untold = said(SEIZES, each.fault), said(UNTOLD, each.fault)
@@ -97,7 +96,7 @@ def failed(netlist: Netlist) -> int:
 
 
 def failed_elsewhere(card: Card) -> int:
-    """The number of faults outside the lines that seize or feed one, or have no row in the table, or more than one."""
+    """The number of faults outside the lines that seize or feed one, or have no row in the table, or several."""
     netlist = card.netlist().line(1)
     found, middles = states(netlist), references(netlist)
     for each in found:

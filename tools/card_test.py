@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The production test's own program over simulated cards: ngspice's answers of the drawn net, or of one with a fault.
+"""Runs the production test's own program on simulated cards: ngspice's answers of the drawn net, or of one with a
+fault.
 
 `.venv/bin/python tools/card_test.py` tests a card as drawn and prints each row; `--fault "U111 open"` one whose line 1
-has that fault; `--faults` every fault that no running unit tells, a line each, and who tells it. It ends with 1 where a
-sound card fails, or a fault passes of which hardware/rules/incircuit.py says nothing.
+has that fault; `--faults` every fault that a running unit cannot detect, one a line, with its detection. It ends with 1
+if a sound card fails, or if an undetected fault is missing in hardware/rules/incircuit.py.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def one(fault: str | None, known: dict[str, Netlist]) -> int:
 
 
 def unseen(known: dict[str, Netlist]) -> int:
-    """All that a running unit cannot tell."""
+    """Tests all faults that a running unit cannot detect."""
     names = [name for name in known if said(UNTOLD, name)]
     found = dict(zip(names, each(lambda name: answers(known[name]), names), strict=True))
     told = wrong = 0

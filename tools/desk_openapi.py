@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes docs/desk-openapi.yaml from the table of routes. Run it as `.venv/bin/python tools/desk_openapi.py` when one
-changes; tests hold it against the table, and the server against it."""
+"""Writes docs/desk-openapi.yaml from the table of routes.
+
+Run it as `.venv/bin/python tools/desk_openapi.py` when a route changes; tests compare it with the table, and the server
+with it.
+"""
 
 from __future__ import annotations
 
@@ -110,13 +113,15 @@ def _answer(status: int, kind: str) -> dict[str, Any]:
         "description": _SAID[status],
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in secure.HEADERS},
     }
-    # A fault is a line of text to who does not ask for a page.
+    # An error is a line of text for a client that does not request a page.
     kinds = [kind] if status == 200 else [kind, "text/plain"]
     return found if status in (204, 302, 303, 304) else found | {"content": {one: {} for one in kinds}}
 
 
 def _header(value: str) -> dict[str, Any]:
-    """A static file says of itself how long it keeps; the page of all units has its style sheet inside itself."""
+    """The description of a header. A static file states its own cache time; the page of all units contains its style
+    sheet.
+    """
     others = {secure.HEADERS["Cache-Control"]: "no-cache", secure.POLICY: assets.POLICY}
     values = [value, others[value]] if value in others else [value]
     return {"required": True, "schema": {"type": "string", "enum": values}}

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes docs/desk-roles.md from the table of routes. Run it as `.venv/bin/python tools/desk_roles.py` when one
-changes; a test holds the two together."""
+"""Writes docs/desk-roles.md from the table of routes.
+
+Run it as `.venv/bin/python tools/desk_roles.py` when a route changes; a test compares the two.
+"""
 
 from __future__ import annotations
 

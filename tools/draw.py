@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Draws hardware/: schematics, parts and nets from circuit/, and where KiCad is installed, its netlist and pictures.
+"""Draws hardware/ from circuit/: schematics, parts and nets, and with KiCad installed, its netlist and pictures.
 
-Run it as `.venv/bin/python tools/draw.py` when hardware/circuit/ changes; tests hold everything together.
+Run it as `.venv/bin/python tools/draw.py` when hardware/circuit/ changes; tests compare all files.
 """
 
 from __future__ import annotations

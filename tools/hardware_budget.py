@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Prints what each rail of the card gives at worst, how warm its parts become and how long the hold-up lasts, and
-writes it into hardware/README.md. Run it as `.venv/bin/python tools/hardware_budget.py` when hardware/circuit/ changes.
+"""Prints the worst-case load of each rail, the temperature of the parts and the duration of the hold-up, and writes
+them into hardware/README.md.
+
+Run it as `.venv/bin/python tools/hardware_budget.py` when hardware/circuit/ changes.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ def table(findings: Iterable[Finding]) -> str:
 
 
 def frontend(findings: Iterable[Finding]) -> str:
-    """board/frontend.py. KeyError for a figure that no row finds any more."""
+    """The text of board/frontend.py. KeyError for a figure without a row."""
     found = {each.what: each for each in findings}
     lines = [
         "# SPDX-License-Identifier: Apache-2.0",
@@ -80,7 +80,7 @@ def frontend(findings: Iterable[Finding]) -> str:
 
 
 def card_limits(findings: Iterable[Finding]) -> str:
-    """cardtest/limits.py. KeyError for a figure that no row finds any more."""
+    """The text of cardtest/limits.py. KeyError for a figure without a row."""
     found = {each.what: each for each in findings}
     lines = [
         "# SPDX-License-Identifier: Apache-2.0",
@@ -110,7 +110,7 @@ def with_table(document: str, rows: str) -> str:
 
 
 def wrong_part(given: str, netlist: Netlist) -> Netlist:
-    """BadInput when there is no such part, or no such value."""
+    """The netlist with one part's value replaced. BadInput if there is no such part or value."""
     reference, _, value = given.partition("=")
     if reference not in netlist.elements or netlist.elements[reference].subcircuit:
         raise BadInput(f"{given}: no resistor or capacitor of line 1 or the references; R122=22 expected")

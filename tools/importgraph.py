@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The graph of imports, read from the source: tests/test_imports.py judges it, tools/packagemap.py draws it.
+"""Reads the graph of imports from the source: tests/test_imports.py checks it, tools/packagemap.py draws it.
 
-An import counts wherever it stands: at the top, within a function, or for types alone.
+Every import counts: at the top of a module, within a function, or for types alone.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 FIRMWARE = Path(__file__).resolve().parents[1] / "firmware"
 PACKAGES = {"core": "linetap_core", "unit": "linetap", "desk": "linetap_desk", "bench": "linetap_bench"}  # by folder
 
-type Arrows = Mapping[str, Mapping[str, int]]  # module -> what it imports -> the first line on which it does
+type Arrows = Mapping[str, Mapping[str, int]]  # module -> imported module -> the line of its first import
 
 
 def roots() -> list[Path]:
@@ -51,7 +51,7 @@ def imported(tree: ast.AST, package: str) -> Iterator[tuple[str, str | None, int
 
 @cache  # some 900 files: a second of a processor
 def arrows(*roots: Path) -> Arrows:
-    """Every module with the modules that it imports: of `from package import module` the module, not its package."""
+    """Every module with its imported modules: for `from package import module` the module, not its package."""
     known = modules(*roots)
     found: dict[str, dict[str, int]] = {}
     for module, path in known.items():

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fetches the boards' device trees of the image's kernel into build/trees, for tests/hardware and tests/image.
 
-Run it as `.venv/bin/python tools/kernel_trees.py`: apt fetches the package of Debian's kernel that has them (5 MB) into
-a folder of its own, and nothing is installed. `build/trees/version` says which it was.
+Run it as `.venv/bin/python tools/kernel_trees.py`: apt fetches the package of Debian's kernel with the trees (5 MB)
+into a separate folder, and installs nothing. `build/trees/version` names the version.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def run(*command: str, cwd: Path | None = None) -> str:
 
 
 def fetched(scratch: Path) -> Path:
-    """The package with the trees of the kernel that the suite's own name stands for."""
+    """The package with the trees of the suite's default kernel."""
     for folder in ("lists/partial", "archives/partial", "state"):
         (scratch / folder).mkdir(parents=True)
     mirror = run(str(ROOT / "tools" / "mirror.sh")).strip()

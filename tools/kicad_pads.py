@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Notes the pads of KiCad's own footprints that circuit/footprints.toml names, from Debian's kicad-footprints.
+"""Records the pads of KiCad's own footprints named in circuit/footprints.toml, from Debian's kicad-footprints.
 
-Run it when a `like` or `cover` is new. Numbers alone are taken, so that a footprint is compared where no KiCad is.
+Run it when a `like` or `cover` is new. It stores only numbers, so that footprints can be compared without KiCad.
 """
 
 from __future__ import annotations

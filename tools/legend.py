@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes what is printed of LEDs and checks: hardware/panel-label.svg, and parts of the manual between their marks.
+"""Writes the printed texts on LEDs and checks: hardware/panel-label.svg, and the marked parts of the manual.
 
-Run it as `.venv/bin/python tools/legend.py` when wire/legend.py, checks/ or docs/alerts.toml change; tests hold them
-together.
+Run it as `.venv/bin/python tools/legend.py` when wire/legend.py, checks/ or docs/alerts.toml change; tests compare
+them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from linetap.checks import CHECKS
 from linetap.panel.legend import page, svg
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.append(str(ROOT / "tests"))  # what a check says it says of a unit: the tests have one on which all stand
+sys.path.append(str(ROOT / "tests"))  # the tests' example unit, in which every check has a finding with its text
 
 from ill_unit import all_findings  # noqa: E402
 
@@ -28,7 +28,7 @@ type Entries = dict[str, dict[str, str]]  # code -> cause, check, cure
 
 
 def documents() -> dict[Path, str]:
-    """Each page of the manual with a part that is written here, and its whole text."""
+    """Each page of the manual with a generated part, and its whole text."""
     parts = {
         "closet.md": {"legend": page()},
         "alerts.md": {"checks": checks(), "alerts": alerts()},
@@ -57,7 +57,7 @@ def with_part(text: str, name: str, part: str) -> str:
 
 
 def checks() -> str:
-    """The code is the same in the alert's topic, in the log and here."""
+    """The table of checks. A check's code is the same in the alert's topic, in the log and here."""
     rows = [f"| `{each.id}` | {each.severity} | `{each.led}` | {each.clears} |" for each in CHECKS]
     return "\n".join(["| Check | at worst | LED | clears |", "|---|---|---|---|", *rows, ""])
 

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes requirements.lock: what pyproject.toml and firmware/*/pyproject.toml ask for, at exact versions, with the
-hashes of what pip would fetch.
+"""Writes requirements.lock: the requirements of pyproject.toml and firmware/*/pyproject.toml at exact versions, with
+the hashes of pip's downloads.
 
-One package a line, `setuptools` first: build.sh installs that line by itself, for what has to be built. The hashes
-are those for CPython 3.13 on amd64 and arm64. Run it as `.venv/bin/python tools/lock.py` when a dependency changes.
+One package a line, `setuptools` first: build.sh installs that line separately, for packages built from source. The
+hashes are those for CPython 3.13 on amd64 and arm64. Run it as `.venv/bin/python tools/lock.py` when a dependency
+changes.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "requirements.lock"
-NOT_HERE = "pi"  # the one extra that only a Raspberry Pi can build
+NOT_HERE = "pi"  # the one extra that can only be built on a Raspberry Pi
 ARM64 = [f"--platform=manylinux_{glibc}_aarch64" for glibc in ("2_17", "2_26", "2_27", "2_28", "2_31", "2_34")]
 _MADE = "# Made by tools/lock.py from pyproject.toml and firmware/*/pyproject.toml."
 LIMIT_S = 600

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The load of `./build.sh bench desk-load`, made by Locust: the same requests, pauses and people.
+"""The load of `./build.sh bench desk-load` in Locust: the same requests, pauses and people.
 
-Locust is no dependency of the project (decision 0080); docs/desk-load.md has the command. The bench starts it and
-says by the environment where the pages are, who is logged in, and what the server's certificate is checked with.
+Locust is no dependency of the project (decision 0080); docs/desk-load.md has the command. The bench starts it, and
+passes in the environment the pages' address, the logged-in people, and the certificate for verifying the server.
 """
 
 import os
@@ -12,17 +12,17 @@ from collections.abc import Iterator
 from datetime import date
 from itertools import cycle
 
-from locust import HttpUser, constant  # it patches sockets and threads: none of linetap in this process
+from locust import HttpUser, constant  # it patches sockets and threads: this process contains no linetap
 
 _CALL = re.compile(r'href="(/calls/floor-[^"]+)"')
 _TOKENS = os.environ["LINETAP_LOAD_SESSIONS"].split()
-_LAST = date(2026, 11, 24).toordinal()  # the day of the last call that the bench makes
+_LAST = date(2026, 11, 24).toordinal()  # the day of the bench's last call
 _chance = random.Random(9)
 
 
 class Somebody(HttpUser):  # type: ignore[misc]
     abstract, host = True, os.environ["LINETAP_LOAD_URL"]
-    tokens: Iterator[str]  # of each kind in turn: a session may have eight streams
+    tokens: Iterator[str]  # one of each kind in turn: a session may have eight streams
 
     def on_start(self) -> None:
         self.client.trust_env = False

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes hardware/meter/protocol.h, the meter's side of the protocol, from the same table as linetap's side.
 
-Run it as `.venv/bin/python tools/meter_header.py` when board/meter/protocol.py changes; a test holds them together.
+Run it as `.venv/bin/python tools/meter_header.py` when board/meter/protocol.py changes; a test compares the two.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def header() -> str:
 
 
 def line_numbers() -> dict[str, int]:
-    """The meter's numbers until `limits` come: the profile's, in hundredths and thousandths."""
+    """The meter's limits before it receives `limits`: the profile's, in hundredths and thousandths."""
     numbers = MeterNumbers()
     return {
         "OFF_BELOW": round(numbers.off_below_v * 100),

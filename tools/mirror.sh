@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Where this machine's own apt has Debian from, without a slash at the end: http://.../debian. LINETAP_MIRROR decides
-# where it is set. What fetches packages that are not for this machine asks here, and names suites of its own.
+# Prints this machine's own Debian mirror, without a slash at the end: http://.../debian. LINETAP_MIRROR overrides it.
+# Used by scripts that fetch packages for other machines, with suites of their own.
 set -euo pipefail
 
 # shellcheck disable=SC2016 # apt's own variable

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Mosquitto 2.1 of Debian's unstable, unpacked into a folder and never installed: tests/mosquitto and tests/broker then
-# hold the `#2.1` lines of systemd/mosquitto against it too. What it needs besides, and this machine has not or not new
-# enough, comes with it.
+# Unpacks Mosquitto 2.1 from Debian's unstable into a folder, without installing it: tests/mosquitto and tests/broker
+# then also test the `#2.1` lines of systemd/mosquitto with it. Dependencies that this machine lacks, or has only in an
+# older version, are included.
 set -euo pipefail
 
 readonly KEYS=/usr/share/keyrings/debian-archive-keyring.gpg
-readonly MARK=mosquitto # what starts it, and by which a folder of an earlier run is known
+readonly MARK=mosquitto # starts it, and identifies a folder of an earlier run
 
 fail() {
   printf 'mosquitto21.sh: %s\n' "$*" >&2
@@ -32,8 +32,8 @@ Suites: sid
 Components: main
 Signed-By: $KEYS
 EOF
-# An apt of its own, that believes those keys alone and knows no other source. This machine's packages it only reads, to
-# know what need not be fetched.
+# A separate apt, which trusts only those keys and has no other source. It only reads this machine's packages, to skip
+# those already installed.
 apt() {
   timeout 600 apt-get -q -o "Dir::State=$work/state" -o Dir::State::status=/var/lib/dpkg/status \
     -o "Dir::Cache=$work/cache" -o "Dir::Etc::SourceList=$work/unstable.sources" -o Dir::Etc::SourceParts=- \
@@ -43,8 +43,7 @@ apt() {
 }
 apt update
 apt --simulate --no-install-recommends install mosquitto
-# A newer C library may be among it; what comes along with that for those who compile is left where it is, and so are
-# Mosquitto's clients.
+# A newer C library may be included; its parts for compiling are left out, and so are Mosquitto's clients.
 mapfile -t packages < <(sed -n 's/^Inst \([^ ]*\) .*/\1/p' "$work/log" | grep -Ev '^(libc-|libc6-|locales|mosquitto-)')
 (cd "$work/cache/archives" && apt download "${packages[@]}")
 for package in "$work"/cache/archives/*.deb; do
@@ -53,7 +52,7 @@ for package in "$work"/cache/archives/*.deb; do
 done
 libraries=$(cd "$work/new" && find usr/lib -name 'libmosquitto*.so*' -printf '%h\n' -quit)
 /usr/sbin/ldconfig -n "$work/new/$libraries" # the links that a package leaves to its installation
-# A C library starts with a loader of its own alone.
+# A C library requires its own loader.
 loader=$(cd "$work/new" && find usr/lib -name 'ld-linux-*.so.*' -print -quit)
 cat >"$work/new/$MARK" <<EOF
 #!/bin/sh

@@ -21,18 +21,18 @@ from storage import EVENTS_A_CALL, call_bytes
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "scale.md"
 BEGIN, END = "<!-- tools/nation.py begins -->", "<!-- tools/nation.py ends -->"
 
-# Measured; docs/desk-load.md and the decisions named have how.
-EVENTS_S = 472  # that an ingest stores beside pages that are read, at the least
+# Measured; docs/desk-load.md and the named decisions describe how.
+EVENTS_S = 472  # least rate at which an ingest stores beside page requests
 ROW_BYTES = 2100  # of an event in the database, with its indexes (decision 0042)
-ONE_BROKER_UNITS = 1000  # that one Mosquitto was measured with (decision 0050)
+ONE_BROKER_UNITS = 1000  # measured with one Mosquitto (decision 0050)
 
 # Assumed.
 LINES, CALLS, CALL_S = 8, 40, 180  # of a unit; of a line in a day; seconds of a recorded call
-BUSY = 0.2  # of a day's calls, in its busiest hour
+BUSY = 0.2  # share of a day's calls in its busiest hour
 WORKDAYS, COPY_DAYS = 250, 60
-NIGHT_S = 10 * 3600  # in which a day's copies are fetched
-STATES_A_CALL, ALERTS = 4, 1  # of a line; standing, of a unit
-SPARE = 1  # ingests more than the load needs
+NIGHT_S = 10 * 3600  # duration of the nightly fetch of a day's copies
+STATES_A_CALL, ALERTS = 4, 1  # of a line; active, of a unit
+SPARE = 1  # ingests in reserve
 DATABASES = 2  # a primary and a standby
 COPIES_STORED = 2  # of the store's bytes, on two machines
 MACHINE_YEAR, TB_YEAR = 1.0, 0.1  # cost: a server for a year is 1; a terabyte of disk, with its machine's share
@@ -60,7 +60,9 @@ class City:
 
     @property
     def messages_s(self) -> float:
-        """At the broker, from units: events, lines, health and status, and what stands where it retains nothing."""
+        """Messages a second from units at the broker: events, lines, health and status, and repeated state if it
+        retains nothing.
+        """
         steady = self.units * 2 / HEALTH_EVERY_S
         repeated = self.units * (LINES + ALERTS) / Patience().repeat_s if self.clustered else 0
         return self.events_s * (1 + STATES_A_CALL / EVENTS_A_CALL) + steady + repeated
@@ -71,8 +73,9 @@ class City:
 
     @property
     def machines(self) -> int:
-        """Two where one broker is enough: all of it on each, one in reserve. Else brokers, databases; ingests beside
-        the brokers."""
+        """Two if one broker is enough: each runs everything, one in reserve. Otherwise brokers, databases, and ingests
+        on the brokers' machines.
+        """
         return 3 + DATABASES if self.clustered else 2
 
     @property
@@ -94,7 +97,7 @@ class City:
 
     @property
     def cost(self) -> float:
-        """A year's: machines, and disks for a year of events on each database and two copies of the store."""
+        """The cost of a year: machines, and disks for a year of events on each database and two copies of the store."""
         disk_tb = DATABASES * self.database_gb_year / 1000 + COPIES_STORED * self.store_tb
         return self.machines * MACHINE_YEAR + disk_tb * TB_YEAR
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Draws the packages and their rooms into docs/architecture.md, from the imports in the code.
 
-Run it as `.venv/bin/python tools/packagemap.py` when a room comes or goes; a test holds the page to it. With
+Run it as `.venv/bin/python tools/packagemap.py` when a room is added or removed; a test compares the page. With
 `--figures` it prints the size of the source, of this clone or of a folder such as another commit's `firmware/`.
 """
 
@@ -20,7 +20,7 @@ BEGIN, END = "<!-- packages: tools/packagemap.py -->", "<!-- packages end -->"
 
 
 def drawing() -> str:
-    """The packages with their arrows, and every room with what its `__init__.py` says of it."""
+    """The packages with their arrows, and every room with the docstring of its `__init__.py`."""
     known = {(product(module), product(to)) for module, targets in arrows(*roots()).items() for to in targets}
     text = ["```"]
     for package in PACKAGES:
@@ -36,7 +36,7 @@ def drawing() -> str:
 
 
 def summary_of(room: Path) -> str:
-    """The first paragraph of its docstring, in one line."""
+    """The first paragraph of the room's docstring, in one line."""
     text = ast.get_docstring(ast.parse((room / "__init__.py").read_text(encoding="utf-8"))) or ""
     return " ".join(text.partition("\n\n")[0].split()).replace("|", "\\|")
 

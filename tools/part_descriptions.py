@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Descriptions of the STM32G0B1's registers by others, in the names of hardware/part/registers.toml: ST's SVD, ST's
-header for C, ST's SVD of a sister, and the table of another project.
+"""Reads independent descriptions of the STM32G0B1's registers, with the names of hardware/part/registers.toml: ST's
+SVD, ST's header for C, ST's SVD of a related part, and the table of another project.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CALLED = {
     "CHEP_STATRX": "CHEP_RX_STRX", "CHEP_DTOGRX": "CHEP_DTOG_RX", "CHEP_LS_EP": "CHEP_LSEP",
     "CHEP_ERR_TX": "CHEP_ERRTX", "CHEP_ERR_RX": "CHEP_ERRRX",
 }  # fmt: skip
-SISTER = "STM32L4x2.svd"  # of pyOCD's; USB there is the device's half of the part's, at another place, as is CRS
+SISTER = "STM32L4x2.svd"  # from pyOCD; its USB is the device half of the part's, at another address, as is CRS
 SAME_PLACE, OTHER_PLACE = ("I2C1", "IWDG", "TIM2", "VREFBUF"), {"CRS": "CRS", "USB_FS": "USB"}
 SISTERS = {
     "STAT_TX": "STATTX", "DTOG_TX": "DTOGTX", "CTR_TX": "VTTX", "EP_KIND": "EPKIND", "EP_TYPE": "UTYPE",
@@ -39,7 +39,7 @@ SISTERS = {
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """A register; None for what is not said. `whole`: every bit of it that there is has a field here."""
+    """A register; None for missing information. `whole`: every implemented bit has a field here."""
 
     offset: int | None
     reset: int | None
@@ -55,12 +55,12 @@ class Described:
 class Description:
     bases: dict[str, int] = field(default_factory=dict)
     registers: dict[tuple[str, str], Described] = field(default_factory=dict)
-    single: dict[str, int] = field(default_factory=dict)  # as registers.toml has them before its first table
+    single: dict[str, int] = field(default_factory=dict)  # the entries of registers.toml before its first table
     clocks: dict[str, tuple[str, int]] = field(default_factory=dict)  # peripheral -> RCC's register, bit
 
 
 def svd(path: Path) -> Description:
-    """ST's STM32G0B1.svd. ET.ParseError, KeyError and OSError for what is none."""
+    """Reads ST's STM32G0B1.svd. ET.ParseError, KeyError and OSError for an invalid file."""
     root = ET.parse(path).getroot()
     bases, registers = _of_root(root)
     interrupts = {each.findtext("name"): _number(each, "value") for each in root.iter("interrupt")}
@@ -68,7 +68,7 @@ def svd(path: Path) -> Description:
 
 
 def sister(folder: Path) -> Description:
-    """ST's STM32L4x2.svd, out of pyOCD: of what both parts have."""
+    """Reads ST's STM32L4x2.svd, from pyOCD: the peripherals that both parts have."""
     with zipfile.ZipFile(folder / "pyocd" / "debug" / "svd" / "svd_data.zip") as archive:
         bases, registers = _of_root(ET.fromstring(archive.read(SISTER)))
     names = {name: name for name in SAME_PLACE} | OTHER_PLACE
@@ -106,13 +106,13 @@ def _number(element: ET.Element, name: str) -> int:
 
 
 def _short(peripheral: str, name: str) -> str:
-    """USB_CHEP0R is CHEP0, I2C_CR1 of I2C1 is CR1."""
+    """The short name: USB_CHEP0R is CHEP0, I2C_CR1 of I2C1 is CR1."""
     name = name.removeprefix(f"{peripheral}_").removeprefix(f"{peripheral.rstrip('123')}_")
     return name.removesuffix("R") if name.startswith("CHEP") else name
 
 
 def header(path: Path, wanted: dict[tuple[str, str], list[str]]) -> Description:
-    """ST's stm32g0b1xx.h: bits and bases, no reset values. `wanted`: the fields, by peripheral and register."""
+    """Reads ST's stm32g0b1xx.h: bits and bases, no reset values. `wanted`: the fields, by peripheral and register."""
     text = path.read_text()
     at = dict(re.findall(r"#define (\w+)_Pos\s+\((\d+)U\)", text))
     masks = {
@@ -146,13 +146,13 @@ def _field(mask: int) -> Field:
 
 
 def _sum(names: dict[str, str], name: str) -> int:
-    """A base, which the header has as the sum of another one and a number."""
+    """The value of a base that the header defines as the sum of another one and a number."""
     words = [word.strip() for word in names[name].split("+")]
     return sum(int(word.rstrip("UL"), 0) if word[0].isdigit() else _sum(names, word) for word in words)
 
 
 def curated(folder: Path) -> Description:
-    """alloy-devices: what that project needs of each register, tried on a Nucleo by its authors."""
+    """Reads alloy-devices: that project's selection of each register, tried on a Nucleo by its authors."""
     data = folder / "alloy_devices" / "data"
     chip = yaml.safe_load((data / "chips" / "st" / "stm32g0b1.yaml").read_text())
     bases: dict[str, int] = {}

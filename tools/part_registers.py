@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Compares hardware/part/registers.toml, by which the meter's part is emulated, with what ST says of the part.
+"""Compares hardware/part/registers.toml, the definition of the emulated part, with ST's descriptions.
 
 Run it as `tools/st_description.sh && .venv/bin/python tools/part_registers.py` after a change of the table. It ends
-with 1 and a line for each difference. Where there is none it notes in the table which rows were compared; a test fails
-while that note is another table's.
+with 1 and a line for each difference. Without differences it records in the table which rows were compared; a test
+fails if that record belongs to another version of the table.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ FETCHED = Path(__file__).resolve().parent.parent / "build" / "st"
 SVD, HEADER = "STM32G0B1.svd", "stm32g0b1xx.h"
 NOTE = "compared"
 NOT_IN_SVD = ("CRS",)
-# Where ST's SVD says otherwise than its header and we: PLLN has seven bits, each of the two banks its own busy flag.
+# Errors of ST's SVD against its header and our table: PLLN has seven bits, each of the two banks its own busy flag.
 SVD_SAYS: dict[tuple[str, str], dict[str, Field | None]] = {
     ("RCC", "PLLCFGR"): {"PLLN": (8, 8)},
     ("FLASH", "SR"): {"BSY2": None},
 }
-NOT_IN_HEADER = {  # under no name that is its own
+NOT_IN_HEADER = {  # without a name of their own there
     "RCC_CCIPR.I2S2SEL", "FLASH_KEYR.KEYR", "PWR_CR2.PVMENDAC", "PWR_CR2.PVMENUSB", "TIM2_CNT.CNT_L", "TIM2_CNT.CNT_H",
 }  # fmt: skip
 
@@ -47,7 +47,7 @@ def ours() -> dict[tuple[str, str], Described]:
 
 
 def differences(theirs: Description) -> Iterator[str]:
-    """The registers and fields in which two descriptions differ, of those that both have."""
+    """The registers and fields that differ between two descriptions which both have them."""
     for name, layout in layouts().items():
         if theirs.bases.get(name, layout.base) != layout.base:
             yield f"{name}: at {theirs.bases[name]:#x} there"
@@ -81,7 +81,9 @@ def _of_register(here: Described, there: Described, key: tuple[str, str]) -> Ite
 
 
 def of_svd(path: Path) -> Iterator[str]:
-    """A line for each difference from an SVD file, its known errors put right, and for each register not in it."""
+    """One line for each difference from an SVD file, after correction of its known errors, and for each register
+    missing in it.
+    """
     found = svd(path)
     for key, fields in SVD_SAYS.items():
         wrong = found.registers[key]
@@ -106,7 +108,7 @@ def of_header(path: Path) -> Iterator[str]:
 
 
 def note_of(rows: dict[str, Any]) -> str:
-    """A hash of all that the table says, without its comments."""
+    """A hash of the table's content, without its comments."""
     said = {name: row for name, row in rows.items() if name != NOTE}
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 

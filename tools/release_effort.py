@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The effort of a release for the people who take part: clicks, keys and files counted in a browser, and the table in
-docs/desk-release.md. Run it as `.venv/bin/python tools/release_effort.py` when a page of releases changes.
+"""Counts the effort of a release for its participants, clicks, keys and files in a browser, and writes the table in
+docs/desk-release.md.
 
-Each person sits down at the desk's first page, already logged in. The steps are those of tests/desk/runs_office.py,
-which tools/role_runs.py records with pictures: Chromium's pages, approvers with passkeys, the real program of those who
-hold keys.
+Run it as `.venv/bin/python tools/release_effort.py` when a page of releases changes. Each person starts at the desk's
+first page, already logged in. The steps are those of tests/desk/runs_office.py, which tools/role_runs.py records with
+pictures: Chromium's pages, approvers with passkeys, the real program for holders of keys.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ BEGIN, END = "<!-- tools/release_effort.py -->\n", "<!-- end -->\n"
 
 
 def ask_own_line(office: runs.Office, record: Recording) -> None:
-    """The form has that person's name and key."""
+    """Requests one's own line: the form already has that person's name and key."""
     hand = _at_call(office, record)
     hand.type("form.note input[name=case]", "2026-117")
     hand.press("form.note button")
@@ -57,7 +57,7 @@ def asked(purpose: str, requester: str) -> Callable[[runs.Office, Recording], No
 
 def _at_call(office: runs.Office, record: Recording) -> Hand:
     hand = office.sits_down(record, "clerk", "officer")
-    hand.open(f"{office.house.served.url}/calls/{UNIT}/{CALL_ID}")  # found before: the run "clerk"
+    hand.open(f"{office.house.served.url}/calls/{UNIT}/{CALL_ID}")  # found earlier: the run "clerk"
     hand.begin("reads the call", "main .facts")
     hand.press('role=link[name="열람·제공 신청"]')
     hand.begin("asks for its release")
@@ -65,7 +65,7 @@ def _at_call(office: runs.Office, record: Recording) -> Hand:
 
 
 def register(office: runs.Office, record: Recording) -> None:
-    """A citizen comes with an identity card and asks to listen; it is granted, and a call is named."""
+    """A citizen with an identity card requests to listen; it is granted, and a call is named."""
     today = datetime.fromtimestamp(SYSTEM.utc_ns() / NS_PER_S, runs.ZONE)
     clerk = runs.registering(office, record, "Hong", "2026-11-25", today)
     decides = office.sits_down(record, "data-protection officer", MANAGER)
@@ -95,7 +95,7 @@ def close_register(office: runs.Office, record: Recording) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """`ruled`: the rules are in force. Without, every purpose takes two approvals."""
+    """A case; `ruled`: the release rules are in force. Without them every purpose requires two approvals."""
 
     ask: Callable[[runs.Office, Recording], None]
     approvers: tuple[str, ...]

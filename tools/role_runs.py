@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Each role's task, done in a browser: docs/role-runs.md with its table, docs/role-runs.json with every step, and the
-pictures of the steps in docs/pictures/runs/.
+"""Performs each role's task in a browser and writes docs/role-runs.md with its table, docs/role-runs.json with every
+step, and the pictures of the steps in docs/pictures/runs/.
 
-Run it as `.venv/bin/python tools/role_runs.py [NAME ...]` when a page changes that stands there; with names these runs
-alone are made anew. tests/desk/runs.py says which there are, tests/desk/role_hand.py how
-they are counted.
+Run it as `.venv/bin/python tools/role_runs.py [NAME ...]` when one of these pages changes; names limit it to these
+runs. tests/desk/runs.py lists them, tests/desk/role_hand.py counts their steps.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ img{width:100%%;display:block;border:1px solid #999}figcaption{padding:4px 0 0;f
 
 
 def draw(browser: Browser, record: Recording) -> None:
-    """A sheet of all steps in the width in which they were done, and one at a telephone's."""
+    """Draws a sheet of all steps in the width in which they were done, and one at a telephone's."""
     for name, narrow in sheets(record.run):
         steps = [
             (number, one, record.pictures[key])
@@ -66,7 +65,7 @@ def draw(browser: Browser, record: Recording) -> None:
 
 
 def main(names: list[str]) -> int:
-    """1 where the pictures get too large."""
+    """Runs the tasks; 1 if the pictures are too large."""
     if strange := set(names) - RUNS.keys():
         raise BadInput(f"{', '.join(sorted(strange))}: no such run; {', '.join(RUNS)} expected")
     PICTURES.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Raspberry Pi's own tool and its signed example, of two commits, into a folder: tests/image/test_signed.py holds the
-# image's signatures against them. Not part of ./build.sh test, which needs Debian's mirror and no other place.
+# Fetches Raspberry Pi's own tool and its signed example, at two commits, into a folder: tests/image/test_signed.py
+# compares the image's signatures with them. Not part of ./build.sh test, which needs only Debian's mirror.
 # usage: tools/rpi_eeprom.sh [DIR]
 set -euo pipefail
 readonly TARGET=${1:-build/rpi-eeprom} FROM=https://raw.githubusercontent.com/raspberrypi

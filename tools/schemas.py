@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes docs/schemas: a JSON Schema of every payload, and of a call's record, made from the types that encode it.
-docs/asyncapi.yaml adds
-what a type cannot say. Run it as `.venv/bin/python tools/schemas.py` when one of them changes; a test compares.
+"""Writes docs/schemas: a JSON Schema of every payload, and of a call's record, from the encoding types.
+
+docs/asyncapi.yaml adds rules that a type cannot express. Run it as `.venv/bin/python tools/schemas.py` when a type
+changes; a test compares.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def files() -> dict[str, str]:
 
 
 def _null_last(node: Any) -> None:
-    """One order of a choice, whatever version of msgspec made it."""
+    """Moves null to the end of choices, independent of msgspec's version."""
     if isinstance(node, dict):
         if "anyOf" in node:
             node["anyOf"].sort(key=lambda choice: choice == {"type": "null"})
@@ -56,7 +57,9 @@ def _null_last(node: Any) -> None:
 
 
 def _end_patterns(node: Any) -> None:
-    """JSON Schema's `$` is the end of the text; in Python, where a line break may stand behind it, that is `\\Z`."""
+    """Adapts patterns: JSON Schema's `$` is the end of the text; in Python, where a line break may follow it, that is
+    `\\Z`.
+    """
     if isinstance(node, dict):
         if isinstance(node.get("pattern"), str):
             node["pattern"] = node["pattern"].replace(r"\Z", "$")
@@ -67,7 +70,7 @@ def _end_patterns(node: Any) -> None:
 
 
 def _close(node: Any) -> None:
-    """No object in it has a field that is not declared: what nobody has declared public is published nowhere."""
+    """Forbids undeclared fields in every object: only fields declared public are published."""
     if isinstance(node, dict):
         if "properties" in node:
             node["additionalProperties"] = False

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of the desk's pages, what axe-core says of them (docs/pictures/), and docs/desk-pages.md, which shows both.
+"""Takes the pictures of the desk's pages, runs axe-core on them (docs/pictures/), and writes docs/desk-pages.md with
+both.
 
-Run it as `.venv/bin/python tools/screenshots.py [NAME ...]` when a page changes; with names these are taken alone.
-tests/desk/picture_list.py says what is taken.
+Run it as `.venv/bin/python tools/screenshots.py [NAME ...]` when a page changes; names limit it to these pages.
+tests/desk/picture_list.py lists the pictures.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from linetap_desk.web.roles import SIGNED_IN  # noqa: E402
 
 PICTURES, PAGE = ROOT / "docs/pictures", ROOT / "docs/desk-pages.md"
 VERDICTS = PICTURES / "axe.json"
-FOLDER = Path("/tmp/linetap-desk")  # always the same: it stands on the page of a call
+FOLDER = Path("/tmp/linetap-desk")  # a constant path: a call's page shows it
 MOST_BYTES = 1_950_000  # of all pictures
 MOST_LOOKS = 10
 _DRAWN = """() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(
@@ -69,8 +70,9 @@ def take(site: PictureSite, browser: Browser, shot: Shot, to: Path) -> Verdict:
 
 
 def _unroll(page: Page, wide: int) -> None:
-    """A window as high as the page, drawn: units that are out of sight have no content, and a height that is a guess
-    (`content-visibility`), so that a picture of the full page would lack some of them now and then."""
+    """Makes the window as high as the page, and draws it: units out of sight have no content, and only an estimated
+    height (`content-visibility`), so that a full-page picture would sometimes lack some of them.
+    """
     for _ in range(MOST_LOOKS):
         high: int = page.evaluate(_DRAWN)
         if page.viewport_size == {"width": wide, "height": high}:
@@ -80,7 +82,7 @@ def _unroll(page: Page, wide: int) -> None:
 
 
 def _small(png: bytes) -> bytes:
-    """Reduces the picture to 64 colours, a third of the size; by ffmpeg, which build.sh brings."""
+    """Reduces the picture to 64 colours, a third of the size, with ffmpeg."""
     made = subprocess.run(_PALETTE, input=png, capture_output=True, timeout=60, check=True)
     return made.stdout
 
@@ -113,7 +115,7 @@ def _who(shot: Shot) -> str:
 
 
 def main(names: list[str]) -> int:
-    """1 where a page breaks a rule, or the pictures get too large."""
+    """Takes the pictures; 1 if a page breaks a rule, or the pictures are too large."""
     if FOLDER.exists():
         raise BadInput(f"{FOLDER}: exists; without it, it expected")
     if strange := set(names) - {shot.name for shot in SHOTS}:

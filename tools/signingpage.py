@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the hashes of the signing page: of its script and style into its own Content-Security-Policy, and that of the
-whole file as the newest of SIGNING_PAGES. Run it as `.venv/bin/python tools/signingpage.py` when the page changes.
+"""Writes the hashes of the signing page: those of its script and style into its own Content-Security-Policy, and that
+of the file as the newest of SIGNING_PAGES.
 
-An older page stays in the list, so that requests made for it can still be approved; whoever finds a page wrong removes
-its line by hand.
+Run it as `.venv/bin/python tools/signingpage.py` when the page changes. An older page stays in the list, so that
+requests made for it can still be approved; the line of a faulty page is removed by hand.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LISTED = re.compile(r"^SIGNING_PAGES: tuple\[str, \.\.\.\] = \((.*?)\)$", re.MU
 
 
 def with_hashes(text: str) -> str:
-    """The page with the hashes of what stands in it now."""
+    """The page with the hashes of its present script and style."""
     for directive, tag in (("script-src", "script"), ("style-src", "style")):
         inner = text[text.index(f"<{tag}>") + len(tag) + 2 : text.index(f"</{tag}>")]
         digest = base64.b64encode(hashlib.sha256(inner.encode()).digest()).decode()

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# ST's own description of the meter's part, of two commits, into a folder: its SVD and its header for C (Apache-2.0 both).
-# tests/hardware/test_part_registers.py holds the emulated part's table against them. Not part of ./build.sh test, which
-# needs Debian's mirror and PyPI and no other place: no package of either has these files.
+# Fetches ST's own description of the meter's part, at two commits, into a folder: its SVD and its header for C
+# (Apache-2.0 both). tests/hardware/test_part_registers.py compares the emulated part's table with them. Not part of
+# ./build.sh test, which needs only Debian's mirror and PyPI: neither has a package with these files.
 # usage: tools/st_description.sh [DIR]
 set -euo pipefail
 readonly TARGET=${1:-build/st} FROM=https://raw.githubusercontent.com

@@ -25,11 +25,11 @@ DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "storage.md"
 BEGIN, END = "<!-- tools/storage.py begins -->", "<!-- tools/storage.py ends -->"
 BLOCK_BYTES = 4096  # of ext4
 SMALL_FILES = 5  # of a call besides its audio: key.age, meta.age, record.json, its signature, the folder
-CALL_S = 180  # a call of ordinary length
-LEAVES_A_CALL, LEAF_BYTES = 4, 250  # open, close, destruction, and a gap or a failure now and then
+CALL_S = 180  # a call of average length
+LEAVES_A_CALL, LEAF_BYTES = 4, 250  # open, close, destruction, and now and then a gap or a failure
 EVENTS_A_CALL, EVENT_BYTES = 8, 760  # in the outbox; an ordinary call has five, and is copied and destroyed later
 STAFF, STAFF_CALLS, STAFF_DAYS = 1200, 14, 250  # 42 minutes of a working day
-BUSY_CALLS = 150  # of a line a day: one each 4 minutes for 10 hours
+BUSY_CALLS = 150  # of a line a day: one in 4 minutes for 10 hours
 DEFAULT_DAYS = RetentionPolicy().classes[0].days
 LINES, HOURS, PERIODS = (8, 16, 24, 32), (1, 2, 4, 8), (30, DEFAULT_DAYS, 180, 365)
 GB = 10**9
@@ -44,7 +44,7 @@ def call_bytes(seconds: float, codec: Codec = MULAW) -> int:
 
 
 def day_bytes(lines: int, hours: float) -> int:
-    """A day's calls of a unit whose lines talk so many hours each."""
+    """The bytes of a day's calls of a unit with this many hours of talk a line."""
     return round(lines * hours * 3600 / CALL_S * call_bytes(CALL_S))
 
 
@@ -57,7 +57,7 @@ def disk_bytes(lines: int, hours: float, days: int) -> int:
 
 
 def outbox_days(lines: int, calls_a_day: int) -> float:
-    """The longest absence of the desk before the oldest events are dropped, which is done by segments."""
+    """The longest absence of the desk before the oldest events are dropped, in whole segments."""
     return ((Storage().outbox_mb << 20) - SEGMENT_BYTES[1]) / (lines * calls_a_day * EVENTS_A_CALL * EVENT_BYTES)
 
 

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes locale/ko.po of the desk's pages anew: sorted by msgid, each once. After two branches were merged (git keeps
-the lines of both, .gitattributes) it is run as `.venv/bin/python tools/texts.py`. Whether each has Korean, a test says.
+"""Writes locale/ko.po of the desk's pages: sorted by msgid, without duplicates.
+
+After a merge of two branches (git keeps the lines of both, .gitattributes) run it as `.venv/bin/python tools/texts.py`.
+A test checks that each text has Korean.
 """
 
 from __future__ import annotations

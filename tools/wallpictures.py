@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of 150 units: a wall of 1920 x 1080 and a telephone of 390 x 844, as docs/desk-fleet.md shows them.
+"""Takes the pictures of 150 units for docs/desk-fleet.md: a wall of 1920 x 1080 and a telephone of 390 x 844.
 
-Run it as `.venv/bin/python tools/wallpictures.py` when the page of all units changes. What is wrong there, and how long
-ago, is said in tests/desk/wall_rig.py; the times are those of the moment.
+Run it as `.venv/bin/python tools/wallpictures.py` when the page of all units changes. tests/desk/wall_rig.py defines
+the faults and their age; the times are those of the moment.
 """
 
 from __future__ import annotations

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Draws the circuit's tables (hardware/circuit) as KiCad 9 schematics. `tools/draw.py` writes the files."""
+"""Writes the circuit's tables (hardware/circuit) as KiCad 9 schematics; `tools/draw.py` runs it."""

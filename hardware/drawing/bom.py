@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is to be bought for a card of each variant, and the whole card's nets, as text."""
+"""Writes the parts list of each card variant, and the whole card's nets, as text."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ COLUMNS = ("count", "value", "rating", "maker", "number", "second source", "life
 
 
 def name_of(variant: str) -> str:
-    """The file of a variant's list. Card 1 has every part, so its list is that of the drawing."""
+    """The file name of a variant's parts list. Card 1 has every part, so its list is that of the drawing."""
     return BOM if variant == FULL else f"bom-{variant}.csv"
 
 
 def bom(circuit: Circuit, without: Collection[str] = ()) -> str:
-    """A part a line; rating is the one that matters. `without` has the references that are not fitted."""
+    """The parts list as CSV, one row for each kind of part; `without`: references not fitted."""
     references: dict[str, list[str]] = {}
     for sheet in circuit.sheets.values():
         for _, base in circuit.instances(sheet.name):
@@ -39,7 +39,7 @@ def bom(circuit: Circuit, without: Collection[str] = ()) -> str:
 
 
 def nets(circuit: Circuit) -> str:
-    """A net a line: its name, then reference.pin of all that hangs on it."""
+    """The net list, one net a line: its name, then reference.pin of each connected pin."""
     head = "# SPDX-License-Identifier: Apache-2.0\n# The nets of a card (tools/draw.py). KiCad finds the same.\n"
     lines = (f"{net}: {' '.join('.'.join(node) for node in nodes)}\n" for net, nodes in circuit.nets().items())
     return head + "".join(lines)

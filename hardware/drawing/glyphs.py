@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The strokes of the parts that have a symbol of their own, in steps of 2.54 mm, y down."""
+"""Strokes of the parts that have their own symbol, in steps of 2.54 mm, y down."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TWO_ENDED: dict[str, tuple[float, Strokes]] = {  # length of a pin, strokes
 
 @dataclass(frozen=True, slots=True)
 class Glyph:
-    """`pins` in the order of parts.toml: where each ends, its side, its length. `reach`: left, right, top, bottom."""
+    """A symbol. `pins`, in the order of parts.toml: end point, side and length. `reach`: left, right, top, bottom."""
 
     pins: tuple[tuple[tuple[int, int], str, float], ...]
     strokes: Strokes
@@ -37,7 +37,7 @@ def _winding(x: float, towards: int) -> tuple[Point, ...]:
 
 
 def _relay(arms: Strokes) -> Glyph:
-    """Two contacts from left to right above their coil, and the dashes by which it moves them."""
+    """Two contacts from left to right above their coil, and the dashed link between coil and contacts."""
     coil: Strokes = (((-1, 2.5), (1, 2.5), (1, 3.5), (-1, 3.5), (-1, 2.5)), ((-0.5, 3.5), (0.5, 2.5)))
     dashes: Strokes = tuple(((0, y), (0, y + 0.5)) for y in (-3.1, -2.2, -1.3, 0.4, 1.3, 2.0))
     rows = ((3, 2.0), (-3, 2.0), (0, 2.0))
@@ -46,13 +46,13 @@ def _relay(arms: Strokes) -> Glyph:
 
 
 def _arms(rise: float) -> Strokes:
-    """From a contact's pole to its other end, `rise` away from it; a closed one lies on its stop."""
+    """The contact arms from pole to free end, which is `rise` away; an arm of a closed contact touches its stop."""
     arms: Strokes = tuple(((-1, y), (1.1, y - rise)) for y in (-3, 0))
     return (*arms, *(((1, y), (1, y - 0.4)) for y in (-3, 0))) if rise < 0.5 else arms
 
 
 def _transistor(arrow: tuple[Point, ...]) -> Glyph:
-    """Gate on the left, drain on top, source below."""
+    """A transistor: gate on the left, drain on top, source below."""
     channel: Strokes = tuple(((-1.1, y - 0.25), (-1.1, y + 0.25)) for y in (-0.6, 0.0, 0.6))
     ends: Strokes = (((-1.1, -0.6), (0, -0.6)), ((-1.1, 0.6), (0, 0.6)), ((-1.1, 0), (0, 0), (0, 0.6)))
     pins = (((-3, 0), "left", 1.6), ((0, -2), "top", 1.4), ((0, 2), "bottom", 1.4))
@@ -76,7 +76,7 @@ FIXED: dict[str, Glyph] = {
     ),
     "nmos": _transistor(((-0.7, -0.25), (-1.1, 0), (-0.7, 0.25))),
     "pmos": _transistor(((-0.4, -0.25), (0, 0), (-0.4, 0.25))),
-    "clamp": Glyph(  # two diodes, from the lower rail to the middle and from there to the upper one
+    "clamp": Glyph(  # two diodes: from the lower rail to the middle, and from the middle to the upper rail
         (((-2, 0), "left", 2), ((0, -3), "top", 1.4), ((0, 3), "bottom", 1.4)),
         (
             ((-0.5, -0.7), (0.5, -0.7), (0, -1.6), (-0.5, -0.7)),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the drawing's header is the one of pins.toml."""
+"""Compares the drawing's header with pins.toml."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RESERVED = {  # the nets of a reserved group, in the order of its pins
 
 
 def expected(table: PinTable) -> dict[int, str]:
-    """GPIO -> the net that pins.toml asks for."""
+    """GPIO -> the net required by pins.toml."""
     nets: dict[int, str] = {}
     for group, names in RESERVED.items():
         nets |= dict(zip(getattr(table.reserved, group), names, strict=True))
@@ -35,7 +35,7 @@ def drawn(circuit: Circuit) -> dict[int, str]:
 
 
 def differences(table: PinTable, circuit: Circuit) -> list[str]:
-    """A line for every GPIO that the table and the drawing have otherwise."""
+    """One line for each GPIO whose net differs between table and drawing."""
     asked, have = expected(table), drawn(circuit)
     return [
         f"GPIO{gpio}: pins.toml asks for {asked.get(gpio, 'nothing')}, the drawing has {have.get(gpio, 'nothing')}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What kicad-cli makes of the drawing. It is not needed to build or test linetap."""
+"""Runs kicad-cli on the drawing: rules, nets, parts, pictures. linetap is built and tested without it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ from simulation.netlist import committed
 
 NETLIST = "linetap.cir"
 MOST_S = 120
-RASTER = ("ffmpeg", "-v", "error", "-y", "-width", "1600")  # pixels; Debian's reads SVG
-ALIKE = re.compile(r"Line[2-8]$")  # as the first line
+RASTER = ("ffmpeg", "-v", "error", "-y", "-width", "1600")  # pixels; Debian's ffmpeg reads SVG
+ALIKE = re.compile(r"Line[2-8]$")  # these sheets look like Line1
 
 
 def rules(folder: Path, report: Path) -> str:
-    """KiCad's last word on its electrical rules. Refusal with its report when one is broken, warnings included."""
+    """Runs KiCad's electrical rules check and returns the last line of its output. Refusal, with the report, on any
+    violation or warning.
+    """
     said = _kicad(
         "sch", "erc", "--severity-all", "--exit-code-violations", "-o", str(report), _root(folder), report=report
     )
@@ -36,7 +38,7 @@ def spice_netlist(folder: Path) -> str:
 
 
 def nets(folder: Path) -> dict[str, list[tuple[str, str]]]:
-    """Net -> its (reference, pin number), as KiCad finds them; without the pins that are open on purpose."""
+    """Net -> its (reference, pin number), as exported by KiCad, without the pins that are deliberately open."""
     with tempfile.TemporaryDirectory(prefix="linetap-nets-") as scratch:
         path = Path(scratch) / "exported.xml"
         _kicad("sch", "export", "netlist", "--format", "kicadxml", "-o", str(path), _root(folder))
@@ -50,7 +52,7 @@ def _nodes(net: ElementTree.Element) -> list[tuple[str, str]]:
 
 
 def parts(folder: Path, *, fitted: bool = False) -> set[tuple[str, str, str]]:
-    """(reference, value, maker's number) of all that is to be bought; `fitted` without what is marked as left out."""
+    """(reference, value, maker's number) of all parts to buy; `fitted` excludes the parts marked as not fitted."""
     with tempfile.TemporaryDirectory(prefix="linetap-bom-") as scratch:
         path = Path(scratch) / "exported.csv"
         fields = "Reference,Value,Number"
@@ -61,9 +63,9 @@ def parts(folder: Path, *, fitted: bool = False) -> set[tuple[str, str, str]]:
 
 
 def pictures(folder: Path, into: Path) -> None:
-    """linetap.pdf with all sheets, and each as SVG and, but for lines 2 to 8, as PNG.
+    """Writes linetap.pdf with all sheets, each sheet as SVG and, except for lines 2 to 8, as PNG.
 
-    CalledProcessError where ffmpeg reads no SVG.
+    CalledProcessError if ffmpeg cannot read SVG.
     """
     _kicad("sch", "export", "pdf", "-o", str(into / f"{PROJECT}.pdf"), _root(folder))
     vectors(folder, into)
@@ -74,7 +76,7 @@ def pictures(folder: Path, into: Path) -> None:
 
 
 def vectors(folder: Path, into: Path) -> None:
-    """Each sheet as SVG."""
+    """Writes each sheet as SVG."""
     _kicad("sch", "export", "svg", "-o", str(into), _root(folder))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the names of nets stand: beside a pin, at a wire's end, or along a wire, clear of each other and of parts."""
+"""Places the names of nets beside a pin, at a wire's end, or along a wire, clear of each other and of parts."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from drawing.symbols import OUT
 HEADING_WIDE = 0.8
 FREE = 0.02  # steps between two texts
 FRAME = 0.45  # from the middle of a label to its frame
-OVER = (0.72, 0.1)  # a name's upper and lower edge over its wire, by KiCad's picture
-CROSS = 0.3  # half of the one at an open pin
+OVER = (0.72, 0.1)  # a name's lower and upper edge above its wire, measured in KiCad's picture
+CROSS = 0.3  # half the size of the cross at an open pin
 PEN = 0.05  # half of a line's width
 FURTHEST = 12  # steps from a pin to its label
-BETWEEN = 0.25  # a text between two rows of the grid keeps wires off the nearer
+BETWEEN = 0.25  # a text between two rows of the grid blocks the nearer row
 
 
 class Labels:
-    """Blocks what parts and texts cover, so that no wire goes through them."""
+    """Places labels, and blocks the area under parts and texts for wires."""
 
     def __init__(self, layout: Layout, wires: Wires, outer: set[str]) -> None:
         self.layout, self.wires, self.outer = layout, wires, outer
@@ -40,11 +40,11 @@ class Labels:
             self._take((heading.x, heading.y - 0.5, heading.x + len(heading.text) * HEADING_WIDE, heading.y + 0.5))
 
     def take_open(self, spot: Spot) -> None:
-        """The cross at a pin that is open."""
+        """Blocks the area of the cross at an open pin."""
         self.taken.append((spot[0] - CROSS, spot[1] - CROSS, spot[0] + CROSS, spot[1] + CROSS))
 
     def take_rail(self, rail: Rail) -> None:
-        """A supply's symbol with its name; the layout keeps wires off it."""
+        """Blocks the area of a supply symbol and its name; the layout blocks wires there."""
         if rail.net == "GND":
             self.taken.append((rail.x - 0.5, rail.y, rail.x + 0.5, rail.y + 0.9))
         else:
@@ -58,7 +58,7 @@ class Labels:
         self.wires.blocked.update((x, y) for x in columns for y in rows)
 
     def at_pin(self, net: str, spot: Spot, side: str, steps: int = 1) -> None:
-        """Outside of the pin, at the end of a wire of its own."""
+        """Places a label outside the pin, at the end of a stub."""
         way, end = _out(spot, side, steps), spot
         if self.wires.free(way):
             self.wires.draw(net, [spot, *way])
@@ -67,13 +67,13 @@ class Labels:
         self.named[net].add(spot)
 
     def at_end(self, net: str, spot: Spot, turn: str) -> None:
-        """A port's label; its wire leaves on the other side."""
+        """Places a port's label; its wire leaves on the opposite side."""
         side = {"right": "right", "left": "left", "up": "top", "down": "bottom", "back": "left"}[turn]
         self._put(Label(net, *spot, side))
         self.wires.blocked.discard(spot)
 
     def name(self, net: str, islands: list[set[Spot]]) -> None:
-        """Each island once, so that one name joins them all."""
+        """Labels each island once; the equal names connect them."""
         for island in islands:
             if not island & self.named.get(net, set()):
                 self._name(net, island)
@@ -87,7 +87,7 @@ class Labels:
             self._put(Label(net, *spot, side, on_wire=True))
 
     def at_a_pin(self, net: str, island: set[Spot]) -> bool:
-        """At the first that has room for it, as near as there is room."""
+        """Labels the first pin that has room, as near as possible. False if none has."""
         for steps in range(1, FURTHEST + 1):
             for spot, side in self._ends(net, island):
                 way = _out(spot, side, steps)
@@ -105,7 +105,7 @@ class Labels:
         ]
 
     def _along(self, net: str, island: set[Spot]) -> Label | None:
-        """Over a level wire, else beside one that stands."""
+        """A label over a horizontal wire, otherwise beside a vertical one."""
         for ahead, side in ((0, "right"), (3, "top")):
             for spot in sorted(island):
                 leaves = self.wires.at.get(spot, {})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A sheet as it is laid out: what the writers of KiCad's file and of the picture draw. Lengths in steps of 2.54 mm."""
+"""A laid-out sheet: the input of the writers of KiCad's file and of the picture. Lengths in steps of 2.54 mm."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from drawing.route import Segment, Spot
 from drawing.symbols import OUT, Shape
 from drawing.tables import Part, Pin
 
-WIDE, HIGH = 0.48, 0.55  # of a letter
+WIDE, HIGH = 0.48, 0.55  # size of a letter
 Box = tuple[float, float, float, float]  # left, upper, right, lower
 
 
@@ -28,7 +28,7 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Rail:
-    """A supply's symbol: GND below its spot, any other above."""
+    """A supply symbol: GND below its spot, any other rail above."""
 
     net: str
     x: int
@@ -44,7 +44,7 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """With its middle."""
+    """A text, placed by its centre."""
 
     text: str
     x: float
@@ -68,7 +68,7 @@ class Placed:
         return self.x + a * point[0] + b * point[1], self.y + c * point[0] + d * point[1]
 
     def ends(self) -> Iterator[tuple[Pin, Spot, str]]:
-        """Pin, where it ends on the sheet, and to which side it leaves."""
+        """Each pin, its end point on the sheet, and the side on which it leaves."""
         a, b, c, d = TURNS[self.turn]
         for pin in self.shape.pins:
             x, y = self.turned(pin.at)
@@ -77,7 +77,7 @@ class Placed:
             yield pin.pin, (round(x), round(y)), next(side for side, step in OUT.items() if step == out)
 
     def box(self) -> tuple[int, int, int, int]:
-        """With pins and texts."""
+        """The bounding box with pins and texts."""
         boxes = [text.box() for text in self.texts()]
         xs = [x for _, (x, _), _ in self.ends()] + [edge for box in boxes for edge in (box[0], box[2])]
         ys = [y for _, (_, y), _ in self.ends()] + [edge for box in boxes for edge in (box[1], box[3])]
@@ -89,14 +89,14 @@ class Placed:
         return min(xs), min(ys), max(xs), max(ys)
 
     def texts(self) -> list[Text]:
-        """Reference without its sheet's number, and value; a test pad has its reference alone."""
+        """The reference without its sheet's number, and the value; a test pad shows only its reference."""
         kind, name, value = self.part.kind, self.part.reference(10), self.part.kind.value
         if kind.symbol == "pad":
             return [Text(name, self.x, self.y - 1.0)]
         upright = self.turn in ("down", "up")
-        if self.turn == "up" and kind.symbol in ("nmos", "pmos"):  # its gate is below
+        if self.turn == "up" and kind.symbol in ("nmos", "pmos"):  # the gate is below
             return [Text(name, self.x, self.y - 1.8), Text(value, self.x, self.y - 1.0)]
-        if self.turn == "down" and kind.symbol in ("nmos", "pmos"):  # its gate is above
+        if self.turn == "down" and kind.symbol in ("nmos", "pmos"):  # the gate is above
             return [Text(name, self.x, self.y + 1.0), Text(value, self.x, self.y + 1.8)]
         if kind.symbol == "amp":
             return [self._beside(name, 0.2, -2.4), self._beside(value, 0.2, 2.4)]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A sheet's parts in their places, the wires between them, and the labels where no wire goes.
+"""Lays out a sheet: parts in their places, wires between them, and labels where no wire fits.
 
-A part stands where its sheet's .place file puts it; the others follow in rows below. Every net is joined by wires as
-far as they find a way; what stays apart has the net's label. A supply is a symbol at each of its pins.
+The sheet's .place file positions parts; the others follow in rows below. A net is wired as far as the router finds a
+way; its unconnected pieces get the net's label. A supply is a symbol at each of its pins.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from drawing.tables import Part, Sheet
 from linetap_core.errors import BadInput
 
 MARGIN, TITLE_ROWS, COLUMN_GAP, ROW_GAP = 6, 18, 6, 3
-LETTER = 0.48  # how wide one is, in steps
+LETTER = 0.48  # width of a letter, in steps
 PAPERS = {"A4": (116, 82), "A3": (165, 116), "A2": (233, 165), "A1": (331, 233)}
 SUPPLY = re.compile(r"GND|\+\w+|PI3V3")
-MOST_WIRE = 50  # steps: what is further apart is easier to follow by its name
+MOST_WIRE = 50  # steps: a longer connection is easier to follow by its name
 
 
 def lay_out(sheet: Sheet) -> Layout:
-    """On the smallest paper that holds it. BadInput when none does."""
+    """Lays the sheet out on the smallest paper that holds it. BadInput if none does."""
     for paper, (width, height) in PAPERS.items():
         layout = Layout(paper)
         right, bottom = _place(layout, sheet, height - TITLE_ROWS)
@@ -36,7 +36,7 @@ def lay_out(sheet: Sheet) -> Layout:
 
 
 def _place(layout: Layout, sheet: Sheet, bottom: int) -> Spot:
-    """The right and lower end of all parts."""
+    """Places all parts; returns their right and lower end."""
     places = load_places(sheet.path.with_suffix(".place"), sheet)
     layout.anchors = places.ports
     known = {f"{part.prefix}{part.index}": part for part in sheet.parts()}
@@ -76,7 +76,7 @@ def _below(row: list[Part]) -> int:
 
 
 def _row(layout: Layout, sheet: Sheet, row: list[Part], x: int, y: int) -> int:
-    """Where the row ends."""
+    """Places a row of parts; returns its end."""
     for part in row:
         form = shape(part.kind)
         x += form.left + _room(part, "left", sheet)
@@ -86,7 +86,7 @@ def _row(layout: Layout, sheet: Sheet, row: list[Part], x: int, y: int) -> int:
 
 
 def _room(part: Part, side: str, sheet: Sheet) -> int:
-    """For the longest label on this side, with its stub."""
+    """Steps needed on this side for the longest label and its stub."""
     outer = {*sheet.rails, *sheet.ports}
     nets = [part.nets.get(pin.pin.name, "") for pin in shape(part.kind).pins if pin.pin.side == side]
     return 1 + max((round(len(net) * LETTER + (2 if net in outer else 0.5)) for net in nets), default=0)
@@ -104,7 +104,7 @@ def _wire(layout: Layout, sheet: Sheet, wires: Wires) -> None:
                 wires.blocked.add(spot)
                 layout.open_pins.append(spot)
                 labels.take_open(spot)
-    wired = {net for net, *_ in layout.anchors}  # a rail whose label has a place of its own has wires to it
+    wired = {net for net, *_ in layout.anchors}  # a rail whose label has a given place is wired to it
     apart = {net for net in sheet.rails if net not in wired}
     for each in layout.placed:
         for pin, spot, side in each.ends():
@@ -135,7 +135,7 @@ def _span(spots: list[Spot]) -> int:
 
 
 def _supplied(layout: Layout, wires: Wires, labels: Labels, each: Placed, net: str, spot: Spot, side: str) -> bool:
-    """With the supply's symbol at its pin, or a step beside it; False where there is no room."""
+    """Places the supply symbol at its pin, or a step beside it. False if there is no room."""
     if not SUPPLY.fullmatch(net) or each.part.kind.symbol == "box":
         return False
     up = net != "GND"

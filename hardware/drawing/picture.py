@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A sheet as a small SVG for a page: KiCad's own draws every letter as strokes and is forty times as long."""
+"""Writes a sheet as a small SVG for a page. KiCad's SVG draws each letter as strokes and is forty times as long."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from drawing.tables import Sheet
 
 FOLDER = "pictures"
 NAME = f"{FOLDER}/line.svg"
-SCALE = 10  # units of a step
+SCALE = 10  # units per step
 STYLE = """
 text { font-family: sans-serif; font-size: 7px; fill: #222 }
 .value { fill: #666 } .net { fill: #067 } .rail { fill: #a30 }
@@ -19,11 +19,11 @@ text { font-family: sans-serif; font-size: 7px; fill: #222 }
 .node { fill: #067 }
 """
 ANCHOR = {"left": "end", "right": "start", "top": "middle", "bottom": "middle"}
-SHIFT = {"left": (-0.2, 0.2), "right": (0.2, 0.2), "top": (0, -0.3), "bottom": (0, 0.9)}  # of a label, in steps
+SHIFT = {"left": (-0.2, 0.2), "right": (0.2, 0.2), "top": (0, -0.3), "bottom": (0, 0.9)}  # offset of a label, in steps
 
 
 def svg(sheet: Sheet, base: int) -> str:
-    """References are those of the instance with this base."""
+    """The sheet as SVG, with the references of the instance with this base."""
     layout = lay_out(sheet)
     width, height = _size(layout)
     body = [_text(each.x, each.y, each.text, "head") for each in layout.headings]

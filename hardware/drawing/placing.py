@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a person has put the parts of a sheet: `circuit/NAME.place`. What it does not name is put in rows.
+"""Reads the positions of a sheet's parts from `circuit/NAME.place`; the layout puts parts without a position in rows.
 
-A row is a part or a port, its middle in steps of 2.54 mm, and how it lies: `right` as in its symbol, `down` with its
-first pin on top, `left`, `up`, `back` with left and right exchanged; a port's label has its wire on the other side.
-`R1..8 10 4 right 0 3` are eight, each 3 steps below the one before. `[Block] 4 2` is where a heading begins.
-`like NAME.place` takes over the rows of another file.
+A row is a part or a port, its centre in steps of 2.54 mm, and its orientation: `right` as in its symbol, `down` with
+its first pin on top, `left`, `up`, `back` with left and right exchanged; a port's label has its wire on the opposite
+side. `R1..8 10 4 right 0 3` places eight parts, each 3 steps below the previous one. `[Block] 4 2` is the start of a
+heading. `like NAME.place` includes the rows of another file.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Places:
 
 
 def load_places(path: Path, sheet: Sheet) -> Places:
-    """Nothing where there is no such file. BadInput names its line."""
+    """Loads the positions; empty if the file does not exist. BadInput names the faulty line."""
     places = Places()
     if path.exists():
         for number, line in enumerate(path.read_text().splitlines(), 1):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All files of the KiCad project: the root with its sheets, and the libraries."""
+"""Writes all files of the KiCad project: the root with its sheets, and the libraries."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ SUPPLIES = ("+3V3", "+5V", "GND", "PI3V3")
 
 
 class Circuit:
-    """The whole circuit as its tables say it."""
+    """The whole circuit, read from its tables."""
 
     def __init__(self, folder: Path = CIRCUIT) -> None:
-        """BadInput names file, line and what is wrong."""
+        """Loads the tables. BadInput names file, line and fault."""
         self.kinds = load_kinds(folder / "parts.toml")
         names = [LINE_SHEET, *(name for name in OTHERS if (folder / f"{name}.sheet").exists())]
         self.sheets = {name: load_sheet(folder / f"{name}.sheet", self.kinds) for name in names}
 
     def instances(self, name: str) -> list[tuple[str, int]]:
-        """(name on the root, base of its references); the line's sheet is there eight times."""
+        """(name on the root, base of the references) of each instance of a sheet; the line's sheet has eight."""
         return [(f"Line{i}", i) for i in range(1, LINES + 1)] if name == LINE_SHEET else [(name, OTHERS[name])]
 
     def nets(self) -> dict[str, list[tuple[str, str]]]:
-        """Net of the whole card -> its (reference, pin number), as KiCad names nets."""
+        """Net of the whole card -> its (reference, pin number), under KiCad's net names."""
         nets: dict[str, list[tuple[str, str]]] = {}
         for sheet in self.sheets.values():
             for instance, base in self.instances(sheet.name):
@@ -60,7 +60,7 @@ def net_name(sheet: Sheet, instance: str, base: int, net: str) -> str:
 
 
 def outer_name(sheet: Sheet, base: int, port: str) -> str:
-    """A line's port has the line's number on the root."""
+    """The name of a sheet's port on the root; a line's port gets the line's number."""
     return f"{port}{base}" if sheet.name == LINE_SHEET else port
 
 
@@ -73,7 +73,7 @@ def _instances(circuit: Circuit) -> list[Instance]:
 
 
 def files(circuit: Circuit) -> dict[str, str]:
-    """File name -> text, of everything that is drawn; the project's settings come with its board."""
+    """File name -> text of all drawn files; the board's writer writes the project's settings."""
     known = footprints.load()
     named = footprints.by_part(known)
     texts = {f"{PROJECT}.kicad_sch": root(_instances(circuit))}

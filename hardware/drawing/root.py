@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The first sheet: a box for each other one, and the signal's way between them, from the lines to the Pi.
+"""Draws the first sheet: a box for each other sheet, and the signal path between them, from the lines to the Pi.
 
-Pairs come in on the left, go through eight lines, and leave them as audio above and as what the meter does below.
+Pairs enter on the left and pass through eight lines. Their audio leaves above, the meter's signals below.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ LINES = 8
 WIDE, PITCH, TOP, MOST_WIRE, MOST_RUN = 16, 10, 10, 250, 8
 PAPER = ("A2", 233, 165)
 X = {"connectors": 8, "line": 44, "audio": 104, "meter": 104, "panel": 44, "supply": 44, "usb": 144, "references": 144}
-TRACKS = X["line"] + WIDE + 8  # of the wires between lines and meter
+TRACKS = X["line"] + WIDE + 8  # position of the vertical wires between lines and meter
 METER_Y = TOP + LINES * PITCH + 6
 TO_METER = ("VM", "RELAY", "CONTACT")
 OTHER_TRACKS = {"LAMP_CLOCK": 65, "LAMP_DATA": 66, "LAMP_LATCH": 67, "PFAIL": 68, "CODEC_SCL": 128, "CODEC_SDA": 127}
@@ -25,7 +25,7 @@ OTHER_TRACKS = {"LAMP_CLOCK": 65, "LAMP_DATA": 66, "LAMP_LATCH": 67, "PFAIL": 68
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """`nets` by port."""
+    """A sheet's box on the root; `nets` by port."""
 
     sheet: Sheet
     name: str
@@ -45,7 +45,7 @@ def _line(number: int) -> int:
 
 
 def _pins() -> dict[str, dict[str, tuple[str, int]]]:
-    """Sheet -> port -> side and y. What is not named here follows on the right, with a label."""
+    """Sheet -> port -> side and y. Ports without an entry follow on the right, with a label."""
     by_line = [(port, number) for number in range(1, LINES + 1) for port in TO_METER]
     rows = {
         f"{port}{i}": ("right", _line(i) + j) for i in range(1, 9) for j, port in enumerate(("TIP", "RING", "TIP_TEL"))
@@ -101,7 +101,7 @@ def root(instances: list[Instance]) -> str:
 
 
 def _parted(wires: Wires, net: str, pins: list[Pin]) -> list[Pin]:
-    """One pin of each island, whose label names it."""
+    """One pin of each island, for the island's label."""
     islands = wires.join(net, [pin.at for pin in pins], MOST_WIRE)
     runs = sorted(pins, key=lambda pin: (-min(_run(wires, net, pin), MOST_RUN), pin.side != "right"))
     named = [next(pin for pin in runs if pin.at in each) for each in islands]
@@ -116,14 +116,14 @@ def _beside(pin: Pin) -> Spot:
 
 
 def _spot(wires: Wires, pin: Pin) -> Spot:
-    """A step along the wire, unless it turns or is crossed there: the label would hang on two."""
+    """A step along the wire, unless the wire bends or is crossed there: the label would then touch two wires."""
     leaves = wires.at[_beside(pin)]
     alone = len(leaves) == 1 and leaves.get(pin.net) in ({0, 2}, {0}, {2})
     return _beside(pin) if alone else pin.at
 
 
 def _run(wires: Wires, net: str, pin: Pin) -> int:
-    """How far its wire is straight: there is room for the label."""
+    """Length of the wire's straight part, which is the room for its label."""
     (x, y), out, long = pin.at, 1 if pin.side == "right" else -1, 0
     ahead = 0 if out == 1 else 2
     while ahead in wires.at.get((x, y), {}).get(net, set()):
@@ -132,7 +132,9 @@ def _run(wires: Wires, net: str, pin: Pin) -> int:
 
 
 def _tracks(wires: Wires, ends: dict[str, list[Pin]]) -> None:
-    """Wires with a place of their own. The upper a line's one starts, the further right it goes down: none crosses."""
+    """Draws the wires with fixed tracks. The higher a line's wire starts, the further right it runs down, so that none
+    cross.
+    """
     bundle = [f"{port}{number}" for number in range(1, LINES + 1) for port in TO_METER]
     tracks = {net: TRACKS + len(bundle) - i for i, net in enumerate(bundle)} | OTHER_TRACKS
     for net, track in tracks.items():
@@ -143,12 +145,12 @@ def _tracks(wires: Wires, ends: dict[str, list[Pin]]) -> None:
 
 
 def _level(start: int, end: int, y: int) -> list[Spot]:
-    """Without its end."""
+    """The spots of a horizontal wire, without its end."""
     return [(x, y) for x in range(start, end, 1 if end > start else -1)]
 
 
 def _placed(each: Instance, table: dict[str, tuple[str, int]]) -> tuple[list[Pin], int, int]:
-    """Its pins, and the box's top and bottom."""
+    """The pins of an instance, and the box's top and bottom."""
     name = each.sheet.name
     y = _line(int(each.name[-1])) if name == "line" else 0
     start = {"references": METER_Y + 14, "usb": METER_Y - 14}.get(name, TOP)

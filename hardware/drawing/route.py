@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds ways for wires on the grid: around parts and texts, and across another wire only at a right angle."""
+"""Routes wires on the grid: around parts and texts, and across other wires only at a right angle."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ Spot = tuple[int, int]
 Segment = tuple[int, int, int, int]
 
 STEPS = ((1, 0), (0, 1), (-1, 0), (0, -1))
-BEND, CROSSING = 3, 4  # as many steps of detour are taken instead
+BEND, CROSSING = 3, 4  # cost, in steps of detour
 
 
 class Wires:
-    """All wires of a sheet. `blocked` is where none may go; `pins` are the ends that belong to one net."""
+    """All wires of a sheet. `blocked`: spots that wires must avoid; `pins`: pin ends with their net."""
 
     def __init__(self, width: int, height: int) -> None:
         self.size = (width, height)
         self.blocked: set[Spot] = set()
         self.pins: dict[Spot, str] = {}
-        self.at: dict[Spot, dict[str, set[int]]] = {}  # spot -> net -> directions in which its wires leave
+        self.at: dict[Spot, dict[str, set[int]]] = {}  # spot -> net -> directions of its wires there
 
     def join(self, net: str, spots: list[Spot], most: int) -> list[set[Spot]]:
-        """Connects what can be within `most` steps a wire; returns the islands, one when all are joined."""
+        """Connects the spots with wires of at most `most` steps; returns the islands, one if all are joined."""
         islands: list[set[Spot]] = []
         for spot in dict.fromkeys(spots):
             if not any(spot in island for island in islands):
@@ -50,14 +50,14 @@ class Wires:
         return islands
 
     def draw(self, net: str, way: list[Spot]) -> None:
-        """One step a spot."""
+        """Draws a wire along the spots, one step for each."""
         for (x1, y1), (x2, y2) in pairwise(way):
             ahead = STEPS.index((x2 - x1, y2 - y1))
             self.at.setdefault((x1, y1), {}).setdefault(net, set()).add(ahead)
             self.at.setdefault((x2, y2), {}).setdefault(net, set()).add((ahead + 2) % 4)
 
     def _drawn(self, net: str, spot: Spot) -> set[Spot]:
-        """All that wires join to it already."""
+        """All spots already connected to this one by wires."""
         found, ahead = {spot}, [spot]
         while ahead:
             x, y = ahead.pop()
@@ -72,7 +72,7 @@ class Wires:
         return not any(spot in self.blocked or spot in self.pins or spot in self.at for spot in spots)
 
     def within(self, box: tuple[float, float, float, float]) -> bool:
-        """Whether a wire goes through the box (left, upper, right, lower)."""
+        """Whether a wire passes through the box (left, upper, right, lower)."""
         left, top, right, bottom = box
         standing = ((x, y) for x in range(ceil(left), floor(right) + 1) for y in range(floor(top), ceil(bottom)))
         lying = ((x, y) for y in range(ceil(top), floor(bottom) + 1) for x in range(floor(left), ceil(right)))
@@ -125,7 +125,7 @@ class Wires:
         return not others or (len(self.at[to]) == 1 and others[0] == across)
 
     def segments(self) -> list[tuple[str, Segment]]:
-        """Straight pieces, ending where something joins them."""
+        """Straight pieces of the wires, split at junctions."""
         found: list[tuple[str, Segment]] = []
         for spot, nets in sorted(self.at.items()):
             for net, leaves in nets.items():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A sheet as the text of a .kicad_sch file of KiCad 9, with its symbols in it."""
+"""Writes a sheet as the text of a KiCad 9 .kicad_sch file, including its symbols."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ PROJECT = "linetap"
 LABEL_ANGLE = {"left": 180, "right": 0, "top": 90, "bottom": 270}
 JUSTIFY = {"left": "right", "right": "left", "top": "left", "bottom": "right"}
 MODELS = "circuit/models.lib"
-LIES = {  # as KiCad turns: against the clock
+LIES = {  # KiCad's angles, counter-clockwise
     "right": (0, ""),
     "down": (270, ""),
     "left": (180, ""),
     "up": (90, ""),
     "back": (0, "(mirror y)"),
 }
-SUPPLY = "supply"  # the name of a rail's symbol begins so
+SUPPLY = "supply"  # prefix of a supply symbol's name
 
 Instances = list[tuple[str, int]]  # (path of the sheet, base of its references)
 
@@ -73,7 +73,7 @@ def document(name: str, paper: str, title: str, body: Iterable[str]) -> str:
 
 
 def symbol(name: str, kind: Kind, library_name: str) -> str:
-    """For a library the bare name, within a sheet with the library's."""
+    """A symbol as text; its name is bare in a library, and prefixed with the library's name within a sheet."""
     form = shape(kind)
     strokes = []
     for stroke in form.strokes:
@@ -116,7 +116,7 @@ def placed(sheet: Sheet, each: Placed, instances: Instances) -> str:
         hidden |= {"Sim.Library": MODELS, "Sim.Name": kind.spice, "Sim.Device": "SUBCKT", "Sim.Pins": nodes}
     *first, value = each.texts()
     reference = first[0] if first else value
-    level = 90 if angle in (90, 270) else 0  # KiCad turns a part's texts with it
+    level = 90 if angle in (90, 270) else 0  # KiCad rotates a part's texts with it
     lines = [
         f"(symbol (lib_id {quoted(f'{LIBRARY}:{part.kind_name}')}) {at(each.x, each.y, angle)} {mirror} (unit 1)",
         f"{_uses(kind, sheet.simulated)} (dnp no)",
@@ -136,7 +136,7 @@ def _instances(references: Iterable[tuple[str, str]]) -> list[str]:
 
 
 def supply(net: str, library: str = "") -> str:
-    """A symbol whose name is the net it joins: a bar over its spot, and for ground under it."""
+    """A supply symbol named after its net: a bar over its spot, for ground below it."""
     down = net == "GND"
     strokes = (
         (((0, 0), (0, 0.5)), ((-0.5, 0.5), (0.5, 0.5)), ((-0.3, 0.7), (0.3, 0.7)), ((-0.1, 0.9), (0.1, 0.9)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""S-expressions as KiCad reads them, with identities that come from names: a change in a table is a small diff."""
+"""Writes S-expressions for KiCad, with UUIDs derived from names, so that a change in a table gives a small diff."""
 
 from __future__ import annotations
 

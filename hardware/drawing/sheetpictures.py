@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""KiCad's picture of each sheet for a page: in few colours, some 60 kB, with the hash of the sheet it was made of.
+"""Makes KiCad's picture of each sheet for a page: few colours, about 60 kB, with the hash of its source sheet.
 
 The line has an SVG instead (picture.py).
 """
@@ -19,14 +19,14 @@ from drawing.schematic import PROJECT
 WIDTH, COLOURS = 2400, 16
 PALETTE = f"palettegen=max_colors={COLOURS}:reserve_transparent=0"
 FEW = f"split[all][one];[all]{PALETTE}[few];[one][few]paletteuse=dither=none"
-DRAWN_AS = {PROJECT: PROJECT} | {name: f"{PROJECT}-{name}" for name in OTHERS}  # sheet -> KiCad's name of its SVG
+DRAWN_AS = {PROJECT: PROJECT} | {name: f"{PROJECT}-{name}" for name in OTHERS}  # sheet -> file name of KiCad's SVG
 KEY = b"drawn from\0"
-SIGNATURE, HEADER = 8, 25  # bytes: PNG's own, and its first chunk
+SIGNATURE, HEADER = 8, 25  # bytes: PNG's signature, and its first chunk
 MOST_S = 120
 
 
 def make(vectors: Path, hardware: Path) -> None:
-    """Of KiCad's SVGs, into the folder of pictures. CalledProcessError where ffmpeg reads no SVG."""
+    """Converts KiCad's SVGs into the folder of pictures. CalledProcessError if ffmpeg cannot read SVG."""
     (hardware / FOLDER).mkdir(exist_ok=True)
     for sheet, name in DRAWN_AS.items():
         command = ["ffmpeg", "-v", "error", "-width", str(WIDTH), "-i", str(vectors / f"{name}.svg"), "-vf", FEW]
@@ -39,7 +39,7 @@ def make(vectors: Path, hardware: Path) -> None:
 
 
 def path(hardware: Path, sheet: str) -> Path:
-    """Of the picture of a sheet, or of the root by the project's name."""
+    """The path of a sheet's picture; the project's name stands for the root."""
     return hardware / FOLDER / f"{sheet}.{'svg' if sheet == LINE_SHEET else 'png'}"
 
 
@@ -49,6 +49,6 @@ def drawing(hardware: Path, sheet: str) -> str:
 
 
 def drawn_from(picture: bytes) -> str:
-    """What `drawing` was when the picture was made; empty where it does not say."""
+    """The hash (`drawing`) stored in the picture; empty if it has none."""
     _, found, rest = picture.partition(b"tEXt" + KEY)
     return rest[:64].decode("ascii", "replace") if found else ""

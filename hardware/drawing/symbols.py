@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a part looks like: where its pins are and which strokes it has.
+"""Shapes of parts: the positions of their pins, and their strokes.
 
-Lengths in steps of 2.54 mm, the grid on which KiCad connects; x to the right, y down, as on the sheet.
+Lengths in steps of 2.54 mm, KiCad's connection grid; x to the right, y down, as on the sheet.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ ANGLE = {"left": 0, "right": 180, "top": 270, "bottom": 90}  # of a pin: from it
 
 @dataclass(frozen=True, slots=True)
 class PlacedPin:
-    """A pin's end against the part's middle, and how long its stroke is."""
+    """A pin's end relative to the part's centre, and the length of its stroke."""
 
     pin: Pin
     at: tuple[int, int]
@@ -50,7 +50,7 @@ def shape(kind: Kind) -> Shape:
 
 
 def _amp(pins: list[Pin]) -> Shape:
-    """A triangle with + above - at its inputs."""
+    """A triangle with the + input above the - input."""
     at = {"right": (4, 0), "top": (-1, -3), "bottom": (-1, 3)}
     ends = [PlacedPin(pin, at[pin.side], 1.0 if pin.side == "right" else 0.9) for pin in pins if pin.side != "left"]
     inputs = [pin for pin in pins if pin.side == "left"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The circuit as it is written down: parts.toml, and a sheet file for each sheet, parsed strictly."""
+"""Parses the circuit's tables strictly: parts.toml, and a sheet file for each sheet."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ Symbol = Literal[
 
 
 class Kind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A part of parts.toml. `off` is in percent of the value; `full_v` is rms of a sine.
+    """A part of parts.toml. `off` is in percent of the value; `full_v` is the rms of a sine.
 
-    `stands_v` is the most between two pins of one side, peak; `insulates_v` between its sides, rms, with its maker's
-    grade as `insulation`.
+    `stands_v` is the highest permitted peak voltage between two pins of one side; `insulates_v` that between its sides,
+    rms, with its maker's grade as `insulation`.
     """
 
     symbol: Symbol
@@ -56,7 +56,7 @@ class Kind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     gain_db: Annotated[float, Meta(ge=-12, le=40)] = 0.0
     rating: str = ""
     stands_v: Annotated[float, Meta(ge=0, le=5000)] = 0.0
-    clamps_v: Annotated[float, Meta(ge=0, le=1000)] = 0.0  # what a suppressor lets through at its full current
+    clamps_v: Annotated[float, Meta(ge=0, le=1000)] = 0.0  # voltage across a suppressor at its full current
     insulates_v: Annotated[float, Meta(ge=0, le=10000)] = 0.0
     insulation: Literal["", "functional", "basic", "supplementary", "reinforced"] = ""
     maker: str = ""
@@ -66,28 +66,28 @@ class Kind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     second_spice: str = ""
     lifecycle: str = "not checked"
     spice: str = ""
-    mw: dict[str, Milliwatts] = msgspec.field(default_factory=dict)  # drawn at worst, by pin
-    feeds: list[str] = msgspec.field(default_factory=list)  # the pin it takes its current from, the pin that gives it
-    efficiency: Annotated[float, Meta(ge=0, le=1)] = 0.0  # 0: linear, the same current in and out
-    most_ma: Annotated[float, Meta(ge=0, le=20_000)] = 0.0  # that it can give
-    ohm: Annotated[float, Meta(ge=0, le=10)] = 0.0  # in the way of the current that it feeds, or that it `passes`, hot
-    passes: str = ""  # the rail whose current goes through it
+    mw: dict[str, Milliwatts] = msgspec.field(default_factory=dict)  # worst-case consumption by pin
+    feeds: list[str] = msgspec.field(default_factory=list)  # the pin that draws the current, the pin that supplies it
+    efficiency: Annotated[float, Meta(ge=0, le=1)] = 0.0  # 0: linear, input and output current are equal
+    most_ma: Annotated[float, Meta(ge=0, le=20_000)] = 0.0  # the most it can supply
+    ohm: Annotated[float, Meta(ge=0, le=10)] = 0.0  # hot resistance in series with the current it feeds or `passes`
+    passes: str = ""  # the rail whose current flows through it
     melts_a2s: Annotated[float, Meta(ge=0, le=1000)] = 0.0  # of a fuse, cold
-    heat_mw: Annotated[float, Meta(ge=0, le=50_000)] = 0.0  # of its own, where it is not the loss of what it feeds
+    heat_mw: Annotated[float, Meta(ge=0, le=50_000)] = 0.0  # own heat, if it is not the loss of the supplied power
     k_per_w: Annotated[float, Meta(ge=0, le=1000)] = 0.0  # junction above ambient
     most_c: Annotated[float, Meta(gt=0, le=200)] = 125.0  # the junction
-    around_c: Annotated[float, Meta(ge=0, le=200)] = 0.0  # the air, where its sheet says no more
+    around_c: Annotated[float, Meta(ge=0, le=200)] = 0.0  # ambient air, if its sheet permits no more
     source: str = ""  # of these figures
-    fitted: bool = True  # False: a flag or a mark of the drawing, nothing to buy
+    fitted: bool = True  # False: a flag or a mark of the drawing, not a purchased part
     pins: list[str] = msgspec.field(default_factory=lambda: ["1 1 passive", "2 2 passive"])
 
     @property
     def bought(self) -> bool:
-        """A test pad is copper of the board: fitted, and nothing to buy."""
+        """Whether the part is purchased; a test pad is fitted, but only copper of the board."""
         return self.fitted and self.symbol != "pad"
 
     def pin_rows(self) -> list[Pin]:
-        """BadInput with the row that is no pin."""
+        """The rows of pins. BadInput with the first invalid row."""
         rows = [row.split() for row in self.pins]
         for row in rows:
             if len(row) not in (3, 4):
@@ -106,7 +106,7 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One row of a sheet. `nets` by pin name; a pin without a net is left open on purpose."""
+    """One row of a sheet. `nets` by pin name; a pin without a net is deliberately open."""
 
     prefix: str
     index: int
@@ -126,7 +126,7 @@ class Block:
 
 @dataclass(slots=True)
 class Sheet:
-    """`rails` are the same on all sheets; `ports` go to the sheet above. What is `only drawn` has no models."""
+    """`rails` are the same on all sheets; `ports` connect to the parent sheet. Parts `only drawn` have no models."""
 
     path: Path
     title: str = ""
@@ -144,7 +144,7 @@ class Sheet:
 
 
 def load_kinds(path: Path = CIRCUIT / "parts.toml") -> dict[str, Kind]:
-    """BadInput names the part and what is wrong with it."""
+    """Loads parts.toml. BadInput names the part and its fault."""
     kinds: dict[str, Kind] = {}
     for name, entry in Source(path).data.items():
         try:
@@ -155,7 +155,7 @@ def load_kinds(path: Path = CIRCUIT / "parts.toml") -> dict[str, Kind]:
 
 
 def load_sheet(path: Path, kinds: dict[str, Kind]) -> Sheet:
-    """BadInput names file and line of the first row that cannot be drawn."""
+    """Loads a sheet. BadInput names file and line of the first invalid row."""
     text = path.read_bytes()[: MOST_BYTES + 1].decode()
     if len(text) > MOST_BYTES:
         raise BadInput(f"{path}: above {MOST_BYTES} bytes, which is no sheet")
@@ -172,7 +172,7 @@ def load_sheet(path: Path, kinds: dict[str, Kind]) -> Sheet:
 
 
 def _joined(text: str) -> list[str]:
-    """Indented lines go on with the one before; the line numbers stay."""
+    """Joins indented lines to the line before; the line numbers stay."""
     lines: list[str] = []
     first = 0
     for line in text.splitlines():
@@ -211,7 +211,7 @@ def _take(sheet: Sheet, line: str, kinds: dict[str, Kind], seen: dict[str, int],
 
 
 def expand(name: str) -> list[str]:
-    """`VM1..8` is VM1 to VM8. A part so named is there so often, `#` in its nets counting from 1."""
+    """Expands `VM1..8` to VM1 to VM8. A part with such a name exists that many times; `#` in its nets counts from 1."""
     if matched := RANGE.fullmatch(name):
         return [f"{matched[1]}{i}" for i in range(int(matched[2]), int(matched[3]) + 1)]
     return [name]

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the one board is fitted as card 1 and as cards 2 to 4 (circuit/variants.toml), and KiCad's mark for the rest."""
+"""Which parts of the one board are fitted on card 1 and on cards 2 to 4 (circuit/variants.toml), and KiCad's mark for
+the rest.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ SYMBOL = re.compile(r'\(dnp no\)(\n[^\n]*\n\(property "Reference" "(\w+)")')
 
 
 class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`without`: references, and sheet/heading for all that stands under a heading."""
+    """`without`: references, and sheet/heading for all parts under a heading."""
 
     title: str
     cards: list[Annotated[int, Meta(ge=1, le=4)]]
@@ -28,7 +30,7 @@ class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 def load(path: Path = CIRCUIT / "variants.toml") -> dict[str, Variant]:
-    """BadInput names the variant and what is wrong with it."""
+    """Loads the variants. BadInput names the variant and its fault."""
     found: dict[str, Variant] = {}
     for name, entry in Source(path).data.items():
         try:
@@ -39,7 +41,7 @@ def load(path: Path = CIRCUIT / "variants.toml") -> dict[str, Variant]:
 
 
 def left_out(circuit: Circuit, variant: Variant) -> set[str]:
-    """References of what is not fitted. BadInput where the drawing has no such part or heading, or eight of it."""
+    """References of the parts not fitted. BadInput if the drawing has no such part or heading, or eight of it."""
     known = _references(circuit)
     found: set[str] = set()
     for name in variant.without:
@@ -50,9 +52,9 @@ def left_out(circuit: Circuit, variant: Variant) -> set[str]:
 
 
 def _references(circuit: Circuit) -> dict[str, set[str]]:
-    """Each name that a variant may say -> the references that it means.
+    """Each name permitted in a variant -> the references it stands for.
 
-    A line's parts are not among them: KiCad has one sheet for eight lines, so one mark for eight parts.
+    A line's parts are excluded: KiCad has one sheet for eight lines, so one mark would cover eight parts.
     """
     known: dict[str, set[str]] = {}
     for name, sheet in circuit.sheets.items():
@@ -66,7 +68,7 @@ def _references(circuit: Circuit) -> dict[str, set[str]]:
 
 
 def marked(sheets: dict[str, str], without: set[str]) -> dict[str, str]:
-    """The files of a drawing with what is left out marked as not populated."""
+    """The drawing's files, with the parts not fitted marked "do not populate"."""
     seen: set[str] = set()
 
     def mark(found: re.Match[str]) -> str:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cable of a card as a picture and a table: which pair, which pins, which colours, which line.
+"""Draws a card's cable as a picture and a table: pairs, pins, colours, lines.
 
-The pins are those of the drawing's connector. The colours are those of a cable of 25 pairs by USOC RJ21X and
-ANSI/ICEA S-80-576: five of the tip, in each of which come five of the ring.
+The pins are those of the drawing's connector. The colours are those of a 25-pair cable by USOC RJ21X and ANSI/ICEA
+S-80-576: five tip colours, each combined with five ring colours.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Pair(NamedTuple):
 
 
 def pairs(connector: Kind) -> list[Pair]:
-    """Of the connector's pins named T1 and R1 and on, in the order of the lines."""
+    """The pairs of the connector's pins T1, R1 and so on, in the order of the lines."""
     at = {row.name: int(row.number) for row in connector.pin_rows()}
     count = sum(name.startswith("T") for name in at)
     return [
@@ -52,7 +52,7 @@ def table(connector: Kind) -> str:
 
 
 def document(text: str, connector: Kind) -> str:
-    """`text` with the table between its marks made anew."""
+    """`text` with the table between its marks written anew."""
     before, rest = text.split(BEGIN, 1)
     return f"{before}{BEGIN}\n\n{table(connector)}\n{END}{rest.split(END, 1)[1]}"
 
@@ -104,7 +104,7 @@ def _row(pair: Pair, y: float) -> list[str]:
 
 
 def _contact(y: float) -> list[str]:
-    """Closed, in the upper wire, which is the tip."""
+    """A closed contact in the upper wire, the tip."""
     x = WIDTH / 2 + 18
     return [
         f'<rect x="{x}" y="{y - 3}" width="18" height="6" fill="#f4f4f4"/>',
@@ -114,7 +114,9 @@ def _contact(y: float) -> list[str]:
 
 
 def _both(pair: Pair) -> tuple[tuple[tuple[str, str, str], tuple[str, str, str]], ...]:
-    """The tip's wire has its own colour first, the ring's its own."""
+    """Both wires of a pair with their colours: the tip's wire has the tip colour as base, the ring's wire the ring
+    colour.
+    """
     return (pair.tip, pair.ring), (pair.ring, pair.tip)
 
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Little-endian, as the protocol has it; byte by byte, since a Cortex-M0+ faults at a word that is not aligned. */
+/* Little-endian access, the protocol's byte order; byte by byte, because a Cortex-M0+ faults at an unaligned word. */
 #ifndef LINETAP_METER_BYTES_H
 #define LINETAP_METER_BYTES_H
 

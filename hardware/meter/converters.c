@@ -1,22 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Registers of TI's data sheet SLAS831, page 0; their addresses and bits are those of Linux' pcm186x.h, which a test
-   holds them to. */
+/* Registers of TI's data sheet SLAS831, page 0; a test compares addresses and bits with those of Linux' pcm186x.h. */
 #include "converters.h"
 
 #include "protocol.h"
 
-#define ADDRESS 0x4au /* of the first, whose pin AD is low; the second's is the next */
+#define ADDRESS 0x4au /* of the first converter, whose pin AD is low; the second has the next address */
 #define PAGE 0u
-#define GAIN (2 * 13) /* half decibels */
+#define GAIN (2 * 13) /* in half decibels */
 
 struct setting {
     uint8_t at;
-    uint8_t mask; /* the other bits stay as they are */
+    uint8_t mask; /* only these bits are written */
     uint8_t value;
 };
 
-/* Four slots of 32 bit that begin a clock after the frame, slave to the module's clocks; lines 1 to 4 are VINL1, VINR1,
-   VINL2, VINR2. The format stands before the gain: what is loud and wrong is worse than what is quiet. */
+/* Four slots of 32 bit that begin one clock after the frame, slave to the module's clocks; lines 1 to 4 are VINL1,
+   VINR1, VINL2, VINR2. The format is set before the gain: loud audio in a wrong format is worse than quiet audio. */
 static const struct setting SETTINGS[] = {
     {32, 0x10, 0x00},  /* CLK_CTRL: slave */
     {11, 0xdf, 0x13},  /* PCM_CFG: 32 bit both ways, frame of one clock, TDM */
@@ -38,7 +37,7 @@ enum doing { TO_BEGIN, TURNING, READING, WRITING, READING_AGAIN };
 
 void converters_begin(struct converters *converters) {
     *converters = (struct converters){.which = CONVERTERS};
-    port_wire_free(); /* the meter may have begun anew in the middle of a transfer */
+    port_wire_free(); /* the meter may have restarted in the middle of a transfer */
 }
 
 static void do_next(struct converters *converters, enum doing what, uint8_t value) {
@@ -54,7 +53,7 @@ static void do_next(struct converters *converters, enum doing what, uint8_t valu
     }
 }
 
-/* The next converter, or the end of the round. */
+/* Selects the next converter, or ends the round. */
 static void turn_to(struct converters *converters, uint8_t which) {
     converters->which = which;
     converters->at = converters->tries = 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The two converters that record (PCM1865): gain and format, set over their two-wire bus, and looked at again and again.
-   One that lost its supply for a moment records 13 dB low or in another format, and nobody would hear why. */
+/* The two recording converters (PCM1865): sets gain and format over their two-wire bus, and checks them in each round.
+   After a short loss of its supply a converter records 13 dB too low or in another format, which nobody would notice.
+   */
 #ifndef LINETAP_METER_CONVERTERS_H
 #define LINETAP_METER_CONVERTERS_H
 
@@ -10,25 +11,25 @@
 #include "port.h"
 
 #define CONVERTERS 2u
-#define CONVERTERS_EVERY_MS 1000u /* a round over both begins so often */
+#define CONVERTERS_EVERY_MS 1000u /* interval of the rounds over both */
 #define CONVERTERS_TRIES 3u       /* in a round, for each of them */
-#define CONVERTERS_WAIT_MS 10u    /* for one register's transfer, which takes half a millisecond */
+#define CONVERTERS_WAIT_MS 10u    /* for the transfer of one register, which lasts half a millisecond */
 
 struct converters {
-    uint8_t flags;  /* METER_CONVERTER_1, _2: it was not as it has to be in its last round */
+    uint8_t flags;  /* METER_CONVERTER_1, _2: its registers were wrong in its last round */
     uint8_t which;  /* CONVERTERS: the round is over */
-    uint8_t at;     /* the register, as a row of the table */
-    uint8_t doing;  /* what is on the bus */
+    uint8_t at;     /* the register, as an index of the table */
+    uint8_t doing;  /* the transfer on the bus */
     uint8_t tries;
     uint8_t waited_ms;
-    uint8_t known;  /* bit 0, 1: it has been as it has to be since the meter started */
-    bool changed;   /* in this round something had to be written to it */
+    uint8_t known;  /* bit 0, 1: its registers have been correct since the meter started */
+    bool changed;   /* a register had to be written in this round */
     uint64_t next_us;
 };
 
 void converters_begin(struct converters *converters);
 
-/* With every sample: at most one transfer is begun. True: the flags have changed. */
+/* Called with every sample; begins at most one transfer. True if the flags have changed. */
 bool converters_look(struct converters *converters, uint64_t now_us);
 
 #endif

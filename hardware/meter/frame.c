@@ -60,7 +60,7 @@ static size_t put(uint8_t *wire, size_t at, const uint8_t *bytes, size_t length)
 }
 
 size_t frame_write(uint8_t *wire, uint8_t type, uint16_t sequence, const uint8_t *payload, size_t length) {
-    static uint8_t body[METER_MOST_BODY]; /* not on the stack: nobody interrupts this to call it again */
+    static uint8_t body[METER_MOST_BODY]; /* not on the stack: this function is never re-entered */
     size_t size = METER_HEADER_BYTES;
     body[0] = type;
     put16(body + 1, sequence);

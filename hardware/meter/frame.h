@@ -9,7 +9,7 @@
 
 #include "protocol.h"
 
-/* On the wire, where every byte has to be escaped. */
+/* Size on the wire if every byte is escaped. */
 #define FRAME_WIRE(payload) (2u + 2u * (METER_HEADER_BYTES + (payload) + METER_CRC_BYTES))
 #define FRAME_MOST_WIRE (2u + 2u * METER_MOST_BODY)
 #define FRAME_MOST_PAYLOAD (METER_MOST_BODY - METER_HEADER_BYTES - METER_CRC_BYTES)
@@ -17,7 +17,7 @@
 struct frame {
     uint8_t type;
     uint16_t sequence;
-    const uint8_t *payload; /* until the next byte is taken */
+    const uint8_t *payload; /* valid until the next byte is taken */
     size_t length;
 };
 
@@ -25,13 +25,13 @@ struct frame_in {
     uint8_t body[METER_MOST_BODY];
     uint16_t length;
     bool escaped;
-    bool spoilt; /* until the next END: too long, or an escape of nothing */
+    bool spoilt; /* until the next END: the frame is too long, or has an invalid escape */
 };
 
-/* One byte of the line. True: it ended a whole frame, which `found` is. */
+/* Processes one byte of the line. True if it ended a valid frame, which is then in `found`. */
 bool frame_take(struct frame_in *in, uint8_t byte, struct frame *found);
 
-/* One frame for the line into `wire`, which has FRAME_WIRE(length) bytes; how many it takes. */
+/* Writes one frame into `wire`, which has FRAME_WIRE(length) bytes; returns its size. */
 size_t frame_write(uint8_t *wire, uint8_t type, uint16_t sequence, const uint8_t *payload, size_t length);
 
 #endif

@@ -3,11 +3,11 @@
 
 #include "protocol.h"
 
-/* The loop's 10k to 3.3 V and the 10k at its end halve it; a wire that was cut or shorted goes to an end. */
+/* The loop's 10k to 3.3 V and the 10k at its end divide by two; a cut or shorted wire reads one of the limits. */
 #define LOOP_LEAST 16384u
 #define LOOP_MOST 49152u
-#define LOOP_MS 50u /* a door that shakes is not opened */
-#define POWER_MS 2u /* the capacitors last for seconds: a spike is not worth the Pi's shutdown */
+#define LOOP_MS 50u /* a shaking door is not open */
+#define POWER_MS 2u /* the capacitors last for seconds: a spike must not shut the Pi down */
 
 void inputs_begin(struct inputs *inputs) {
     inputs->flags = 0;

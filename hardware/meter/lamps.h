@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The line lamps: what linetap said of each line, as a colour and a rhythm. */
+/* The line lamps: colour and rhythm of the state that linetap has sent for each line. */
 #ifndef LINETAP_METER_LAMPS_H
 #define LINETAP_METER_LAMPS_H
 
@@ -9,8 +9,8 @@
 
 struct lamps {
     uint8_t said[METER_MOST_CHANNELS]; /* METER_LED_... */
-    uint64_t beat_us;                  /* when linetap was last heard of */
-    uint8_t green, red;                /* as they are lit */
+    uint64_t beat_us;                  /* time of the last beat from linetap */
+    uint8_t green, red;                /* lamps currently lit */
 };
 
 /* All dark. */
@@ -19,7 +19,7 @@ void lamps_begin(struct lamps *lamps);
 void lamps_say(struct lamps *lamps, const uint8_t *leds, unsigned channels);
 void lamps_beat(struct lamps *lamps, uint64_t at_us);
 
-/* With every sample. Without a beat for METER_LAMPS_EXPIRY_MS whatever was said is stale: every lamp shows a fault. */
+/* Called with every sample. Without a beat for METER_LAMPS_EXPIRY_MS the states are stale: every lamp shows a fault. */
 void lamps_look(struct lamps *lamps, uint64_t now_us);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The same as linetap's own decider (firmware/unit/linetap/board/meter/decide.py) makes of the same samples, written for one
-   sample at a time; tests hold the two together, edge for edge. */
+/* The same as linetap's own decider (firmware/unit/linetap/board/meter/decide.py), written for one sample at a time;
+   tests compare their edges on the same samples. */
 #include "line.h"
 
 _Static_assert(METER_RING_WINDOW_MS < WINDOW_PAST && METER_FALL_MS < WINDOW_PAST && WINDOW_PAST < 255, "the window");
@@ -22,7 +22,7 @@ void line_begin(struct line *line) {
     line->started = false;
 }
 
-/* As the first sample says. */
+/* Starts from the first sample. */
 static void start(struct line *line, int16_t volts) {
     const int16_t size = size_of(volts);
     const int32_t middle = ((int32_t)line->limits.off_below + line->limits.on_above) / 2;
@@ -35,7 +35,7 @@ static void start(struct line *line, int16_t volts) {
     line->started = true;
 }
 
-/* Off-hook is a fall, or a voltage that stays: one that sinks slowly is a cut wire that discharges. */
+/* Off-hook is a fall, or a steady voltage: a slowly sinking one is a cut wire that discharges. */
 static bool fell_or_stays(const struct line *line, int16_t size) {
     int16_t highest = 0;
     for (unsigned i = 1; i <= METER_FALL_MS; i++) {
@@ -49,7 +49,7 @@ static bool fell_or_stays(const struct line *line, int16_t size) {
     return (moved < 0 ? -moved : moved) * 1000 < (int32_t)size * (int32_t)METER_STEADY_PERMILLE;
 }
 
-/* The loop by this sample alone; between the limits, and without a line, as it was. */
+/* Updates the loop from this sample alone; between the limits, and without a line, it keeps its state. */
 static void follow_loop(struct line *line, int16_t size) {
     const bool alive = size >= line->limits.no_line;
     line->dead = alive ? 0 : (uint16_t)(line->dead + (line->dead < UINT16_MAX));
@@ -68,7 +68,7 @@ static unsigned lasting(const struct line *line) {
     return broken <= METER_BREAK_MAX_MS ? METER_MAKE_MIN_MS : METER_LIFT_MIN_MS;
 }
 
-/* Whether the hook has changed; then it did when `contrary` samples ago the loop began to say so. */
+/* Whether the hook has changed; if so, `ago` is the number of samples since the loop changed. */
 static bool follow_hook(struct line *line, uint8_t *ago) {
     line->fell_ago = (uint16_t)(line->fell_ago + (line->fell_ago < UINT16_MAX));
     if (line->loop == line->hook) {
@@ -98,7 +98,7 @@ unsigned line_sample(struct line *line, int16_t volts, struct change changes[LIN
     }
     follow_loop(line, size_of(volts));
     if (first) {
-        line->told = line->loop; /* a level that nobody saw change is no edge */
+        line->told = line->loop; /* a level without an observed change is no edge */
     }
     if (follow_hook(line, &ago)) {
         changes[found++] = (struct change){METER_EDGE_HOOK, line->hook, ago};
@@ -109,7 +109,7 @@ unsigned line_sample(struct line *line, int16_t volts, struct change changes[LIN
         line->ring = rings;
         changes[found++] = (struct change){METER_EDGE_RING, rings, 0};
     }
-    /* Ringing crosses the limits four times a cycle: eight lines of it would fill the UART. */
+    /* Ringing crosses the limits four times a cycle: eight ringing lines would fill the UART. */
     if (!rings && line->loop != line->told) {
         line->told = line->loop;
         changes[found++] = (struct change){METER_EDGE_PULSE, line->loop, 0};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What one line's voltage means, a sample at a time: ../meter-protocol.md, "What an edge is". */
+/* Decides the state of one line from its voltage, a sample at a time: ../meter-protocol.md, "What an edge is". */
 #ifndef LINETAP_METER_LINE_H
 #define LINETAP_METER_LINE_H
 
@@ -21,16 +21,16 @@ struct line {
     struct limits limits;
     struct window window;
     bool started;
-    bool loop;         /* by the last voltage that said anything */
-    bool hook;         /* what lasted */
+    bool loop;         /* from the last voltage outside the limits */
+    bool hook;         /* the debounced state */
     bool ring;
-    bool told;         /* the loop, as the last `pulse` edge said */
-    uint8_t contrary;  /* samples for which `loop` has not been `hook` */
-    uint16_t fell_ago; /* samples since the hook fell; stops at its end */
-    uint16_t dead;     /* samples without a line; stops at its end */
+    bool told;         /* the loop's state in the last `pulse` edge */
+    uint8_t contrary;  /* number of samples with `loop` different from `hook` */
+    uint16_t fell_ago; /* samples since the hook fell; saturates */
+    uint16_t dead;     /* samples without a line; saturates */
 };
 
-/* One change. `ago`: how many samples before this one it was. */
+/* One change, `ago` samples before the current one. */
 struct change {
     uint8_t edge; /* METER_EDGE_... */
     bool level;
@@ -39,12 +39,12 @@ struct change {
 
 #define LINE_MOST_CHANGES 3u
 
-/* Before anything is told: the profile's. */
+/* The profile's limits, in force until others are received. */
 extern const struct limits LINE_LIMITS;
 
 void line_begin(struct line *line);
 
-/* A sample in hundredths of a volt, tip against ring. How many changes it has brought. */
+/* Processes a sample in hundredths of a volt, tip against ring; returns the number of changes. */
 unsigned line_sample(struct line *line, int16_t volts, struct change changes[LINE_MOST_CHANGES]);
 
 #endif

@@ -20,10 +20,10 @@ static struct {
     struct lamps lamps;
     struct inputs inputs;
     struct converters converters;
-    int16_t volts[METER_SAMPLES_A_FRAME][METER_MOST_CHANNELS]; /* that wait for their frame */
+    int16_t volts[METER_SAMPLES_A_FRAME][METER_MOST_CHANNELS]; /* waiting for their frame */
     unsigned waiting;
-    uint64_t first_us; /* of the first of them */
-    uint64_t hello_us, status_us; /* when the next is due */
+    uint64_t first_us; /* time of the first of them */
+    uint64_t hello_us, status_us; /* times of the next ones */
     uint32_t boot;
 } meter;
 
@@ -62,7 +62,7 @@ static void follow_line(uint8_t channel, int16_t volts, uint64_t at_us) {
     }
 }
 
-/* Said again at whole multiples of its time, not so long after the last one: what was said between does not move it. */
+/* Whether it is time to repeat: at whole multiples of the interval, independent of other messages between. */
 static bool due(uint64_t *next_us, uint32_t every_ms, uint64_t now_us) {
     if (now_us < *next_us) {
         return false;
@@ -73,7 +73,7 @@ static bool due(uint64_t *next_us, uint32_t every_ms, uint64_t now_us) {
 
 void meter_sample(const struct measured *measured, uint64_t at_us) {
     if (meter.waiting && at_us != meter.first_us + meter.waiting * METER_SAMPLE_US) {
-        send_waiting(); /* one was missed: a frame has no holes */
+        send_waiting(); /* a sample was missed, and a frame has no gaps */
     }
     if (!meter.waiting) {
         meter.first_us = at_us;
@@ -112,7 +112,7 @@ static int16_t limit(const uint8_t *at) {
     return (int16_t)(value > INT16_MAX ? INT16_MAX : value);
 }
 
-/* What linetap does not say, because it is older or has fewer lines, stays as it was. */
+/* Limits that linetap does not send, because it is older or has fewer lines, keep their values. */
 static void take_limits(const uint8_t *each, unsigned channels, size_t length) {
     if (length < 4u * channels) {
         return;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The meter itself, without the machine: there is one. Times are microseconds since it started. */
+/* The meter itself, independent of the machine; a program has one. Times are microseconds since its start. */
 #ifndef LINETAP_METER_METER_H
 #define LINETAP_METER_METER_H
 
@@ -8,20 +8,20 @@
 
 #include "protocol.h"
 
-/* Of one millisecond. Codes are the ADC's, of 65536. */
+/* The measurement of one millisecond. Codes are the ADC's, of 65536. */
 struct measured {
     uint16_t lines[METER_MOST_CHANNELS];
     uint16_t tamper;
     bool power_failing;
 };
 
-/* Everything from the beginning: relays open, contacts closed, lamps dark. `boot` is another number after each start. */
+/* Resets everything: relays open, contacts closed, lamps dark. `boot` differs after each start. */
 void meter_start(uint32_t boot);
 
-/* At each whole multiple of METER_SAMPLE_US of its clock. */
+/* Called at each whole multiple of METER_SAMPLE_US of its clock. */
 void meter_sample(const struct measured *measured, uint64_t at_us);
 
-/* A byte from linetap, and when it came. */
+/* A byte from linetap, and the time of its arrival. */
 void meter_hear(uint8_t byte, uint64_t at_us);
 
 #endif

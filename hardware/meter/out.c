@@ -16,7 +16,7 @@ void out_begin(void) {
     sequence = 0;
 }
 
-/* A frame for which the queue has no room is lost whole, and its number with it: linetap counts it. */
+/* A frame that does not fit into the queue is dropped whole, with its number: linetap counts the loss. */
 static void send(uint8_t type, const uint8_t *payload, size_t length, size_t spared) {
     static uint8_t wire[FRAME_MOST_WIRE];
     const size_t size = frame_write(wire, type, sequence++, payload, length);
@@ -52,7 +52,7 @@ void out_samples(uint64_t at_us, const int16_t volts[][METER_MOST_CHANNELS], uns
     send(METER_SAMPLES, payload, size, 0);
 }
 
-/* Edges only help where samples are missing: they never take the samples' room. */
+/* Edges are only useful when samples are missing, so they never use the room kept for samples. */
 void out_edge(uint64_t at_us, uint8_t channel, const struct change *change) {
     uint8_t payload[METER_EDGE_BYTES];
     put64(payload + METER_EDGE_OFFSET_AT_US, at_us);

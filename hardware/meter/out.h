@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The frames that the meter says. */
+/* Sends the meter's frames. */
 #ifndef LINETAP_METER_OUT_H
 #define LINETAP_METER_OUT_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* USB 2.0, chapter 9. */
+/* Endpoint 0 of a USB device: USB 2.0, chapter 9. */
 #include "usbcontrol.h"
 
 #include "bytes.h"
@@ -155,7 +155,7 @@ static enum usb_then of_endpoint(struct usb_control *control, uint8_t request, u
     return USB_DONE;
 }
 
-/* Whether a request's data goes the way that it asks for, or there is none. */
+/* Whether a request's data phase has its defined direction, or there is none. */
 static bool goes_right(uint8_t type, uint8_t request, uint16_t length) {
     const bool in = (type & USB_IN) != 0;
     switch (request) {

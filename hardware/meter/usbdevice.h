@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What usbcontrol.c asks of a device: its descriptors, and the requests of its class. The meter is usbserial.c, its loader
+/* A device's part of usbcontrol.c: its descriptors, and the requests of its class. The meter is usbserial.c, its loader
    loader/usbdfu.c. */
 #ifndef LINETAP_METER_USBDEVICE_H
 #define LINETAP_METER_USBDEVICE_H
@@ -11,22 +11,22 @@
 enum usb_descriptor { DEVICE = 1, CONFIGURATION = 2, STRING = 3, INTERFACE = 4, ENDPOINT = 5, CLASS_INTERFACE = 0x24 };
 enum usb_text { NONE, MAKER, NAME, SERIAL, MORE };
 
-/* pid.codes' number for tests, which nobody may ship: one of our own is still to be had. */
+/* pid.codes' number for tests, which must not be shipped: our own is not yet assigned. */
 #define USB_VENDOR 0x1209u
 #define USB_WORD(value) (uint8_t)(value), (uint8_t)((value) >> 8)
 
 struct usb_device {
     uint8_t device[18];
     const uint8_t *configuration;
-    uint8_t whole; /* bytes of it */
+    uint8_t whole; /* its total length in bytes */
     uint8_t interfaces;
-    uint8_t texts;        /* SERIAL or MORE: the last that there is */
+    uint8_t texts;        /* SERIAL or MORE: the last index */
     uint8_t name[24], more[24];
 };
 
 extern const struct usb_device USB_DEVICE;
 
-/* The bit of `halted`; 0 for an endpoint that this device has not. */
+/* The bit of `halted`; 0 for an endpoint that this device does not have. */
 uint8_t usb_device_halt_bit(uint16_t endpoint);
 
 /* Requests of class and vendor. */
@@ -34,7 +34,7 @@ enum usb_then usb_device_setup(struct usb_control *control, const uint8_t packet
 void usb_device_taken(struct usb_control *control, const uint8_t *bytes, size_t length);
 void usb_device_reset(void);
 
-/* For those: as many of `bytes` as are asked for. */
+/* For the class: replies with as many of `bytes` as requested. */
 enum usb_then usb_reply(struct usb_control *control, const uint8_t *bytes, size_t length, uint16_t asked);
 
 #endif

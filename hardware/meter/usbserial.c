@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The meter on USB: the class CDC (1.2) with its subclass ACM (PSTN 1.2), and the wish for the loader. */
+/* The meter on USB: the class CDC (1.2) with its subclass ACM (PSTN 1.2), and the request for the loader. */
 #include "bytes.h"
 #include "usbdevice.h"
 
@@ -10,7 +10,7 @@
 enum request { SET_LINE_CODING = 0x20, GET_LINE_CODING = 0x21, SET_CONTROL_LINE_STATE = 0x22 };
 
 static const uint8_t CONFIGURATION_IS[WHOLE] = {
-    /* The card has a supply of its own, and takes nothing from the bus. */
+    /* The card has its own supply, and draws nothing from the bus. */
     9, CONFIGURATION, USB_WORD(WHOLE), 2, 1, NONE, 0xc0, 0,
     9, INTERFACE, 0, 0, 1, 2 /* CDC */, 2 /* ACM */, 0, NONE,
     5, CLASS_INTERFACE, 0 /* header */, USB_WORD(0x0120u),
@@ -53,7 +53,7 @@ enum usb_then usb_device_setup(struct usb_control *control, const uint8_t packet
         control->wants_loader = true;
         return USB_DONE;
     }
-    if ((type & 0x7fu) != 0x21u || index != 0) { /* of the class, to the interface of commands */
+    if ((type & 0x7fu) != 0x21u || index != 0) { /* class requests, to the interface of commands */
         return USB_STALL;
     }
     const bool in = (type & USB_IN) != 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A part has 64 000 cycles for eight lines. So the sum is kept, and the two ends, which are looked for again only when
-   one of them has left; and only where these are far apart is the window looked through. */
+/* A part has 64 000 cycles for eight lines. Therefore the sum is updated with each sample, and the extremes are
+   searched again only when one of them leaves the window; only if they are far apart is the whole window examined. */
 #include "window.h"
 
 #define RING ((int32_t)METER_RING_WINDOW_MS)
@@ -23,7 +23,7 @@ int16_t window_back(const struct window *window, unsigned samples) {
 static void look_for_ends(struct window *window) {
     window->highest = INT16_MIN;
     window->lowest = INT16_MAX;
-    for (unsigned ago = METER_RING_WINDOW_MS; ago-- > 0;) { /* the oldest first: of two alike the later one stays */
+    for (unsigned ago = METER_RING_WINDOW_MS; ago-- > 0;) { /* the oldest first: of two equal ones the later stays */
         const int16_t volts = window_back(window, ago + 1);
         if (volts >= window->highest) {
             window->highest = volts;
@@ -64,7 +64,7 @@ bool window_rings(const struct window *window) {
     if (window->highest - window->lowest < 2 * peak) {
         return false;
     }
-    /* Whole numbers are beyond the mean and the peak exactly when they are beyond these. */
+    /* Integers are beyond the mean and the peak exactly if they are beyond these. */
     const int32_t above_v = floor_of(window->sum + RING * peak);
     const int32_t below_v = -floor_of(-(window->sum - RING * peak));
     unsigned above = 0, below = 0;

@@ -8,10 +8,10 @@
 
 #include "protocol.h"
 
-#define WINDOW_PAST METER_STEADY_MS /* the longest that is looked back */
+#define WINDOW_PAST METER_STEADY_MS /* the longest look-back */
 
 struct window {
-    int16_t past[WINDOW_PAST]; /* a ring; `at` is the oldest, where the next one goes */
+    int16_t past[WINDOW_PAST]; /* a ring; `at` is the oldest, which the next one replaces */
     uint8_t at;
     /* Of the last METER_RING_WINDOW_MS of them: */
     int32_t sum;
@@ -19,12 +19,12 @@ struct window {
     uint8_t highest_ago, lowest_ago;
 };
 
-/* As if it had been `volts` for ever. */
+/* Starts as if the voltage had always been `volts`. */
 void window_begin(struct window *window, int16_t volts);
 
 void window_push(struct window *window, int16_t volts);
 
-/* The sample so many before the next one: 1 is the last, WINDOW_PAST the oldest. */
+/* The sample at this distance before the next one: 1 is the last, WINDOW_PAST the oldest. */
 int16_t window_back(const struct window *window, unsigned samples);
 
 /* Whether it alternates: far enough from its mean, to both sides, for long enough. */

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The part: its core, its peripherals on their addresses, its time."""
+"""The part: core, memory map of the peripherals, and time."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ from part.timers import Time, Timer, Watchdog
 from part.twowire import TwoWire
 from part.usb import MEMORY_BYTES, Usb
 
-SLICE = 800  # instructions, after which interrupts and the host are looked at
+SLICE = 800  # instructions between two checks for interrupts and the host
 CYCLES_AN_INSTRUCTION = 1.5
-ACCESS_NS, POLL_NS, TIMER_POLL_NS = 40, 100, 20_000  # a register that is read again and again is waited for
+ACCESS_NS, POLL_NS, TIMER_POLL_NS = 40, 100, 20_000  # repeated reads of one register are counted as polling
 NVIC, SYSTEM = 0xE000E100, 0xE000ED00
-ENABLE, DISABLE = 0x000, 0x080  # of NVIC
-VECTORS, RESETS = 0x008, 0x00C  # of SYSTEM
+ENABLE, DISABLE = 0x000, 0x080  # offsets of NVIC
+VECTORS, RESETS = 0x008, 0x00C  # offsets of SYSTEM
 RESET_WORD = 0x05FA0004
 OSCILLATOR_HZ = 8e6
 
 
 class Chip:
-    """`inputs`: the pins that the converter measures. `world` is called after each slice: what is around the part."""
+    """The part. `inputs`: the pins measured by the converter. `world` is called after each slice and simulates the
+    surroundings.
+    """
 
     def __init__(self, elf: Path, inputs: Inputs, oscillator_hz: float | None = OSCILLATOR_HZ) -> None:
         self.time = Time()
@@ -51,8 +53,8 @@ class Chip:
         self._usb_vector = 16 + table()["usb_interrupt"]
         self._enabled, self._vectors, self._asked_reset = 0, FLASH, False
         self._begins = FLASH
-        self._asked: set[int] = set()  # addresses that were read since the last write
-        self.resets = 0  # by the watchdog, or by the program
+        self._asked: set[int] = set()  # addresses read since the last write
+        self.resets = 0  # by watchdog or program
         self.world: Callable[[], None] = lambda: None
         self.core = Core(self._read, self._write)
         self.flash.memory = self.core
@@ -78,7 +80,9 @@ class Chip:
         self._reset_core()
 
     def _reset_core(self) -> None:
-        """At the flash's beginning; a program without the loader that belongs there is begun as that begins it."""
+        """Starts the core at the flash's beginning; a program without its loader is started as the loader would start
+        it.
+        """
         self._vectors = self._begins
         self.core.reset(self._begins)
 
@@ -135,7 +139,7 @@ class Chip:
         if at == NVIC + ENABLE:
             self._enabled |= value
             if self._interrupts():
-                self.core.stop()  # what has waited for it comes at once
+                self.core.stop()  # a pending interrupt is handled at once
         elif at == NVIC + DISABLE:
             self._enabled &= ~value
         elif at == SYSTEM + VECTORS:

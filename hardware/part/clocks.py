@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What runs how fast: RCC, by the flash's wait states (RM0444, 3.3.4 and 5.2)."""
+"""The clocks (RCC), and the wait states of the flash that they require (RM0444, 3.3.4 and 5.2)."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from part.registers import Misuse, Peripheral
 
 HSI_HZ = 16e6
 MOST_HZ = 64e6
-OFF = 0.01  # nominal frequencies: ST's own oscillator, of which 64 MHz may be made, is 1 % off
-MOST_HZ_BY_WAITS = (24e6, 48e6, 64e6)  # of the core, by LATENCY, at the voltage that the part begins with
+OFF = 0.01  # tolerance of nominal frequencies: ST's internal oscillator, a possible source of the 64 MHz, is 1 % off
+MOST_HZ_BY_WAITS = (24e6, 48e6, 64e6)  # limit of the core's clock by LATENCY, at the core voltage after reset
 PLL_IN_HZ, PLL_VCO_HZ = (2.66e6, 16e6), (96e6, 344e6)
-HSI, HSE, PLL = 0, 1, 2  # of SW
+HSI, HSE, PLL = 0, 1, 2  # values of SW
 PLL_FROM_HSI, PLL_FROM_HSE = 2, 3
 
 
 class Clocks(Peripheral):
-    """`oscillator_hz`: at OSC_IN; None where there is none."""
+    """`oscillator_hz`: frequency at OSC_IN; None if there is no oscillator."""
 
     def __init__(self, flash: Peripheral, oscillator_hz: float | None) -> None:
         self.flash, self.oscillator_hz = flash, oscillator_hz
@@ -41,7 +41,7 @@ class Clocks(Peripheral):
             self.follow()
 
     def follow(self) -> None:
-        """After anything that clocks depend on has changed."""
+        """Recalculates the clocks after a change of any setting they depend on."""
         hertz = self._source(self.field("CFGR", "SW"))
         if hertz is not None:
             self.put("CFGR", "SWS", self.field("CFGR", "SW"))
@@ -60,7 +60,7 @@ class Clocks(Peripheral):
         return self.bus_hz * (1 if self.field("CFGR", "PPRE") < 4 else 2)
 
     def usb_runs(self) -> bool:
-        """From the part's own 48 MHz: of CCIPR2's choices the only one here."""
+        """Whether USB is clocked by the part's own 48 MHz, the only modelled choice of CCIPR2."""
         return bool(self.field("CR", "HSI48ON")) and self.field("CCIPR2", "USBSEL") == 0
 
     def is_on(self, clock: tuple[str, str]) -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The part's converter (ADC; RM0444, 15): one sequence at a time, each result read before the next conversion."""
+"""The part's ADC (RM0444, 15): one sequence at a time, each result read before the next conversion."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ REGULATOR_NS = 20_000
 MOST_HZ = 35e6
 CODES = 4096
 CALIBRATION_CYCLES, READY_CYCLES = 82, 4
-SETTLES_CYCLES = 4  # after it ADEN is not heard: 15.3.3, from memory; ST's own drivers wait 2 and more
+SETTLES_CYCLES = 4  # after calibration ADEN is ignored so long: 15.3.3, from memory; ST's own drivers wait 2 and more
 SAMPLED_CYCLES = (1.5, 3.5, 7.5, 12.5, 19.5, 39.5, 79.5, 160.5)
 CONVERTED_CYCLES = 12.5
 TEMPERATURE = 12
 PINS = {**{n: ("GPIOA", n) for n in range(8)}, 8: ("GPIOB", 0), 9: ("GPIOB", 1), 10: ("GPIOB", 2), 11: ("GPIOB", 10)}
 
-Inputs = Callable[[int, int], float]  # channel and ns; the pin's voltage as a share of VREF+'s
+Inputs = Callable[[int, int], float]  # (channel, ns) -> the pin's voltage as a share of VREF+
 
 
 class Converter(Peripheral):
@@ -35,8 +35,8 @@ class Converter(Peripheral):
     def reset(self) -> None:
         super().reset()
         self._regulated_ns: int | None = None
-        self._calibrated_ns = self._ready_ns = -1  # -1: not
-        self._left: list[int] = []  # channels of the sequence; the first is being converted, or waits to be read
+        self._calibrated_ns = self._ready_ns = -1  # -1: not calibrated, not ready
+        self._left: list[int] = []  # channels left in the sequence; the first is being converted or unread
         self._done_ns = 0
 
     def hertz(self) -> float:
@@ -58,12 +58,12 @@ class Converter(Peripheral):
         if register == "ISR":
             found = self._flags(now)
             if self._left and now < self._done_ns:
-                self._time.ns = self._done_ns  # whoever asks again asks until it is done
+                self._time.ns = self._done_ns  # a polling program would poll until the conversion is done
             return found
         if register == "CR":
             if self.field("CR", "ADCAL") and now >= self._calibrated_ns:
                 self.put("CR", "ADCAL", 0)
-                self._calibrated_ns = now  # a program that looks often enough sees its end at once
+                self._calibrated_ns = now  # a polling program sees the end of calibration at once
             elif self.field("CR", "ADCAL"):
                 self._time.ns = self._calibrated_ns
         if register == "DR":
@@ -72,7 +72,7 @@ class Converter(Peripheral):
 
     def on_write(self, register: str, value: int) -> None:
         if register == "ISR":
-            self.values["ISR"] &= ~value  # what has been told of CCRDY and ADRDY
+            self.values["ISR"] &= ~value  # clears the flags, CCRDY and ADRDY among them
         elif register == "CR":
             self._command(value)
         elif register in ("CHSELR", "CFGR1", "CFGR2", "SMPR") and self.field("CR", "ADSTART"):
@@ -111,7 +111,7 @@ class Converter(Peripheral):
             if self._calibrated_ns < 0:
                 raise Misuse("the converter is enabled before it was calibrated")
             if self.field("CR", "ADCAL") or now < self._calibrated_ns + self._cycles_ns(SETTLES_CYCLES):
-                self.put("CR", "ADEN", 0)  # too early
+                self.put("CR", "ADEN", 0)  # too early: ignored
             else:
                 self._ready_ns = now + self._cycles_ns(READY_CYCLES)
         if "ADSTART" in names:
@@ -121,7 +121,7 @@ class Converter(Peripheral):
 
     def _start(self, now: int) -> None:
         if not self.field("CR", "ADEN"):
-            self.put("CR", "ADSTART", 0)  # not enabled: nothing begins
+            self.put("CR", "ADSTART", 0)  # not enabled: no conversion starts
             return
         if self.values["CFGR1"] & ~(1 << 14 | 1 << 2):
             raise Misuse(f"ADC_CFGR1: {self.values['CFGR1']:#x} is not modelled")
@@ -139,7 +139,7 @@ class Converter(Peripheral):
         self._done_ns = now + self._cycles_ns(times * one)
 
     def _take(self, now: int) -> int:
-        """The result that stands there; one that is not there yet is the last one again."""
+        """Reads the data register; before a new result is there, the previous one is returned again."""
         if not self._left or now < self._done_ns:
             return self.values["DR"]
         channel = self._left.pop(0)

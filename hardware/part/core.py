@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Cortex-M0+ in Unicorn: memory, the program in it, one interrupt at a time (ARMv6-M, B1.5.6).
+"""The Cortex-M0+ in Unicorn: memory, the program, one interrupt at a time (ARMv6-M, B1.5.6).
 
-Unicorn has no time of its own: `run` gives it a slice of instructions, and `chip` says how long these took. Nothing is
-exact to a cycle, and nothing that is tested depends on one.
+Unicorn does not model time: `run` executes a slice of instructions, and `chip` computes the time of these. Timing is
+not exact to a cycle, and no test depends on a single cycle.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from part.registers import Misuse, table
 
 FLASH, FLASH_BYTES = 0x08000000, 128 << 10
 RAM, RAM_BYTES = 0x20000000, 144 << 10
-RETURN = 0x10000000  # where an interrupt returns to: the part has EXC_RETURN, at which Unicorn gives up
+RETURN = 0x10000000  # return address of an interrupt: Unicorn cannot execute the part's EXC_RETURN
 PAGE = 0x1000
 BUSES = ((0x40000000, 0x30000), (0x50000000, 0x2000), (0xE000E000, PAGE))
-UNUSED = 0xA5  # in memory before anything is written there
+UNUSED = 0xA5  # value of memory that was never written
 UNIQUE_ID = (0x00360021, 0x5646500B, 0x20343257)
 
 Read = Callable[[int, int], int]  # address, size
@@ -28,7 +28,7 @@ Write = Callable[[int, int, int], None]
 
 
 def segments(elf: Path) -> list[tuple[int, bytes]]:
-    """(address, bytes) of what a programmer writes into the flash. Misuse for what is no program for this core."""
+    """(address, bytes) of the segments for the flash. Misuse if the file is no program for this core."""
     data = elf.read_bytes()
     if data[:6] != b"\x7fELF\x01\x01" or struct.unpack_from("<H", data, 18)[0] != 40:
         raise Misuse(f"{elf}: no ELF of 32 bits for ARM")
@@ -55,7 +55,7 @@ class Core:
         uc.mem_write(identity, struct.pack("<3I", *UNIQUE_ID))
         uc.mem_write(RAM, bytes([UNUSED]) * RAM_BYTES)
         self._read, self._write = read, write
-        self._refused: Misuse | None = None  # Unicorn passes no error on from a read
+        self._refused: Misuse | None = None  # stored, because Unicorn propagates no exception from a read hook
         for base, size in BUSES:
             uc.mmio_map(base, size, self._on_read, base, self._on_write, base)
         uc.hook_add(self._unicorn.UC_HOOK_MEM_WRITE_PROT, self._on_flash)
@@ -64,7 +64,7 @@ class Core:
         self.instructions = 0
 
     def load(self, elf: Path) -> int:
-        """Where it begins."""
+        """Loads the program; returns its entry."""
         self.uc.mem_write(FLASH, b"\xff" * FLASH_BYTES)
         for address, data in segments(elf):
             if not FLASH <= address <= FLASH + FLASH_BYTES - len(data):
@@ -77,10 +77,10 @@ class Core:
 
     def write_flash(self, at: int, data: bytes) -> None:
         self.uc.mem_write(at, data)
-        self.uc.ctl_remove_cache(at, at + len(data))  # what was there before may have run
+        self.uc.ctl_remove_cache(at, at + len(data))  # the old contents may have been executed
 
     def _on_flash(self, _uc: Any, _access: int, at: int, size: int, value: int, _data: Any) -> bool:
-        """A word to the flash, which the memory itself does not take: flash.py does."""
+        """Handles a word written to the flash: flash.py programs it, not the memory itself."""
         try:
             self._write(at, size, value & (1 << 8 * size) - 1)
         except Misuse as error:
@@ -98,7 +98,7 @@ class Core:
         return self._pc & ~1
 
     def run(self, most: int) -> None:
-        """At most so many instructions: fewer where an interrupt ends, or `stop` was called."""
+        """Executes at most this many instructions: fewer if an interrupt returns, or `stop` was called."""
         try:
             self.uc.emu_start(self._pc | 1, RETURN, count=most)
         except self._unicorn.UcError as error:
@@ -132,11 +132,11 @@ class Core:
         self.uc.emu_stop()
 
     def free(self) -> bool:
-        """Whether an interrupt would be taken."""
+        """Whether an interrupt can be entered."""
         return not self._in_interrupt and not self.uc.reg_read(self._arm.UC_ARM_REG_PRIMASK) & 1
 
     def enter(self, vector: int, vectors: int = FLASH) -> None:
-        """Exception `vector` (16 and up are interrupts): eight registers on the stack, and its handler."""
+        """Enters exception `vector` (16 and up are interrupts): pushes eight registers, and calls its handler."""
         arm = self._arm
         names = (arm.UC_ARM_REG_R0, arm.UC_ARM_REG_R1, arm.UC_ARM_REG_R2, arm.UC_ARM_REG_R3, arm.UC_ARM_REG_R12,
                  arm.UC_ARM_REG_LR)  # fmt: skip
@@ -165,7 +165,7 @@ class Core:
         self._in_interrupt = False
 
     def stack_used(self, top: int) -> int:
-        """Bytes below `top` that anything was ever written to."""
+        """Bytes below `top` that were ever written."""
         memory = bytes(self.uc.mem_read(RAM, top - RAM))
         untouched = memory.rfind(bytes([UNUSED]) * 64)
         return top - RAM - (untouched + 64)

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Unicorn, where `./build.sh test` puts it: beside .venv, for it is a tool of tests alone (GPL-2.0)."""
+"""Imports Unicorn from the folder in which `./build.sh test` installs it. It is outside .venv, as a GPL-2.0 tool of
+tests alone.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ WHERE = Path(__file__).resolve().parent.parent.parent / "build" / "unicorn"
 
 @cache
 def unicorn() -> tuple[Any, Any]:
-    """The module, and its numbers of ARM. Refusal where it is not."""
+    """The module, and its ARM constants. Refusal if it is missing."""
     if not WHERE.exists():
         raise Refusal(f"{WHERE} is not there: ./build.sh test fetches Unicorn, in which the meter's part is emulated")
     if str(WHERE) not in sys.path:

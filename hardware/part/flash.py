@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The flash: wait states, and how its pages are erased and its double words written (RM0444, 3.3.6 to 3.3.8)."""
+"""The flash: wait states, erasing of pages and writing of double words (RM0444, 3.3.6 to 3.3.8)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from part.timers import Time
 
 BEGINNING, PAGE = 0x08000000, 2048
 KEYS = (0x45670123, 0xCDEF89AB)
-ERASED_NS, WRITTEN_NS = 22_000_000, 85_000  # as the data sheet's typical values are remembered
+ERASED_NS, WRITTEN_NS = 22_000_000, 85_000  # typical values of the data sheet, from memory
 ERRORS = 0xC3FA
 WRITE, ERASE, START, LOCK = 1, 2, 1 << 16, 1 << 31
 
@@ -26,19 +26,21 @@ class FollowsWaits(Protocol):
 
 
 class Flash(Peripheral):
-    """Erasing and writing take their time at once: the core, which runs from the same bank, stands still meanwhile."""
+    """The flash. Time advances at once by the duration of an erase or write, as the core, in the same bank, is stalled
+    meanwhile.
+    """
 
     def __init__(self, time: Time) -> None:
         self.clocks: FollowsWaits | None = None
         self.memory: Memory | None = None
         self._time = time
-        self.erased: list[int] = []  # pages, in their order
+        self.erased: list[int] = []  # pages in the order of erasing
         super().__init__("FLASH")
 
     def reset(self) -> None:
         super().reset()
         self._keys: list[int] = []
-        self._half: tuple[int, int] | None = None  # a first word that waits for its second
+        self._half: tuple[int, int] | None = None  # the first word of a double word, until the second is written
 
     def on_write(self, register: str, value: int) -> None:
         if register == "ACR":
@@ -76,7 +78,9 @@ class Flash(Peripheral):
         self._time.ns += ERASED_NS
 
     def on_word(self, at: int, size: int, value: int) -> None:
-        """The program writes into the flash's memory. What it may not is an error's mark on the part; here misuse."""
+        """Handles the program's write into the flash's memory. A forbidden write, an error flag on the part, is Misuse
+        here.
+        """
         assert self.memory is not None
         if size != 4 or not self.values["CR"] & WRITE or self.values["CR"] & ERASE or self.values["SR"] & ERRORS:
             raise Misuse(f"{size} bytes are written to {at:#x}, and FLASH_CR is {self.values['CR']:#x}")

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The other end of the cable: a host after USB 2.0 (chapters 8 and 9) that finds a device as Linux does and opens it as
-a serial port (drivers/usb/core/hub.c, drivers/usb/class/cdc-acm.c).
+"""A USB 2.0 host (chapters 8 and 9) that enumerates a device as Linux does and opens it as a serial port
+(drivers/usb/core/hub.c, drivers/usb/class/cdc-acm.c).
 
-It does what the bus may do between two slices of the part's program: `turn`. What it waits for without end, or may not
-get, is `Broken`.
+`turn` runs the bus between two slices of the part's program. A timeout or a violation of the protocol raises `Broken`.
 """
 
 from __future__ import annotations
@@ -18,9 +17,9 @@ from part.timers import Time
 from part.usb import Answer, Packet, Usb
 
 MS = 1_000_000
-RESET_NS = 10 * MS  # 7.1.7.5; Linux asks for 50
-SETTLES_NS = 10 * MS  # 7.1.7.5: after it
-CONTROL_NS = 500 * MS  # 9.2.6.4: the longest that a device may take for its answer
+RESET_NS = 10 * MS  # 7.1.7.5; Linux uses 50
+SETTLES_NS = 10 * MS  # 7.1.7.5: recovery after a reset
+CONTROL_NS = 500 * MS  # 9.2.6.4: longest time to the device's answer
 STRIKES = 3  # 8.5: transactions without any answer
 PACKET = 64
 PACKETS_A_FRAME = 19  # of 64 bytes, bulk, at full speed (5.8.4)
@@ -37,11 +36,11 @@ Replies = Generator[None, None, bytes | None]
 
 
 class Broken(Refusal):
-    """The device does what no host waits for."""
+    """The device violates the protocol, or never answers."""
 
 
 class Host:
-    """`received` grows while the port is open; `asked` has each setup packet and what came of it: None is a stall."""
+    """`received` grows while the port is open; `asked` lists each setup packet and its result: None is a stall."""
 
     def __init__(self, device: Usb, time: Time) -> None:
         self._device, self._time = device, time
@@ -57,16 +56,16 @@ class Host:
         self._steps: Steps | None = None
 
     def send(self, data: bytes) -> None:
-        """In packets as large as they may be, as a write to a serial port goes out."""
+        """Queues data in packets of the largest size, like a write to a serial port."""
         self._to_send.extend(data[at : at + PACKET] for at in range(0, len(data), PACKET))
 
     @property
     def waiting(self) -> int:
-        """Packets that the device has not taken yet."""
+        """Packets not yet accepted by the device."""
         return len(self._to_send)
 
     def detach(self) -> None:
-        """The cable is pulled out, or the pull-up is gone; whatever comes next is found anew."""
+        """Handles a pulled cable or a missing pull-up; the next device is enumerated anew."""
         self.opened, self._steps, self._address = False, None, 0
         self._to_send.clear()
 
@@ -89,7 +88,7 @@ class Host:
             self.read()
             self.write()
 
-    # --- finding it ---------------------------------------------------------------------------------------------------
+    # --- enumeration --------------------------------------------------------------------------------------------------
 
     def _found(self) -> Steps:
         yield from self._reset()
@@ -100,7 +99,7 @@ class Host:
         self._address = ADDRESS
         yield from self._wait(2 * MS)  # 9.2.6.3
         device = needed((yield from self.descriptor(DEVICE, 0, 18)), "device descriptor")
-        yield from self.descriptor(6, 0, 10)  # a qualifier, which a device of full speed alone has not
+        yield from self.descriptor(6, 0, 10)  # a device qualifier, which a device of full speed alone does not have
         head = needed((yield from self.descriptor(CONFIGURATION, 0, 9)), "configuration")
         whole = struct.unpack_from("<H", head, 2)[0]
         configuration = needed((yield from self.descriptor(CONFIGURATION, 0, whole)), "configuration")
@@ -132,7 +131,7 @@ class Host:
     def control(
         self, kind: int, request: int, value: int = 0, index: int = 0, length: int = 0, data: bytes = b""
     ) -> Replies:
-        """What came of it; None is a stall."""
+        """Runs a control transfer; returns its data. None is a stall."""
         packet = struct.pack("<BBHHH", kind, request, value, index, length or len(data))
         reply = yield from self._transfer(packet, data)
         self.asked.append((packet, reply))
@@ -187,7 +186,7 @@ class Host:
             yield
 
     def _lasts(self, answer: Answer, until: int) -> bool:
-        """Whether the transaction is over. Broken for one that never will be."""
+        """Whether the transaction is over. Broken if it will never end."""
         self._strikes = self._strikes + 1 if answer is Answer.NOTHING else 0
         if self._strikes >= STRIKES:
             raise Broken("the device does not answer")
@@ -202,7 +201,7 @@ class Host:
             came = self._device.into(self._address, self._endpoint)
             if isinstance(came, Packet):
                 self._left -= 1
-                if came.toggle == self._toggle_in:  # else the one before, again
+                if came.toggle == self._toggle_in:  # otherwise the previous packet, repeated
                     self.received += came.data
                     self._toggle_in = 1 - self._toggle_in
 
@@ -222,7 +221,7 @@ def needed(reply: bytes | None, what: str) -> bytes:
 
 
 def bulk_of(configuration: bytes) -> int:
-    """The endpoint, in and out, of the interface that carries the port's bytes (class 10)."""
+    """The number of the data interface's endpoint (class 10), in and out."""
     at, of_data, found = 0, False, set()
     while at < len(configuration):
         size, kind = configuration[at], configuration[at + 1]

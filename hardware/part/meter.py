@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A meter: the part with its program, on the cable of a host that has opened it; linetap's reader is behind that."""
+"""A meter: the part with its program, connected to a host with an open port, behind which is linetap's reader."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ def program() -> Path:
 
 
 class PartMeter:
-    """As the far end of a reader's cable: `sent_until` and `receive`, by the reader's clock."""
+    """The far end of a reader's cable: `sent_until` and `receive`, by the reader's clock."""
 
     def __init__(
         self, inputs: Inputs, began_ns: int, elf: Path | None = None, oscillator_hz: float | None = OSCILLATOR_HZ
     ) -> None:
-        """`inputs`: channels 0 to 7 are lines 1 to 8; `began_ns`: when it got its supply, by the reader's clock."""
+        """`inputs`: channels 0 to 7 are lines 1 to 8; `began_ns`: time of power-on, by the reader's clock."""
         self._began_ns = began_ns
         self.chip = Chip(elf or program(), _with_loop(inputs), oscillator_hz)
         self.host = Host(self.chip.usb, self.chip.time)
         self.chip.world = self.host.turn
-        self.recorders = [Slave(), Slave()]  # the converters that record
+        self.recorders = [Slave(), Slave()]  # the audio converters of the recording
         self.chip.wire.slaves = dict(zip(RECORDERS, self.recorders, strict=True))
 
     def sent_until(self, now_ns: int) -> bytes:
@@ -59,7 +59,7 @@ class PartMeter:
 
 
 def played(shares: npt.NDArray[np.float64], step_ns: int) -> Inputs:
-    """Rows are channels; a column is what a pin has for `step_ns`, and the last one from then on."""
+    """Inputs from an array: rows are channels, a column is the pins' values for `step_ns`; the last column stays."""
     rows, last = shares.tolist(), shares.shape[1] - 1
     return lambda channel, ns: rows[channel][min(ns // step_ns, last)]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One port of the part's pins (GPIO; RM0444, 7)."""
+"""One GPIO port of the part (RM0444, 7)."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections import deque
 from part.registers import Peripheral
 from part.timers import Time
 
-INPUT, OUTPUT, OTHER, ANALOG = range(4)  # of MODER
+INPUT, OUTPUT, OTHER, ANALOG = range(4)  # values of MODER
 MOST_CHANGES = 100_000
 
 
 class Port(Peripheral):
-    """`levels`: what the world drives its inputs with; `changes`: (ns, what it drives)."""
+    """`levels`: the levels applied to its inputs; `changes`: (ns, levels that the port drives)."""
 
     def __init__(self, name: str, time: Time) -> None:
         self._time = time
@@ -22,7 +22,7 @@ class Port(Peripheral):
         super().__init__(name)
 
     def reset(self) -> None:
-        """Every pin lets go of what it drove."""
+        """Releases every pin."""
         super().reset()
         if self.changes and self.changes[-1][1]:
             self.changes.append((self._time.ns, 0))

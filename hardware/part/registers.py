@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The part's registers, by registers.toml, and what every peripheral does with them."""
+"""The part's registers, defined by registers.toml, and the behaviour common to all peripherals."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BITS = re.compile(r"(\w*):(\d+)(?:\+(\d+))?")
 
 
 class Misuse(BadInput):
-    """The program asks of the part what it does not do, or what nobody has modelled."""
+    """The program uses the part in a forbidden way, or a feature that is not modelled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +27,12 @@ class Register:
     offset: int
     reset: int
     fields: dict[str, tuple[int, int]]  # bit, width
-    mask: int  # of the bits that there are
+    mask: int  # the implemented bits
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Of one peripheral. `clock`: register and bit of RCC without which it does nothing; empty where it always runs."""
+    """Registers of one peripheral. `clock`: RCC register and bit that enable it; empty if it is always enabled."""
 
     name: str
     base: int
@@ -68,9 +68,9 @@ def _register(name: str, at: int, row: dict[str, Any]) -> Register:
 
 
 class Peripheral:
-    """Keeps what is written. One that does more has `on_read` and `on_write`.
+    """A peripheral that stores written values. Special ones define `on_read` and `on_write`.
 
-    Reserved bits are written as they are after a reset, except in `ones_kept`: there a 1 leaves a bit alone.
+    A program must write reserved bits with their reset value, except in `ones_kept`: there a 1 leaves a bit unchanged.
     """
 
     ones_kept: tuple[str, ...] = ()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The part's time, the timer that counts it (TIM2; RM0444, 22) and the watchdog that ends it (IWDG; 28)."""
+"""The part's time, its timer TIM2 (RM0444, 22) and its watchdog IWDG (28)."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ STARTS, UNLOCKS, FEEDS = 0xCCCC, 0x5555, 0xAAAA
 
 @dataclass
 class Time:
-    """Nanoseconds of the world, since the part was given its supply."""
+    """Time in nanoseconds since the part was powered."""
 
     ns: int = 0
 
 
 class Timer(Peripheral):
-    """Counts upwards. What is written as prescaler counts from the next update on."""
+    """Counts upwards. A new prescaler is used from the next update on."""
 
     def __init__(self, time: Time, clocks: Clocks) -> None:
         self._time, self._clocks = time, clocks
@@ -48,7 +48,7 @@ class Timer(Peripheral):
         self.follow()
 
     def follow(self) -> None:
-        """To now, and on from here as fast as the clocks are."""
+        """Updates the count to now, and uses the present clock rate from here."""
         self._count += (self._time.ns - self._since_ns) * self._hz / 1e9
         self._since_ns = self._time.ns
         top = self.values["ARR"] + 1
@@ -65,12 +65,12 @@ class Watchdog(Peripheral):
 
     def reset(self) -> None:
         super().reset()
-        self._fed_ns: int | None = None  # None: it has not been started
+        self._fed_ns: int | None = None  # None: not started
         self._open = False
-        self.longest_ns = 0  # between two feeds
+        self.longest_ns = 0  # longest time between two feeds
 
     def on_read(self, register: str) -> int:
-        return 0 if register == "KR" else self.values[register]  # SR: what was written has been taken
+        return 0 if register == "KR" else self.values[register]  # SR: all written values are already in effect
 
     def on_write(self, register: str, value: int) -> None:
         if register == "KR":

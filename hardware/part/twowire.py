@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The part's I2C1 as a master (RM0444, 32), and what hangs on its bus: registers behind addresses of seven bits."""
+"""The part's I2C1 as a master (RM0444, 32), and its slaves: registers behind 7-bit addresses."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from part.timers import Time
 
 SCL, SDA, ALTERNATE = 6, 7, 6  # PB6, PB7 and their function
 TXIS, RXNE, NACKF, STOPF, TC = 1, 2, 4, 5, 6  # bits of ISR
-FASTEST_HZ = 100e3  # of what hangs there, in standard mode
+FASTEST_HZ = 100e3  # limit of the slaves, in standard mode
 
 
 class Slave:
-    """A file of 128 registers, as a PCM1865 has it on each page: the first byte says where, then it goes on."""
+    """A slave with 128 registers, like each page of a PCM1865: the first byte sets the address."""
 
     def __init__(self) -> None:
         self.registers = bytearray(128)
@@ -45,7 +45,7 @@ class TwoWire(Peripheral):
 
     def reset(self) -> None:
         super().reset()
-        self._due: list[tuple[int, int]] = []  # ns, and the bit of ISR that is then set
+        self._due: list[tuple[int, int]] = []  # ns, and the bit of ISR that is set then
         self._left, self._slave = 0, Slave()
 
     def on_read(self, register: str) -> int:
@@ -72,7 +72,7 @@ class TwoWire(Peripheral):
             self._start()
 
     def reset_bus(self) -> None:
-        """PE off: flags and transfer are gone, what was set stays (32.4.6)."""
+        """Clears PE: flags and transfer are reset, the settings stay (32.4.6)."""
         self._due.clear()
         self._left = 0
         self.values["ISR"] = self.layout.registers["ISR"].reset
@@ -87,7 +87,7 @@ class TwoWire(Peripheral):
     def _hertz(self) -> float:
         low, high = self.field("TIMINGR", "SCLL") + 1, self.field("TIMINGR", "SCLH") + 1
         hertz = self._clocks.bus_hz / (self.field("TIMINGR", "PRESC") + 1) / (low + high)
-        if hertz > 1.2 * FASTEST_HZ:  # without the edges' own time, which makes it slower
+        if hertz > 1.2 * FASTEST_HZ:  # without rise and fall times, which slow it down
             raise Misuse(f"the bus of two wires runs at {hertz / 1e3:.0f} kHz")
         return hertz
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The part's USB peripheral as a device (RM0444, 37): channel registers that toggle, packet memory, one interrupt.
+"""The part's USB device peripheral (RM0444, 37): channel registers with toggle bits, packet memory, one interrupt.
 
-The bus is `bus_reset`, `frame` and the three transactions of the other end: `setup`, `out` and `into`.
+The bus side is `bus_reset`, `frame` and the host's three transactions: `setup`, `out` and `into`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from part.registers import Misuse, Peripheral
 MEMORY_BYTES = 2048
 CHANNELS = 8
 DISABLED, STALL, NAK, VALID = range(4)
-BULK, CONTROL, ISOCHRONOUS, INTERRUPT = range(4)  # of UTYPE
-DOUBLE_BUFFERED = 1  # of EPKIND, of a bulk endpoint
-CLEARED = 1 << 15 | 1 << 7  # VTRX, VTTX: written 0 clears, 1 leaves
+BULK, CONTROL, ISOCHRONOUS, INTERRUPT = range(4)  # values of UTYPE
+DOUBLE_BUFFERED = 1  # EPKIND of a bulk endpoint
+CLEARED = 1 << 15 | 1 << 7  # VTRX, VTTX: writing 0 clears, 1 keeps
 TOGGLED = 3 << 12 | 1 << 14 | 3 << 4 | 1 << 6  # STATRX, DTOGRX, STATTX, DTOGTX
 KEPT = 3 << 9 | 1 << 8 | 15  # UTYPE, EPKIND, EA
 READ_ONLY = 1 << 11  # SETUP
-TOLD = 0x7F80  # of ISTR and CNTR: the flags below CTR
+TOLD = 0x7F80  # flags below CTR in ISTR and CNTR
 CTR = 1 << 15
 
 
@@ -29,7 +29,7 @@ class Answer(Enum):
     ACK = "ack"
     NAK = "nak"
     STALL = "stall"
-    NOTHING = "nothing"  # no handshake at all
+    NOTHING = "nothing"  # no handshake
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Packet:
 
 
 class Usb(Peripheral):
-    """`runs`: whether its 48 MHz and its supply are there."""
+    """`runs`: whether its 48 MHz and its supply are present."""
 
     ones_kept = ("ISTR",)
 
@@ -55,7 +55,7 @@ class Usb(Peripheral):
         self._reset_channels()
 
     def _reset_channels(self) -> None:
-        """All but what has been received and sent, which a program may not have seen yet (37.6.2)."""
+        """Resets all channel bits but VTRX and VTTX, which the program may not have read yet (37.6.2)."""
         for n in range(CHANNELS):
             self.values[f"CHEP{n}"] = self.values.get(f"CHEP{n}", 0) & CLEARED
         self.values["DADDR"] = 0
@@ -103,7 +103,7 @@ class Usb(Peripheral):
     # --- the bus's side -----------------------------------------------------------------------------------------------
 
     def attached(self) -> bool:
-        """The host sees its pull-up."""
+        """Whether the host sees its pull-up."""
         return bool(self.field("BCDR", "DPPU_DPD")) and self._powered()
 
     def _powered(self) -> bool:
@@ -132,7 +132,9 @@ class Usb(Peripheral):
         return None
 
     def setup(self, address: int, endpoint: int, data: bytes) -> Answer:
-        """Whatever its state, a control endpoint takes one (37.5.2), but not over one that is not yet served."""
+        """A SETUP transaction. A control endpoint accepts it in any state (37.5.2), unless the previous one is still
+        unserved.
+        """
         name = self._channel(address, endpoint)
         if name is None or self.field(name, "UTYPE") != CONTROL or not self.field(name, "STATRX"):
             return Answer.NOTHING
@@ -141,7 +143,7 @@ class Usb(Peripheral):
         if not self._store(name, data):
             return Answer.NOTHING
         self.put(name, "SETUP", 1)
-        self.put(name, "DTOGRX", 1)  # cleared by the SETUP, and toggled by its data
+        self.put(name, "DTOGRX", 1)  # the SETUP clears it, and its data toggle it
         self.put(name, "DTOGTX", 1)
         self.put(name, "STATTX", NAK if self.field(name, "STATTX") else DISABLED)
         self._received(name)
@@ -153,7 +155,7 @@ class Usb(Peripheral):
         if name is None or state in (DISABLED, STALL, NAK):
             return {DISABLED: Answer.NOTHING, STALL: Answer.STALL, NAK: Answer.NAK}[state]
         if packet.toggle != self.field(name, "DTOGRX"):
-            return Answer.ACK  # the last one again, whose handshake was lost: its data are not taken
+            return Answer.ACK  # a repetition whose handshake was lost: its data are ignored
         if not self._store(name, packet.data):
             return Answer.NOTHING
         self.put(name, "SETUP", 0)
@@ -162,7 +164,7 @@ class Usb(Peripheral):
         return Answer.ACK
 
     def into(self, address: int, endpoint: int, *, acknowledged: bool = True) -> Packet | Answer:
-        """IN; `acknowledged`: the host's handshake comes. If it does not, the same packet is sent again."""
+        """An IN transaction; `acknowledged`: the host's handshake arrives. Without it the same packet is sent again."""
         name = self._channel(address, endpoint)
         state = DISABLED if name is None else self.field(name, "STATTX")
         if name is None or state in (DISABLED, STALL, NAK):
@@ -182,7 +184,7 @@ class Usb(Peripheral):
         self.put(name, "VTRX", 1)
 
     def _store(self, name: str, data: bytes) -> bool:
-        """False for more than the program has room for: no handshake then."""
+        """Stores the packet; False if it is larger than the program's buffer: no handshake then."""
         word = self._descriptor(name, 4)
         at, block, blocks = word & 0xFFFF, word >> 31, word >> 26 & 31
         room = 32 * (blocks + 1) if block else 2 * blocks

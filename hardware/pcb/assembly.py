@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a factory gets for each variant of the card: list of parts, positions, assembly drawing.
+"""Writes the assembly files of each variant of the card: list of parts, positions, assembly drawing.
 
-Made from a copy of board and sheets in which what is not fitted has KiCad's mark (do not populate). Copper, paste and
-holes are the committed board's.
+They are made from a copy of board and sheets in which the parts not fitted have KiCad's mark (do not populate). Copper,
+paste and holes are those of the committed board.
 """
 
 from __future__ import annotations
@@ -27,14 +27,16 @@ from pcb.pcb import MOVED
 from pcb.places import Places
 
 ATTRIBUTES = re.compile(r"\n\t\t\(attr ([^()]*)\)")
-BESIDE, LINE, HIGH = 24.0, 6.0, 3.0  # of the notes: from the board's edge, from line to line, of a letter
-SOCKET = "J1301"  # whose first pin is marked
-OUTSIDE = 2.0  # pitches from its pad
+BESIDE, LINE, HIGH = 24.0, 6.0, 3.0  # of the notes: distance from the board's edge, line spacing, letter height
+SOCKET = "J1301"  # the socket whose first pin is marked
+OUTSIDE = 2.0  # pitches between the mark and its pad
 
 
 @dataclass(frozen=True, slots=True)
 class Assembled:
-    """`wrong` has a sentence for each place where KiCad's files are not the variant's list."""
+    """The result for one variant; `wrong` has a sentence for each difference between KiCad's files and the variant's
+    list.
+    """
 
     fitted: int
     left_out: int
@@ -43,7 +45,7 @@ class Assembled:
 
 
 def made(folder: Path, board: CardBoard, places: Places, name: str, variant: Variant, into: Path) -> Assembled:
-    """Writes the variant's files. `folder` has the committed project; BadInput where it is not as KiCad 9 writes it."""
+    """Writes the variant's files. `folder` has the committed project; BadInput if it is not in KiCad 9's form."""
     without = variants.left_out(board.circuit, variant)
     into.mkdir(parents=True, exist_ok=True)
     parts = parts_list(board, into / f"{name}-bom.csv", without)
@@ -62,7 +64,7 @@ def made(folder: Path, board: CardBoard, places: Places, name: str, variant: Var
 
 
 def project(folder: Path, board: CardBoard, without: set[str], scratch: Path) -> Path:
-    """A copy of the project with what is left out marked, on its sheets and on its board."""
+    """Copies the project, with the parts not fitted marked on its sheets and on its board."""
     copy = making.copied(folder, scratch)
     making.written(copy, variants.marked(files(board.circuit), without))
     file = copy / f"{board.name}.kicad_pcb"
@@ -71,19 +73,21 @@ def project(folder: Path, board: CardBoard, without: set[str], scratch: Path) ->
 
 
 def bought(folder: Path) -> set[str]:
-    """References in KiCad's own list of what is fitted, by the sheets."""
+    """References in KiCad's own list of fitted parts, from the sheets."""
     return {reference for reference, _, _ in kicad.parts(folder, fitted=True)}
 
 
 def differences(folder: Path, board: CardBoard) -> list[str]:
-    """Where the parts of a project's board are not those of its sheets. It loses its copper, or this takes minutes."""
+    """Differences between the parts of a project's board and its sheets. Removes the board's copper first, which saves
+    minutes.
+    """
     file = folder / f"{board.name}.kicad_pcb"
     file.write_text(without_copper(file.read_text()))
     return making.parity(folder, board.name)
 
 
 def parts_list(board: Board, path: Path, without: Collection[str] = ()) -> set[str]:
-    """Writes a part a line, as a factory takes it; its references."""
+    """Writes the factory's list, one row for each kind of part; returns its references."""
     parts = {each: part for each, part in board.parts.items() if part.kind.bought and each not in without}
     with path.open("w", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
@@ -96,13 +100,13 @@ def parts_list(board: Board, path: Path, without: Collection[str] = ()) -> set[s
 
 
 def positions(path: Path) -> set[str]:
-    """References in a file of positions, without the machine's marks."""
+    """References in a file of positions, without the fiducials."""
     with path.open(newline="") as file:
         return {row["Ref"] for row in csv.DictReader(file) if not row["Ref"].startswith("FID")}
 
 
 def marked(text: str, without: Collection[str]) -> str:
-    """The board with what is left out marked. BadInput where a part of it is not on the board."""
+    """The board with the parts `without` marked. BadInput if one of them is not on the board."""
     left = set(without)
 
     def mark(found: re.Match[str]) -> str:
@@ -118,7 +122,7 @@ def marked(text: str, without: Collection[str]) -> str:
 
 
 def noted(text: str, places: Places, name: str, variant: Variant) -> str:
-    """The board with the variant's title and notes beside it, for its drawing alone."""
+    """The board with the variant's title and notes beside it; used only for the assembly drawing."""
     lines = [f"linetap, {variant.title}", "Crossed out: not fitted.", *variant.notes]
     x = MOVED + places.width + BESIDE
     items = [_text(each, x, MOVED + LINE * i, HIGH, "(justify left)", name) for i, each in enumerate(lines, 1)]
@@ -127,7 +131,7 @@ def noted(text: str, places: Places, name: str, variant: Variant) -> str:
 
 
 def _first_pin(text: str, name: str) -> str:
-    """Says which end of the socket pin 1 is at: outside of it, in the direction from pin 3 to pin 1."""
+    """A text at pin 1 of the socket, outside of it, in the direction from pin 3 to pin 1."""
     pads = {pad.number: pad for pad in boardfile.read(text).pads if pad.reference == SOCKET}
     first, third = pads["1"], pads["3"]
     x, y = (one + OUTSIDE * (one - other) for one, other in ((first.x, third.x), (first.y, third.y)))
@@ -140,5 +144,5 @@ def _text(words: str, x: float, y: float, high: float, justify: str, name: str) 
 
 
 def without_copper(text: str) -> str:
-    """Parts alone."""
+    """The board with its parts alone."""
     return boardfile.ITEM.sub(lambda found: found[0] if found[1] == "footprint" else "", text)

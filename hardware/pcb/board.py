@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the makers of a board ask of it: one line's, or the card's."""
+"""The interface of a board, one line's or the card's, for the modules that make its files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pcb.footprints import Footprint
 
 
 class Board(Protocol):
-    """`nets` as KiCad names them -> (reference, pad)."""
+    """A board. `nets`: KiCad's net name -> (reference, pad)."""
 
     name: str
     title: str
@@ -20,10 +20,10 @@ class Board(Protocol):
     footprint_of: dict[str, str]
 
     def plain(self, net: str) -> str:
-        """The net's name as the classes of nets have it."""
+        """The net's name as used in the net classes."""
 
     def line_of(self, name: str) -> int:
-        """The line, from 1, of a net or of a part; 0 of what is no line's, and where a board has one line alone."""
+        """The line, from 1, of a net or a part; 0 for those outside lines, and on a board with a single line."""
 
     def path_of(self, reference: str) -> str:
-        """As KiCad finds a part in the schematic."""
+        """A part's path in KiCad's schematic."""

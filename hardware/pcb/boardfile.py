@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a .kicad_pcb file of KiCad 9 has of copper. In mm from the sheet's corner, y down.
+"""Reads the copper of a KiCad 9 .kicad_pcb file. In mm from the sheet's corner, y down.
 
-By KiCad's indented lines and not as a tree: nearly all of the card's 8 MB are numbers of outlines.
+It parses KiCad's indented lines, not a tree: nearly all of the card's 8 MB are coordinates of outlines.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ FILLED = re.compile(r'\(filled_polygon\s+\(layer "(.+?)"\)\s+(?:\(island\)\s+)?\
 
 
 class Drawn(NamedTuple):
-    """A track; where `layer` is empty a via, which ends where it begins and is as wide as its copper."""
+    """A track; if `layer` is empty a via, whose end is its beginning and whose width is that of its copper."""
 
     net: str
     layer: str
@@ -43,7 +43,9 @@ class Drawn(NamedTuple):
 
 
 class Pad(NamedTuple):
-    """`net` is empty for a pad of none; `width` is across the board. An oval is the rectangle around it."""
+    """A pad. `net` is empty for a pad without a net; `width` is horizontal on the board. An oval is replaced by its
+    bounding rectangle.
+    """
 
     reference: str
     number: str
@@ -57,7 +59,7 @@ class Pad(NamedTuple):
 
 
 class Area(NamedTuple):
-    """A piece of a plane as KiCad has filled it; its holes are cut into the outline."""
+    """A piece of a plane as filled by KiCad; its holes are cut into the outline."""
 
     net: str
     layer: str
@@ -66,7 +68,7 @@ class Area(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BoardFile:
-    """In the file's order."""
+    """The copper items in the file's order."""
 
     parts: list[str] = field(default_factory=list)
     tracks: list[Drawn] = field(default_factory=list)
@@ -75,7 +77,7 @@ class BoardFile:
 
 
 def read(text: str) -> BoardFile:
-    """BadInput where an item is not as KiCad 9 writes it: none is left out unseen."""
+    """Reads the copper. BadInput if an item is not in KiCad 9's form: no item is silently skipped."""
     board = BoardFile()
     for _, item in items(text):
         board.parts.extend(item.parts)
@@ -86,7 +88,7 @@ def read(text: str) -> BoardFile:
 
 
 def items(text: str) -> Iterator[tuple[re.Match[str], BoardFile]]:
-    """Where each item stands in the file, and what it alone has. BadInput as `read`."""
+    """Each item's position in the file, and its copper. BadInput as `read`."""
     nets, found = dict(NET.findall(text)), list(ITEM.finditer(text))
     asked, read_as = Counter(BEGINS.findall(text)), Counter(item[1] for item in found)
     for kind, many in asked.items():
@@ -110,9 +112,9 @@ def items(text: str) -> Iterator[tuple[re.Match[str], BoardFile]]:
 
 
 def pad_fields(text: str) -> Iterator[tuple[str, str, str, dict[str, str]]]:
-    """Of a footprint's text, on a board or in a library: number, form, shape, and what else is said of a pad.
+    """Number, form, shape and further fields of each pad of a footprint's text, on a board or in a library.
 
-    Its `net` is the name alone, in which there may be brackets.
+    Its `net` is only the name, which may contain brackets.
     """
     for _, number, form, shape, body in PAD.findall(text):
         (net,) = ON_NET.findall(body) if "(net " in body else [""]
@@ -120,7 +122,7 @@ def pad_fields(text: str) -> Iterator[tuple[str, str, str, dict[str, str]]]:
 
 
 def _drawn(kind: str, fields: dict[str, str], nets: dict[str, str]) -> Drawn:
-    """An arc has a `mid`: no router of ours makes one."""
+    """A track or via. BadInput for an arc (`mid`): our routers draw none."""
     if kind == "via":
         x, y = _numbers(fields["at"])
         return Drawn(nets[fields["net"]], "", x, y, x, y, float(fields["size"]))
@@ -140,7 +142,9 @@ def _areas(body: str, nets: dict[str, str]) -> Iterator[Area]:
 
 
 def _pads(body: str, reference: str) -> Iterator[Pad]:
-    """KiCad turns against the clock, with y down; a pad's own angle is the board's."""
+    """The pads of a footprint on the board. KiCad's angles are counter-clockwise with y down; a pad's own angle is the
+    board's.
+    """
     x, y, *turned = _numbers(PLACED.findall(body)[0])
     across, down = (cos(radians(turned[0])), sin(radians(turned[0]))) if turned else (1.0, 0.0)
     for number, form, shape, fields in pad_fields(body):

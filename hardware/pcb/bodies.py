@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a part looks like on a board: upright prisms within its `body`, as high as circuit/footprints.toml says.
+"""Models of parts as upright prisms within their `body`, with the heights of circuit/footprints.toml.
 
-They are for the picture, and for whoever fits a housing around the board; leads below the board are not drawn.
+They are for the picture, and for the design of a housing; leads below the board are not drawn.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from pcb.board import Board
 from pcb.footprints import Footprint, Pad, model
 from pcb.step import Colour, Prism, text
 
-SIDES, FEW = 24, 8  # of what is round, and of what is thinner than 2 mm
-LEAD = 0.2  # how thick
-# KiCad's viewer takes two colours for one that are as far from black as each other (OCE plugin, GetColor).
+SIDES, FEW = 24, 8  # sides of a round body, and of one thinner than 2 mm
+LEAD = 0.2  # thickness of a lead
+# KiCad's viewer cannot distinguish two colours of equal distance from black (OCE plugin, GetColor).
 COLOURS: dict[str, Colour] = {
     "black": (0.09, 0.09, 0.10),
     "dark": (0.17, 0.16, 0.18),
@@ -50,7 +50,7 @@ def files(footprints: dict[str, Footprint]) -> dict[str, str]:
 
 
 def highest(board: Board) -> tuple[float, list[str]]:
-    """How high the parts of a board are above it at most, and which of them are so high."""
+    """Height of a board's tallest parts above it, and their references."""
     heights = {}
     for reference, part in board.parts.items():
         look = board.footprints[board.footprint_of[part.kind_name]].look_of(part.kind_name)
@@ -60,14 +60,14 @@ def highest(board: Board) -> tuple[float, list[str]]:
 
 
 def solids(footprint: Footprint, look: str, height: float) -> list[Prism]:
-    """BadInput where there is no such look."""
+    """The prisms of a look. BadInput if there is no such look."""
     if look not in LOOKS:
         raise BadInput(f"footprints.toml: {look!r} is none of {', '.join(LOOKS)}")
     return list(LOOKS[look](footprint, height))
 
 
 def box(corners: Box, bottom: float, top: float, colour: str) -> Prism:
-    """Corners with y down, as a footprint has them."""
+    """A box; corners with y down, as in a footprint."""
     left, above, right, below = corners
     outline = ((left, -below), (right, -below), (right, -above), (left, -above))
     return Prism(outline, bottom, top, COLOURS[colour])
@@ -93,7 +93,7 @@ def _plain(colour: str) -> Callable[[Footprint, float], Solids]:
 
 
 def _chip(footprint: Footprint, height: float) -> Solids:
-    """With leads to the pads that reach beyond it, and a dot at the first where there is room."""
+    """A chip with leads to the pads that extend beyond it, and a dot at pin 1 if there is room."""
     left, top, right, bottom = footprint.body
     roomy = min(right - left, bottom - top) > 2
     yield box(footprint.body, 0.1, height - 0.02 * roomy, "black")
@@ -108,7 +108,7 @@ def _chip(footprint: Footprint, height: float) -> Solids:
 
 
 def _lead(body: Box, pad: Pad) -> Prism | None:
-    """A little narrower than its pad, and no farther than three quarters of what of it is outside the body."""
+    """A lead, slightly narrower than its pad, over at most three quarters of the pad's length outside the body."""
     left, top, right, bottom = body
     half_x, half_y = pad.width / 2 * 0.8, pad.height / 2 * 0.8
     for beyond, corners in (
@@ -123,7 +123,7 @@ def _lead(body: Box, pad: Pad) -> Prism | None:
 
 
 def _ended(colour: str) -> Callable[[Footprint, float], Solids]:
-    """Between two ends of metal."""
+    """A body between two metal ends."""
 
     def made(footprint: Footprint, height: float) -> Solids:
         left, top, right, bottom = footprint.body
@@ -136,7 +136,7 @@ def _ended(colour: str) -> Callable[[Footprint, float], Solids]:
 
 
 def _diode(footprint: Footprint, height: float) -> Solids:
-    """The band is at terminal 1, the cathode."""
+    """A diode with its band at terminal 1, the cathode."""
     left, top, right, bottom = footprint.body
     band = left + (right - left) * 0.18
     yield box((left, top, band, bottom), 0.1, height, "grey")
@@ -160,7 +160,7 @@ def _drum(footprint: Footprint, height: float) -> Solids:
 
 
 def _terminal(footprint: Footprint, height: float) -> Solids:
-    """A screw over each terminal."""
+    """A terminal block with a screw over each terminal."""
     yield box(footprint.body, 0, height * 0.6, "green")
     lying = footprint.pad_rows()[0].y == footprint.pad_rows()[-1].y
     upper = inset(footprint.body, 0, 1.6) if lying else inset(footprint.body, 1.6, 0)
@@ -187,7 +187,7 @@ def _wires(footprint: Footprint, height: float) -> Solids:
 
 
 def _plug(footprint: Footprint, height: float) -> Solids:
-    """A D plug that lies: its pins' block, the flange, and the shell at the board's edge."""
+    """A D plug for horizontal mounting: the block of its pins, the flange, and the shell at the board's edge."""
     left, top, right, bottom = footprint.body
     flange = bottom - 6.5
     yield box((left + 6, top, right - 6, flange), 0, height - 1.5, "dark")

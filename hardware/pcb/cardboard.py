@@ -26,13 +26,13 @@ OF_LINE = re.compile(r"/(?:TIP|RING|TIP_TEL)(\d)|/Line(\d)/.+|K(\d)\d\d")
 
 
 class CardBoard:
-    """`nets` as KiCad names them, those of the pins that are open on purpose too -> (reference, pad)."""
+    """The card's board. `nets`: KiCad's net name, those of deliberately open pins included -> (reference, pad)."""
 
     name = NAME
     title = "the whole card, eight lines"
 
     def __init__(self) -> None:
-        """BadInput names file, line and what is wrong."""
+        """Loads the circuit. BadInput names file, line and fault."""
         self.circuit = Circuit()
         self._line = self.circuit.sheets[LINE_SHEET]
         self.footprints = footprints.load()
@@ -69,7 +69,7 @@ class CardBoard:
         return self._path[reference]
 
     def files(self, places: Places) -> dict[str, str]:
-        """File name -> text of what stands beside the board; its sheets are the drawing's own."""
+        """File name -> text of the project's other files; its sheets are the drawing's own."""
         return {
             f"{NAME}.kicad_pro": project.settings(NAME, places, self._patterns(places)),
             # Creepage is checked by windows (windows.py).
@@ -77,7 +77,7 @@ class CardBoard:
         }
 
     def _patterns(self, places: Places) -> dict[str, list[str]]:
-        """KiCad's names of the nets of each class; a question mark is the line's number."""
+        """KiCad's names of the nets of each class; a question mark stands for the line's number."""
 
         def pattern(net: str) -> str:
             if "/" in net or net in self._line.rails:
@@ -88,7 +88,7 @@ class CardBoard:
 
 
 class Block(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where one line lies: its corner, and whether it is turned by half."""
+    """The place of one line: its corner, and whether it is rotated by 180 degrees."""
 
     line: int
     x: float
@@ -100,7 +100,7 @@ class Block(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 def load(line: Places, path: Path = CIRCUIT / "cardplaces.toml") -> tuple[Places, list[Block]]:
-    """The card's places, with one line's eight times. BadInput says what is wrong."""
+    """Loads the card's places, with one line's eight times. BadInput with the fault."""
     data = Source(path).data
     rows = data.pop("block", [])
     try:
@@ -119,13 +119,13 @@ def load(line: Places, path: Path = CIRCUIT / "cardplaces.toml") -> tuple[Places
 
 
 def of_one_line(line: Places) -> tuple[LineBoard, Places]:
-    """What is copied: one line without its edge."""
+    """The source of the copies: one line without its edge."""
     alone = LineBoard(edge=False)
     return alone, msgspec.structs.replace(line, place={each: line.place[each] for each in alone.parts})
 
 
 def copied(tracks: list[Track], blocks: list[Block], line: Places, card: CardBoard) -> list[Track]:
-    """One line's tracks as those of all."""
+    """One line's tracks, copied to all lines."""
     sheet = card.circuit.sheets[LINE_SHEET]
     found = []
     for block in blocks:

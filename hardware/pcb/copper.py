@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shapes of copper and whether two of them touch. Lengths in mm.
+"""Shapes of copper, and a test whether two of them touch. Lengths in mm.
 
-A shape is a line drawn by a round pen, or an outline that is filled. A circle is a line without length.
+A shape is a line drawn by a round pen, or a filled outline. A circle is a line of length 0.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 Points = NDArray[np.float64]
-NEAR = 1e-4  # below what a Gerber file can say
+NEAR = 1e-4  # below the resolution of a Gerber file
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Copper:
-    """`points` are a pen's way, of `radius`; a filled outline has radius 0 and at least three."""
+    """A shape. `points`: the path of a pen of `radius`; a filled outline has radius 0 and at least three points."""
 
     layer: str
     points: Points
@@ -28,7 +28,7 @@ class Copper:
         return self.radius == 0
 
     def edges(self) -> tuple[Points, Points]:
-        """The beginnings and the ends of its pieces."""
+        """Start and end points of its edges."""
         if self.filled:
             return self.points, np.roll(self.points, -1, axis=0)
         return self.points[:-1], self.points[1:]
@@ -45,7 +45,7 @@ class Copper:
 
 
 def touch(one: Copper, two: Copper) -> bool:
-    """Whether two of one layer do, of which whoever asks has compared the bounds."""
+    """Whether two shapes of one layer touch; the caller has already compared their bounds."""
     if (one.filled and _inside(one.points, two.points[0])) or (two.filled and _inside(two.points, one.points[0])):
         return True
     few, many = sorted((one, two), key=lambda each: len(each.points))
@@ -58,7 +58,7 @@ def touch(one: Copper, two: Copper) -> bool:
 
 
 def _within(few: Copper, reach: float, begins: Points, ends: Points) -> tuple[Points, Points]:
-    """Those pieces that may be so near: a plane has tens of thousands."""
+    """The edges that may be within reach: a plane has tens of thousands."""
     left, low, right, high = few.bounds()
     least, most = np.minimum(begins, ends), np.maximum(begins, ends)
     near = (most >= (left - reach, low - reach)).all(axis=1) & (least <= (right + reach, high + reach)).all(axis=1)
@@ -66,7 +66,7 @@ def _within(few: Copper, reach: float, begins: Points, ends: Points) -> tuple[Po
 
 
 def _inside(outline: Points, point: Points) -> bool:
-    """Even-odd, so that a plane's holes, which are cut into its outline, are not copper."""
+    """Whether the point is inside, by the even-odd rule: a plane's holes, cut into its outline, are not copper."""
     x1, y1 = outline[:, 0], outline[:, 1]
     x2, y2 = np.roll(x1, -1), np.roll(y1, -1)
     across = (y1 > point[1]) != (y2 > point[1])
@@ -76,7 +76,7 @@ def _inside(outline: Points, point: Points) -> bool:
 
 
 def from_point(point: Points, begins: Points, ends: Points) -> Points:
-    """To each of many straight pieces; from many points in a column, a row each."""
+    """Distances from a point to many edges; from points in a column, one row for each."""
     way = ends - begins
     long = (way**2).sum(axis=-1)
     part = ((point - begins) * way).sum(axis=-1) / np.where(long > 0, long, 1)
@@ -85,7 +85,7 @@ def from_point(point: Points, begins: Points, ends: Points) -> Points:
 
 
 def apart(begin: Points, end: Points, begins: Points, ends: Points) -> Points:
-    """From one straight piece to each of many."""
+    """Distances from one edge to each of many."""
     way = end - begin
     long = float(way @ way) or 1.0
     nearest = [from_point(begin, begins, ends), from_point(end, begins, ends)]

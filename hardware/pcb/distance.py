@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How near a board's copper of one class comes to that of another, all layers seen as one. In mm.
+"""Measures the least distance between a board's copper of two classes, with all layers projected into one. In mm.
 
-On a board without slots the way along a surface is the straight one, so what holds here holds for creepage, for air,
-and for the insulation between layers: nothing lies over or under the other.
+On a board without slots the path along a surface is straight, so the distance is valid for creepage, for clearance, and
+for the insulation between layers: neither class is above or below the other.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from pcb.boardfile import BoardFile, Pad
 from pcb.copper import Copper, apart
 from pcb.making import COPPER
 
-CELL = 5.0  # what is farther is not measured: it is at least so far
+CELL = 5.0  # the limit of measurement: larger distances count as this
 
 
 class Piece(NamedTuple):
-    """`net` is empty for a pad of none."""
+    """A piece of copper; `net` is empty for a pad without a net."""
 
     net: str
     reference: str
@@ -31,14 +31,14 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Least:
-    """`mm` is CELL where nothing is nearer."""
+    """The least distance; `mm` is CELL if nothing is nearer."""
 
     mm: float
     where: str = ""
 
 
 def pieces(board: BoardFile) -> list[Piece]:
-    """Each once a layer. Planes as KiCad has filled them."""
+    """Each piece of copper once for each of its layers, with planes as filled by KiCad."""
     found = [Piece(area.net, "", Copper(area.layer, area.outline)) for area in board.areas]
     for track in board.tracks:
         ends = np.array([[track.x1, track.y1], [track.x2, track.y2]])
@@ -59,7 +59,7 @@ def _copper(pad: Pad, layer: str) -> Copper:
 
 
 def least(found: Iterable[Piece], one: Callable[[Piece], bool], other: Callable[[Piece], bool]) -> Least:
-    """From each of the first to the nearest of the second."""
+    """The least distance from any piece of the first class to the second class."""
     every = list(found)
     grid = _Grid([each for each in every if other(each)])
     best = Least(CELL)
@@ -71,7 +71,7 @@ def least(found: Iterable[Piece], one: Callable[[Piece], bool], other: Callable[
 
 
 class _Grid:
-    """Edges by the squares that they may be within CELL of."""
+    """A spatial index: edges by the squares within CELL of them."""
 
     def __init__(self, found: list[Piece]) -> None:
         self._names: list[str] = []
@@ -94,7 +94,7 @@ class _Grid:
                 self._squares.setdefault(square, []).append(i)
 
     def nearest(self, copper: Copper) -> tuple[float, str] | None:
-        """None where nothing is within CELL."""
+        """Distance and net of the nearest copper; None if there is none within CELL."""
         best = None
         for begin, end in zip(*copper.edges(), strict=True):
             low, high = np.minimum(begin, end) // CELL, np.maximum(begin, end) // CELL

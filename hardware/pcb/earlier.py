@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tracks that a board's file has, so that the next layout begins with them."""
+"""Reads the tracks of an existing board file, with which the next layout begins."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from pcb.pcb import MOVED
 from pcb.places import Box, Places, on_board
 from pcb.routing import BACK, BOTH, FRONT, Track
 
-REACH = 0.11  # a tenth from a track's middle: the router's ends lie on one another
+REACH = 0.11  # a tenth from a track's middle: the router's ends coincide
 LAYERS = {"": BOTH, "F.Cu": FRONT, "B.Cu": BACK}
 
 
 def tracks(file: BoardFile, nets: Iterable[str], beside: Iterable[Track]) -> list[Track]:
-    """Without a line's, those `beside` and those of nets that are no more. BadInput for one of an inner layer."""
+    """The tracks of the file, without a line's tracks `beside` and those of removed nets. BadInput for a track on an
+    inner layer.
+    """
     known, laid = set(nets), {_key(each) for each in beside}
     found = []
     for each in file.tracks:
@@ -36,7 +38,7 @@ def tracks(file: BoardFile, nets: Iterable[str], beside: Iterable[Track]) -> lis
 
 
 def led_somewhere(found: list[Track], beside: Iterable[Track], board: Board, places: Places) -> list[Track]:
-    """Without those that end where a pad or another track was and is no more."""
+    """The tracks without those of which an end lies at no pad or track any more."""
     mine, fixed, boxes = _by_net(found), _by_net(beside), _boxes(board, places)
     for net, rows in mine.items():
         before = len(rows) + 1
@@ -66,7 +68,7 @@ def _boxes(board: Board, places: Places) -> dict[str, list[tuple[Box, int]]]:
 
 
 def _held(rows: list[Track], every: list[Track], boxes: list[tuple[Box, int]]) -> list[Track]:
-    """Those of which both ends touch a pad or another one, a via with its one spot. `every` begins with `rows`."""
+    """The tracks with a pad or another track at both ends, a via at its one spot. `every` begins with `rows`."""
     begins = np.array([(each.x1, each.y1) for each in every])
     ends = np.array([(each.x2, each.y2) for each in every])
     layers = np.array([each.layers for each in every])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run by Debian's Python, which has KiCad's module: fills the planes of the board that is named, and saves it."""
+"""Fills the planes of the named board and saves it. Runs in Debian's Python, which has KiCad's module."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The footprints of circuit/footprints.toml, and their text for KiCad. Lengths in mm, y down."""
+"""Loads circuit/footprints.toml, and writes its footprints for KiCad. Lengths in mm, y down."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from linetap_core.tomlfile.source import Source
 LIBRARY = "linetap"
 FOLDER = f"{LIBRARY}.pretty"
 SYMBOL = re.compile(r'(\(lib_id "linetap:(\w+)"\).*?\(property "Footprint" )""', re.DOTALL)
-SPARE = 0.25  # from copper and body to the courtyard
+SPARE = 0.25  # distance of the courtyard from copper and body
 MODELS = f"{LIBRARY}.3dshapes"
 FIDUCIAL = "fiducial"
 SMALL = "(effects (font (size 0.8 0.8) (thickness 0.12)))"
@@ -32,13 +32,13 @@ class Pad:
     y: float
     width: float
     height: float
-    drill: float = 0.0  # 0 where it does not go through
-    slot: float = 0.0  # the drill's height, where it is a slot
+    drill: float = 0.0  # 0 without a hole
+    slot: float = 0.0  # the drill's height, if it is a slot
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One of bodies.LOOKS for the parts whose names begin with `who`; how high above the board at most."""
+    """One of bodies.LOOKS, for the parts whose names begin with `who`, and its greatest height above the board."""
 
     who: str
     look: str
@@ -46,16 +46,16 @@ class Look:
 
 
 class Footprint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`like` is KiCad's own, as library/name, turned by `turned`; it has not the pads `own`.
+    """A footprint. `like` is KiCad's own, as library/name, turned by `turned`; it lacks the pads `own`.
 
-    Where there is none, `cover` is one of another part in a case of the same size, whose pads ours cover.
+    Without such a footprint, `cover` is that of another part in a case of the same size, whose pads ours cover.
 
-    `tall` says where the heights of `solids` are from.
+    `tall` is the source of the heights of `solids`.
 
-    `mates` says of two rows from which side of the board the other half comes (`wrong_way`).
+    `mates` states, for two rows, the side of the board from which the mating half comes (`wrong_way`).
 
-    A `bare` one is copper alone: no paste, nothing to buy or place. One with a `mask` is a mark, round, on no net and
-    no sheet, with so much of its surroundings free of solder mask.
+    A `bare` footprint is copper alone: no paste, nothing to buy or place. One with a `mask` is a round mark without net
+    and sheet; `mask` is the opening in the solder mask.
     """
 
     parts: list[str]
@@ -74,27 +74,27 @@ class Footprint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     mask: float = 0.0
 
     def pad_rows(self) -> list[Pad]:
-        """As the drawing names them. BadInput with the row that is no pad."""
+        """The pads, with the drawing's names. BadInput with the first invalid row."""
         names = {number: name for row in self.names for number, name in _named(row)}
         return [replace(pad, number=names.get(pad.number, pad.number)) for pad in self.numbered()]
 
     def numbered(self) -> list[Pad]:
-        """As the part's maker numbers them."""
+        """The pads, with the maker's numbers."""
         return [pad for row in self.pads for pad in pads_of_row(row)]
 
     def looks(self) -> list[Look]:
-        """BadInput with the row that is none."""
+        """The looks. BadInput with the first invalid row."""
         return [_look(row) for row in self.solids]
 
     def look_of(self, part: str) -> Look | None:
-        """None for bare copper. BadInput where none of several is the part's."""
+        """The look of a part; None for bare copper. BadInput if none of several applies to the part."""
         found = [each for each in self.looks() if each.who == "*" or part.startswith(each.who)]
         if self.solids and not found:
             raise BadInput(f"footprints.toml: {part} has no body among {', '.join(self.solids)}")
         return found[0] if found else None
 
     def peg_rows(self) -> list[tuple[float, float, float]]:
-        """x, y, drill."""
+        """x, y, drill of each peg."""
         return [(pad.x, pad.y, pad.width) for row in self.pegs for pad in pads_of_row(f"- {row} 0")]
 
     def courtyard(self) -> tuple[float, float, float, float]:
@@ -129,12 +129,12 @@ def _look(row: str) -> Look:
 
 
 def model(name: str, footprint: Footprint, look: Look) -> str:
-    """The file of a body: one for each look, where a footprint has several."""
+    """The file name of a body; a footprint with several looks has one file for each."""
     return f"{name}.step" if len(footprint.solids) == 1 else f"{name}-{look.look}.step"
 
 
 def _run(numbers: str) -> list[str]:
-    """`A4..A9` is A4 to A9."""
+    """Expands `A4..A9` to A4 to A9."""
     first, last = numbers.split("..")
     letters = first.rstrip("0123456789")
     begin, end = int(first.removeprefix(letters)), int(last.removeprefix(letters))
@@ -142,7 +142,7 @@ def _run(numbers: str) -> list[str]:
 
 
 def _named(row: str) -> list[tuple[str, str]]:
-    """`A4 vbus cc1` is A4 vbus, A5 cc1."""
+    """Expands `A4 vbus cc1` to A4 vbus, A5 cc1."""
     first, *names = row.split()
     letters = first.rstrip("0123456789")
     begin = int(first.removeprefix(letters))
@@ -150,10 +150,10 @@ def _named(row: str) -> list[tuple[str, str]]:
 
 
 def wrong_way(footprint: Footprint) -> str:
-    """What is wrong where odd and even pins of two rows would be exchanged; empty where they are not.
+    """The fault if odd and even pins of two rows would be exchanged; otherwise empty.
 
-    On the Pi, seen from above with 3 below 1, pin 2 is to the right of 1. It is to the left in a socket that takes pins
-    from above, since their plug lies face down.
+    On the Pi, seen from above with 3 below 1, pin 2 is to the right of 1. It is to the left in a socket that accepts
+    pins from above, because the mating plug faces down.
     """
     pads = {pad.number: pad for pad in footprint.numbered()}
     first, second, third = (pads[number] for number in ("1", "2", "3"))
@@ -167,7 +167,7 @@ def wrong_way(footprint: Footprint) -> str:
 
 
 def load(path: Path = CIRCUIT / "footprints.toml") -> dict[str, Footprint]:
-    """BadInput names the footprint and what is wrong with it."""
+    """Loads the footprints. BadInput names the footprint and its fault."""
     found: dict[str, Footprint] = {}
     for name, entry in Source(path).data.items():
         try:
@@ -180,12 +180,12 @@ def load(path: Path = CIRCUIT / "footprints.toml") -> dict[str, Footprint]:
 
 
 def compared(footprints: dict[str, Footprint]) -> set[str]:
-    """KiCad's footprints that ours are compared with."""
+    """Names of KiCad's footprints with which ours are compared."""
     return {name for each in footprints.values() for name in (each.like, each.cover) if name}
 
 
 def by_part(footprints: dict[str, Footprint]) -> dict[str, str]:
-    """Part of parts.toml -> the name of its footprint. BadInput when it has two."""
+    """Part of parts.toml -> the name of its footprint. BadInput if it has two."""
     names: dict[str, str] = {}
     for name, footprint in footprints.items():
         for part in footprint.parts:
@@ -223,9 +223,9 @@ def body(
     nets: dict[str, str] | None = None,
     part: str = "",
 ) -> list[str]:
-    """What stands in a footprint, in the library and on a board alike; `nets` is the text for a pad's net.
+    """The content of a footprint, the same in the library and on a board; `nets` is the text for a pad's net.
 
-    The library has the body of the first of its parts.
+    In the library it has the 3D body of the first of its parts.
     """
     pads, middle = footprint.pad_rows(), (footprint.body[0] + footprint.body[2]) / 2
     down = (footprint.body[1] + footprint.body[3]) / 2
@@ -234,7 +234,7 @@ def body(
         '(layer "F.Cu")',
         _text("Reference", reference, middle, down, turned, reference, shown=True),
         _text("Value", value or name, middle, down + 1, turned, reference, shown=False),
-        # Without these two KiCad adds them, with a new identity each time.
+        # KiCad adds missing ones, with a new identity each time.
         *(_text(empty, "", 0, 0, turned, reference, shown=False) for empty in ("Datasheet", "Description")),
         f"(attr {_attributes(kind, footprint)})",
         _box(footprint.courtyard(), "F.CrtYd", 0.05, reference, name),
@@ -259,14 +259,14 @@ def body(
     if footprint.solids:
         look = footprint.look_of(part or footprint.parts[0])
         assert look
-        # From the library's folder, which KiCad 9 takes a relative path from: one folder of bodies for both projects.
+        # Relative to the library's folder, as KiCad 9 resolves it: one folder of bodies for both projects.
         where = quoted(f"../{MODELS}/{model(name, footprint, look)}")
         lines.append(f"(model {where} (offset (xyz 0 0 0)) (scale (xyz 1 1 1)) (rotate (xyz 0 0 0)))")
     return lines
 
 
 def _attributes(kind: str, footprint: Footprint) -> str:
-    """A mark is where the machine finds it: among the positions."""
+    """The footprint's attributes. A mark is included in the positions, because the placing machine needs it."""
     if footprint.mask:
         return f"{kind} board_only exclude_from_bom"
     return f"{kind} exclude_from_pos_files exclude_from_bom" if footprint.bare else kind

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pads of KiCad's own footprints, in the rows of circuit/footprints.toml: its library's, and as noted of it."""
+"""Reads the pads of KiCad's own footprints, from its library or from the notes, as rows of circuit/footprints.toml."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DECIMALS = 4
 
 
 def noted(path: Path = NOTED) -> dict[str, list[str]]:
-    """Library/name -> its rows."""
+    """Library/name -> its noted rows."""
     return {name: list(entry["pads"]) for name, entry in Source(path).data.items()}
 
 
@@ -31,12 +31,12 @@ def path_of(name: str) -> Path:
 
 
 def installed(name: str) -> list[Pad]:
-    """Of the library's file. Without what has no number: pegs, and openings for paste."""
+    """The pads in the installed library's file, without unnumbered items: pegs, and openings for paste."""
     return [_pad(number, fields) for number, _, _, fields in pad_fields(path_of(name).read_text()) if number]
 
 
 def rows(found: list[Pad]) -> list[str]:
-    """Those that follow one another at one step are one row."""
+    """The pads as rows; consecutive pads with equal spacing share one row."""
     runs: list[list[Pad]] = []
     for pad in found:
         if runs and _goes_on(runs[-1], pad):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One line of the card on a board of its own: its sheet with an edge, and the KiCad project around it."""
+"""One line of the card on its own board: its sheet with an edge, and the KiCad project around it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ BASE = 1  # its parts have line 1's references
 
 
 class LineBoard:
-    """`nets` as KiCad names them -> (reference, pad)."""
+    """The board of one line. `nets`: KiCad's net name -> (reference, pad)."""
 
     name = NAME
 
     def __init__(self, *, edge: bool = True) -> None:
-        """Without its edge it is what the card has eight times. BadInput names file, line and what is wrong."""
+        """Loads the line; without its edge it is the block that the card repeats eight times. BadInput names file, line
+        and fault.
+        """
         self.kinds: dict[str, Kind] = load_kinds() | load_kinds(CIRCUIT / f"{NAME}.toml")
         self.footprints = footprints.load()
         self.footprint_of = footprints.by_part(self.footprints)
@@ -47,11 +49,11 @@ class LineBoard:
         return net.removeprefix("/")
 
     def line_of(self, name: str) -> int:  # noqa: ARG002
-        """There is no other line on it."""
+        """0: the board has a single line."""
         return 0
 
     def path_of(self, reference: str) -> str:
-        """As KiCad finds a part in the schematic."""
+        """A part's path in KiCad's schematic."""
         part = self.parts[reference]
         return "/" + identity(self.sheet.name, f"{part.prefix}{part.index}")
 
@@ -60,7 +62,7 @@ class LineBoard:
         return {pad: net for net, nodes in self.nets.items() for part, pad in nodes if part == reference}
 
     def files(self, places: Places) -> dict[str, str]:
-        """File name -> text, but for the board itself."""
+        """File name -> text of the project, without the board itself."""
         patterns = {name: [self.net_name(net) for net in each.nets] for name, each in places.classes.items()}
         return {
             f"{NAME}.kicad_sch": self._schematic(),
@@ -72,13 +74,13 @@ class LineBoard:
         }
 
     def _schematic(self) -> str:
-        """The drawing's own text, in another project and with footprints."""
+        """The drawing's own text, for another project and with footprints."""
         text = schematic.schematic(self.sheet, [(f"/{identity(NAME)}", BASE)])
         text = text.replace(f'(project "{PROJECT}"', f'(project "{NAME}"')
         return footprints.in_schematic(text, self.footprint_of)
 
     def _symbols(self) -> str:
-        """The library of the symbols that the sheet brings along."""
+        """The library of the sheet's symbols."""
         brought = self._schematic().split("(lib_symbols\n", 1)[1].split("\n)\n(text ", 1)[0]
         body = brought.replace(f'(symbol "{footprints.LIBRARY}:', '(symbol "')
         return f"(kicad_symbol_lib (version 20241209) {GENERATOR}\n{body}\n)\n"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the board with KiCad: fills its planes, checks it, and writes what a factory asks for."""
+"""Makes the board with KiCad: fills its planes, checks it, and writes the factory's files."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from pcb.board import Board
 from pcb.footprints import FOLDER, MODELS
 from pcb.places import Places
 
-DEBIAN_PYTHON = "/usr/bin/python3"  # KiCad's module is Debian's
+DEBIAN_PYTHON = "/usr/bin/python3"  # has KiCad's module
 FILLING = Path(__file__).with_name("filling.py")
 COPPER = ("F.Cu", "In1.Cu", "In2.Cu", "B.Cu")
 LAYERS = (*COPPER, "F.Paste", "F.SilkS", "F.Mask", "B.Mask", "Edge.Cuts")
 EXPORT = ("kicad-cli", "pcb", "export")
 RENDER = ("kicad-cli", "pcb", "render")
-TURNED = "'-44,0,{}'"  # within quotes of its own, lest the minus be taken for an option
+TURNED = "'-44,0,{}'"  # in its own quotes, so that the minus is not parsed as an option
 MOST_S = 1800  # the card's design rules
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How much KiCad finds of each kind, warnings included, and the first of them."""
+    """The number of KiCad's findings of each kind, warnings included, and the first findings."""
 
     broken: int
     open: int
@@ -54,7 +54,7 @@ def written(folder: Path, files: dict[str, str]) -> None:
 
 
 def copied(folder: Path, scratch: Path) -> Path:
-    """The KiCad project alone, footprints and bodies beside it: KiCad writes beside what it reads."""
+    """Copies only the KiCad project, with footprints and bodies beside it: KiCad writes files beside its input."""
     copy = scratch / "hardware" / "board"
     copy.mkdir(parents=True)
     for path in (*folder.glob("*.kicad_*"), *folder.glob("*-lib-table")):
@@ -67,7 +67,7 @@ def copied(folder: Path, scratch: Path) -> Path:
 
 
 def design_rules(folder: Path, name: str) -> Verdict:
-    """Clearance, creepage, courtyards, what is open, and whether board and schematic agree."""
+    """Checks clearance, creepage, courtyards, unconnected items, and whether board and schematic agree."""
     with tempfile.TemporaryDirectory(prefix="linetap-drc-") as scratch:
         found = _checked(copied(folder, Path(scratch)) / f"{name}.kicad_pcb", "--schematic-parity")
     broken, apart, parity = found["violations"], found["unconnected_items"], found["schematic_parity"]
@@ -76,25 +76,25 @@ def design_rules(folder: Path, name: str) -> Verdict:
 
 
 def parity(folder: Path, name: str) -> list[str]:
-    """Where the board's parts are not those of its sheets, marks of what is not fitted included."""
+    """Differences between the board's parts and those of its sheets, including the marks of parts not fitted."""
     with tempfile.TemporaryDirectory(prefix="linetap-parity-") as scratch:
         found = _checked(copied(folder, Path(scratch)) / f"{name}.kicad_pcb", "--schematic-parity")
     return [_words(each) for each in found["schematic_parity"]]
 
 
 def creepage(folder: Path, board: Board, places: Places, kept: Path | None = None) -> list[str]:
-    """What KiCad finds too near to a pair along the surface, in what of a large board lies near its pairs.
+    """KiCad's creepage violations at the pairs, checked on the part of a large board that lies near them.
 
-    What it was asked of stays in `kept`, with its report.
+    The checked project stays in `kept`, with its report.
     """
     with tempfile.TemporaryDirectory(prefix="linetap-creepage-") as scratch:
-        # All else of a board that is cut is broken at its edges.
+        # Other findings on a cut board are effects of the cut edges.
         found = _checked(near_pairs(folder, board, places, kept or Path(scratch)))["violations"]
         return [_words(each) for each in found if each["type"] == "creepage"]
 
 
 def near_pairs(folder: Path, board: Board, places: Places, into: Path) -> Path:
-    """The cut board, its rule and the classes of its nets: a KiCad project."""
+    """Writes the cut board with its rule and net classes: a KiCad project."""
     text = (folder / f"{board.name}.kicad_pcb").read_text()
     items = list(boardfile.items(text))
     every = (each for _, copper in items for each in windows.boxes(copper))
@@ -129,7 +129,7 @@ def electrical_rules(folder: Path, name: str) -> int:
 
 
 def copper_files(folder: Path, name: str, into: Path) -> None:
-    """Gerbers and drill files."""
+    """Writes Gerber and drill files."""
     into.mkdir(parents=True, exist_ok=True)
     board, out = str(folder / f"{name}.kicad_pcb"), str(into) + "/"
     run(*EXPORT, "gerbers", "--no-protel-ext", "--layers", ",".join(LAYERS), "-o", out, board)
@@ -137,7 +137,7 @@ def copper_files(folder: Path, name: str, into: Path) -> None:
 
 
 def other_files(folder: Path, name: str, into: Path) -> None:
-    """The test net list, a flat picture, and the board with its parts' bodies."""
+    """Writes the test net list, a flat picture, and the board with its parts' bodies."""
     board = str(folder / f"{name}.kicad_pcb")
     run(*EXPORT, "ipcd356", "-o", str(into / f"{name}.d356"), board)
     drawing = ("--layers", "F.Cu,F.Fab,F.SilkS,Edge.Cuts", "--page-size-mode", "2", "--exclude-drawing-sheet")
@@ -146,7 +146,7 @@ def other_files(folder: Path, name: str, into: Path) -> None:
 
 
 def assembly_files(folder: Path, name: str, into: Path, called: str) -> None:
-    """Pick and place of what is fitted, and the assembly drawing, in which the rest is crossed out."""
+    """Writes the positions of the fitted parts, and the assembly drawing, in which the others are crossed out."""
     board = str(folder / f"{name}.kicad_pcb")
     positions = str(into / f"{called}-pos.csv")
     run(*EXPORT, "pos", "--format", "csv", "--units", "mm", "--exclude-dnp", "-o", positions, board)
@@ -155,7 +155,7 @@ def assembly_files(folder: Path, name: str, into: Path, called: str) -> None:
 
 
 def solid_picture(folder: Path, name: str, picture: Path, places: Places) -> None:
-    """The board with its parts' bodies, its longer edge along the picture."""
+    """Renders the board with its parts' bodies, its longer edge along the picture."""
     lying = places.width > places.height
     how = ("--perspective", "--rotate", TURNED.format(24 if lying else 112), "--zoom", "0.85" if lying else "1.05")
     size = ("--width", "1500", "--height", "960", "--quality", "high")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The board as the text of a .kicad_pcb file of KiCad 9. Its planes are filled by KiCad itself (filling.py)."""
+"""Writes the board as the text of a KiCad 9 .kicad_pcb file. KiCad itself fills its planes (filling.py)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pcb.board import Board
 from pcb.places import Box, NetClass, Places, Plane
 from pcb.routing import BOTH, FRONT, Track
 
-MOVED = 20.0  # from the sheet's corner to the board's
+MOVED = 20.0  # offset of the board's corner from the sheet's
 WARNING = ("NOT REVIEWED, NOT APPROVED", "NEVER BUILT. LINES CARRY 270 V")
 LAYERS = (  # KiCad 9's numbers
     (0, "F.Cu", "signal"), (4, "In1.Cu", "power"), (6, "In2.Cu", "power"), (2, "B.Cu", "signal"),
@@ -81,7 +81,7 @@ def _fiducial(board: Board, reference: str, x: float, y: float) -> list[str]:
 
 
 def warned(places: Places) -> Box:
-    """Where the warning is printed."""
+    """The area of the printed warning."""
     return Box(places.width - 44, places.height - 6, places.width, places.height)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""circuit/places.toml, cardplaces.toml: where the parts of a board lie, its classes of nets, and distances, in mm."""
+"""Loads places.toml and cardplaces.toml: positions of a board's parts, net classes, and distances, in mm."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pcb.footprints import Pad
 
 Length = Annotated[float, Meta(gt=0, le=500)]
 TURNS = (0, 90, 180, 270)
-OVER = 10.0  # that the middle of a plug may be beyond the edge
+OVER = 10.0  # greatest distance of a plug's middle beyond the edge
 
 
 class NetClass(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -40,14 +40,14 @@ class Barrier(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class Plane(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`outline` has corners, between which it goes straight across or down."""
+    """A plane; consecutive corners of `outline` are joined by horizontal or vertical edges."""
 
     net: str
     layer: str
     outline: list[tuple[float, float]]
 
     def rectangles(self) -> list[tuple[float, float, float, float]]:
-        """Left, top, right, bottom: the same area, in strips."""
+        """The same area in strips: left, top, right, bottom."""
         sides = list(zip(self.outline, self.outline[1:] + self.outline[:1], strict=True))
         rows = sorted({y for _, y in self.outline})
         found = []
@@ -58,7 +58,7 @@ class Plane(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class Pour(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Copper of the front as wide as its outline, and the vias in it. What is not its net's keeps away."""
+    """Front copper that fills its outline, and its vias. Other nets stay clear of it."""
 
     net: str
     outline: list[tuple[float, float]]
@@ -69,9 +69,10 @@ class Pour(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class Places(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`place` has x, y and the angle against the clock of each reference; `holes` x, y and diameter.
+    """All places of a board. `place` has x, y and the counter-clockwise angle of each reference; `holes` x, y and
+    diameter.
 
-    `fiducials` are marks for a placing machine, on no net; what is `printed` says printed.py.
+    `fiducials` are marks for a placing machine, on no net; printed.py describes `printed`.
     """
 
     width: Length
@@ -86,18 +87,18 @@ class Places(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     place: dict[str, tuple[float, float, float]]
 
     def complete(self, parts: Iterable[str]) -> None:
-        """BadInput with the parts that have no place, or a place and no part."""
+        """BadInput with the parts that have no place, and the places without a part."""
         if missing := sorted(set(parts) - self.place.keys()):
             raise BadInput(f"places.toml: no place for {', '.join(missing)}")
         if idle := sorted(self.place.keys() - set(parts)):
             raise BadInput(f"places.toml: a place and no part: {', '.join(idle)}")
 
     def class_of(self, net: str) -> str:
-        """By the net's plain name, as its board gives it."""
+        """The class of a net, by the plain name that its board gives."""
         return next((name for name, each in self.classes.items() if net in each.nets), "CARD")
 
     def distance(self, one: str, two: str) -> float:
-        """Between copper of two classes."""
+        """The least distance between copper of two classes."""
         sides = {name if name in ("LINE", "MIDDLE", "ENTRY") else "CARD" for name in (one, two)}
         if len(sides) == 1:
             return max(self.classes[one].clearance, self.classes[two].clearance)
@@ -115,7 +116,7 @@ class Box:
 
 
 def load(path: Path = CIRCUIT / "places.toml") -> Places:
-    """BadInput says what is wrong."""
+    """Loads the places. BadInput with the fault."""
     return checked(path, Source(path).data)
 
 
@@ -133,7 +134,7 @@ def checked(path: Path, data: dict[str, Any]) -> Places:
 
 
 def on_board(pad: Pad, place: tuple[float, float, float]) -> Box:
-    """Where a pad of a placed part is. KiCad turns against the clock, with y down."""
+    """The area of a pad of a placed part. KiCad's angles are counter-clockwise, with y down."""
     x, y, turned = place
     across, down = cos(radians(turned)), sin(radians(turned))
     middle_x, middle_y = x + pad.x * across + pad.y * down, y - pad.x * down + pad.y * across

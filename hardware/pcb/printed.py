@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is printed on a board: references of plugs and test pads, and a dot at terminal 1 of what has a way round.
+"""Places the silkscreen: references of plugs and test pads, and a dot at terminal 1 of polarised parts.
 
-Each stands where nothing is soldered and no part lies. The pad next to a dot is the terminal that it means. What finds
-no such place is not printed.
+Each print avoids pads and parts. The pad nearest to a dot is the terminal it marks. A print without such a place is
+omitted.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ Flags = NDArray[np.bool_]
 NAMED = ("J", "TP")
 TURNABLE = ("U", "D", "Q", "J", "K", "T")  # a diode's 1 is its cathode
 POLAR = {"c25F", "c220u_35V"}  # 1 is the plus
-HEIGHT, A_LETTER = 1.1, 0.78  # of text 0.8 mm high, with its pen
+HEIGHT, A_LETTER = 1.1, 0.78  # of a text 0.8 mm high, with its pen
 DOT = 0.25
-SPARE = 0.25  # to pads and holes
-EDGE, BEYOND = 0.6, 50.0  # what is kept free within the edge, and beyond it
+SPARE = 0.25  # distance to pads and holes
+EDGE, BEYOND = 0.6, 50.0  # margin within the edge, and outside of it
 STEP = 0.2
-FAR = 8.0  # from the part, at most
+FAR = 8.0  # greatest distance from the part
 
 
 @dataclass(frozen=True, slots=True)
 class Print:
-    """A dot where there is no text; `turned` is 0 or 90."""
+    """A print: a dot if it has no text; `turned` is 0 or 90."""
 
     reference: str
     text: str
@@ -47,7 +47,7 @@ class _Taken:
     pads: list[tuple[float, float, float, float]] = field(default_factory=list)
 
     def next_to(self, x: Points, y: Points, pad: Box) -> Flags:
-        """From which of the spots this pad is the nearest of all, by a tenth."""
+        """For which of the spots this pad is the nearest of all, by a tenth."""
         near = _within(self.pads, x.min() - FAR, y.min() - FAR, x.max() + FAR, y.max() + FAR)
         mine = np.array([(pad.left, pad.top, pad.right, pad.bottom)])
         others = near[(near != mine).any(axis=1)]
@@ -58,14 +58,14 @@ class _Taken:
         self.boxes.append((box.left - spare, box.top - spare, box.right + spare, box.bottom + spare))
 
     def around(self, x: Points, y: Points, reach: float) -> Points:
-        """The boxes within `reach` of any of the spots: of thousands some dozens, found once for all spots."""
+        """The boxes within `reach` of any of the spots: some dozens of thousands, selected once for all spots."""
         return _within(self.boxes, x.min() - reach, y.min() - reach, x.max() + reach, y.max() + reach)
 
 
 def _within(
     boxes: list[tuple[float, float, float, float]], left: float, top: float, right: float, bottom: float
 ) -> Points:
-    """Those that overlap the rectangle, as rows left, top, right, bottom."""
+    """The boxes that overlap the rectangle, as rows left, top, right, bottom."""
     found = [each for each in boxes if each[0] < right and each[2] > left and each[1] < bottom and each[3] > top]
     return np.array(found).reshape(-1, 4)
 
@@ -81,7 +81,7 @@ def _free(boxes: Points, taken: Points) -> Flags:
 
 
 def _off(x: Points, y: Points, boxes: Points) -> Points:
-    """From each spot to the nearest box."""
+    """Distance from each spot to the nearest box."""
     across = np.maximum(np.maximum(boxes[:, 0] - x[:, None], x[:, None] - boxes[:, 2]), 0)
     down = np.maximum(np.maximum(boxes[:, 1] - y[:, None], y[:, None] - boxes[:, 3]), 0)
     least: Points = np.hypot(across, down).min(axis=1)
@@ -89,7 +89,7 @@ def _off(x: Points, y: Points, boxes: Points) -> Points:
 
 
 def prints(board: Board, places: Places, also: list[Box]) -> Iterator[Print]:
-    """`also` is taken already."""
+    """All prints; the areas `also` are not available."""
     taken = _Taken()
     for box in also:
         taken.add(box, SPARE)

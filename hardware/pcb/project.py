@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What stands beside a board in its KiCad project: settings, and the barrier as rules."""
+"""Writes a board's KiCad project: its settings, and the insulation barrier as design rules."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import json
 
 from pcb.places import Places
 
-PAIR = (("/TIP", ""), ("/RING", ""), ("/TIP_TEL", ""), ("/Line", "/*"))  # how the nets of a pair begin and end
+PAIR = (("/TIP", ""), ("/RING", ""), ("/TIP_TEL", ""), ("/Line", "/*"))  # prefix and suffix of the nets of a pair
 
 
 def settings(name: str, places: Places, patterns: dict[str, list[str]]) -> str:
-    """`patterns` are the nets of each class; an asterisk stands for anything."""
+    """The project's settings. `patterns` are the nets of each class; an asterisk stands for any text."""
     classes = [
         {
             "name": "Default" if kind == "CARD" else kind,
@@ -46,17 +46,18 @@ def settings(name: str, places: Places, patterns: dict[str, list[str]]) -> str:
 
 
 def rules(places: Places, *kinds: str, lines: int = 0) -> str:
-    """The barrier, as KiCad checks it: creepage, clearance, or both where none is named.
+    """The barrier as KiCad's rules: creepage, clearance, or both if no kind is named.
 
-    A pad without a net is a relay's other contact: the pair's as well. On a board without slots the way along a layer
-    is never shorter than that in air, which is ruled too. Between pairs the rule is one for each of the `lines`.
+    A pad without a net is a relay's unused contact and counts as the pair's. On a board without slots the path along a
+    layer is never shorter than through air, for which there is a rule too. Between pairs there is one rule for each of
+    the `lines`.
     """
     card = "A.NetClass != 'LINE' && A.NetClass != 'MIDDLE' && A.NetName != ''"
     contact = "B.Type == 'Pad' && B.NetName == '' && B.memberOfFootprint('K*')"
     barrier = places.barrier
     entry = f"{card} && A.NetClass != 'ENTRY' && B.NetClass == 'ENTRY'"
     fine = "A.memberOfFootprint('J15*') && B.memberOfFootprint('J15*')"
-    rows = [  # of two that apply KiCad takes the later
+    rows = [  # if two apply, KiCad uses the later one
         ("within the USB plug", "clearance", fine, 0.15),
         ("pair to card", "creepage", f"{card} && B.NetClass == 'LINE'", barrier.line_to_card),
         ("pair to card, in air", "clearance", f"{card} && B.NetClass == 'LINE'", barrier.line_to_card),
@@ -73,7 +74,9 @@ def rules(places: Places, *kinds: str, lines: int = 0) -> str:
 
 
 def _others(line: int) -> str:
-    """What a line's pair keeps away from: the pairs of all others, and the contacts of their relays that are open."""
+    """The nets from which a line's pair is insulated: the pairs of all other lines, and the unused contacts of their
+    relays.
+    """
 
     def of(side: str) -> str:
         return "(" + " || ".join(f"{side}.NetName == '{net}{line}{rest}'" for net, rest in PAIR) + ")"

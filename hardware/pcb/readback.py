@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads a board's Gerber and drill files with gerbonara, neither ours nor KiCad's, and finds its nets anew.
+"""Reads a board's Gerber and drill files with gerbonara, a parser independent of ours and KiCad's, and derives its
+nets.
 
-Only the copper and the holes count: the nets' names, which KiCad writes into a Gerber file as comments, are not read.
+Only copper and holes are used: the net names that KiCad writes into a Gerber file as comments are ignored.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ WHERE = Path(__file__).resolve().parent.parent.parent / "build" / "gerbonara"
 
 
 def differences(folder: Path, board: Board, places: Places) -> list[str]:
-    """A line for each net that is in pieces, and for each two that are one. Refusal where gerbonara is not."""
+    """One line for each net in several pieces, and for each two connected nets. Refusal without gerbonara."""
     shapes, holes = _read(folder, board.name)
     bounds = _bounds(shapes)
     group, drilled = _joined(shapes, holes, bounds), np.array(holes).reshape(-1, 2)
@@ -43,7 +44,7 @@ def differences(folder: Path, board: Board, places: Places) -> list[str]:
             if not here:
                 found.append(f"{name} has no copper")
                 continue
-            # Two pads of no net may have one number, as a shell's: each is alone.
+            # Two pads without a net may share a number, such as a shell's: each is separate.
             net = net_of.get((reference, pad.number), f"(none) {name} at {pad.x:g}, {pad.y:g}")
             pieces.setdefault(net, {}).setdefault(group[here[0]], []).append(name)
     owner: dict[int, str] = {}
@@ -66,7 +67,7 @@ def _read(folder: Path, name: str) -> tuple[list[Copper], list[Points]]:
     unit = import_module("gerbonara.utils").MM
     shapes: list[Copper] = []
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of KiCad's own order of headers
+        warnings.simplefilter("ignore")  # about KiCad's order of headers
         for layer in COPPER:
             for item in gerber.open(folder / f"{name}-{layer.replace('.', '_')}.gbr").objects:
                 shapes += [_copper(layer, each) for each in item.to_primitives(unit=unit)]
@@ -75,14 +76,14 @@ def _read(folder: Path, name: str) -> tuple[list[Copper], list[Points]]:
 
 
 def _middle(hole: Any) -> Points:
-    """A slot is a line."""
+    """The middle of a hole; a slot is a line."""
     if hasattr(hole, "x1"):
         return np.array([(hole.x1 + hole.x2) / 2, (hole.y1 + hole.y2) / 2])
     return np.array([hole.x, hole.y])
 
 
 def _copper(layer: str, each: Any) -> Copper:
-    """Refusal for what a board of ours does not have, such as an arc or copper that is taken away."""
+    """The copper of an item. Refusal for items absent from our boards, such as an arc or subtracted copper."""
     kind = type(each).__name__
     if each.polarity_dark:
         if kind == "Line":
@@ -104,13 +105,13 @@ def _bounds(shapes: list[Copper]) -> Points:
 
 
 def _around(point: Points, bounds: Points) -> list[int]:
-    """The shapes that may cover it."""
+    """The shapes whose bounds contain the point."""
     near = (bounds[:, :2] <= point).all(axis=1) & (bounds[:, 2:] >= point).all(axis=1)
     return [int(i) for i in np.flatnonzero(near)]
 
 
 def _joined(shapes: list[Copper], holes: list[Points], bounds: Points) -> list[int]:
-    """For each shape the number of what it hangs together with, on its layer and through plated holes."""
+    """The component number of each shape: shapes connected on a layer or through plated holes share a number."""
     group = list(range(len(shapes)))
 
     def root(i: int) -> int:

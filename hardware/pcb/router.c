@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Finds the tracks of a board: A* on a grid of 0.1 mm, two layers of tracks, planes inside.
  *
- * A net is what its pads and given tracks already join, in pieces; the nearest two pieces are joined until one is left. A
- * way may cross what was found for another net, at a price that grows; that net is then taken up and tried again. What
- * touches what is counted on grids, one for each class of nets and layer. Bounded by MOST_WORK; what is still open then
- * is tried once more without crossing, and counted.
+ * A net is the set of pieces already joined by its pads and given tracks; the nearest two pieces are joined until one
+ * is left. A path may cross tracks of other nets, at a rising price; the crossed net is then removed and routed again.
+ * Conflicts are counted on grids, one for each class of nets and layer. The work is bounded by MOST_WORK; the remaining
+ * connections are then tried once more without crossing, and counted.
  *
- * Two nets of one class and of two lines (numbered from 1) keep lines_apart on a layer, where it is more than their
- * class asks. The grids count every line as another one; while a net is routed, its own line is counted nearer.
+ * Two nets of one class and of two lines (numbered from 1) keep lines_apart on a layer, if it is more than their class
+ * requires. The grids treat every net as of another line; while a net is routed, its own line is counted with the
+ * smaller distance.
  *
- * Reads: width height lines_apart classes nets pads tracks earlier planes holes; a class: half width, via radius, distance to
- * each class; a net: its class and line; a pad: net class line left top right bottom layers; a track: net layers x1 y1 x2
- * y2; a plane's rectangle: net left top right bottom; a hole: x y radius. Tracks that an earlier run found come after the
- * given ones, and may be taken up. Layers: 1 front, 2 back, 3 both; a track of both is a via. Net -1: none, line 0: none.
+ * Reads: width height lines_apart classes nets pads tracks earlier planes holes; a class: half width, via radius,
+ * distance to each class; a net: its class and line; a pad: net class line left top right bottom layers; a track: net
+ * layers x1 y1 x2 y2; a plane's rectangle: net left top right bottom; a hole: x y radius. Tracks of an earlier run
+ * follow the given ones, and may be removed. Layers: 1 front, 2 back, 3 both; a track of both is a via. Net -1: none,
+ * line 0: none.
  * Writes: net layers x1 y1 x2 y2 for each track found, and "open N". */
 #include <math.h>
 #include <stdint.h>
@@ -31,7 +33,7 @@ static double width, height, lines_apart, half_width[CLASSES], via_radius[CLASSE
 static int classes, nets, shapes, planes, nx, ny, size, class_of[NETS], line_of[NETS], tries[NETS];
 static Shape shape_of[SHAPES];
 static Plane plane_of[PLANES];
-static uint16_t *hard[CLASSES][3], *soft[CLASSES][3]; /* front, back, vias: how much is too near */
+static uint16_t *hard[CLASSES][3], *soft[CLASSES][3]; /* front, back, vias: number of shapes too near */
 static uint8_t *way, *goal, *history;
 static int *cost, *touched, touches, *bucket[BUCKETS], held[BUCKETS], room[BUCKETS];
 static int piece_of[SHAPES], own[SHAPES], owns;
@@ -52,7 +54,7 @@ static void count(uint16_t *map, const Shape *s, double reach, int by) {
   double r = reach + s->half, down = s->y2 - s->y1;
   int top = (int)((fmin(s->y1, s->y2) - r) / GRID), bottom = (int)((fmax(s->y1, s->y2) + r) / GRID) + 1;
   for (int y = top < 0 ? 0 : top; y <= bottom && y < ny; y++) {
-    double begin = s->x1, end = s->x2; /* of the piece that may be near this row */
+    double begin = s->x1, end = s->x2; /* of the part of it that may be near this row */
     if (s->half > 0 && down != 0) {
       double t = (y * GRID - r - s->y1) / down, u = (y * GRID + r - s->y1) / down;
       begin = s->x1 + fmin(1, fmax(0, t)) * (s->x2 - s->x1), end = s->x1 + fmin(1, fmax(0, u)) * (s->x2 - s->x1);
@@ -77,7 +79,7 @@ static void count_class(const Shape *s, int class, int by) {
   count_at(s, class, s->line ? of_lines(class, s->class, d) : d, by);
 }
 
-static double asked(const Shape *a, const Shape *b) { /* between two shapes on one layer */
+static double asked(const Shape *a, const Shape *b) { /* distance required between two shapes on one layer */
   double d = distance[a->class][b->class];
   return a->line && b->line && a->line != b->line ? of_lines(a->class, b->class, d) : d;
 }
@@ -86,7 +88,7 @@ static int meet(const Shape *a, const Shape *b) { return a->layers & b->layers |
 static void count_all(const Shape *s, int by) { for (int c = 0; c < classes; c++) count_class(s, c, by); }
 
 static int add(Shape s) {
-  for (int i = shapes - 1; i >= 0 && i > shapes - 4000; i--) /* of what was taken up */
+  for (int i = shapes - 1; i >= 0 && i > shapes - 4000; i--) /* reuses removed shapes */
     if (shape_of[i].net == -2) { shape_of[i] = s; return i; }
   if (shapes == SHAPES) stop("too many tracks");
   shape_of[shapes] = s;
@@ -123,7 +125,7 @@ static int in_plane(int net, double x, double y, double inside) {
   return 0;
 }
 
-static int pieces(int net) { /* how many; `own` has the net's shapes; the plane is the piece SHAPES - 1 */
+static int pieces(int net) { /* their number; `own` has the net's shapes; the plane is the piece SHAPES - 1 */
   owns = 0;
   int planar = has_plane(net), found = 0, plane = SHAPES - 1;
   piece_of[plane] = plane;
@@ -150,7 +152,7 @@ static void put(int key, int cell) {
 }
 
 static int box[4]; /* of the goal, in cells */
-static int ahead(int x, int y) { /* of the way, at least; diagonal 14, straight 10 */
+static int ahead(int x, int y) { /* lower bound of the remaining cost; diagonal 14, straight 10 */
   int dx = x < box[0] ? box[0] - x : x > box[2] ? x - box[2] : 0, dy = y < box[1] ? box[1] - y : y > box[3] ? y - box[3] : 0;
   return dx > dy ? 10 * dx + 4 * dy : 10 * dy + 4 * dx;
 }
@@ -162,7 +164,7 @@ static void reach(int cell, int c, int step) {
   put(c + ahead(cell % size % nx, cell % size / nx), cell), waiting++;
 }
 
-static void cells(const Shape *s, void (*each)(int)) { /* from which, and at which, a track of the net may begin */
+static void cells(const Shape *s, void (*each)(int)) { /* cells at which a track of the net may begin or end */
   for (int layer = 0; layer < 2; layer++) {
     if (!(s->layers >> layer & 1)) continue;
     if (s->half == 0) each(layer * size + (int)lround((s->y1 + s->y2) / 2 / GRID) * nx + (int)lround((s->x1 + s->x2) / 2 / GRID));
@@ -184,7 +186,8 @@ static void aim(int cell) {
 }
 static void forget(int cell) { goal[cell] = 0; }
 
-/* The cell at which the goal is reached, or a via into the plane may be; or -1. Ways over others' tracks: price > 0. */
+/* The cell at which the goal, or a permitted via into the plane, is reached; or -1. With price > 0 paths may cross
+   other nets' tracks. */
 static int search(int net, int to_plane, int price) {
   int c = class_of[net], found = -1, lowest = FAR;
   for (int i = 0; i < touches; i++) {
@@ -193,10 +196,10 @@ static int search(int net, int to_plane, int price) {
   }
   for (int key = lowest; waiting && found < 0; key++) {
     int k = key & (BUCKETS - 1);
-    while (held[k] && found < 0) { /* the latest first: it is nearest to the goal */
+    while (held[k] && found < 0) { /* last in, first out: it is nearest to the goal */
       int cell = bucket[k][--held[k]], layer = cell / size, at = cell % size, x = at % nx, y = at / nx, old = cost[cell];
       waiting--, work++;
-      if (old + ahead(x, y) != key) continue; /* reached more cheaply since */
+      if (old + ahead(x, y) != key) continue; /* a cheaper path was found since */
       int no_via = hard[c][2][at] || (!price && soft[c][2][at]);
       if (goal[cell] || (to_plane && !no_via && in_plane(net, x * GRID, y * GRID, INSIDE))) { found = cell; break; }
       for (int step = 0; step < 9; step++) {
@@ -215,13 +218,13 @@ static int search(int net, int to_plane, int price) {
   return found;
 }
 
-static int first_new; /* of the shapes that a trace adds, in `own` */
+static int first_new; /* first of the shapes that a trace adds to `own` */
 static void lay(int net, int layers, int x1, int y1, int x2, int y2) {
   double half = layers == 3 ? via_radius[class_of[net]] : half_width[class_of[net]];
   own[owns++] = add((Shape){net, class_of[net], line_of[net], layers, 1, x1 * GRID, y1 * GRID, x2 * GRID, y2 * GRID, half});
 }
 
-static void trace(int net, int cell, int price) { /* back to where it began, as straight pieces and vias */
+static void trace(int net, int cell, int price) { /* back to its start, as straight pieces and vias */
   first_new = owns;
   int c = class_of[net], begin_x = cell % size % nx, begin_y = cell % size / nx, last = -1;
   for (;;) {
@@ -240,7 +243,7 @@ static void take_up(int net) {
     if (shape_of[i].net == net && shape_of[i].found) count_all(&shape_of[i], -1), shape_of[i].net = -2;
 }
 
-static void take_up_from(int shape) { /* of a plane's net, whose ways to it are many, the one */
+static void take_up_from(int shape) { /* removes the crossed path; a plane's net has many, of which only this one */
   Shape gone = shape_of[shape];
   count_all(&gone, -1), shape_of[shape].net = -2;
   for (int i = 0; i < shapes; i++) {
@@ -252,7 +255,7 @@ static void take_up_from(int shape) { /* of a plane's net, whose ways to it are 
 static int queue[NETS], queued, waits[NETS];
 static void ask(int net) { if (!waits[net]) waits[net] = 1, queue[queued++] = net; }
 
-static void clear_way(int net) { /* what the new tracks cross is taken up */
+static void clear_way(int net) { /* removes the nets that the new tracks cross */
   for (int i = first_new; i < owns; i++) {
     const Shape *a = &shape_of[own[i]];
     for (int j = 0; j < shapes; j++) {
@@ -276,14 +279,14 @@ static double between(int piece, int other) { /* the nearest shapes of two piece
   return least;
 }
 
-static void apart_from_vias(int shape, int by) { /* one net's vias keep their holes apart, and out of its pads but the large */
+static void apart_from_vias(int shape, int by) { /* a net's vias keep clear of its holes and small pads */
   const Shape *s = &shape_of[shape];
   int c = class_of[s->net];
   if (s->half == 0 && fmin(s->x2 - s->x1, s->y2 - s->y1) < VIA_IN_PAD) count(hard[c][2], s, via_radius[c] + 0.1, by);
   if (s->half > 0 && s->layers == 3) count(hard[c][2], s, HOLES_APART, by);
 }
 
-static void count_own_line(int net, int by) { /* its other nets as near as their class allows */
+static void count_own_line(int net, int by) { /* counts the other nets of its line with the distance of their class */
   int c = class_of[net];
   for (int i = 0; line_of[net] && i < shapes; i++) {
     const Shape *s = &shape_of[i];
@@ -292,7 +295,7 @@ static void count_own_line(int net, int by) { /* its other nets as near as their
   }
 }
 
-static int join(int net, int price) { /* two of the pieces; 0 when no way was found */
+static int join(int net, int price) { /* two of the pieces; 0 if no path was found */
   int plane = root(SHAPES - 1), planar = has_plane(net), piece = -1, other = -1, least = 1 << 30;
   for (int i = 0; i < owns; i++) {
     int r = root(own[i]), n = 0;
@@ -327,7 +330,7 @@ static int join(int net, int price) { /* two of the pieces; 0 when no way was fo
   return cell >= 0;
 }
 
-static int route(int net, int price) { /* how many of its connections it could not make */
+static int route(int net, int price) { /* the number of failed connections */
   int failed = 0, left = pieces(net), c = class_of[net], before = owns;
   if (left < 2) return 0;
   count_own_line(net, 1);
@@ -404,7 +407,7 @@ static void read_all(void) {
   keep_off(-9, 0, 0, height, 0, EDGE), keep_off(width, 0, width + 9, height, 0, EDGE);
 }
 
-static double from_pad(const Shape *a, const Shape *b) { /* a track from a pad that it may pass by, or cross */
+static double from_pad(const Shape *a, const Shape *b) { /* distance of a track from a pad that it may pass or cross */
   double least = apart(a, b), xs[2] = {b->x1, b->x2}, ys[2] = {b->y1, b->y2};
   if (a->half == 0 || b->half > 0) return least;
   for (int i = 0; i < 4; i++) least = fmin(least, away(a, xs[i & 1], ys[i >> 1]));
@@ -417,7 +420,7 @@ static double from_pad(const Shape *a, const Shape *b) { /* a track from a pad t
 }
 
 static double beside(double low, double high, double other_low, double other_high) { return fmax(low - other_high, other_low - high); }
-static int far_off(const Shape *a, const Shape *b, double d) { /* by the rectangles around them, which is told soon */
+static int far_off(const Shape *a, const Shape *b, double d) { /* quick test by their bounding boxes */
   double reach = d + a->half + b->half;
   return beside(fmin(a->x1, a->x2), fmax(a->x1, a->x2), fmin(b->x1, b->x2), fmax(b->x1, b->x2)) >= reach ||
          beside(fmin(a->y1, a->y2), fmax(a->y1, a->y2), fmin(b->y1, b->y2), fmax(b->y1, b->y2)) >= reach;
@@ -437,7 +440,7 @@ static void drop_what_is_too_near(void) { /* of an earlier run, where a part has
   }
 }
 
-static double longest(int net) { /* what is asked first: other classes, planes, then the short ones */
+static double longest(int net) { /* routing order: other classes, planes, then short nets first */
   double x1 = 1e9, x2 = -1e9, y1 = 1e9, y2 = -1e9;
   for (int i = 0; i < shapes; i++)
     if (shape_of[i].net == net) x1 = fmin(x1, shape_of[i].x1), x2 = fmax(x2, shape_of[i].x2), y1 = fmin(y1, shape_of[i].y1), y2 = fmax(y2, shape_of[i].y2);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asks router.c for the tracks of a board."""
+"""Runs router.c to find the tracks of a board."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from pcb.footprints import Pad
 from pcb.places import Places, on_board
 
 ROUTER = Path(__file__).with_name("router.c")
-MOST_S = 1500  # a quarter of it on a machine that does nothing else
+MOST_S = 1500  # four times the run's duration on an idle machine
 FRONT, BACK, BOTH = 1, 2, 3
-MARK = 1.0  # no track within a mark's opening in the mask
+MARK = 1.0  # no track within the opening of a mark in the mask
 
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """Of `layers` BOTH it is a via, at its beginning."""
+    """A track; with `layers` BOTH a via, at its beginning."""
 
     net: str
     layers: int
@@ -35,9 +35,10 @@ class Track:
 def route(
     board: Board, places: Places, given: Sequence[Track] = (), earlier: Sequence[Track] = ()
 ) -> tuple[list[Track], int]:
-    """Tracks beside those given, and how many connections found no way. Refusal without gcc, or when it gives up.
+    """New tracks in addition to the given ones, and the number of unrouted connections. Refusal without gcc, or if it
+    fails.
 
-    Those that an earlier run found are kept as far as nothing has moved into their way.
+    Tracks of an earlier run are kept unless a part has moved into their way.
     """
     places.complete(board.parts)
     with tempfile.TemporaryDirectory(prefix="linetap-router-") as scratch:
@@ -56,7 +57,7 @@ def built(folder: Path) -> Path:
 
 
 def answered(program: Path, text: str, nets: list[str]) -> tuple[list[Track], int]:
-    """Refusal with the router's own line when it does not take the text."""
+    """Runs the router on the text. Refusal with the router's error message if it rejects the text."""
     *rows, last = _run([str(program)], text).splitlines()
     tracks: list[Track] = []
     for row in rows:
@@ -67,7 +68,7 @@ def answered(program: Path, text: str, nets: list[str]) -> tuple[list[Track], in
 
 
 def asked(board: Board, places: Places, given: Sequence[Track], earlier: Sequence[Track]) -> str:
-    """What router.c reads."""
+    """The input text of router.c."""
     names, classes = list(board.nets), list(places.classes)
     number = {net: i for i, net in enumerate(names)}
     lines = []
@@ -95,7 +96,7 @@ def _pads(board: Board, places: Places, number: dict[str, int], kind_of: list[in
     for reference, part in board.parts.items():
         for pad in board.footprints[board.footprint_of[part.kind_name]].pad_rows():
             box, net = on_board(pad, places.place[reference]), net_of.get((reference, pad.number))
-            # A relay's contact that nothing is wired to is the pair's all the same.
+            # A relay's unconnected contact still belongs to the pair.
             kind = kind_of[number[net]] if net else classes.index("LINE" if part.prefix == "K" else "CARD")
             corners = f"{box.left:.4f} {box.top:.4f} {box.right:.4f} {box.bottom:.4f}"
             line = _line(board, classes[kind], net or reference)
@@ -107,7 +108,9 @@ def _pads(board: Board, places: Places, number: dict[str, int], kind_of: list[in
 
 
 def _line(board: Board, kind: str, name: str) -> int:
-    """Of the pairs alone: what else a line has is the card's, and as near to the next line's as any two nets."""
+    """The line of a pair's net. A line's other nets count as the card's: their distance to the next line is that of any
+    two nets.
+    """
     return board.line_of(name) if kind == "LINE" else 0
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The layers of a board from above, in mm, and the impedance of a track on an outer one.
+"""The layers of a board from above, in mm, and the impedance of a track on an outer layer.
 
-The thin prepreg is chosen for the pairs of USB: 0.2 mm above 0.1 mm is 46 ohm, above the 0.21 mm of a 7628 prepreg 67.
-Thicknesses and permittivities are those under which a board maker's JLC04161H-3313 stands in a public project's board
-(LeanderGlanda/Endstufe, Endstufe_v2/Panel/Panel.kicad_pcb); others sell the same.
+The thin prepreg is chosen for the USB pairs: 0.2 mm tracks over 0.1 mm have 46 ohm, over the 0.21 mm of a 7628 prepreg
+67 ohm. Thicknesses and permittivities are those of a board maker's JLC04161H-3313 as given in a public project's board
+(LeanderGlanda/Endstufe, Endstufe_v2/Panel/Panel.kicad_pcb); other makers offer the same.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import NamedTuple
 from drawing.sexpr import quoted
 
 OUTER = {"F.Cu": "In1.Cu", "B.Cu": "In2.Cu"}  # an outer layer, and the plane beside it
-FREE_OHM = 376.73  # of free space
-FREE_MM_PS = 0.299792  # light
+FREE_OHM = 376.73  # impedance of free space
+FREE_MM_PS = 0.299792  # speed of light
 
 
 class Layer(NamedTuple):
-    """One without permittivity is copper."""
+    """A layer; without permittivity it is copper."""
 
     name: str
     kind: str
@@ -45,7 +45,7 @@ VIA_MM = sum(layer.mm for layer in LAYERS[2:7])  # from one outer layer to the o
 
 
 def written() -> str:
-    """As KiCad has it in a board's setup."""
+    """The stackup in the form of a KiCad board's setup."""
     rows = []
     for layer in LAYERS:
         row = f"(layer {quoted(layer.name)} (type {quoted(layer.kind)}) (thickness {layer.mm:g})"
@@ -56,21 +56,23 @@ def written() -> str:
 
 
 def effective(width: float) -> float:
-    """The permittivity that a wave on a track sees (E. Hammerstad, 1975, as in Pozar, Microwave Engineering, 3.195)."""
+    """The effective permittivity of a track (E. Hammerstad, 1975, as in Pozar, Microwave Engineering, 3.195)."""
     across = width / PREPREG.mm
     er = PREPREG.permittivity
     return (er + 1) / 2 + (er - 1) / 2 / sqrt(1 + 12 / across)
 
 
 def single_ohm(width: float) -> float:
-    """A track alone, from twice as wide as it is high up (Hammerstad, 3.196). Mask over it takes some ohm more."""
+    """The impedance of a single track at least twice as wide as its height (Hammerstad, 3.196). Solder mask lowers it
+    by some ohm.
+    """
     copper, height = OUTER_COPPER.mm, PREPREG.mm
     wide = (width + copper / pi * (1 + log(2 * height / copper))) / height
     return FREE_OHM / sqrt(effective(width)) / (wide + 1.393 + 0.667 * log(wide + 1.444))
 
 
 def pair_ohm(width: float, gap: float) -> float:
-    """Two tracks beside each other, of which each lowers the other's (IPC-2141; National Semiconductor, AN-905)."""
+    """The differential impedance of two coupled tracks (IPC-2141; National Semiconductor, AN-905)."""
     return 2 * single_ohm(width) * (1 - 0.48 * exp(-0.96 * gap / PREPREG.mm))
 
 

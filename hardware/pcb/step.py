@@ -33,7 +33,7 @@ CONTEXT = (
 
 @dataclass(frozen=True, slots=True)
 class Prism:
-    """`outline` goes against the clock, seen from above; no corner is given twice."""
+    """A prism. `outline` runs counter-clockwise, seen from above; no corner is repeated."""
 
     outline: tuple[Corner, ...]
     bottom: float
@@ -42,7 +42,7 @@ class Prism:
 
 
 class _File:
-    """Each entity is written once, however often it is used."""
+    """A STEP file; each entity is written once and referenced."""
 
     def __init__(self) -> None:
         self._number: dict[str, int] = {}
@@ -85,7 +85,7 @@ def text(name: str, prisms: list[Prism]) -> str:
 
 
 def _product(file: _File, name: str) -> tuple[str, str]:
-    """What the shape is of, and the units that it is in."""
+    """The product of the shape, and its units."""
     application = file.add("APPLICATION_CONTEXT('automotive design')")
     protocol = "'international standard','automotive_design',2000"
     file.add(f"APPLICATION_PROTOCOL_DEFINITION({protocol},{application})")
@@ -125,5 +125,5 @@ def _styled(file: _File, solid: str, colour: Colour) -> str:
 
 
 def _real(number: float) -> str:
-    """With a point, as Part 21 asks, and no minus before nothing."""
+    """A number with a decimal point, as Part 21 requires, and without a negative zero."""
     return f"{round(number, 6) + 0.0:.6f}".rstrip("0")

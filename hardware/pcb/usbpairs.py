@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pairs of USB as the board has them: how long each of the two ways is, and what impedance they have together.
+"""Measures the USB pairs of a board: the length of each track, and their differential impedance.
 
-In mm. A way is measured along tracks and through vias, from the middle of one pad to that of the other.
+In mm. A length is measured along tracks and through vias, between the middles of two pads.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from pcb.boardfile import BoardFile, Drawn, Pad
 from pcb.copper import Copper, from_point
 from pcb.stackup import OUTER, VIA_MM, pair_ohm, picoseconds
 
-NEAR = 0.01  # of two ends that meet
+NEAR = 0.01  # greatest distance of two joined ends
 STEP = 0.25
-FAR = 10.0  # a track beyond it lowers nothing
+FAR = 10.0  # the limit of coupling
 HIGH_MM = 3.81  # Intel, High Speed USB Platform Design Guidelines, 3.4: 150 mil at 480 Mbit/s
 FULL_MM = 60.0  # a tenth of the fastest edge of 12 Mbit/s, 400 ps (Silicon Labs, EFM32's notes on USB)
-OHM, OFF = 90.0, 0.15  # USB 2.0, 7.1.1.3: the cable's; a board's should be 90
+OHM, OFF = 90.0, 0.15  # USB 2.0, 7.1.1.3: the cable's impedance; a board's should be 90
 
 Node = tuple[float, float, str]  # x, y, layer
 
@@ -46,7 +46,9 @@ PAIRS = (
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """`bare_mm` is the longest stretch of either way without a plane on the layer beside it; `ps` the longer way's."""
+    """The figures of a pair. `bare_mm`: the longest stretch of either track without a plane on the adjacent layer;
+    `ps`: the delay of the longer track.
+    """
 
     pair: Pair
     plus_mm: float
@@ -75,7 +77,7 @@ def measured(board: BoardFile) -> list[Measured]:
 
 
 def _measured(board: BoardFile, pair: Pair) -> Measured:
-    """Of a plug that has each of the two twice, the ways that differ most."""
+    """The figures of a pair; of a plug with two contacts for each wire, those that differ most."""
     tracks = {net: [each for each in board.tracks if each.net == net] for net in (pair.plus, pair.minus)}
     both: list[tuple[list[Node], list[Node]]] = []
     for pad in _pads(board, pair.plus, pair.ends[1]):
@@ -103,7 +105,7 @@ def _far(one: Node, other: Node) -> float:
 
 
 def way(tracks: list[Drawn], begin: Pad, end: Pad) -> list[Node]:
-    """The shortest, by Dijkstra. LookupError where there is none."""
+    """The shortest path, by Dijkstra. LookupError if there is none."""
     start, goal = (begin.x, begin.y, "F.Cu"), (end.x, end.y, "F.Cu")
     beside = _edges(tracks, (begin, end))
     queue: list[tuple[float, Node, list[Node]]] = [(0.0, start, [start])]
@@ -120,7 +122,7 @@ def way(tracks: list[Drawn], begin: Pad, end: Pad) -> list[Node]:
 
 
 def _edges(tracks: list[Drawn], pads: tuple[Pad, ...]) -> dict[Node, set[Node]]:
-    """What lies next to what along a track, through a via, within a pad."""
+    """The adjacent nodes of each node: along a track, through a via, within a pad."""
     nodes = {(round(x, 3), round(y, 3), layer) for each in tracks for x, y, layer in _ends(each)}
     found: dict[Node, set[Node]] = {}
 
@@ -156,7 +158,7 @@ def _ends(track: Drawn) -> tuple[Node, Node]:
 
 
 def _points(nodes: list[Node]) -> Iterator[tuple[float, float, str, float]]:
-    """Every STEP along a way: x, y, layer, and for how far it stands."""
+    """Points along a path, one every STEP: x, y, layer, and the length it represents."""
     for (x1, y1, layer), (x2, y2, _) in pairwise(nodes):
         far = hypot(x2 - x1, y2 - y1)
         many = max(1, round(far / STEP))
@@ -166,7 +168,7 @@ def _points(nodes: list[Node]) -> Iterator[tuple[float, float, str, float]]:
 
 
 def _gaps(nodes: list[Node], others: list[Drawn], width: float) -> Iterator[float]:
-    """From one track's edge to the other's, on the same layer."""
+    """Gaps between the edges of the two tracks, on the same layer."""
     for x, y, layer, _ in _points(nodes):
         same = [each for each in others if each.layer == layer]
         if not same:
@@ -178,7 +180,7 @@ def _gaps(nodes: list[Node], others: list[Drawn], width: float) -> Iterator[floa
 
 
 def _bare(board: BoardFile, nodes: list[Node]) -> float:
-    """The longest stretch without a plane on the layer beside it: planes have holes around vias and pads."""
+    """The longest stretch without a plane on the adjacent layer: planes have holes around vias and pads."""
     planes = {
         layer: [Copper(layer, area.outline) for area in board.areas if area.layer == layer] for layer in OUTER.values()
     }

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What of a board lies near its pairs, so that KiCad's rule of creepage ends on eight lines.
+"""Cuts out of a board the surroundings of its pairs, so that KiCad's creepage check of eight lines terminates.
 
-KiCad compares every net with every other one, and all copper of both, planes included. But what comes too near to a
-pair does so within a few millimetres of it: windows around the pairs' copper, larger by more than the rule's distance,
-have every such place whole.
+KiCad compares all copper of each net with all copper of each other net, planes included. A violation at a pair is
+within a few millimetres of it: windows around the pairs' copper, larger than the rule's distance, contain each
+violation whole.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from itertools import product
 from pcb.boardfile import BoardFile
 from pcb.places import Box
 
-BEYOND = 5.0  # of the copper: more than the rule's distance
-CELL = 40.0  # a window is around so much of it at most
+BEYOND = 5.0  # margin around the copper: more than the rule's distance
+CELL = 40.0  # greatest size of the copper in one window
 POLYGON = re.compile(r'\n\t\t\(filled_polygon\n\t\t\t\(layer "(.+?)"\)(.*?)\n\t\t\)', re.DOTALL)
 CORNER = re.compile(r"\(xy (\S+) (\S+)\)")
 
 Corner = tuple[float, float]
-Item = tuple[re.Match[str], BoardFile]  # as boardfile.items gives it
+Item = tuple[re.Match[str], BoardFile]  # from boardfile.items
 
 
 def around(copper: Iterable[Box]) -> list[Box]:
-    """Windows that all of it is well within."""
+    """Windows that contain all of the copper with a margin."""
     cells = dict[tuple[int, int], Box]()
     for box in copper:
         columns = range(int(box.left // CELL), int(box.right // CELL) + 1)
@@ -43,7 +43,7 @@ def around(copper: Iterable[Box]) -> list[Box]:
 
 
 def boxes(copper: BoardFile) -> Iterator[tuple[str, Box]]:
-    """Around each track, via and pad, with its net."""
+    """The bounding box of each track and pad, with its net."""
     for track in copper.tracks:
         pen = track.width / 2
         left, right, top, bottom = *sorted((track.x1, track.x2)), *sorted((track.y1, track.y2))
@@ -54,10 +54,9 @@ def boxes(copper: BoardFile) -> Iterator[tuple[str, Box]]:
 
 
 def cut(text: str, items: Iterable[Item], windows: list[Box]) -> str:
-    """The board file with those of its items that reach into any window: tracks and parts whole, planes cut off at its
-    edge.
+    """The board file with only the items that reach into a window: tracks and parts whole, planes clipped at its edge.
 
-    All of it is copper of the board where it is, so nothing is nearer than on the board.
+    All copper keeps its position, so no distance is smaller than on the board.
     """
     kept, end = list[str](), 0
     for item, copper in items:
@@ -76,7 +75,7 @@ def _overlap(one: Box, other: Box) -> bool:
 
 
 def _cut_off(polygon: re.Match[str], window: Box) -> str:
-    """A filled polygon of a plane, or nothing where it is elsewhere."""
+    """A filled polygon of a plane, clipped to the window; empty if it lies outside."""
     corners = [(float(x), float(y)) for x, y in CORNER.findall(polygon[2])]
     for axis, edge, side in ((0, window.left, 1), (0, window.right, -1), (1, window.top, 1), (1, window.bottom, -1)):
         corners = list(_on_side(corners, axis, edge, side))
@@ -87,7 +86,7 @@ def _cut_off(polygon: re.Match[str], window: Box) -> str:
 
 
 def _on_side(corners: list[Corner], axis: int, edge: float, side: int) -> Iterator[Corner]:
-    """What of an outline lies beyond an edge (side 1) or before it (-1), after Sutherland and Hodgman."""
+    """Clips an outline to the part beyond an edge (side 1) or before it (-1), after Sutherland and Hodgman."""
     for one, other in zip(corners[-1:] + corners[:-1], corners, strict=True):
         from_, to = (one[axis] - edge) * side, (other[axis] - edge) * side
         if (from_ < 0) != (to < 0):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which alerts a unit raises by what it reads of a line: its own decider and its own rules, on constant voltages.
+"""Computes the alerts that a unit raises at constant line voltages, with the unit's own hook decider and alert rules.
 
 The line is idle for some time, then its handset is lifted and somebody talks.
 """
@@ -22,14 +22,14 @@ from linetap.ring import I16, Batch
 from linetap_bench.sounds.synth import rms_of
 
 IDLE_S, CALL_S = 70.0, 30.0
-LONG_S = 620.0  # a line that seems off-hook for good is told after ten minutes
+LONG_S = 620.0  # a line that is permanently off-hook is reported after ten minutes
 QUIET_DBM0, VOICE_DBM0 = -68.0, -20.0
 BLOCK_MS = round(SECONDS * 1000)
 IDLE_V, LIFTED_V = 48.0, 9.6
 
 
 def learned(polarity: int) -> Learned:
-    """As `linetap line learn` found the line while the card was sound; -1: tip below ring at rest."""
+    """The learned values of a sound card (`linetap line learn`); -1: tip below ring at rest."""
     return Learned(on_hook_v=IDLE_V, off_hook_v=LIFTED_V, reversed=polarity > 0, learned_at="2026-01-01T00:00:00Z")
 
 
@@ -37,7 +37,7 @@ def learned(polarity: int) -> Learned:
 def alerts(
     idle_v: float, lifted_v: float, known: Learned | None, heard: bool, idle_s: float = IDLE_S
 ) -> dict[str, float]:
-    """Alert -> seconds after the fault, or after the handset was lifted where it is raised then."""
+    """Alert -> seconds after the fault, or after the handset was lifted if it is raised only then."""
     decider = Decider(LimitArrays([limits_of(KR_PSTN.meter, KR_PSTN.health.cut_v, known)]), [KR_PSTN.meter])
     health = LineHealth([Line(number=1, channel=1)], [KR_PSTN], {1: known} if known else {})
     found: dict[str, float] = {}

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Amplifiers with their feedback on the inverting input, and clamps to the supply of what they protect.
+"""Rules for amplifiers, whose feedback goes to the inverting input, and for clamps, which lead to the protected part's
+supply.
 
-A simulator also finds the point at which an amplifier with its inputs exchanged would stand if nothing moved it.
+A simulator finds an operating point even for an amplifier with exchanged inputs: the unstable one.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def fed_back(card: Card) -> Iterator[str]:
 
 
 def held_up(card: Card) -> Iterator[str]:
-    """Two supplies hold the contacts' reference up, and what leads it to ground is of two parts in a row."""
+    """The contacts' reference is held up by two supplies, and its path to ground has two parts in series."""
     over = {each.other(REFERENCE) for each in card.on(REFERENCE, "R")} & HOLD_UP
     if over != HOLD_UP:
         yield f"{REFERENCE}: held up by {' and '.join(sorted(over)) or 'nothing'} alone"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Between a line and what a person may touch: which parts cross it, and what each of them insulates.
+"""Checks the insulation between a line and touchable parts: the parts across the barrier, and the insulation of each.
 
-Pieces of the card that any part joins are one; a part that insulates joins its sides only each within itself. What is
-left must fall into the lines, the unit, and the 12 V side. What is asked of a crossing depends on the two sides.
+Nets joined by any part form one piece; an insulating part joins only nets of the same side. Each remaining piece must
+belong to a line, the unit, or the 12 V side. The requirement for a crossing part depends on its two sides.
 """
 
 from __future__ import annotations
@@ -18,37 +18,38 @@ RANKS = {"": 0, "functional": 0, "basic": 1, "supplementary": 1, "reinforced": 2
 
 
 class Asked(NamedTuple):
-    """`peak_v` is that of the electric strength test; each of two resistors in a row stands `each_v`."""
+    """A requirement. `peak_v`: the electric strength test; `each_v`: the rating of each of two resistors in series."""
 
     grade: str
     peak_v: float
     each_v: float
 
 
-# A pair rings at 150 V: ES2, or TNV-3. TI (SLUP419, 2.7) has basic insulation from that to a user, and in its table 2
-# reinforced to what is not earthed. Nothing earths the unit for certain, so it is reinforced. 1500 V between a pair
-# and the unit (decision 0230) are tested with 2500 V peak then, with 1500 V as basic (IEC 62368-1, table 25).
+# A pair rings at 150 V: ES2, or TNV-3. TI (SLUP419, 2.7) requires basic insulation between it and a user, and in its
+# table 2 reinforced insulation to unearthed parts. The unit's earth is not certain, so reinforced insulation is
+# required. 1500 V between a pair and the unit (decision 0230) are then tested with 2500 V peak, with 1500 V as basic
+# (IEC 62368-1, table 25).
 TOUCHED = Asked("reinforced", 2500.0, 1500.0)
 BETWEEN = {
     frozenset({"line", "the unit"}): TOUCHED,
     frozenset({"line", "the 12 V side"}): TOUCHED,
-    frozenset({"the 12 V side", "the unit"}): Asked("functional", 0.0, 0.0),  # both are below 60 V, and may be touched
+    frozenset({"the 12 V side", "the unit"}): Asked("functional", 0.0, 0.0),  # both are below 60 V and touchable
 }
-# Kinds that are not what is asked, with the grade that their makers state: open questions of hardware/laboratory.md.
+# Kinds below the required grade, with the grade stated by their makers: open questions of hardware/laboratory.md.
 OPEN = {
     "relay": "supplementary",  # G6S-Y: EN 60950 and EN 41003, 250 V, pollution degree 2 (Omron's sheet)
     "transformer": "",  # P3126: EN 60950, safety isolation, 6.5 kVDC on each; no grade was read (ETALDOC 501/4)
 }
 
-APART = {  # kind: its sides, which it insulates from each other
+APART = {  # kind: its sides, insulated from each other
     "transformer": ({"p1", "p2"}, {"s1", "s2"}),
     "relay": ({"c1", "c2"}, {"p1", "o1", "p2", "o2"}),
     "relay_closed": ({"c1", "c2"}, {"p1", "b1", "p2", "b2"}),
     "buck": ({"vin", "ret"}, {"vout", "gnd"}),
 }
-HIGH_OHM = "hv_4M99"  # a resistor of the sense path: two in a row, and what comes through is microamperes
+HIGH_OHM = "hv_4M99"  # a resistor of the sense path: two in series pass only microamperes
 IN_A_ROW = 2
-MANY_LINES = "rj21"  # a connector that keeps its contacts apart
+MANY_LINES = "rj21"  # a connector whose contacts are insulated from each other
 LINE = re.compile(r"/(TIP|RING|TIP_TEL)(\d)")
 TOUCHABLE, SUPPLY_SIDE = "GND", "/supply/vin"
 
@@ -70,7 +71,9 @@ def crossed(card: Card) -> Iterator[str]:
 
 
 def open_grades(card: Card) -> tuple[int, int]:
-    """Of the parts between a line and the unit: how many have not the grade asked, or none that is known; and all."""
+    """Of the parts between a line and the unit: the number below the required grade or of unknown grade; and their
+    total.
+    """
     across = card.of(*(APART.keys() - {"buck"}))
     return sum(RANKS[part.kind.insulation] < RANKS[TOUCHED.grade] for part in across), len(across)
 
@@ -80,7 +83,7 @@ def _name(side: str) -> str:
 
 
 def _insulates(pieces: dict[str, str], where: dict[str, str], part: Fitted) -> Iterator[str]:
-    """Enough for the sides that it is between; between two nets of one side nothing is asked."""
+    """The part's insulation suffices for its two sides; there is no requirement between two nets of one side."""
     found = [{where.get(pieces[part.nets[pin]]) for pin in side if pin in part.nets} for side in APART[part.kind_name]]
     for one, other in ((a, b) for a in found[0] for b in found[1] if a and b and a != b):
         pair = frozenset("line" if side.isdigit() else side for side in (one, other))
@@ -98,7 +101,7 @@ def _insulates(pieces: dict[str, str], where: dict[str, str], part: Fitted) -> I
 
 
 def _resistor(card: Card, pieces: dict[str, str], where: dict[str, str], part: Fitted) -> Iterator[str]:
-    """Never from side to side alone: each has a net of its own with the next of the row."""
+    """A resistor never spans two sides alone: each has its own net in common with the next of the series."""
     sides = [where.get(pieces[net]) for net in part.nets.values()]
     if sides.count(None) != IN_A_ROW - 1:
         yield f"{part.reference}: crosses the barrier alone" if None not in sides else f"{part.reference}: in no row"
@@ -110,7 +113,7 @@ def _resistor(card: Card, pieces: dict[str, str], where: dict[str, str], part: F
 
 
 def sides(part: Fitted) -> Iterator[tuple[str, ...]]:
-    """The nets that it joins."""
+    """The groups of nets that the part joins."""
     if part.kind_name not in (HIGH_OHM, MANY_LINES):
         for side in APART.get(part.kind_name, (set(part.nets),)):
             if nets := tuple(part.nets[pin] for pin in part.nets if pin in side):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What talks to what: addresses, pull-ups, transmit to receive, the two wires of USB, straps, resets, supplies."""
+"""Rules for buses: addresses, pull-ups, transmit to receive, the two USB wires, straps, resets, supplies."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from rules.card import Card, Fitted
 from rules.pins import pads
 
 I2C_PULL_OHM = (1e3, 10e3)
-PI_PULLS_UP = "GPIO2"  # the Pi has 1.8 kohm on GPIO2 and GPIO3 itself
-ADDRESSES = {  # kind: its address, and the pins that add 1, 2, 4 to it where they are high
-    "eeprom": (0x50, ("a0", "a1", "a2")),  # 0x50 is what the Pi reads (HAT specification)
+PI_PULLS_UP = "GPIO2"  # the Pi itself has 1.8 kohm on GPIO2 and GPIO3
+ADDRESSES = {  # kind: its address, and the pins that add 1, 2, 4 when high
+    "eeprom": (0x50, ("a0", "a1", "a2")),  # the Pi reads 0x50 (HAT specification)
     "rtc": (0x52, ()),
     "adc4": (0x4A, ("ad",)),
 }
 HIGH = {"+3V3", "PI3V3", "+5V", "/audio/v33d"}
-STRAPS = {  # kind, pin: the pin of the same part on whose net it must be
+STRAPS = {  # kind, pin: the pin of the same part whose net it must share
     ("shift8", "oe"): "gnd",
     ("shift8", "clr"): "vcc",
     ("oneshot", "b"): "vcc",
@@ -44,38 +44,39 @@ STRAPS = {  # kind, pin: the pin of the same part on whose net it must be
     ("hub", "test"): "vss",
     ("rs232", "din2"): "gnd",
 }
-LED = {  # the same by a resistor that nothing else hangs on: its least and its most
+LED = {  # the same, by a resistor with no other part on its pin: least and most
     ("dac8", "msel"): ("dgnd", 209e3, 231e3),  # 220 kohm within 5 % (SLES211C, table 7)
-    # Read at the reset and of other use after it, two as outputs, which ground or another strap would short. Down the
-    # maker has 47 to 100 kohm; at 100 the 10 uA that may leak in are 1 V, its low level 0.8 (DS00001692C, table 6-1).
+    # Read at the reset, and outputs (two) or inputs afterwards; ground or another strap would short an output. The
+    # maker's range for a low level is 47 to 100 kohm; at 100 kohm the leakage of up to 10 uA gives 1 V, and the low
+    # level is 0.8 V (DS00001692C, table 6-1).
     ("hub", "nonrem0"): ("vss", 9e3, 11e3),
     ("hub", "nonrem1"): ("vdd", 9e3, 11e3),
     ("hub", "cfg0"): ("vss", 9e3, 11e3),
     ("hub", "cfg1"): ("vss", 9e3, 11e3),
 }
 RESETS = {("meter", "nrst"), ("hub", "reset")}
-# Its supply may rise for 0.4 ms, or 100 ms where a chip holds the reset until then (DS00001692C, note 6-2).
+# Its supply may rise for 0.4 ms, or for 100 ms if a chip holds the reset until then (DS00001692C, note 6-2).
 WATCHED = {("hub", "reset"): "supervisor"}
-# Kind: its supply, and to which pins a ferrite leads it (SC571231).
+# Kind: its supply, and the pins fed from it through a ferrite (SC571231).
 ANALOG = {"hub": ("vdd", ("vdda", "vddb", "vddd", "vdde"))}
-OFF_OHM = (9e3, 11e3)  # from the hub's supply to both data lines of a port that is off (SC571231 has one at each)
+OFF_OHM = (9e3, 11e3)  # from the hub's supply to both data lines of a disabled port (SC571231 has one at each)
 RESET_OHM = (1e3, 100e3)
 DECOUPLING_F = 90e-9
 BULK_F = 4e-6
-# 4.7 uF beside, on both sides of the hub's ferrite (SC571231; AN5096); a regulator's output has one anyway.
+# Pins with 4.7 uF nearby, on both sides of the hub's ferrite (SC571231; AN5096); a regulator's output has it anyway.
 BULK = {("hub", "vdd"), ("hub", "vdda"), ("meter", "vdd")}
 RESERVE_F = 8e-6
-RESERVE = {("adc4", "avdd"), ("adc4", "dvdd")}  # each its own 10 uF (SLAS831D, pin functions)
-BESIDE_ANOTHER = {("adc4", "iovdd")}  # 14, beside 13, its dvdd, on the same net
+RESERVE = {("adc4", "avdd"), ("adc4", "dvdd")}  # each with 10 uF of its own (SLAS831D, pin functions)
+BESIDE_ANOTHER = {("adc4", "iovdd")}  # pin 14 beside 13, its dvdd, on the same net
 RS232 = {("pi_header", "GPIO4"): "din", ("pi_header", "GPIO5"): "rout"}  # TXD and RXD of the Pi, as pins.toml has them
-FARTHER = {"din": "dout", "rout": "rin"}  # the same line on the plug's side
+FARTHER = {"din": "dout", "rout": "rin"}  # the same signal on the plug's side
 PLUG_PIN = {"dout": "tx", "rin": "rx"}
 USB_PAIRS = (("up_dp", "up_dm"), ("dp1", "dm1"), ("dp2", "dm2"), ("dp3", "dm3"), ("dp4", "dm4"))
-CC_OHM = (4.6e3, 5.6e3)  # 5.1 kohm, 10 %: a device that takes no power (USB Type-C)
+CC_OHM = (4.6e3, 5.6e3)  # 5.1 kohm, 10 %: a device that draws no power (USB Type-C)
 
 
 def i2c(card: Card) -> Iterator[str]:
-    """Each bus has its two wires pulled up, and no two parts of it answer to one address."""
+    """Each bus has pull-ups on its two wires, and no two of its parts have the same address."""
     for data, ends in card.nets.items():
         chips = [part for part, pin in ends if pin == "sda" and part.type_of(pin) == "bidirectional"]
         if not chips:
@@ -104,7 +105,7 @@ def _pulled_up(card: Card, net: str) -> Iterator[str]:
 
 
 def serial(card: Card) -> Iterator[str]:
-    """The Pi transmits into the driver and listens to the receiver, and each goes to its own pin of the plug."""
+    """The Pi's transmitter is wired to the driver, its receiver to the receiver, each with its own pin of the plug."""
     for (kind, pin), want in RS232.items():
         for header in card.of(kind):
             found = {(part.kind_name, name) for part, name in card.nets.get(header.nets.get(pin, ""), [])}
@@ -118,7 +119,7 @@ def serial(card: Card) -> Iterator[str]:
 
 
 def usb(card: Card) -> Iterator[str]:
-    """D+ meets D+ and D- meets D-; a plug of type C says that it takes no power."""
+    """D+ is wired to D+ and D- to D-; a plug of type C has the resistors of a device that draws no power."""
     for net, ends in card.nets.items():
         wires = {pin.replace("up_", "").rstrip("1234") for _, pin in ends} & {"dp", "dm"}
         if len(wires) > 1 and not _off(card, net):
@@ -139,7 +140,7 @@ def usb(card: Card) -> Iterator[str]:
 
 
 def _off(card: Card, net: str) -> bool:
-    """Both data lines of a port of the hub, and what leads them to its supply: this says that the port is off."""
+    """Whether both data lines of a hub's port have resistors to its supply, which disables the port."""
     hubs = [part for part, _ in card.nets[net] if part.kind_name == "hub"]
     by = card.on(net, "R")
     up = bool(hubs) and [hubs[0].nets.get("vdd")] == [each.other(net) for each in by]
@@ -147,7 +148,7 @@ def _off(card: Card, net: str) -> bool:
 
 
 def strapped(card: Card) -> Iterator[str]:
-    """Pins that say what a chip is to do hang where they say it; the converter measures against what VM stands on."""
+    """Strap pins have their required levels; the converter's reference is the supply of VM."""
     for (kind, pin), to in STRAPS.items():
         for part in card.of(kind):
             if part.nets.get(pin) != part.nets.get(to):
@@ -189,7 +190,7 @@ def _is_fed(card: Card, net: str) -> bool:
 
 
 def decoupled(card: Card) -> Iterator[str]:
-    """Each supply pin has a capacitor from it to ground on its chip's sheet, and some chips ask for bulk beside it."""
+    """Each supply pin has a capacitor to ground on its chip's sheet, and some chips need a bulk capacitor nearby."""
     for (sheet, net), feeds in _supplies(card).items():
         beside = [each.value for each in card.on(net, "C") if each.sheet == sheet and _is_ground(each, net)]
         own = [part.reference for part, pin in card.nets[net] if part.sheet == sheet and pin in part.kind.feeds[1:]]
@@ -207,7 +208,7 @@ def decoupled(card: Card) -> Iterator[str]:
 
 
 def _supplies(card: Card) -> dict[tuple[str, str], list[tuple[Fitted, str]]]:
-    """Sheet and net -> the chips' supply pins on it, one as often as the chip has pads of it."""
+    """Sheet and net -> the chips' supply pins on it, each as often as the chip has pads for it."""
     found: dict[tuple[str, str], list[tuple[Fitted, str]]] = {}
     for part in card.parts.values():
         for pin in part.kind.pin_rows():
@@ -219,7 +220,7 @@ def _supplies(card: Card) -> dict[tuple[str, str], list[tuple[Fitted, str]]]:
 
 
 def _asked(feeds: list[tuple[Fitted, str]]) -> int:
-    """Two amplifiers share a capacitor, and supply pins of a chip that lie side by side."""
+    """The number of required capacitors: two amplifiers share one, and so do adjacent supply pins of a chip."""
     amplifiers = sum(part.symbol == "amp" for part, _ in feeds)
     alone = [pin for part, pin in feeds if part.symbol != "amp" and (part.kind_name, pin) not in BESIDE_ANOTHER]
     return len(alone) + (amplifiers + 1) // 2

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The whole card as parts on nets, as the tables of circuit/ draw it; and cards with a mistake in them."""
+"""The whole card as parts on nets, built from the tables of circuit/; and changed cards that contain a mistake."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from simulation.netlist import UNITS, VALUE, Element, Netlist
 
 @dataclass(frozen=True)
 class Fitted:
-    """`nets` by pin name, as KiCad names them; an open pin has none. `sheet` is Line3, or another's name."""
+    """A fitted part. `nets` by pin name, under KiCad's net names; an open pin has none. `sheet` is Line3, or another
+    sheet's name.
+    """
 
     reference: str
     sheet: str
@@ -24,11 +26,11 @@ class Fitted:
     kind: Kind
     nets: dict[str, str]
     simulated: bool
-    block: str  # the heading under which its sheet has it
+    block: str  # its heading on the sheet
 
     @property
     def value(self) -> float:
-        """In ohm or farad. nan of what has no such value."""
+        """The value in ohm or farad; nan if it has none."""
         matched = VALUE.fullmatch(self.kind.value.replace("M", "Meg"))
         return float(matched[1]) * UNITS[matched[2]] if matched else float("nan")
 
@@ -37,7 +39,7 @@ class Fitted:
         return self.kind.symbol
 
     def other(self, net: str) -> str:
-        """The net at the other end of a part with two; the same net where both ends are on it."""
+        """The net at the other end of a part with two pins; the same net if both pins are on it."""
         (end,) = [each for each in self.nets.values() if each != net] or [net]
         return end
 
@@ -51,7 +53,9 @@ class Fitted:
 
 @dataclass(frozen=True, eq=False)
 class Card:
-    """A change gives another card; nothing changes one. Without its test pads: what only a pad hangs on is open."""
+    """The card, immutable: a change returns another card. Test pads are left out: a pin connected only to a pad counts
+    as open.
+    """
 
     parts: dict[str, Fitted]
 
@@ -80,7 +84,7 @@ class Card:
         return nets
 
     def on(self, net: str, symbol: str = "") -> list[Fitted]:
-        """The parts on a net, of one symbol where it is said; a part with two pins on it once."""
+        """The parts on a net, optionally of one symbol; a part with two pins on it once."""
         found = {part.reference: part for part, _ in self.nets.get(net, []) if symbol in ("", part.symbol)}
         return list(found.values())
 
@@ -91,7 +95,7 @@ class Card:
         return [part for part in self.parts.values() if part.kind_name in kind_names]
 
     def joined(self, joins: Callable[[Fitted], Iterable[tuple[str, ...]]]) -> dict[str, str]:
-        """Net -> the name of the piece it is in, where each part joins what `joins` says of its nets."""
+        """Net -> the name of its piece; `joins` gives the groups of nets that a part connects."""
         piece = {net: net for net in self.nets}
 
         def root(net: str) -> str:
@@ -106,9 +110,10 @@ class Card:
         return {net: root(net) for net in piece}
 
     def netlist(self) -> Netlist:
-        """What of it has models, as KiCad would export it.
+        """The simulated part of the card, as exported by KiCad.
 
-        In its order too: on it depends where ngspice begins with a relay that is neither driven nor at rest.
+        The order of the elements is also KiCad's: ngspice's initial state of a relay within its hysteresis depends on
+        it.
         """
         elements = {}
         for part in self.parts.values():
@@ -120,33 +125,33 @@ class Card:
         return Netlist(dict(sorted(elements.items())))
 
     def rewired(self, reference: str, **nets: str) -> Card:
-        """Pins of a part on other nets."""
+        """The card with pins of a part on other nets."""
         return self._with(replace(self.parts[reference], nets=self.parts[reference].nets | nets))
 
     def opened(self, reference: str, pin: str) -> Card:
-        """A pin on no net."""
+        """The card with a pin on no net."""
         part = self.parts[reference]
         return self._with(replace(part, nets={name: net for name, net in part.nets.items() if name != pin}))
 
     def exchanged(self, one: tuple[str, str], other: tuple[str, str]) -> Card:
-        """Two pins, each on the net of the other."""
+        """The card with the nets of two pins exchanged."""
         first, second = self.parts[one[0]].nets[one[1]], self.parts[other[0]].nets[other[1]]
         return self.rewired(one[0], **{one[1]: second}).rewired(other[0], **{other[1]: first})
 
     def refitted(self, one: str, other: str) -> Card:
-        """Each of two parts in the place of the other."""
+        """The card with two parts in each other's place."""
         a, b = self.parts[one], self.parts[other]
         return self._with(
             replace(a, kind=b.kind, kind_name=b.kind_name), replace(b, kind=a.kind, kind_name=a.kind_name)
         )
 
     def revalued(self, reference: str, value: str) -> Card:
-        """A part of another value in the same place."""
+        """The card with a part of another value in the same place."""
         part = self.parts[reference]
         return self._with(replace(part, kind=structs.replace(part.kind, value=value)))
 
     def specified(self, reference: str, **fields: float | str) -> Card:
-        """A part of the same kind by other figures of its sheet."""
+        """The card with other ratings for a part of the same kind."""
         part = self.parts[reference]
         return self._with(replace(part, kind=structs.replace(part.kind, **fields)))
 
@@ -154,7 +159,7 @@ class Card:
         return Card({name: part for name, part in self.parts.items() if name not in references})
 
     def fitted_without(self, references: Collection[str]) -> Card:
-        """As a variant is fitted: a flag of the drawing goes with the last part on its net."""
+        """The card as fitted in a variant: a flag of the drawing is removed with the last part on its net."""
         card = self.without(*references)
         alone = [
             part.reference
@@ -164,7 +169,7 @@ class Card:
         return card.without(*alone)
 
     def bridged(self, one: str, other: str) -> Card:
-        """Two nets that are one: the second's pins go to the first."""
+        """The card with two nets joined: the second's pins move to the first."""
         return Card({
             name: replace(part, nets={pin: one if net == other else net for pin, net in part.nets.items()})
             for name, part in self.parts.items()

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every single fault of the card outside its lines and references, which faults.py simulates part by part.
+"""Lists every single fault of the card outside lines and references, for which faults.py simulates each part.
 
-What is taken for a fault is IEC 62841-1, 18.6.1 (read in an excerpt): any terminal open, any two terminals of a part
-joined, and of an integrated circuit every signal that its outputs may give: here stuck high and stuck low.
-faulttable.py says of each what it leaves on a line's nets (linestates.py simulates that) and what tells it.
+A fault is defined by IEC 62841-1, 18.6.1 (read in an excerpt): any terminal open, any two terminals of a part joined,
+and for an integrated circuit each possible output signal: here stuck high and stuck low. faulttable.py states each
+fault's effect on a line's nets (simulated by linestates.py) and how it is detected.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from itertools import combinations
 from rules.card import Card, Fitted
 
 SUPPLIES = {"GND", "+3V3", "+5V", "COIL", "VREF", "PI3V3"}
-SHARED = {  # the nets by which a line meets the rest of the card
+SHARED = {  # the nets between a line and the rest of the card
     "GND", "+3V3", "+5V", "COIL", "VMID", "V2V5", "REFC", "/VM1", "/RX1", "/TX1", "/RELAY1", "/CONTACT1",
     "/TIP1", "/RING1", "/TIP_TEL1",
 }  # fmt: skip
 OUTPUTS = {"output", "power_out", "bidirectional", "open_collector"}
-JOINED_APART = {  # kind of a plug: how far apart in number its neighbours are, and the contacts that face each other
+JOINED_APART = {  # kind of a plug: difference in number of its adjacent contacts, and the facing contacts
     "rj21": (1, 25),
     "pi_header": (1, 2),
 }
@@ -33,9 +33,9 @@ def faults(card: Card) -> Iterator[str]:
 
 
 def joined(card: Card, fault: str) -> set[str]:
-    """The nets that a line shares, with line 1's names, which the fault drives wrongly or joins to another.
+    """The nets shared with the lines, under line 1's names, that the fault drives wrongly or joins to another net.
 
-    A supply wins against what is no supply: it is among them where it meets ground or another one.
+    A supply is stronger than a signal: it is included only if it is joined to ground or another supply.
     """
     where, how = fault.rsplit(" ", 1)
     if how == "open":
@@ -64,7 +64,7 @@ def _of(part: Fitted) -> Iterator[str]:
 
 
 def _neighbours(part: Fitted) -> Iterator[tuple[str, str]]:
-    """Any two terminals of a small part; of a plug those beside and opposite each other."""
+    """Any two terminals of a small part; of a plug, adjacent and facing ones."""
     rows = [row for row in part.kind.pin_rows() if row.name in part.nets]
     apart = JOINED_APART.get(part.kind_name)
     for one, other in combinations(rows, 2):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where 12 V comes in and where 5 V goes out to the Pi: the fuse carries the card and outlasts plugging in, what guards
-the entry is there and the right way round, and no wire carries too much.
+"""Rules for the 12 V entry and the 5 V to the Pi: the fuse carries the card and survives plugging in, the entry's
+protection is present and correctly oriented, and no wire is overloaded.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from rules.card import Card, Fitted
 from simulation.budget import CONTACT_A, PI_A, rails
 from simulation.inrush import ENTRY, PULSES, charging_j
 
-COLD = 1 / 1.15  # of its resistance in parts.toml, which is that of a warm fuse
+COLD = 1 / 1.15  # share of its resistance in parts.toml, which is that of a warm fuse
 PLUG, FUSED, VIN, RETURN = "/supply/plug", "/supply/fused", "/supply/vin", "/supply/ret"
-GATE_OHM = (10e3, 1e6)  # lets little through the gate's diode, and holds the gate against leakage; from memory
+GATE_OHM = (10e3, 1e6)  # limits the current of the gate's diode, and holds the gate against leakage; from memory
 
 
 def plugged(card: Card) -> Iterator[str]:
-    """The fuse carries for good what the card takes at 9 V, and stands what charges the capacitors.
+    """The fuse carries the card's current at 9 V permanently, and the charge of the capacitors at plug-in.
 
-    Whatever supply and cable are, its own resistance turns no more into heat than they take: i2t is at most that energy
-    by its ohms. A fuse that is too small has many ohms and passes by that alone.
+    Whatever supply and cable are used, the fuse dissipates at most the charging energy in its own resistance: i2t is at
+    most that energy divided by its ohms. Too small a fuse has a high resistance and passes this test alone.
     """
     entry = {f"/supply/{net}" for net in ENTRY}
     takes = charging_j(part.kind for net in entry for part in card.on(net, "C"))
@@ -45,7 +45,9 @@ def _fused_ma() -> float:
 
 
 def guarded(card: Card) -> Iterator[str]:
-    """Suppressor behind the fuse, gate's diode and resistor at the transistor, the capacitor with a plus."""
+    """The suppressor is behind the fuse, the gate's diode and resistor at the transistor, and the capacitor has its
+    polarity.
+    """
     if not any(_leads(part, RETURN, FUSED) for part in card.of("tvs18")):
         yield f"no suppressor whose cathode is on {FUSED} and whose anode is on {RETURN}"
     for part in card.of("pmos"):
@@ -65,7 +67,7 @@ def _leads(part: Fitted, anode: str, cathode: str) -> bool:
 
 
 def carried(card: Card) -> Iterator[str]:
-    """Each contact carries more than its part of the Pi's current, there and back."""
+    """Each contact is rated for its share of the Pi's current, there and back."""
     for header in card.of("pi_header"):
         for name, net in (("5V", "+5V"), ("GND", "GND")):
             wires = sum(on == net and pin.startswith(name) for pin, on in header.nets.items())

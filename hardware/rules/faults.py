@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One part of a line open or shorted: what it then draws from an idle line, what it puts into one, and what tells it.
+"""Simulates each part of a line open or shorted: the load on an idle line, the signal it injects, and how it is
+detected.
 
-A fault that joins the two sides of a part of the barrier is not among them: rules/barrier.py says what those stand.
-Nor is one of a supply or of another part outside the line: cardfaults.py has those.
+Shorts across the barrier are excluded: rules/barrier.py rates them. Faults of supplies and of parts outside the line
+are in cardfaults.py.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from simulation.netlist import Element, Netlist
 from simulation.oneshot import EDGES, HALF_MS, NETS, PROBE, asked, driver, forced, moving
 from simulation.spice import Deck, Supply, each, run
 
-SEIZES_MA = 3.0  # 47 CFR 68.312 allows it while ringing; no rule was found that speaks of faults
-INTO_UA = 20.0  # into 600 ohm: what 5 Mohm let through at 100 V
-COIL_MA = load_kinds()["load_switch"].most_ma  # of all lines: there it begins to limit
-VOLTS, ECHO_DB, REST_V = 1.0, 2.0, (1.25, 1.75)  # what moves a figure far enough to be seen
-PAIRS = {  # kind: which of its nodes meet when it fails, by their place in the row
+SEIZES_MA = 3.0  # limit of 47 CFR 68.312 while ringing; no rule for faults was found
+INTO_UA = 20.0  # into 600 ohm: the current through 5 Mohm at 100 V
+COIL_MA = load_kinds()["load_switch"].most_ma  # of all lines: the switch begins to limit here
+VOLTS, ECHO_DB, REST_V = 1.0, 2.0, (1.25, 1.75)  # least change of a figure that is detectable
+PAIRS = {  # kind: the nodes that a failure joins, by index
     "rail_clamp": ((0, 1), (0, 2)),
     "opamp": ((2, 3), (2, 4)),
     "comparator": ((2, 3), (2, 4)),
@@ -34,20 +35,20 @@ PAIRS = {  # kind: which of its nodes meet when it fails, by their place in the 
 }
 SUPPLIES = {"GND", "+3V3", "+5V", "COIL"}
 LINE, REFERENCES = 1, 9  # sheets
-COIL_LOW = "/Line1/ck"  # the contact's coil and its transistor
+COIL_LOW = "/Line1/ck"  # the junction of the contact's coil and its transistor
 
-SEIZES = (  # what draws more than asked, and what is to be said of it
+SEIZES = (  # pattern: faults that draw more than the requirement, and the comment on each
     (r"D10[19] shorted", "a thyristor fails by shorting its pair, as every one does: the reading, 0 V, tells at once"),
     (r"C110 shorted", "only while a notice plays, on a loop that is in use; the relay opens with the notice's end"),
 )
 BOUND = (
     "one of four bounds on an opening is lost; capture's, the meter's and RELAY_ARM's remain. A production test tells"
 )
-OVERLOADS = (  # what draws more from COIL than its switch gives: COIL falls, +5V stays, and all relays rest
+OVERLOADS = (  # faults that overload COIL's switch: COIL falls, +5V stays, and all relays are released
     (r"D108 shorted|K101 shorted 1-2", "while the line's notice plays"),
     (r"D110 shorted|K102 shorted 1-2", "the same while its contact opens"),
 )
-UNTOLD = (  # what moves no figure of a line in service, and why it may stay
+UNTOLD = (  # faults that change no figure of a line in service, and why that is acceptable
     (r"C10[12] open", "the filter at the other wire remains: talk is 6 dB below what moves at 20 Hz, not 20"),
     (r"C10[67] shorted", "the other one still parts the receive transformer from the line"),
     (r"C10[89] open|C11[359] open", "radio, and noise of a supply: another capacitor remains"),
@@ -73,8 +74,8 @@ UNTOLD = (  # what moves no figure of a line in service, and why it may stay
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """`drawn_ma` idle, `playing_ma` with the notice relay closed, `into_ua` without a battery, `coil_ma` from COIL with
-    either relay asked for; `told` by what.
+    """The figures of a fault. `drawn_ma` idle, `playing_ma` with the notice relay closed, `into_ua` without a battery,
+    `coil_ma` from COIL with either relay energised; `told` is its detection.
     """
 
     fault: str
@@ -94,7 +95,7 @@ def said(table: tuple[tuple[str, str], ...], fault: str) -> str | None:
 
 
 def faults(netlist: Netlist, sheet: int = LINE) -> Iterator[tuple[str, Netlist]]:
-    """Of line 1, or of the references."""
+    """The faults of line 1, or of the references."""
     for name, part in netlist.elements.items():
         if part.sheet == sheet:
             yield f"{name} open", netlist.without(name)
@@ -113,7 +114,7 @@ def _shorted(netlist: Netlist, part: Element, a: int, b: int) -> Netlist:
 
 
 def effects(netlist: Netlist) -> list[Effect]:
-    """Of all of them, some minutes of one processor."""
+    """The figures of all faults; takes some minutes of one processor."""
     sound = figures(netlist)
     return each(lambda fault: _effect(*fault, netlist, sound), faults(netlist))
 
@@ -134,9 +135,9 @@ def _effect(fault: str, faulty: Netlist, netlist: Netlist, sound: dict[str, floa
 
 
 def figures(netlist: Netlist, supply: Supply | None = None, more: Sequence[str] = ()) -> dict[str, float]:
-    """Of an idle line on a battery, of one on which a notice plays, and of one without a battery.
+    """Figures of an idle line on a battery, of a line during a notice, and of a line without a battery.
 
-    `supply` are the card's rails, `more` what else hangs on the line's nets.
+    `supply` are the card's rails, `more` further elements on the line's nets.
     """
     supply = supply or Supply()
     playing = replace(supply, relay=PLAYING.relay)
@@ -161,7 +162,7 @@ def figures(netlist: Netlist, supply: Supply | None = None, more: Sequence[str] 
 
 
 def _opens(netlist: Netlist) -> bool:
-    """Closed, open while its pin moves, and closed again."""
+    """Whether the contact is closed, opens while its pin toggles, and closes again."""
     part, stop = driver(netlist), 0.25
     lines = [*PROBE, *tied(part), *moving(HALF_MS), asked((0.05, stop)), ".tran 1m 0.45 0 1m"]
     measures = [f".meas tran {name} find v(/TIP_TEL1) at={at}" for name, at in _CONTACT_AT.items()]
@@ -170,7 +171,7 @@ def _opens(netlist: Netlist) -> bool:
 
 
 def _coil_ma(netlist: Netlist) -> float:
-    """With the contact asked to open."""
+    """The coil current with the contact energised."""
     part = driver(netlist)
     lines = [*PROBE, *tied(part), *forced((0.05, 9)), ".tran 2m 0.4 0 2m"]
     return abs(run(Deck(part, lines, [".meas tran i find i(Vcoil) at=0.35"]))["i"]) * 1e3
@@ -180,6 +181,6 @@ _CONTACT_AT = {"before": 0.04, "open": 0.2, "after": 0.44}
 
 
 def tied(netlist: Netlist) -> list[str]:
-    """What a fault leaves hanging hangs on 1 Tohm: ngspice wants a way to ground."""
+    """1 Tohm to ground for nets that a fault leaves floating: ngspice requires a path to ground."""
     nets = sorted({node for part in netlist.elements.values() for node in part.nodes} - {"GND"})
     return [f"Rtied{i} {node} 0 1e12" for i, node in enumerate(nets)]

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Of every fault of cardfaults.py: what it leaves on a line's nets, how many lines lose calls, what tells it, why.
+"""Table of all faults of cardfaults.py: effect on a line's nets, number of lines that lose calls, detection, reason.
 
 It is long because it is a table. `leaves` is a state of linestates.py. `told`: an alert of wire/alerts.py; OFFLINE, the
-unit's own silence at the desk; "LED x", dark or lit wrongly; "row x" of the production test; "pad x" or "part x" of the
-bench (commissioning.md); PROBE, the in-circuit test at the factory; nothing where it may stay untold. What a chip does
-with an open pin is from memory of its kind unless its sheet is named.
+unit missing at the desk; "LED x", dark or wrongly lit; "row x" of the production test; "pad x" or "part x" of the bench
+(commissioning.md); PROBE, the in-circuit test at the factory; empty if the fault may stay undetected. The behaviour of
+a chip with an open pin is from memory of its kind unless its sheet is named.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ UNSET = ("converter_unset", *DEAF)
 
 
 class Row(NamedTuple):
-    """`stops`: how many lines are not recorded, not heard or not announced while it lasts."""
+    """A row; `stops`: number of lines not recorded, not heard or not announced while the fault lasts."""
 
     faults: str
     leaves: str
@@ -351,12 +351,12 @@ KINDS = {
     "part": "a bench's steps",
     PROBE: "the factory's probe",
 }
-# Copper of the board, at which nothing can open or join: what touches it is as the short of a capacitor there.
+# Copper of the board, at which nothing can open or join: a contact to it equals a shorted capacitor there.
 PADS = r"TP\d+"
 
 
 def told_by(told: tuple[str, ...]) -> str:
-    """The first of them that comes by itself, in words: of what is in service before what is at the factory."""
+    """The first detection that needs no test, in words: one in service before one at the factory."""
     if any(word in ALERTS for word in told):
         return "an alert"
     if OFFLINE in told:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The hold-up: its manager (LTC4041) is set by resistors, charges two cells, and passes the input by a transistor."""
+"""Rules for the hold-up: a manager (LTC4041) set by resistors charges two cells and feeds through a transistor."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Iterator
 
 from rules.card import Card, Fitted
 
-DIVIDERS = {  # pin: what its divider hangs on, volts at the pin when it acts, and between which volts above it does
-    "bstfb": ("vsys", 0.8, 4.88, 5.0),  # it gives 5 V at most, and 2.5 % less than 4.88 V is still 4.75
-    "capfb": ("cap", 0.8, 4.5, 4.65),  # 0.15 V below +5V, or it does not charge; a cell stands 2.7 V
+DIVIDERS = {  # pin: the divided net, the threshold at the pin, and the permitted range of that net at the threshold
+    "bstfb": ("vsys", 0.8, 4.88, 5.0),  # 5 V at most, and 2.5 % less than 4.88 V is still 4.75
+    "capfb": ("cap", 0.8, 4.5, 4.65),  # 0.15 V below +5V, otherwise it does not charge; a cell is rated 2.7 V
     "pfi": ("vin", 1.19, 4.7, 4.8),  # 0.2 to 0.3 V below the converter's 5 V (data sheet)
 }
 CHARGES_A, LETS_THROUGH_A = (0.5, 1.25), (4.5, 5.5)
-STORES_F = (250e-6, 1000e-6)  # by its capacitors' names: at 5 V they have 0.4 of it, and 100 uF are asked
-FAULT_OHM = (1e6, 2e6)  # at its 10 uA low, by its leakage not
+STORES_F = (250e-6, 1000e-6)  # nominal value: at 5 V 0.4 of it is left, and 100 uF are required
+FAULT_OHM = (1e6, 2e6)  # low at its 10 uA, high at its leakage
 
 
 def stored(card: Card) -> Iterator[str]:
-    """Two equal capacitors in a row behind the manager, which balances them at their middle, and its coil."""
+    """Behind the manager are two equal capacitors in series, whose middle it balances, and its coil."""
     for part in card.of("holdup"):
         cap, mid = part.nets.get("cap", ""), part.nets.get("mid", "")
         row = [*card.between(cap, mid, "C"), *card.between(mid, "GND", "C")]
@@ -31,7 +31,7 @@ def stored(card: Card) -> Iterator[str]:
 
 
 def managed(card: Card) -> Iterator[str]:
-    """By its resistors it hands over, charges and gives at the voltages that the card needs."""
+    """The resistors set the hand-over, the charge and the output to the voltages that the card needs."""
     for part in card.of("holdup"):
         ground = part.nets.get("gnd", "")
         for pin, (top, acts, least, most) in DIVIDERS.items():
@@ -58,7 +58,7 @@ def managed(card: Card) -> Iterator[str]:
 
 
 def _one(card: Card, one: str, other: str) -> float:
-    """The resistor between two nets; nan unless it is one."""
+    """The resistor between two nets; nan unless there is exactly one."""
     found = [each.value for each in card.between(one, other, "R")]
     return found[0] if len(found) == 1 else float("nan")
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Single faults of a line that the production test cannot tell, and who does: the in-circuit test before it, or nobody.
+"""Lists the single faults of a line that the production test cannot detect, and the test that can, if any.
 
-An in-circuit test (a flying probe on the parts' own pads, without power) measures each part by itself; its program is
-made by the factory from IPC-D-356 and the parts list. tests/hardware/test_production.py holds this to the simulation.
+An in-circuit test (a flying probe on the parts' own pads, without power) measures each part by itself; the factory
+makes its program from IPC-D-356 and the parts list. tests/hardware/test_production.py compares this list with the
+simulation.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who notices that a card is wrong: the first rule that is broken, or the first simulated row that does not hold."""
+"""Finds what detects a wrong card: the first broken rule, or the first simulated row out of its limits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SENSE, RECEIVE, NOTICE, CONTACT, EDGES, LASTS = (
     "Sense", "Receive", "Notice", "Contact", "Contact: edges", "Contact: 3 s at most",
 )  # fmt: skip
 PROTECTION, STRING, BUFFERS = "Protection", "String", "Buffers"
-ROWS: dict[str, tuple[Callable[[Netlist], list[Finding]], set[str]]] = {  # with the blocks whose parts they can tell
+ROWS: dict[str, tuple[Callable[[Netlist], list[Finding]], set[str]]] = {  # with the blocks whose parts they depend on
     "rest": (audio.rest, {RECEIVE, STRING, BUFFERS}),
     "dc_load": (levels.dc_load, {SENSE, RECEIVE, NOTICE, PROTECTION}),
     "reading": (levels.as_drawn, {SENSE, PROTECTION, STRING, BUFFERS}),
@@ -46,7 +46,7 @@ def by_rules(card: Card) -> str | None:
 
 
 def by_simulation(before: Card, after: Card) -> str | None:
-    """Asked are the rows that can tell the blocks in which something changed."""
+    """The first failing row; only the rows that depend on the changed blocks are simulated."""
     blocks = {part.block for part in _changed(before, after) if part.sheet in SIMULATED}
     netlist = after.netlist().line(1)
     for name, (row, tells) in ROWS.items():
@@ -71,5 +71,5 @@ def _changed(before: Card, after: Card) -> list[Fitted]:
 
 
 def judged(before: Card, after: Card) -> str | None:
-    """What notices the change; None where nothing does."""
+    """The first rule or row that detects the change; None if there is none."""
     return by_rules(after) or by_simulation(before, after)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What belongs to a line stays that line's, from the plug to the converters: nothing is crossed with a neighbour's."""
+"""Rules that keep a line's nets separate from the plug to the converters: none is crossed with a neighbour's."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from rules.card import Card
 
 PLUG = "rj21"
 ADC_CHANNELS = 4
-SENSE_OHM, SENSE_F = (100.0, 10e3), (1e-9, 100e-9)  # between VM and the meter: it slows no edge of a dial
+SENSE_OHM, SENSE_F = (100.0, 10e3), (1e-9, 100e-9)  # between VM and the meter: slows no edge of pulse dialling
 SHARED = {"GND", "+3V3", "+5V", "COIL", "VMID", "V2V5", "REFC"}
 FORWARD_V = {"led_green": 2.0, "led_red": 1.9, "led_blue": 3.2}
 LAMP_A = (1e-3, 10e-3)
-LAMP_WIRES = {"sck": "sck", "latch": "latch", "data": "ser"}  # of the meter, to the registers
-LAMPS = {"led_green": 0, "led_red": 1}  # which shift register of the chain has them
+LAMP_WIRES = {"sck": "sck", "latch": "latch", "data": "ser"}  # pins of the meter and of the registers
+LAMPS = {"led_green": 0, "led_red": 1}  # position of its register in the chain
 
 
 def kept_apart(card: Card) -> Iterator[str]:
-    """A net of a line touches that line's parts and shared chips, and no other line's."""
+    """A net of a line connects only that line's parts and shared chips."""
     for net, ends in card.nets.items():
         lines = {part.sheet for part, _ in ends if part.sheet.startswith("Line")}
         if len(lines) > 1 and net not in SHARED:
@@ -27,7 +27,7 @@ def kept_apart(card: Card) -> Iterator[str]:
 
 
 def plugs(card: Card) -> Iterator[str]:
-    """J2 to the exchange and J3 to the telephones, pair by pair; tip goes through the contact, ring straight on."""
+    """J2 is the exchange and J3 the telephones, pair by pair; the tip passes the contact, the ring is straight."""
     exchange, telephones = (card.parts.get(name) for name in ("J1302", "J1303"))
     if exchange is None or telephones is None:
         yield "the two plugs of the lines are not there"
@@ -49,7 +49,7 @@ def plugs(card: Card) -> Iterator[str]:
 
 
 def meter(card: Card) -> Iterator[str]:
-    """VM of line n reaches channel n by a resistor and a capacitor; relay and contact pins of n drive line n."""
+    """VM of line n leads to channel n through a resistor and a capacitor; relay and contact pins of n drive line n."""
     for chip in card.of("meter"):
         for line in range(1, LINES + 1):
             pin = chip.nets.get(f"vm{line}", "")
@@ -68,7 +68,7 @@ def meter(card: Card) -> Iterator[str]:
 
 
 def audio(card: Card) -> Iterator[str]:
-    """RX of line n is channel n of the recording, TX of line n output n of what is played."""
+    """RX of line n is channel n of the recording, TX of line n output n of playback."""
     wires = {chip.nets.get("sdout"): chip for chip in card.of("adc4")}
     hosts = card.of("usb_audio")
     chips = [wires[net] for host in hosts for pin in ("din1", "din2") if (net := host.nets.get(pin)) in wires]
@@ -89,7 +89,9 @@ def audio(card: Card) -> Iterator[str]:
 
 
 def lamps(card: Card) -> Iterator[str]:
-    """Line n's green lamp is bit n of the first register, its red one of the second; the second follows the first."""
+    """Line n's green lamp is bit n of the first register, its red one of the second; the registers are chained in this
+    order.
+    """
     registers = sorted(card.of("shift8"), key=lambda chip: chip.nets.get("next", "") == "")
     if len(registers) != len(LAMPS) or registers[0].nets.get("next") != registers[1].nets.get("ser"):
         yield "the lamps' registers are no chain of two"

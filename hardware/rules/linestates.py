@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a line does while nets that it shares with the rest of the card are wrong, by ngspice.
+"""Simulates a line with ngspice while nets that it shares with the rest of the card are wrong.
 
-A line meets the rest in the nets of cardfaults.SHARED alone, so what a fault outside it can do to it is one of STATES.
-Faults of the references are simulated as they are (faults.py lists them); of all others faulttable.py names the state.
+A line is connected to the rest only by the nets of cardfaults.SHARED, so each fault outside it leads to one of STATES.
+Faults of the references are simulated directly (listed by faults.py); faulttable.py names the state of all others.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from simulation.production import FEED, PHONE, REVERSED
 from simulation.spice import Deck, Supply, each, run
 
 LINE = "Line1"
-OVER_V = 6.2  # where such a converter protects its output: TRACO's sheet of the TEN 30WI; that of U1001 was not found
+OVER_V = 6.2  # overvoltage limit of such a converter: TRACO's sheet of the TEN 30WI; that of U1001 was not found
 DIODE_V = 0.7
-HEARD_DB = -60.0  # less of a tone reaches RX than this: nothing is heard
+HEARD_DB = -60.0  # a tone in RX below this is not heard
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """`nets` are those that are not as they should be; `more` is what hangs on them.
+    """A state. `nets` are the wrong ones; `more` are elements on them.
 
-    `meter`: it still reads, `pin_v` where it is not VM that its pin has.
+    `meter`: whether it still reads; `pin_v`: the voltage on its pin, if that is not VM.
     """
 
     nets: frozenset[str]
@@ -68,15 +68,16 @@ STATES: dict[str, State] = {
     "meter's input at 0 V": State(frozenset({"/VM1"}), more=("Rheld /VM1 0 1k",), pin_v=0.0),
     "pair shorted": _state("/TIP1", "/RING1", more=["Rheld /TIP1 /RING1 1m"]),
     "telephone shorted": _state("/TIP_TEL1", "/RING1", more=["Rheld /TIP_TEL1 /RING1 1m"]),
-    "joined to a neighbour": _state("/TIP1", "/TIP_TEL1", "/RING1", more=["Rnext /RING1 0 400"]),  # of other polarity
+    "joined to a neighbour": _state("/TIP1", "/TIP_TEL1", "/RING1", more=["Rnext /RING1 0 400"]),  # opposite polarity
 }
 SEIZES = {"pair shorted", "telephone shorted", "joined to a neighbour"}  # the lines' own wires, in their plugs
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Volts behind the closed contact are of 1. `alerts` are those of both polarities, learned or not, without that of
-    a state whose meter is dead; `untold` are the ways of four in which none is raised.
+    """The result for a state. `behind_v`: voltage behind the closed contact, of 1 V applied. `alerts`: those raised
+    with either polarity, learned or not, without the alert for a dead meter; `untold`: number of the four cases without
+    an alert.
     """
 
     what: str
@@ -93,7 +94,7 @@ class Found:
 
 
 def meets(card: Card) -> set[str]:
-    """The nets on which parts of line 1 and of what is no line are."""
+    """The nets that connect parts of line 1 with parts outside all lines."""
     return {
         net
         for net, ends in card.nets.items()
@@ -106,13 +107,13 @@ def states(netlist: Netlist) -> list[Found]:
 
 
 def references(netlist: Netlist) -> list[Found]:
-    """Every part of the references open and shorted."""
+    """The results with each part of the references open and shorted."""
     sound = STATES["nothing"]
     return each(lambda fault: _found(fault[0], fault[1], sound), faults(netlist, REFERENCES))
 
 
 def edges_must_reach(netlist: Netlist) -> dict[str, float]:
-    """REFC with each part of the references open or shorted, and without VREF, in volts."""
+    """REFC in volts with each part of the references open or shorted, and without VREF."""
     lost = [("VREF lost", netlist, Supply(vref=0)), *((*fault, Supply()) for fault in faults(netlist, REFERENCES))]
 
     def reaches(fault: tuple[str, Netlist, Supply]) -> float:
@@ -123,7 +124,7 @@ def edges_must_reach(netlist: Netlist) -> dict[str, float]:
 
 
 def opening_s(netlist: Netlist, to_v: float = 0.0, lost_s: float = 0.05) -> list[float]:
-    """How long a contact opens when REFC falls to `to_v`, with the comparator's offset at its one end and its other."""
+    """Opening times of a contact when REFC falls to `to_v`, at both limits of the comparator's offset."""
     part, found = driver(netlist).renamed("REFC", "lost"), []
     lines = [*PROBE, f"Vlost lost 0 pwl(0 1.3 {lost_s} 1.3 {lost_s + 1e-4} {to_v})", ".tran 2m 6 0 2m"]
     measures = [

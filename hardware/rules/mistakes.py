@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cards with one mistake, as a hand or a program makes them when it draws: a list, and what chance gives.
+"""Cards with one mistake each, as made in drawing by hand or by program: a fixed list, and random ones.
 
-Chance is a hash of the mistake's own words, so that a part more or less in the drawing changes few of them.
+The random choice is a hash of the mistake's own text, so that a change of the drawing changes few of them.
 """
 
 from __future__ import annotations
@@ -195,7 +195,7 @@ LISTED: dict[str, Change] = {
 
 
 def of_chance(card: Card, count: int = OF_CHANCE) -> dict[str, Change]:
-    """In equal parts of each kind of mistake, on line 1 and what the lines share."""
+    """Random mistakes, the same number of each kind, on line 1 and the parts shared by lines."""
     kinds = (_two_pins, _another_net, _two_places, _one_gone, _two_nets)
     return {name: change for kind in kinds for name, change in _drawn(kind(card), count // len(kinds) + 1)}
 
@@ -259,7 +259,7 @@ def _nets_of_sheets(card: Card) -> dict[str, list[str]]:
     return {sheet: sorted(found) for sheet, found in sorted(nets.items())}
 
 
-BENIGN: tuple[tuple[str, str], ...] = (  # what of chance nobody notices, and why that is right
+BENIGN: tuple[tuple[str, str], ...] = (  # random mistakes that no rule reports, and why that is right
     (r"C\d+ \(c(100n|1u|10u)\) gone", "one capacitor of several at its supply: noise, which no row asks for"),
     (r"C1(08|09) \(c47p\) gone", "keeps radio out of the receive amplifier: far above what is simulated"),
     (r"C\d+ \(c(1u|10u)\) and C\d+ \(c(1u|10u)\) exchanged", "each is enough in the place of the other"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a pin needs beside it to work at all: a level at rest, a crystal with its capacitors, a divider, a plug."""
+"""Rules for the parts that a pin requires: a resting level, a crystal with its capacitors, a divider, a plug."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from collections.abc import Iterator
 from rules.card import Card, Fitted
 
 SUPPLIED = "supplied"
-RESTS = {  # kind, pin: where a resistor holds it while nothing else does, and of how many ohm at most
+RESTS = {  # kind, pin: where a resistor holds it when undriven, and the greatest ohms
     ("meter", "tamper"): (SUPPLIED, 100e3),
-    # It takes 120 uA below 0.7 of 3.13 V (CAT24C32/D, Rev. 26, table 4 and note 5); the Pi's design guide has 1 kohm.
+    # The pin draws 120 uA below 0.7 of 3.13 V (CAT24C32/D, Rev. 26, table 4 and note 5); the Pi's design guide has 1
+    # kohm.
     ("eeprom", "wp"): (SUPPLIED, 7.5e3),
     ("pi_header", "GPIO27"): ("GND", 100e3),
     ("load_switch", "on"): ("GND", 100e3),
     ("oneshot", "a"): ("GND", 100e3),
 }
 REST_OHM = 0.99e3
-RAILS = ("GND", "+3V3", "PI3V3")  # lead to what hangs there, and are no way
-OUTSIDE = {  # kind, pin: what of the card's edge must reach it, straight or through one resistor
+RAILS = ("GND", "+3V3", "PI3V3")  # rails do not count as a connection
+OUTSIDE = {  # kind, pin: the plug's pin that it must reach, directly or through one resistor
     ("meter", "tamper"): "terminal2",
     ("eeprom", "wp"): "terminal2",
     ("buck", "vin"): "pmos",
@@ -36,15 +37,16 @@ OUTSIDE = {  # kind, pin: what of the card's edge must reach it, straight or thr
 BOTH = {
     "usb": ("usb_esd", ("dp", "dm")),
     "pi_header": ("eeprom", ("ID_SD", "ID_SC")),
-}  # by which pins it needs the other
+}  # the pins by which each requires the other
 LOADED_F = {"crystal_24MHz": 18e-12}  # ABM8-24.000MHZ-B2-T, by public projects' lists
-STRAY_F = (4e-12, 10e-12)  # of a pin, its pad and track; from memory
+STRAY_F = (4e-12, 10e-12)  # capacitance of a pin with its pad and track; from memory
 HALF = (0.4, 0.6)
-# Pins of two kinds on one net. VREF+ may be 0.4 V above the meter's supply at most (STM32G0's sheet, as a public
-# project quotes it), so what makes it is fed by that; it needs 50 mV above 3.0 V (SBVS032K), and has 0.21 at the least.
+# Pins of two kinds on one net. VREF+ may exceed the meter's supply by 0.4 V at most (STM32G0's sheet, as quoted by a
+# public project), so the meter's supply feeds the reference; the reference needs 50 mV above 3.0 V (SBVS032K), and has
+# at least 0.21.
 TOGETHER = {("reference", "in"): ("meter", "vdd")}
 ANY = float("inf")
-STORES_F = {  # kind, pin: where capacitors lead from it, and between which sums; where no sheet is named, from memory
+STORES_F = {  # kind, pin: the capacitors' other pin, and the limits of their sum; without a sheet's name from memory
     ("meter", "vref"): ("vss", 0.08e-6, ANY),
     ("reference", "out"): ("gnd", 0.08e-6, ANY),
     ("holdup", "vsys"): ("gnd", 8e-6, ANY),
@@ -56,7 +58,7 @@ STORES_F = {  # kind, pin: where capacitors lead from it, and between which sums
     # "Up to a 0.1 uF" (DS00001692C, table 3-1), "at least 0.1" (SC571231, the maker's list for schematics).
     ("hub", "crfilt"): ("vss", 0.09e-6, 0.11e-6),
     ("hub", "pllfilt"): ("vss", 0.09e-6, 0.11e-6),
-    ("adc4", "vref"): ("agnd", 0.8e-6, ANY),  # 1 uF (SLAS831D, pin functions), and 10.1 at the next
+    ("adc4", "vref"): ("agnd", 0.8e-6, ANY),  # 1 uF (SLAS831D, pin functions); 10.1 on the next line
     ("adc4", "ldo"): ("dgnd", 8e-6, ANY),
     ("dac8", "vcom"): ("agnd1", 8e-6, ANY),
     ("load_switch", "vout"): ("gnd", 0.08e-6, ANY),
@@ -64,10 +66,10 @@ STORES_F = {  # kind, pin: where capacitors lead from it, and between which sums
     ("rs232", "vneg"): ("gnd", 0.08e-6, 0.5e-6),
     ("rs232", "c1p"): ("c1n", 0.08e-6, 0.5e-6),
     ("rs232", "c2p"): ("c2n", 0.08e-6, 0.5e-6),
-    ("buck", "vin"): ("ret", 220e-6, ANY),  # beside its ceramics, for a surge of 2 kV (TRACO, THN 30WI)
+    ("buck", "vin"): ("ret", 220e-6, ANY),  # with its ceramic capacitors, for a surge of 2 kV (TRACO, THN 30WI)
     ("usb", "vbus"): ("gnd", 0.9e-6, 10e-6),  # 1 uF (SC571231); 1 to 10 (USB 2.0, 7.2.4.1, from memory)
 }
-# kind, pin: a small capacitor of its own on its sheet, beside what is larger there.
+# kind, pin: a small capacitor of its own on its sheet, in addition to larger ones.
 QUICK = {
     ("oneshot", "vcc"): "gnd",  # 0.1 uF (SCES586D)
     ("adc4", "avdd"): "agnd",  # 0.1 uF at each of the three (SLAS831D, pin functions)
@@ -123,9 +125,9 @@ def _has(one: Fitted, other: Fitted, pins: tuple[str, ...]) -> bool:
 
 
 def timed(card: Card) -> Iterator[str]:
-    """The hub's crystal with its load; half of the Pi's 5 V tells the hub that a host is there.
+    """The hub's crystal has its load capacitors; half of the Pi's 5 V is wired to the hub's VBUS detection.
 
-    Each capacitor is twice the crystal's load less what is there already (DS00001692C, figure 7-2).
+    Each capacitor is twice the crystal's load less the stray capacitance (DS00001692C, figure 7-2).
     """
     for hub in card.of("hub"):
         xin, xout = hub.nets.get("xin", ""), hub.nets.get("xout", "")

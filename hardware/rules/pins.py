@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every pin goes somewhere or is open on purpose, and what meets on a net can live together.
+"""Rules for pins and nets: every pin is connected or deliberately open, and pins on a net are compatible.
 
-Pins are those of parts.toml, which names what a sheet may wire, and the pads below the part that it leaves out.
-KiCad's own rules say a part of it too. These are asked of a card that nobody has drawn yet.
+The pins are those that parts.toml lets a sheet wire, and the remaining pads of each part. KiCad's own rules cover a
+part of this, but only for a drawn card.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import cache
 from pcb import footprints
 from rules.card import Card, Fitted
 
-OPEN = {  # kind, pin or pad: why it may have no net; without a sheet's name, from memory
+OPEN = {  # kind, pin or pad: why it may be open; without a sheet's name from memory
     ("pi_header", r"GPIO\d+"): "pins.toml uses no more",
     ("load_switch", "fault"): "it only tells",
     ("ldo", "nc"): "not connected in the part",
@@ -39,8 +39,8 @@ OPEN = {  # kind, pin or pad: why it may have no net; without a sheet's name, fr
     ("relay", "3|10"): "the contacts that are closed at rest: the pair itself, as the barrier takes it",
     ("relay_closed", "14|24"): "the contacts that are open at rest: the pair itself, as the barrier takes it",
 }
-MECHANICAL = {("db9", "0")}  # kind, pad: holds the part
-WEAK_OHM = (470.0, 1e6)  # what may pull an open collector up
+MECHANICAL = {("db9", "0")}  # kind, pad: mechanical
+WEAK_OHM = (470.0, 1e6)  # range of a pull-up for an open collector
 SAYS = {"input", "output", "bidirectional"}
 KEEPS_APART_OHM = 200.0
 DRIVES = {"output", "power_out"}
@@ -66,7 +66,7 @@ def _pads() -> dict[str, list[str]]:
 
 
 def pads(kind_name: str) -> list[str]:
-    """As the drawing numbers them; none of what is not soldered."""
+    """The pads under the drawing's numbers, without unsoldered ones."""
     return _pads().get(kind_name, [])
 
 
@@ -75,7 +75,7 @@ def _may_be_open(part: Fitted, pin: str) -> bool:
 
 
 def shorted(card: Card) -> Iterator[str]:
-    """No part with two ends has both on one net, and no chip is fed by one net twice."""
+    """No part with two ends has both on one net, and no chip has two supplies on one net."""
     for part in card.parts.values():
         feeds = [net for pin, net in part.nets.items() if part.type_of(pin) == "power_in"]
         if len(part.nets) == 2 and len(set(part.nets.values())) == 1:
@@ -85,7 +85,7 @@ def shorted(card: Card) -> Iterator[str]:
 
 
 def driven(card: Card) -> Iterator[str]:
-    """One driver a net; an input has one at all; a supply pin is fed; an open collector is pulled up."""
+    """A net has one driver; an input has one; a supply pin is fed; an open collector is pulled up."""
     for net, ends in card.nets.items():
         types = [part.type_of(pin) for part, pin in ends]
         strong = [f"{part.reference} {pin}" for (part, pin), type_ in zip(ends, types, strict=True) if type_ in DRIVES]
@@ -108,13 +108,13 @@ def driven(card: Card) -> Iterator[str]:
 
 
 def _behind(card: Card, net: str) -> str | None:
-    """A second driver behind a resistor that does not keep the two apart."""
+    """A second driver behind a resistor too small to separate the two."""
     near = (each.other(net) for each in card.on(net, "R") if each.value < KEEPS_APART_OHM)
     return next((part.reference for far in near for part, pin in card.nets[far] if part.type_of(pin) == "output"), None)
 
 
 def _pulled(card: Card, net: str) -> bool:
-    """To a supply, or to another collector that is."""
+    """Whether a resistor leads to a supply, or to another pulled-up collector."""
     return any(
         WEAK_OHM[0] <= each.value <= WEAK_OHM[1]
         and each.other(net) != "GND"

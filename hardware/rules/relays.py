@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A relay acts only where two agree: the meter that commands it, and the Pi whose edges arm the coils' rail.
+"""Rules for relays: a relay operates only if both the meter commands it and the Pi's edges arm the coils' rail.
 
 The chain: edges on ARM_IN -> one-shot -> load switch -> COIL -> a coil -> its transistor -> a pin of the meter.
 """
@@ -12,20 +12,20 @@ from rules.card import Card, Fitted
 
 COIL, GROUND = "COIL", "GND"
 RELAYS = ("relay", "relay_closed")
-WINDOW_S = (0.2, 1.0)  # beats come every 0.1 s; a hung Pi opens relays within one
+WINDOW_S = (0.2, 1.0)  # the Pi toggles every 0.1 s; relays open within a window after it hangs
 HEADER, TERMINAL = "pi_header", "terminal2"
-ON_COIL = {"relay", "relay_closed", "diode", "load_switch"}  # and capacitors
+ON_COIL = {"relay", "relay_closed", "diode", "load_switch"}  # kinds permitted on the rail, besides capacitors
 PULL_DOWN_OHM = (1e3, 100e3)
 GATE_OHM = 10e3
-# mA: between what eight coils take at 5.25 V and 10 % less of their 62 ohm, and what is left of the 5 A up to which the
-# cells are charged (R1006) when card and Pi take all they may.
+# mA: above the current of eight coils at 5.25 V with 10 % less than their 62 ohm, and below the rest of the 5 A at
+# which the cells are charged (R1006), after the full load of card and Pi.
 LIMIT_MA = (753.0, 1460.0)
 
 
 def armed(card: Card) -> Iterator[str]:
-    """The coils' rail comes through the load switch, and that hears the one-shot alone.
+    """The load switch alone feeds the coils' rail, and only the one-shot enables it.
 
-    On a card without header the Pi's edges come by a terminal (`whole`).
+    On a card without header the Pi's edges arrive at a terminal (`whole`).
     """
     for part in card.on(COIL):
         if part.symbol not in ("C", "R") and part.kind_name not in ON_COIL:
@@ -56,7 +56,7 @@ def armed(card: Card) -> Iterator[str]:
 
 
 def limited(card: Card) -> Iterator[str]:
-    """The load switch ends a short behind it and lets eight coils be (SLVS841F, 9.5.1; kohm and mA)."""
+    """The load switch limits a short behind it and carries eight coils (SLVS841F, 9.5.1; kohm and mA)."""
     for switch in card.of("load_switch"):
         set_by = [each.value / 1000 for each in card.between(switch.nets.get("ilim", ""), switch.nets["gnd"], "R")]
         if len(set_by) != 1:
@@ -69,7 +69,9 @@ def limited(card: Card) -> Iterator[str]:
 
 
 def lasts_s(card: Card, shot: dict[str, str]) -> float | None:
-    """What R and C of the one-shot give; its constant is about 1 (SN74LVC1G123, above 10 nF). None: it has not both."""
+    """The time of the one-shot by its R and C; its constant is about 1 (SN74LVC1G123, above 10 nF). None if either is
+    missing.
+    """
     rcext, cext = shot.get("rcext", ""), shot.get("cext", "")
     resistors = card.between(shot.get("vcc", ""), rcext, "R")
     capacitors = card.between(rcext, cext, "C")
@@ -85,7 +87,7 @@ def _window(card: Card, shot: dict[str, str]) -> Iterator[str]:
 
 
 def commanded(card: Card) -> Iterator[str]:
-    """A coil hangs between COIL and one transistor of its own line, with a diode."""
+    """A coil is connected to COIL and one transistor of its own line, with a diode."""
     for part in card.of(*RELAYS):
         low = part.nets.get("c2", "") if part.nets.get("c1") == COIL else part.nets.get("c1", "")
         if COIL not in (part.nets.get("c1"), part.nets.get("c2")):
@@ -103,7 +105,9 @@ def commanded(card: Card) -> Iterator[str]:
 
 
 def _gate(card: Card, transistor: Fitted) -> Iterator[str]:
-    """Off without a command: pulled down at the gate or before its resistor, or by the contact's own one-shot."""
+    """The gate is off without a command: pulled down at the gate or before its resistor, or driven by the contact's own
+    one-shot.
+    """
     gate = transistor.nets.get("g", "")
     if gate in ("", "+3V3", "+5V", COIL):
         yield f"{transistor.reference}: its gate is on {gate or 'nothing'}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every rule by its name, with what it says: what tests and tools/card_rules.py ask of the card."""
+"""All rules by name, with their texts, for the tests and tools/card_rules.py."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rules.card import Card
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`broken` gives a sentence for each place where the rule does not hold."""
+    """A rule. `broken` yields a sentence for each violation."""
 
     says: str
     broken: Callable[[Card], Iterator[str]]
@@ -57,7 +57,7 @@ RULES: dict[str, Rule] = {
 
 
 def broken(card: Card) -> Iterator[tuple[str, str]]:
-    """(rule, sentence)."""
+    """(rule, sentence) for each violation."""
     for name, rule in RULES.items():
         for sentence in rule.broken(card):
             yield name, sentence

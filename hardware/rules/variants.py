@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every card has, however it is fitted: its barrier, the lines' protection, the contact, the relays' watchdog.
+"""Rules for the parts that every variant has: barrier, protection of the lines, contact, watchdog of the relays.
 
-The other rules ask what is fitted whether it is right; of what is left out they see nothing.
+The other rules check the fitted parts; they cannot detect a missing one.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from drawing.project import LINES
 from rules.card import Card
 
-OF_A_LINE = {  # kind: how many, and what they are for
+OF_A_LINE = {  # kind: the number on each line, and the purpose
     "fuse": (3, "open at a power cross"),
     "sidactor": (2, "hold a surge, before the contact and behind it"),
     "hv_4M99": (4, "are the barrier of the reading"),
@@ -47,7 +47,7 @@ ARM_OUT, ARM_IN = "header4", "terminal2"
 
 
 def protected(card: Card) -> Iterator[str]:
-    """Counted line by line, and on the card."""
+    """The required parts are present, counted by line and on the card."""
     for line in range(1, LINES + 1):
         here = Counter(part.kind_name for part in card.parts.values() if part.sheet == f"Line{line}")
         for kind, (asked, why) in OF_A_LINE.items():
@@ -60,7 +60,7 @@ def protected(card: Card) -> Iterator[str]:
 
 
 def whole(card: Card) -> Iterator[str]:
-    """On the Pi's header with all that belongs to it, or without any of it. ARM always has its terminal."""
+    """The Pi's header is fitted with all its parts, or with none of them. ARM always has its terminal."""
     headers = card.of(HEADER)
     for kind in ON_THE_HEADER:
         if (found := len(card.of(kind))) != len(headers):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""No part stands on more than it is rated for: the worst that each net can carry, and what hangs on it.
+"""Rules for ratings: no part is exposed to more than its rating at the worst voltages of its nets.
 
-A net that NETS does not name carries what its driver does, which is within its chip's supply; without a driver, what is
-at the other ends of its resistors, diodes and capacitors.
+A net outside NETS has the voltage of its driver, within the chip's supply; without a driver, that of the other ends of
+its resistors, diodes and capacitors.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from rules.barrier import APART
 from rules.card import Card, Fitted
 from rules.worst import ACROSS, GROUNDS, NETS, SOURCES, TOLERANT, Range
 
-BEYOND_V = 0.3  # of its supply: what a pin of a chip stands
+BEYOND_V = 0.3  # permitted voltage of a chip's pin beyond its supply
 PASSES = {"R", "C", "D", "L", "F", "TVS"}
 DRIVES = {"output", "power_out", "bidirectional"}
 MOST_ROUNDS = 64
@@ -40,7 +40,7 @@ def rated(card: Card) -> Iterator[str]:
 
 
 def _let_through(card: Card, carried: dict[str, Range]) -> Iterator[str]:
-    """A net with a suppressor carries as much as that lets through, whatever NETS says."""
+    """Limits a net with a suppressor to its clamping voltage, whatever NETS states."""
     for part in card.parts.values():
         if part.kind.clamps_v:
             said = max(carried[net].high for net in part.nets.values())
@@ -76,7 +76,7 @@ def _across(part: Fitted, nets: list[str], carried: dict[str, Range]) -> float:
 
 @lru_cache(1)
 def ranges(card: Card) -> dict[str, Range]:
-    """The worst of every net. One of which nothing is known is at 0 V."""
+    """The worst voltages of every net; an unknown one is 0 V."""
     known = {net: each for net in card.nets if (each := _named(net))}
     for _ in range(MOST_ROUNDS):
         after = dict(known)
@@ -105,7 +105,7 @@ def _named(net: str) -> Range | None:
 
 
 def _driven(ends: list[tuple[Fitted, str]], known: dict[str, Range]) -> Range | None:
-    """By an output, or a pin that may be one."""
+    """The range of an output, or of a pin that may be an output."""
     for part, pin in ends:
         for kind, name, said, _ in SOURCES:
             if part.kind_name == kind and re.fullmatch(name, pin):
@@ -118,5 +118,5 @@ def _driven(ends: list[tuple[Fitted, str]], known: dict[str, Range]) -> Range | 
 
 
 def unknown(card: Card) -> list[str]:
-    """Nets of which nothing is said: a rule over them is none."""
+    """Nets without a known voltage, for which the rule would be void."""
     return [net for net, each in ranges(card).items() if each == Range(0, 0) and net not in GROUNDS]

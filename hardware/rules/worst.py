@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The worst that nets can carry, in volts, with the reason: what voltages.py holds the parts against.
+"""The worst voltages of the nets, in volts, with the reason; voltages.py compares the parts' ratings with them.
 
-A line's nets are against its other wire, all others against the card's ground; the 12 V side against its own return.
-Figures in quotes are rows of the table in hardware/README.md.
+A line's nets are measured against its other wire, all others against the card's ground; the 12 V side against its own
+return. Figures in quotes are rows of the table in hardware/README.md.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ class Range(NamedTuple):
         return Range(min(self.low, other.low), max(self.high, other.high))
 
 
-PAIR_V = 400.0  # "Surge: at the thyristor", asked <= 400 V; ringing of 150 Vrms on 56 V has 268 V
+PAIR_V = 400.0  # "Surge: at the thyristor", required <= 400 V; ringing of 150 Vrms on 56 V has 268 V
 BARRIER_V = 1500.0  # K.21 as simulated, from both wires to ground
-ENTRY_V = 29.2  # SMBJ18A at 20.5 A, 10/1000 us; held to its `clamps_v`
+ENTRY_V = 29.2  # SMBJ18A at 20.5 A, 10/1000 us; equals its `clamps_v`
 GROUNDS = ("GND", "/supply/ret")
 LINE = r"/Line\d/"
 
@@ -63,13 +63,13 @@ NETS: tuple[tuple[str, float, float, str], ...] = (
     (r"/TAMPER|/(panel/press|BUTTON)", 0, 3.37, "a switch to 3.3 V or ground"),
 )
 
-SOURCES = (  # kind, pin: what drives a net from outside the card
+SOURCES = (  # kind, pin: the external source of a net
     ("pi_header", r"GPIO\d+|ID_S[DC]", Range(0, 3.37), "the Pi's pins are of 3.3 V"),
     ("usb_audio", r"mclk|sclk|lrck|dout1", Range(0, 3.37), "3.3 V logic (its manual)"),
     ("header4", r"[cd]", Range(0, 3.37), "a debugger of 3.3 V"),
 )
 
-ACROSS: tuple[tuple[str, float, str], ...] = (  # part: what is across it, where its nets' worst are not at one time
+ACROSS: tuple[tuple[str, float, str], ...] = (  # part: the voltage across it, where its nets' worst do not coincide
     (r"R[1-8]0[1-4]", BARRIER_V / 2, "two in a row share what is between a line and ground"),
     (r"C100[23]", 2.63, "two in a row, balanced, on 5.25 V"),
     (r"R1006", 0.03, "6 A through it"),
@@ -84,7 +84,7 @@ ACROSS: tuple[tuple[str, float, str], ...] = (  # part: what is across it, where
     (r"C130[12]", 3.37, "a capacitor of the pump carries its supply once"),
 )
 
-TOLERANT = {  # kind, pin: why it may see more than its supply
+TOLERANT = {  # kind, pin: why it may exceed its supply
     ("holdup", "igate"): "its own pump",
     ("comparator", "inp"): "36 V whatever its supply (SBOS589D)",
     ("comparator", "inn"): "36 V whatever its supply (SBOS589D)",

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the netlist of the drawing (hardware/linetap.cir) through ngspice and holds it against what a line may ask.
+"""Simulates the drawing's netlist (hardware/linetap.cir) in ngspice and compares it with the requirements of a line.
 
-netlist.py reads and changes it, spice.py runs it, corners.py makes parts bad; the other modules are the requirements.
+netlist.py reads and changes it, spice.py runs it, corners.py applies tolerances; the other modules are the
+requirements.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is heard: response, level, loss and balance."""
+"""Audio requirements: frequency response, level, loss and balance."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from simulation.finding import Finding, over
 from simulation.netlist import Netlist
 from simulation.spice import Deck, Supply, run
 
-# An exchange and a telephone of 600 ohm, 10 V of an off-hook loop between them.
+# An exchange and a telephone of 600 ohm, with the 10 V of an off-hook loop between them.
 LOOP = ["Vdc x 0 10", "Vac y x dc 0 ac 1", "Rexchange y /TIP1 600", "Rphone /TIP_TEL1 /RING1 600", "Rearth /RING1 0 1u"]
-HALF = 0.5  # of the exchange's volt, where nothing is bridged
+HALF = 0.5  # share of the exchange's volt at the telephone without a card
 RINGING_V = 75.0  # rms
 SWEEP = ".ac dec 40 300 3400"
 PLAYING = Supply(relay=3.3)
@@ -26,9 +26,10 @@ def corners_of(netlist: Netlist) -> list[Netlist]:
 
 
 def response(netlist: Netlist) -> list[Finding]:
-    """RX against its own level at 1 kHz, how much of the line's voltage RX is, and what the converter makes of it.
+    """RX relative to its own level at 1 kHz, its share of the line's voltage, and its level in the converter.
 
-    The weakest digit, -26 dBm0 a tone, is heard down to -29 (DtmfNumbers); the loudest, two of -3, fills the scale.
+    The weakest digit, -26 dBm0 a tone, is detected down to -29 (DtmfNumbers); the loudest, two of -3, reaches full
+    scale.
     """
     measures = [
         ".meas ac least min vdb(/RX1) from=300 to=3400",
@@ -48,9 +49,9 @@ def response(netlist: Netlist) -> list[Finding]:
 
 
 def ringing_heard(netlist: Netlist) -> list[Finding]:
-    """What ringing would be in dBm0 if nothing cut it off: RX reaches its rails 11 dB above the converter's full scale.
+    """Ringing in dBm0 if RX were not limited: its rails are 11 dB above the converter's full scale.
 
-    Nothing is asked: nobody records a line that rings, and caller ID is said between the bursts.
+    There is no requirement: a ringing line is not recorded, and caller ID is sent between the bursts.
     """
     line = ["Vdc x 0 48", "Vac y x dc 0 ac 1", "Rexchange y /RING1 600", "Rearth /TIP1 0 1u", ".ac dec 40 15 100"]
     found = [run(Deck(each, line, [".meas ac rx find vdb(/RX1) at=20"])) for each in corners_of(netlist)]
@@ -59,7 +60,7 @@ def ringing_heard(netlist: Netlist) -> list[Finding]:
 
 
 def rest(netlist: Netlist) -> list[Finding]:
-    """RX with nothing on the line, the amplifier's offset to both sides: it is multiplied by a hundred."""
+    """RX of a silent line, with both signs of the amplifier's offset, which is amplified by a hundred."""
     offset_v = load_kinds()["opamp"].offset_mv / 1000
     corners = [netlist, *(netlist.given({"U108": f"off={sign * offset_v:.4g}"}) for sign in (-1, 1))]
     found = [run(Deck(each, [*LOOP, ".tran 1m 50m"], [".meas tran rx find v(/RX1) at=40m"])) for each in corners]
@@ -67,9 +68,9 @@ def rest(netlist: Netlist) -> list[Finding]:
 
 
 def talk(netlist: Netlist) -> list[Finding]:
-    """The meter samples at 1 kHz: what is said on the line must not come back as a line that moves.
+    """The meter samples at 1 kHz: speech must not alias into a moving line voltage.
 
-    Both wires move against earth, as each has a filter of its own.
+    Both wires move against earth, as each has its own filter.
     """
     line = ["Va a 0 5 ac 0.5", "Vb 0 b 5 ac 0.5", "Ra a /TIP1 300", "Rb b /RING1 300", "Rphone /TIP_TEL1 /RING1 600"]
     measures = [".meas ac slow find vdb(/VM1) at=20", ".meas ac said find vdb(/VM1) at=3000"]
@@ -79,7 +80,7 @@ def talk(netlist: Netlist) -> list[Finding]:
 
 
 def insertion(netlist: Netlist) -> list[Finding]:
-    """What the telephone loses by our being there."""
+    """The telephone's loss through the card."""
     measures = [".meas ac least min vdb(/TIP_TEL1) from=300 to=3400"]
 
     def loss(supply: Supply) -> list[float]:
@@ -93,9 +94,9 @@ def insertion(netlist: Netlist) -> list[Finding]:
 
 
 def balance(netlist: Netlist) -> list[Finding]:
-    """Both wires moved alike: how little of it becomes a signal between them (47 CFR 68.310), or in RX.
+    """A common-mode signal: its conversion to a differential one (47 CFR 68.310), and its level in RX.
 
-    RX is at two parts of the receive path against each other at the ends of their tolerance.
+    For RX two parts of the receive path are at opposite limits of their tolerance.
     """
     drive = ["Vac y 0 dc 0 ac 1", "Rtip y /TIP1 300", "Rring y /RING1 300", "Epair pair 0 /TIP1 /RING1 1"]
     skew = netlist.scaled({"R118": 1.01, "R119": 1.01, "R120": 0.99, "R121": 0.99, "C106": 1.2, "C107": 0.8})

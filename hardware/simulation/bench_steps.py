@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a multimeter has to say of a card before it hangs on a line, with what the simulation found for each reading."""
+"""The multimeter readings of a card before its first use on a line, with the simulated value of each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from simulation.finding import Finding
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`what` is a figure of the table in README.md; `where` names the pins of the drawing, line 1's."""
+    """A reading. `what` is a figure of the table in README.md; `where` names the pins of the drawing, line 1's."""
 
     where: str
     en: str
@@ -40,7 +40,7 @@ STEPS = (
 
 
 def table(findings: Iterable[Finding]) -> str:
-    """Markdown. KeyError for a figure that no row finds any more."""
+    """The readings as Markdown. KeyError for a figure without a row."""
     found = {each.what: each for each in findings}
     rows = [f"| {step.where} | {step.en} / {step.ko} | {found[step.what].expected()} |" for step in STEPS]
     return "\n".join(["| At / 위치 | Measured / 측정 | Expected / 기준 |", "|---|---|---|", *rows, ""])

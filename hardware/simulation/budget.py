@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each rail of the card gives at worst, and how long the hold-up lasts.
+"""Computes the worst-case load of each rail, and the duration of the hold-up.
 
-Every figure of a part stands in parts.toml with its source; the nets are those of the drawing. Worst is all of a card
-at once, its eight contacts too, with a Raspberry Pi 4 at its full 3 A.
+Every figure of a part is in parts.toml with its source; the nets are those of the drawing. The worst case is all of a
+card at once, its eight contacts included, with a Raspberry Pi 4 at its full 3 A.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from drawing.tables import Kind
 from linetap_core.errors import BadInput, Refusal
 
 VOLTS = {
-    "/supply/plug": 9.0, "/supply/fused": 9.0, "/supply/vin": 9.0,  # the lowest input: the most current
+    "/supply/plug": 9.0, "/supply/fused": 9.0, "/supply/vin": 9.0,  # the lowest input: the highest current
     "/supply/v5in": 5.0, "+5V": 5.0, "COIL": 5.0, "/audio/v5usb": 5.0, "+3V3": 3.3, "VREF": 3.0,
     "/usb/v33": 3.3, "/audio/v33d": 3.3,
 }  # fmt: skip
-EXCLUSIVE = "relay"  # a line's notice relay is open when its contact opens
+EXCLUSIVE = "relay"  # a line's notice relay is open while its contact is open
 HOLD_FARAD, HOLD_OHM, HOLD_V = 12.5 * 0.8, 0.06, 4.54  # two in series at the end of life; 4.615 V less 1.5 %
 BOOST = 0.8  # assumed
 COIL_A = 5.0  # 5.5 A at least, less half of the ripple (LTC4041)
 GIVES_MW = 12500.0  # 2.5 A of 5 V (LTC4041)
 PI_A = 3.0  # a Pi 4
 WIRE_OHM_A_M = 0.053  # 22 AWG: from the 4.081 ohm in 100 ft of 26 AWG (Cirris' table of wires), by their areas
-# Of a crimped contact of 2.54 mm, at most (Harwin M20). A ribbon is good for 1 A (Mosaic Industries, current rating).
+# A crimped contact of 2.54 mm, at most (Harwin M20). A ribbon is rated 1 A (Mosaic Industries, current rating).
 CONTACT_OHM, CONTACT_A = 0.03, 3.0
 ENDS = 2
 LONGEST_S, STEP_S = 60, 0.01
@@ -50,7 +50,7 @@ class Rail:
 
 
 def rails(circuit: Circuit | None = None) -> list[Rail]:
-    """In the order of their currents' way, the last first. BadInput where a rail is fed twice or has no voltage."""
+    """The rails, each before the rail that feeds it. BadInput if a rail is fed twice or has no voltage."""
     circuit = circuit or Circuit()
     drawn: dict[str, float] = {}
     for _, net, mw in loads(circuit):
@@ -82,7 +82,7 @@ def loads(circuit: Circuit) -> Iterator[tuple[str, str, float]]:
 
 
 def lost_to_the_pi(cable_m: float) -> float:
-    """Volts from J1301 to the Pi's header and back through a cable of single wires, contacts alike."""
+    """Volts lost from J1301 to the Pi's header and back through a cable of single wires, contacts included."""
     pins = Circuit().kinds["pi_header"].pin_rows()
     wire_ohm = cable_m * WIRE_OHM_A_M + ENDS * CONTACT_OHM
     there, back = (sum(pin.name.startswith(name) for pin in pins) for name in ("5V", "GND"))
@@ -90,7 +90,7 @@ def lost_to_the_pi(cable_m: float) -> float:
 
 
 def forgotten(circuit: Circuit) -> list[str]:
-    """Parts with a supply's pin on a rail of which the table has no milliwatts."""
+    """Parts with a supply pin on a rail but no milliwatts in the table."""
     names = []
     for reference, kind, nets in parts(circuit):
         fed = [pin for pin in kind.pin_rows() if pin.type == "power_in" and nets.get(pin.name) in VOLTS]
@@ -100,18 +100,20 @@ def forgotten(circuit: Circuit) -> list[str]:
 
 
 def hold_up_mw(circuit: Circuit) -> float:
-    """What +5V gives without the coils, which open when the Pi's edges end."""
+    """The load of +5V without the coils, which are released when the Pi's edges end."""
     found = {rail.net: rail.loads_mw for rail in rails(circuit)}
     return found["+5V"] - found["COIL"]
 
 
 def least_v(load_mw: float) -> float:
-    """At the manager's pin, below which its coil would need more current than its switch lets through."""
+    """The least voltage at the manager's pin: below it the coil would need more current than its switch permits."""
     return load_mw / 1000 / BOOST / COIL_A
 
 
 def hold_up_s(load_mw: float) -> float:
-    """By ngspice: a load of constant power on the two capacitors, through the booster. BadInput when it gives less."""
+    """The hold-up by ngspice: a constant power on the two capacitors, through the booster. BadInput if the booster
+    cannot supply it.
+    """
     if load_mw > GIVES_MW:
         raise BadInput(f"{load_mw:.0f} mW are asked of the hold-up, which gives {GIVES_MW:.0f}")
     watts = load_mw / 1000 / BOOST
@@ -127,7 +129,7 @@ B1 b 0 I = {watts} / max(V(b), 1)
 
 
 def measured(deck: str, what: str) -> float:
-    """One figure of a deck of its own. Refusal where ngspice has none."""
+    """One figure of its own deck. Refusal if ngspice has none."""
     return measures(deck, what)[0]
 
 
@@ -146,7 +148,7 @@ def measures(deck: str, *names: str) -> list[float]:
 
 
 def expected_s(load_mw: float) -> float:
-    """The same by hand, without the resistance: half C times the difference of the squares."""
+    """The same by formula, without the resistance: half C times the difference of the squares."""
     return 0.5 * HOLD_FARAD * (HOLD_V**2 - least_v(load_mw) ** 2) / (load_mw / 1000 / BOOST)
 
 

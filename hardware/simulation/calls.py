@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What exchanges and telephones do on a line, and what a tap must make of it; and VM meanwhile, on the drawn net.
+"""Electrical behaviour of exchanges and telephones on a line, the events that a tap must detect, and VM on the drawn
+net.
 
-The calls are those of linetable.py's rows, and `shows` says of which. Seconds throughout.
+The calls are those of linetable.py's rows; `shows` names the row. All times are in seconds.
 """
 
 from __future__ import annotations
@@ -16,17 +17,17 @@ from simulation.netlist import Netlist
 from simulation.spice import Deck, Supply, waveform
 
 FEED_OHM = 400  # of each wire
-BELOW_V, ABOVE_V = 30, 16  # a battery below the one, or off-hook above the other, is to be learnt
+BELOW_V, ABOVE_V = 30, 16  # a battery below the first, or off-hook above the second, requires learning
 STEP_MS = 1
 
 Span = tuple[float, float]
-Edges = list[tuple[float, float, bool]]  # no earlier than, no later than; off-hook, or ringing
+Edges = list[tuple[float, float, bool]]  # earliest, latest; off-hook, or ringing
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """`lines`: of ngspice, around the card. `hook` and `ring`: what must come of it; `learnt`: on-hook and off-hook
-    volts, where the line's limits are not the profile's; `turned`: the seconds at which polarity turns.
+    """A call. `lines`: ngspice elements around the card. `hook` and `ring`: the expected edges; `learnt`: on-hook and
+    off-hook volts, where the line's limits are not the profile's; `turned`: the seconds of polarity reversals.
     """
 
     name: str
@@ -40,7 +41,7 @@ class Call:
 
 
 def battery(volts: float, turned: Sequence[float] = (), reversed_: bool = False) -> list[str]:
-    """On the ring wire, the tip grounded, until it is `turned`, and each time again; on the tip where `reversed_`."""
+    """A battery on the ring wire, with the tip grounded, reversed at each of `turned`; on the tip if `reversed_`."""
     ring, tip = (0.0, -volts) if reversed_ else (-volts, 0.0)
     points = {"ring": [f"0 {ring:g}"], "tip": [f"0 {tip:g}"]}
     for at in turned:
@@ -54,7 +55,7 @@ def battery(volts: float, turned: Sequence[float] = (), reversed_: bool = False)
 
 
 def telephone(ohm: float, closed: Sequence[Span]) -> list[str]:
-    """A loop that is closed from and to."""
+    """A telephone whose loop is closed during these spans."""
     points = ["0 0"]
     for start, stop in closed:
         points += [f"{start:g} 0", f"{start + 1e-4:.6f} 1", f"{stop:g} 1", f"{stop + 1e-4:.6f} 0"]
@@ -65,12 +66,12 @@ def telephone(ohm: float, closed: Sequence[Span]) -> list[str]:
 
 
 def ohm_for(volts: float, battery_v: float) -> float:
-    """Of a telephone that holds a line at `volts`."""
+    """The resistance of a telephone that holds a line at `volts`."""
     return 2 * FEED_OHM * volts / (battery_v - volts)
 
 
 def edges(closed: Sequence[Span], late: float = 0.003) -> Edges:
-    """Of a loop that closes and opens: linetap dates them by the millisecond in which it happened."""
+    """The edges of a loop that closes and opens, with the precision of linetap's dates."""
     return [
         (at - 0.003, at + late, level) for start, stop in closed for at, level in ((start, True), (stop, False))
     ]  # fmt: skip
@@ -105,7 +106,7 @@ def flashed(open_ms: float) -> Call:
 
 
 def broken(break_ms: float) -> Call:
-    """The exchange takes its battery away, and the telephone stays lifted: nothing that linetap calls an edge."""
+    """The exchange interrupts its battery while the telephone stays off-hook: linetap must report no edge."""
     ends, closed = 0.6 + break_ms / 1000, [(0.3, 0.8 + break_ms / 1000)]
     lines = [
         "Vring b 0 -48", f"Vw w 0 pwl(0 1 0.6 1 0.6001 0 {ends:g} 0 {ends + 1e-4:g} 1)",
@@ -117,7 +118,7 @@ def broken(break_ms: float) -> Call:
 
 
 def bursts(hertz: float, rms: float, battery_v: float, spans: Sequence[Span]) -> list[str]:
-    """Ringing on the ring wire, from and to."""
+    """Ringing on the ring wire during these spans."""
     ringing = " || ".join(f"(time > {begins:g} && time < {ends:g})" for begins, ends in spans)
     return [
         f"Vsine s 0 sin(-{battery_v} {rms * sqrt(2):.6g} {hertz} {spans[0][0]})", f"Vdc g 0 -{battery_v}",
@@ -132,7 +133,7 @@ def rings(spans: Sequence[Span]) -> Edges:
 
 
 def rung(hertz: float, rms: float, battery_v: float, *spans: Span) -> Call:
-    """In bursts from and to; one of half a second where none is named."""
+    """A ringing line, with bursts during the spans; one of half a second if none is given."""
     spans = spans or ((0.3, 0.8),)
     shows: Shown = {"ring_hz": hertz, "ring_vrms": rms, "battery_v": battery_v}
     name = f"{hertz:g} Hz, {rms:g} V on {battery_v:g} V"
@@ -145,7 +146,7 @@ def rung(hertz: float, rms: float, battery_v: float, *spans: Span) -> Call:
 
 
 def lifted(into_ms: float) -> Call:
-    """Into a burst of 20 Hz, 75 V on 48 V; over a telephone that is lifted the exchange rings for 50 ms more."""
+    """A handset lifted during a burst of 20 Hz, 75 V on 48 V; the exchange continues to ring for 50 ms."""
     at = 0.3 + into_ms / 1000
     ends = at + 0.05
     lines = [*bursts(20, 75, 48, [(0.3, ends)]), *telephone(200, [(at, 9)])]
@@ -156,7 +157,7 @@ def lifted(into_ms: float) -> Call:
 
 
 def cut(which: str, closed: Sequence[Span], hook: Edges) -> Call:
-    """Wires that part at 0.5 s, between the exchange and the card."""
+    """Wires cut at 0.5 s, between the exchange and the card."""
     lines = ["Vring b 0 -48", "Vw w 0 pwl(0 1 0.5 1 0.5001 0)", *telephone(200, closed)]
     for wire, node in (("TIP", "0"), ("RING", "b")):
         whole = f"B{wire} {node} /{wire}1 I = V({node},/{wire}1) / {FEED_OHM} * V(w)"
@@ -198,6 +199,6 @@ CALLS = (
 
 
 def vm(call: Call, netlist: Netlist, supply: Supply) -> list[tuple[float, float]]:
-    """(second, volts) on the meter's pin, as dense as the simulator thinks right."""
+    """(second, volts) on the meter's pin, at the simulator's steps."""
     lines = [*call.lines, f".tran {STEP_MS}m {call.seconds:g} 0 {STEP_MS}m"]
     return waveform(Deck(netlist, lines, [], supply), "/VM1")

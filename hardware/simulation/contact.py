@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The series contact in the line: what is seen while it is open, what it costs closed, and ringing and surges on it."""
+"""The series contact: the line while it is open, its loss when closed, and its load by ringing and surges."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from simulation.oneshot import forced
 from simulation.spice import Deck, Supply, run, run_all
 from simulation.surge import CHARGED_V, GENERATOR, RUN
 
-WORN = "ohm=2"  # a pole at the end of its life, so that both are 1 ohm; assumed, no sheet says
+WORN = "ohm=2"  # a pole at the end of its life, so that both have 1 ohm; assumed, no sheet states it
 WELDED, STUCK = "welded=1", "stuck=1"
 OPEN_S, SHUT_S = 0.5, 1.5
 RINGER = ["Rringer /TIP_TEL1 ringer 7k", "Cringer ringer /RING1 1u"]  # one telephone on-hook
@@ -25,7 +25,7 @@ METER = ".meas tran {} find v(/VM1) at={}"
 
 
 def line(netlist: Netlist) -> list[Finding]:
-    """A lifted handset on 48 V whose loop is opened for a second; the same with a contact that is stuck."""
+    """A lifted handset on 48 V whose loop is opened for a second; the same with a stuck contact."""
     lines = [*EXCHANGE, *telephone([(0.1, 2.2)]), *forced((OPEN_S, SHUT_S)), ".tran 0.5m 2 0 0.5m"]
     at = (OPEN_S + SHUT_S) / 2
     measures = [
@@ -59,7 +59,7 @@ def closing(ohm: float, farad: float) -> list[str]:
 
 
 def closes(netlist: Netlist) -> list[Finding]:
-    """What the line shows when the contact closes, and when it cannot: the bell's capacitor, emptied by the lifted
+    """The line's voltage when the contact closes, and when it cannot: the bell's capacitor, discharged by the lifted
     telephone, is charged again.
     """
     measures = [METER.format("before", SHUT_S - 0.002), *(
@@ -74,7 +74,7 @@ def closes(netlist: Netlist) -> list[Finding]:
 
 
 def loss(netlist: Netlist) -> list[Finding]:
-    """A worn contact: what the telephone loses, with all else; and what it turns of both wires into a signal."""
+    """A worn contact: the telephone's total loss, and the conversion of common mode to a differential signal."""
     worn = [each.given({"K102": WORN}) for each in corners_of(netlist)]
     heard = [".meas ac least min vdb(/TIP_TEL1) from=300 to=3400"]
     lost = [20 * log10(HALF) - run(Deck(each, [*LOOP, SWEEP], heard))["least"] for each in worn]
@@ -88,7 +88,7 @@ def loss(netlist: Netlist) -> list[Finding]:
 
 
 def rings(netlist: Netlist) -> list[Finding]:
-    """The most that rings (150 Vrms on 56 V) on an open contact, one telephone behind it."""
+    """The strongest ringing (150 Vrms on 56 V) on an open contact, with one telephone behind it."""
     lines = [
         f"Vring a 0 sin(-{BATTERY_V} {RING_RMS * sqrt(2):.1f} {RING_HZ})", "Rring a /RING1 400", "Rtip 0 /TIP1 400",
         *RINGER, "Eacross across 0 /TIP1 /TIP_TEL1 1", "Ebell bell 0 ringer /RING1 1", ".tran 0.5m 0.5 0 0.5m",
@@ -104,8 +104,8 @@ def rings(netlist: Netlist) -> list[Finding]:
 
 
 def surge_on_it(netlist: Netlist) -> list[Finding]:
-    """1.5 kV on either side of an open contact, and on both wires; and through a closed one into a telephone that
-    conducts.
+    """1.5 kV on either side of an open contact, and on both wires; and through a closed one into a conducting
+    telephone.
     """
     opened, across, clamped = netlist.given({"K102": STUCK}), [], []
     exchange, phone = "Rexchange /TIP1 /RING1 600", "Rphone /TIP_TEL1 /RING1 600"
@@ -140,12 +140,12 @@ def _peak(found: dict[str, float], name: str) -> float:
 
 
 def volts_of(vm: float) -> float:
-    """Of the line, without its sign."""
+    """The line's voltage, unsigned."""
     return abs(meter_reads(vm, Supply()))
 
 
 def _moved(found: dict[str, float]) -> float:
-    """How far the line's voltage goes from what it was, as the meter reads it."""
+    """The largest change of the line's voltage as read by the meter."""
     before = volts_of(found["before"])
     return max(abs(before - volts_of(found[end])) for end in ("min", "max"))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The drawing's converters: their full scale on the card, and what the meter's makes of a voltage."""
+"""The drawing's converters: their full scale on the card, and the meter's conversion of a voltage."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _KINDS = load_kinds()
 _ADC, _DAC = _KINDS["adc4"], _KINDS["dac8"]
 
 DAC_FULL_V = _DAC.full_v
-CODES = 65536  # 12 bit, added up sixteen times
+CODES = 65536  # 12 bit, sum of sixteen samples
 METER_PART, REFERENCE_PIN = "meter", "vref"
 
 
@@ -31,7 +31,7 @@ def off_db(kind: Kind) -> float:
 
 
 def captured_db(kind: Kind = _ADC) -> float:
-    """How a line's level in dBu is read in dBm0 where all of its voltage reaches RX."""
+    """The reading in dBm0 of a line level in dBu, if all of its voltage reaches RX."""
     return decibels(REFERENCE_V) - full_db(kind) + FULL_SCALE_DBM0
 
 
@@ -41,7 +41,7 @@ def full_db(kind: Kind = _ADC) -> float:
 
 
 def of_adc(values_db: list[float]) -> list[float]:
-    """Each with a converter at both ends of its gain."""
+    """Each value with the converter at both limits of its gain."""
     return [value + sign * off_db(_ADC) for value in values_db for sign in (-1, 1)]
 
 
@@ -54,7 +54,7 @@ def dac_most_v() -> float:
 
 
 def reference_net(circuit: Circuit) -> str:
-    """The net on the pin against which the meter's converter measures."""
+    """The net on the reference pin of the meter's converter."""
     (meter,) = (part for part in circuit.sheets["meter"].parts() if part.kind_name == METER_PART)
     return meter.nets[REFERENCE_PIN]
 
@@ -65,19 +65,19 @@ def drawn_reference() -> str:
 
 
 def share_of(vm: float, supply: Supply, net: str) -> float:
-    """A voltage on the converter's pin, of that of its reference; all of it where there is none."""
+    """A voltage on the converter's pin as a share of its reference; 1 without a reference."""
     of_v = {"VREF": supply.vref, "+3V3": supply.v3}[net]
     return vm / of_v if of_v else 1.0
 
 
 def code_of(vm: float, supply: Supply, net: str) -> int:
-    """What the converter gives for a voltage on its pin."""
+    """The converter's code for a voltage on its pin."""
     return min(CODES - 1, max(0, floor(share_of(vm, supply, net) * CODES + 0.5)))
 
 
 @cache
 def _scale() -> tuple[int, int]:
-    """The code of 0 V, and hundredths of a volt for all codes: what the meter's program goes by."""
+    """The code of 0 V, and the hundredths of a volt of all codes: the constants of the meter's program."""
     text = (HARDWARE / "meter" / "scale.h").read_text()
     zero, span = (re.search(rf"#define SCALE_{name} (\d+)", text) for name in ("ZERO", "SPAN"))
     assert zero
@@ -92,5 +92,5 @@ def volts_of(code: int) -> float:
 
 
 def meter_reads(vm: float, supply: Supply, net: str | None = None) -> float:
-    """nan for a voltage that was not found."""
+    """The reading for a voltage on the pin; nan for a missing voltage."""
     return volts_of(code_of(vm, supply, net or drawn_reference())) if vm == vm else vm

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How bad the parts may be: by the tolerances and offsets of parts.toml."""
+"""Worst cases of the parts, by the tolerances and offsets of parts.toml."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ RAIL, REFERENCE = 0.02, 0.005  # of 3.3 V; of the reference: 0.2 % and 75 ppm/K 
 CONVERTER = 6.5 / 4096  # total unadjusted error of the STM32G0B1's converter, of its reference; from memory of DS13560
 CLOCK = 50e-6  # of the meter's oscillator, by its rating
 LEAK_A = 5e-9  # of a rail clamp at 25 C, by its rating; to either rail
-MOVES = 2e-6  # of the reference, a millivolt of the line: less than this is no effect on a reading
+MOVES = 2e-6  # relative to the reference, a millivolt of the line: a smaller effect on a reading is ignored
 CLAMP = "rail_clamp"
-EXCHANGED = "exchanged, "  # before the name of a corner of a pair whose wires are exchanged
+EXCHANGED = "exchanged, "  # prefix of the names of corners with exchanged wires
 
 Measure = Callable[[Netlist, Supply], dict[str, float]]
 
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
-    """What one part, or rail, may be wrong by; `sign` says to which side."""
+    """The deviation of one part, or rail; `sign` is its direction."""
 
     name: str
     amount: float
@@ -43,7 +43,7 @@ class Wrong:
 
 
 def all_wrongs(netlist: Netlist) -> list[Wrong]:
-    """Of line 1 and the references, and of the rails."""
+    """The deviations of line 1, the references and the rails."""
     kinds = load_kinds()
     wrongs = [Wrong("v3", RAIL, "rail"), Wrong("vref", REFERENCE, "rail")]
     for name, base in (("line", 1), ("references", 9)):
@@ -58,15 +58,16 @@ def all_wrongs(netlist: Netlist) -> list[Wrong]:
 
 
 def leaks(netlist: Netlist) -> list[Wrong]:
-    """Not among `all_wrongs`, nor so in the table of figures: a tenth of a volt of a reading."""
+    """Leakage currents: not in `all_wrongs`, and not in the table of figures: a tenth of a volt of a reading."""
     clamps = [name for name, each in netlist.elements.items() if each.what == CLAMP]
     return [Wrong(name, LEAK_A, "leak") for name in clamps]
 
 
 @dataclass(frozen=True, slots=True)
 class Corner:
-    """A card with its parts at one end: circuit and rails, what its converter is off, as a share of its reference, and
-    its clock."""
+    """A card with its parts at one limit: circuit and rails, the converter's error as a share of its reference, and the
+    clock.
+    """
 
     netlist: Netlist
     supply: Supply
@@ -75,16 +76,16 @@ class Corner:
 
 
 def effects(netlist: Netlist, wrongs: list[Wrong], measure: Measure) -> list[dict[str, float]]:
-    """What each, at its upper end alone, changes of each figure."""
+    """The change of each figure by each deviation alone, at its upper limit."""
     nominal = measure(netlist, Supply())
     moved = each(lambda wrong: measure(*wrong.apply(netlist, Supply(), 1)), wrongs)
     return [{figure: after[figure] - nominal[figure] for figure in nominal} for after in moved]
 
 
 def worst(netlist: Netlist, wrongs: list[Wrong], measure: Measure) -> dict[str, tuple[float, float, float]]:
-    """(nominal, lowest, highest) of each figure, every part at its worst end for it.
+    """(nominal, lowest, highest) of each figure, with every part at its worst limit for it.
 
-    The ends are found one part at a time: 2^n corners are too many, and so near its value a part's effect is straight.
+    The limits are found one part at a time: 2^n corners are too many, and within a tolerance a part's effect is linear.
     """
     nominal = measure(netlist, Supply())
     found = effects(netlist, wrongs, measure)
@@ -103,8 +104,8 @@ def worst(netlist: Netlist, wrongs: list[Wrong], measure: Measure) -> dict[str, 
 
 
 def reading_corners(netlist: Netlist, reads: Measure) -> dict[str, Corner]:
-    """As drawn; and every part, rail and the converter at the end at which a line reads lowest, and highest, each with
-    all that moves no reading, the capacitors above all, high (slow) and low (fast).
+    """The nominal card; and every part, rail and the converter at the limits for the lowest and the highest reading,
+    each with all parts without effect on a reading, mainly the capacitors, high (slow) and low (fast).
 
     `reads`: the pin's share of the reference, of a pair ("") and of one whose wires are EXCHANGED.
     """
@@ -123,7 +124,7 @@ def reading_corners(netlist: Netlist, reads: Measure) -> dict[str, Corner]:
 
 
 def all_to_one_side(netlist: Netlist, sign: int) -> Netlist:
-    """Every resistor and capacitor high or low: the slowest and the fastest."""
+    """Every resistor and capacitor high or low: the slowest and the fastest card."""
     for wrong in all_wrongs(netlist):
         if wrong.kind == "value":
             netlist, _ = wrong.apply(netlist, Supply(), sign)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A handset that dials with pulses, as the meter's input shows it; and the relay, which only a command closes."""
+"""Pulse dialling at the meter's input; and the relay, which closes only by command."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from simulation.spice import Deck, Supply, run, run_all
 
 EXCHANGE = ["Vbattery b 0 -48", "Rring b /RING1 400", "Rtip 0 /TIP1 400"]
 TELEPHONE_OHM = 200
-METER_LIMIT_V = 1.5 + 21 / 161  # between off-hook and on-hook, as the meter would have learned it
+METER_LIMIT_V = 1.5 + 21 / 161  # between off-hook and on-hook, as learned by the meter
 
 
 def telephone(closed: list[tuple[float, float]]) -> list[str]:
-    """A loop that is closed from and to, in seconds."""
+    """A telephone whose loop is closed during these spans, in seconds."""
     points = ["0 0"]
     for start, stop in closed:
         points += [f"{start} 0", f"{start + 1e-4:.6f} 1", f"{stop} 1", f"{stop + 1e-4:.6f} 0"]
@@ -25,7 +25,7 @@ def telephone(closed: list[tuple[float, float]]) -> list[str]:
 
 
 def pulses(netlist: Netlist) -> list[Finding]:
-    """A zero at 10 pulses a second, 60 ms open and 40 ms closed: VM, which the meter samples, follows."""
+    """A zero at 10 pulses a second, 60 ms open and 40 ms closed: VM, sampled by the meter, follows."""
     breaks = [0.6 + i / 10 for i in range(10)]
     closed = [(0.3, breaks[0]), *((at + 0.06, at + 0.1) for at in breaks[:-1]), (breaks[-1] + 0.06, 2.2)]
     lines = [*EXCHANGE, *telephone(closed), ".tran 0.2m 2.6 0 0.2m"]
@@ -39,7 +39,7 @@ def pulses(netlist: Netlist) -> list[Finding]:
 
 
 def relay(netlist: Netlist) -> list[Finding]:
-    """From tip to the notice transformer: closed by the pin and an armed coil rail, and by nothing less."""
+    """From tip to the notice transformer: closed only if the pin is high and the coil rail armed."""
     ways = {
         "closed": Supply(relay=3.3),
         "pin low": Supply(),
@@ -49,7 +49,7 @@ def relay(netlist: Netlist) -> list[Finding]:
     measures = [".meas tran v find v(/Line1/na) at=1", ".meas tran i find i(Vcoil) at=1"]
     load = ["Rload /Line1/na 0 100k"]
     found = {name: run(Deck(netlist, [*lines, *load], measures, supply)) for name, supply in ways.items()}
-    # A pin that nothing drives may still leak a microampere.
+    # A floating pin may still leak a microampere.
     floating = [*lines, *load, "Rleak +3V3 floating 3Meg"]
     found["pin floating"] = run(Deck(netlist.renamed("/RELAY1", "floating"), floating, measures))
     falling = ["Vpin pin 0 pwl(0 3.3 10m 3.3 10.001m 0)", ".tran 10u 40m 0 10u"]

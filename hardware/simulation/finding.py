@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One figure of the front end against its requirement."""
+"""One figure of the front end, compared with its requirement."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from math import inf
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`low` and `high` are the worst that was found, in `unit`; both must lie within `least` and `most`, if asked."""
+    """A figure. `low` and `high` are the worst found, in `unit`; both must lie within `least` and `most`, if given."""
 
     what: str
     low: float
@@ -20,7 +20,7 @@ class Finding:
 
     @property
     def holds(self) -> bool:
-        """A figure that could not be measured (nan) holds nothing."""
+        """Whether the figure meets its limits; one that could not be measured (nan) never does."""
         return self.least <= self.low <= self.high <= self.most
 
     def limit(self) -> str:
@@ -33,7 +33,7 @@ class Finding:
         return f"{self.least:g} to {self.most:g} {self.unit}"
 
     def result(self) -> str:
-        """Three digits: what another release of the simulator would also say."""
+        """The result in three digits, the same for other releases of the simulator."""
         low, high = _digits(self.low), _digits(self.high)
         if low == high:
             return f"{low} {self.unit}"
@@ -44,7 +44,7 @@ class Finding:
         return f"{low} to {high} {self.unit}"
 
     def expected(self) -> str:
-        """What somebody who measures may find: the worst, from and to, or the end that counts."""
+        """The range in which a measurement may lie, or its decisive end."""
         if self.low == self.high:
             return f"about {_digits(self.low)} {self.unit}"
         if self.least == -inf and self.low >= 0:
@@ -62,7 +62,7 @@ def _digits(value: float) -> str:
 
 
 def over(what: str, values: list[float], unit: str, *, least: float = -inf, most: float = inf) -> Finding:
-    """From single values; one nan among them is the whole's."""
+    """A finding from single values; one nan makes it nan."""
     if any(value != value for value in values):
         return Finding(what, float("nan"), float("nan"), unit, least, most)
     return Finding(what, min(values), max(values), unit, least, most)

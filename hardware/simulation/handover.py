@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The moment at which the hold-up takes over: what +5V sinks to, by ngspice with an averaged booster.
+"""The moment at which the hold-up takes over: the lowest +5V, by ngspice with an averaged booster.
 
-The input sinks slowly under full load, so that it is let go at the manager's threshold with the load's current still in
-R6 and Q2, and the cells are being charged: the coil's current has to turn (LTC4041, "Choosing the VSYS Capacitor").
+The input sinks slowly under full load: at the manager's threshold it is disconnected while R6 and Q2 carry the load's
+current and the cells are being charged, so the coil's current has to reverse (LTC4041, "Choosing the VSYS Capacitor").
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from simulation.budget import HOLD_OHM, HOLD_V, measured
 from simulation.netlist import UNITS, VALUE
 
 LOAD_A, CHARGE_A = 2.5, 1.0
-PFI_V = (1.16, 1.19, 1.22)  # at its least, as meant, at its most
-PASS_OHM = 0.004 + 0.009  # Q2, and as much again as both for the copper
-AT_5V = 0.4  # of a ceramic capacitor of 6.3 V, by its name
-SLOW_S = 1e-6  # the comparator, and the transistor's gate
+PFI_V = (1.16, 1.19, 1.22)  # least, typical, most
+PASS_OHM = 0.004 + 0.009  # Q2, and the same as both for the copper
+AT_5V = 0.4  # remaining share of a nominal 6.3 V ceramic capacitor
+SLOW_S = 1e-6  # delay of the comparator and the transistor's gate
 MOST_DUTY, MOST_COIL_A, OUT_V = 0.88, 5.5, 4.93
-SHARE_MORE = 1.25  # the coil a quarter above its name, which is more than its 20 %
+SHARE_MORE = 1.25  # the coil a quarter above nominal, which exceeds its 20 %
 
 
 def sinks_to(circuit: Circuit, pfi_v: float) -> float:
-    """The least of +5V, in volts."""
+    """The lowest +5V, in volts."""
     above, below = (_value(circuit, name) for name in ("r36k_precise", "r12k_precise"))
     ohm = _value(circuit, "r5m") + PASS_OHM
     farad = AT_5V * _value(circuit, "c100u") * _count(circuit, "c100u")

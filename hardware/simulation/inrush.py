@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The moment at which 12 V is plugged in: what charging the entry's capacitors does to fuse, transistor and suppressor.
+"""The moment at which 12 V is plugged in: the stress on fuse, transistor and suppressor by the entry's capacitors.
 
-The supply is an ideal one of the highest voltage. The transistor limits nothing: its diode leads to the capacitors. A
-short cable gives the most current, a long one or a capacitor that is cold, so of more resistance, the most voltage.
+The supply is an ideal one of the highest voltage. The transistor limits nothing: its diode conducts to the capacitors.
+A short cable gives the highest current; a long cable, or a cold capacitor with more resistance, gives the highest
+voltage.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ from simulation.budget import measures
 from simulation.netlist import UNITS, VALUE
 
 HIGHEST_V = 18.0  # of the input (hardware/README.md, Power)
-PULSES = 0.22  # of its melting I2t a fuse stands 100 000 times (Littelfuse, fuseology, chart 2)
+PULSES = 0.22  # share of its melting I2t that a fuse survives 100 000 times (Littelfuse, fuseology, chart 2)
 CABLES_M = (0.3, 1.5, 5.0)
-# Two wires of 0.5 mm2, from memory: 36.4 ohm a km is less than IEC 60228 has for stranded wire (39), so more current.
+# Two wires of 0.5 mm2, from memory: 36.4 ohm a km is less than in IEC 60228 for stranded wire (39), so the current is
+# higher.
 CABLE_OHM_M, CABLE_H_M = 2 * 0.0364, 0.7e-6
-ESR_OHM = (0.02, 0.08, 0.5)  # of the electrolytic: hot, at 20 C, at -10 C; from memory
+ESR_OHM = (0.02, 0.08, 0.5)  # of the electrolytic capacitor: hot, at 20 C, at -10 C; from memory
 BIASED = (0.5, 1.0)  # of a ceramic of 50 V, at 18 V
 DIODE = ".model body d(is=1e-9 rs=3m)"  # of the transistor; from memory
 BREAKS_V, CLAMP_OHM = 20.0, 0.45  # SMBJ18A: from 20.0 V on, 29.2 V at 20.5 A
@@ -31,7 +33,7 @@ ENTRY = {"plug", "fused", "vin"}
 
 
 class Inrush(NamedTuple):
-    """The worst of all corners, and of `usual_a` with a cable of 1.5 m and more."""
+    """The worst of all corners; `usual_a` is that with a cable of at least 1.5 m."""
 
     i2t: float
     most_i2t: float
@@ -57,7 +59,7 @@ def inrush(circuit: Circuit) -> Inrush:
 
 
 def above_half_us(circuit: Circuit, cable_m: float) -> float:
-    """How long the current is above half of its peak, in the corner that has the most: hot, and without bias."""
+    """The time with the current above half of its peak, in the corner with the highest: hot, and without bias."""
     deck = _deck(circuit, cable_m, ESR_OHM[0], BIASED[1])
     (peak,) = measures(deck, "peak")
     half = f"i(Vfuse) val={peak / 2}"
@@ -66,12 +68,12 @@ def above_half_us(circuit: Circuit, cable_m: float) -> float:
 
 
 def charging_j(parts: Iterable[Kind]) -> float:
-    """What all resistances together turn into heat, as much as the capacitors take: none of them turns more."""
+    """The heat in all resistances together, equal to the capacitors' energy: an upper limit for each of them."""
     return sum(0.5 * _farad(kind) * HIGHEST_V**2 for kind in parts)
 
 
 def _farad(kind: Kind) -> float:
-    """At the upper end of its tolerance."""
+    """The capacitance at its upper tolerance."""
     matched = VALUE.fullmatch(kind.value)
     assert matched
     return float(matched[1]) * UNITS[matched[2]] * (1 + kind.off / 100)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What stands still: the load on an idle line, and how well the meter sees a voltage."""
+"""Static figures: the load on an idle line, and the accuracy of the meter's voltages."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from simulation.netlist import Netlist
 from simulation.spice import Deck, Supply, run, run_all
 
 MEGOHM = 1e6
-NO_LINE_V, OFF_BELOW_V = 3.0, 16.0  # what a meter takes for no line, and for off-hook (meter-protocol.md)
-LEAST_LOOP_V = 5.0  # of a handset at a short loop's end
-FED_V = 24.0  # half a battery: what both wires have against ground
+NO_LINE_V, OFF_BELOW_V = 3.0, 16.0  # the meter's limits for no line, and for off-hook (meter-protocol.md)
+LEAST_LOOP_V = 5.0  # of a handset at the end of a short loop
+FED_V = 24.0  # half a battery: the voltage of both wires against ground
 PAIR = ["Et /TIP1 m d 0 0.5", "Er m /RING1 d 0 0.5", f"Vm m 0 -{FED_V}"]  # V(d) is tip against ring
 
 
 def dc_load(netlist: Netlist) -> list[Finding]:
-    """47 CFR 68.312: an idle line must not see us. Resistances at their low end, both polarities."""
+    """47 CFR 68.312: the load on an idle line. Resistances at their low limit, both polarities."""
     low = all_to_one_side(netlist, -1)
     pair = ("Vt /TIP1 m {half}", "Vr m /RING1 {half}", "Rm m 0 1e12")
     leads = ("Vt /TIP1 0 {whole}", "Rr /RING1 0 1e12"), ("Vt /RING1 0 {whole}", "Rr /TIP1 0 1e12")
@@ -37,8 +37,8 @@ def dc_load(netlist: Netlist) -> list[Finding]:
 
 
 def metering(netlist: Netlist, reference: str | None = None) -> list[Finding]:
-    """What the meter reads of a steady line against the truth, before `linetap line learn` has taken offsets away: its
-    converter's code, turned into volts by the program's own numbers.
+    """The meter's reading of a steady line against the truth, before `linetap line learn` has corrected offsets: the
+    converter's code, converted to volts with the program's own constants.
     """
     levels = (-56, -48, -LEAST_LOOP_V, 0, LEAST_LOOP_V, 12, 24, 40, 48, 56)
     wave = " ".join(f"{i / 10:g} {level} {i / 10 + 0.09:g} {level}" for i, level in enumerate(levels))
@@ -67,7 +67,7 @@ def metering(netlist: Netlist, reference: str | None = None) -> list[Finding]:
 
 
 def as_drawn(netlist: Netlist) -> list[Finding]:
-    """The same with every part as it should be: quick, and enough to find a wrong one."""
+    """The same with nominal parts: fast, and sufficient to find a wrong part."""
     lines = ["Vd d 0 {volts}", *PAIR, ".tran 1m 0.1 0 1m"]
     at = (-48, -LEAST_LOOP_V, 0, 48)
     decks = [Deck(netlist, [each.format(volts=v) for each in lines], [".meas tran v find v(/VM1) at=0.09"]) for v in at]
@@ -80,7 +80,7 @@ def as_drawn(netlist: Netlist) -> list[Finding]:
 
 
 def _open(netlist: Netlist, supply: Supply, reference: str | None) -> dict[str, float]:
-    """Both wires cut: below 3 V there is no line. The tip alone: the battery on the ring is still seen."""
+    """Both wires cut: below 3 V there is no line. Only the tip cut: the battery on the ring is still measured."""
     ways = {
         "both": ["Rt /TIP1 0 1e12", "Rr /RING1 0 1e12"],
         "tip": ["Rt /TIP1 0 1e12", "Vr b 0 -48", "Rr b /RING1 400"],
@@ -93,7 +93,7 @@ def _open(netlist: Netlist, supply: Supply, reference: str | None) -> dict[str, 
 
 
 def _of_levels(netlist: Netlist) -> list[Wrong]:
-    """What can move a reading; the rest of the circuit cannot."""
+    """The deviations that affect a reading."""
     resistors = {f"R{i}" for i in (*range(101, 107), *range(901, 904))}
     amplifiers = {"U101", "U901"}
     return [each for each in all_wrongs(netlist) if each.name in resistors | amplifiers or each.kind == "rail"]

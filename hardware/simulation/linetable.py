@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table of what a line can be, each row with who says so. calls.py has a call for every row, and a test asks.
+"""The table of possible electrical values of a line, each row with its source. A test checks that calls.py covers every
+row.
 
 Volts without sign, milliseconds, hertz. "ours" is a number of linetap's own profile (`linetap/config/profile.py`).
 """
@@ -9,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import product
 
-RING_HZ, RING_VRMS, RING_BATTERY_V = (15.3, 68.0), (40.0, 150.0), (42.0, 56.0)  # ends of each
+RING_HZ, RING_VRMS, RING_BATTERY_V = (15.3, 68.0), (40.0, 150.0), (42.0, 56.0)  # limits of each
 CORNERS_V = ((24.0, 5.0), (24.0, 12.0), (56.0, 5.0), (56.0, 40.0))  # battery, off-hook; 40 V is no loop on 24
 FLASH_MS, BREAK_MS = (300.0, 1000.0), (15.0, 200.0)
 
@@ -18,7 +19,7 @@ Shown = dict[str, float | str]
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Each of `values` is a row: one for each of `quantities`."""
+    """Rows of the table: one for each of `values`, with one number for each of `quantities`."""
 
     name: str
     quantities: tuple[str, ...]

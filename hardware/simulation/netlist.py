@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The SPICE netlist as KiCad exports it from the drawing, an element a line."""
+"""Reads and changes the SPICE netlist that KiCad exports from the drawing, one element a line."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ NETLIST = HARDWARE / "linetap.cir"
 MODELS = HARDWARE / "circuit" / "models.lib"
 MOST_BYTES = 4 << 20
 UNITS = {"": 1.0, "p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3, "Meg": 1e6}
-VALUE = re.compile(r"([0-9.]+(?:e[-+][0-9]+)?)(p|n|u|m|k|Meg|)")  # an exponent where a value was scaled
+VALUE = re.compile(r"([0-9.]+(?:e[-+][0-9]+)?)(p|n|u|m|k|Meg|)")  # with an exponent if the value was scaled
 ELEMENT = re.compile(r"X?([A-Z]+)([0-9]+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """`what` is a resistor's or capacitor's value or the name of a subcircuit; `more` are its parameters."""
+    """An element. `what`: a resistor's or capacitor's value or the name of a subcircuit; `more`: its parameters."""
 
     reference: str
     nodes: tuple[str, ...]
@@ -37,7 +37,7 @@ class Element:
 
     @property
     def value(self) -> float:
-        """In ohm or farad."""
+        """The value in ohm or farad."""
         matched = VALUE.fullmatch(self.what)
         if not matched:
             raise BadInput(f"{self.reference}: {self.what!r} is no value")
@@ -53,7 +53,7 @@ class Netlist:
 
     @classmethod
     def read(cls, path: Path = NETLIST) -> Netlist:
-        """BadInput names the line that is no element."""
+        """Reads a netlist. BadInput names the first line that is no element."""
         text = path.read_bytes()[:MOST_BYTES].decode()
         found: dict[str, Element] = {}
         for number, line in enumerate(text.splitlines(), 1):
@@ -67,12 +67,12 @@ class Netlist:
         return cls(found)
 
     def line(self, *numbers: int) -> Netlist:
-        """Front ends, the first where none is named, and the references."""
+        """The front ends of these lines, of line 1 if none is named, and the references."""
         wanted = {*(numbers or (1,)), 9}
         return Netlist({name: each for name, each in self.elements.items() if each.sheet in wanted})
 
     def touching(self, nets: set[str]) -> Netlist:
-        """The elements with a node among these nets: a part of the circuit is simulated faster than all of it."""
+        """The elements with a node among these nets: a part of the circuit is simulated faster than the whole."""
         return Netlist({name: each for name, each in self.elements.items() if nets & set(each.nodes)})
 
     def text(self) -> str:
@@ -88,19 +88,19 @@ class Netlist:
         return Netlist(self.elements | {reference: replace(self.elements[reference], nodes=nodes)})
 
     def renamed(self, net: str, name: str) -> Netlist:
-        """The net cut off from whatever drives it by its old name."""
+        """The netlist with a net renamed, which disconnects it from its driver."""
         nodes = {
             ref: tuple(name if node == net else node for node in each.nodes) for ref, each in self.elements.items()
         }
         return Netlist({ref: replace(each, nodes=nodes[ref]) for ref, each in self.elements.items()})
 
     def given(self, parameters: dict[str, str]) -> Netlist:
-        """Subcircuits with parameters of their own."""
+        """The netlist with other parameters for its subcircuits."""
         changed = {ref: replace(self.elements[ref], more=text) for ref, text in parameters.items()}
         return Netlist(self.elements | changed)
 
     def leaking(self, reference: str, ampere: float) -> Netlist:
-        """A current out of the part's first node, beside whatever its model has."""
+        """The netlist with a current out of the part's first node, in addition to that of its model."""
         source = Element(f"I{reference.lstrip('D')}", (self.elements[reference].nodes[0], "0"), f"{ampere:.6g}", False)
         return Netlist(self.elements | {source.reference: source})
 
@@ -112,7 +112,7 @@ class Netlist:
 
 
 def committed(exported: str) -> str:
-    """KiCad's export without what depends on the machine, in an order that no change of the drawing shuffles."""
+    """KiCad's export without machine-dependent text, in an order that is stable against changes of the drawing."""
     lines = [line for line in exported.splitlines() if line and line[0] not in ".*"]
     lines.sort(key=lambda line: (_sheet_and_name(line), line))
     head = [

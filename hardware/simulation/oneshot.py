@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The driver of the series contact: it opens while the meter's pin moves, for 3 s at most, and again after a pause."""
+"""The driver of the series contact: it opens while the meter's pin toggles, for 3 s at most, and again only after a
+pause.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +12,18 @@ from simulation.spice import Deck, Supply, run, run_all
 
 NETS = {"/CONTACT1", *(f"/Line1/{net}" for net in ("ca", "cr", "go", "ct", "th", "cg", "ck"))}
 REFERENCE = "REFC"
-PROBE = ["Vt /TIP1 0 1", "Rload /TIP_TEL1 0 100k"]  # a volt behind the closed contact
+PROBE = ["Vt /TIP1 0 1", "Rload /TIP_TEL1 0 100k"]  # a volt applied behind the closed contact
 START_S = 0.05
-HALF_MS = 1.0  # the meter moves the pin with each of its samples
-SLOW_MS = 100.0  # a program that has lost its way and still comes by ten times a second
-BIAS_A = 20e-9  # of a comparator's input, to either side; from memory
+HALF_MS = 1.0  # the meter toggles the pin with each of its samples
+SLOW_MS = 100.0  # a crashed program that still toggles the pin ten times a second
+BIAS_A = 20e-9  # input bias of a comparator, of either sign; from memory
 MOST_S, LEAST_S = 3.0, 2.0
-PAUSE_S = 1.6  # of no command: asked for again after it, the contact stays closed
+PAUSE_S = 1.6  # pause after which a new command has no effect yet: the contact stays closed
 LONG_PAUSE_S = 5.0
 
 
 def asked(*windows: tuple[float, float]) -> str:
-    """V(asked) is 1 from and to, in seconds."""
+    """V(asked) is 1 during these windows, in seconds."""
     points = ["0 0"]
     for start, stop in windows:
         points += [f"{start:.6f} 0", f"{start + 1e-6:.6f} 1", f"{stop:.6f} 1", f"{stop + 1e-6:.6f} 0"]
@@ -29,7 +31,7 @@ def asked(*windows: tuple[float, float]) -> str:
 
 
 def edges(netlist: Netlist) -> list[Finding]:
-    """The pin itself moves: how soon the contact follows, in the cold and in the heat, all parts fast and slow."""
+    """The pin itself toggles: the delay of the contact, in cold and in heat, with all parts fast and slow."""
     part, stop = driver(netlist), 0.3
     ends = [all_to_one_side(part, -1), all_to_one_side(part, 1)]
     corners = [(part, 27.0), *((each, celsius) for each in ends for celsius in (0.0, 60.0))]
@@ -46,7 +48,7 @@ def edges(netlist: Netlist) -> list[Finding]:
 
 
 def bounded(netlist: Netlist) -> list[Finding]:
-    """A command without end, every part of the driver at its worst. A comparator's bias moves it too."""
+    """A command without end, with every part of the driver and a comparator's bias at their worst."""
     part = driver(netlist)
 
     def measure(changed: Netlist, supply: Supply, bias: float = 0) -> dict[str, float]:
@@ -65,9 +67,9 @@ def bounded(netlist: Netlist) -> list[Finding]:
 
 
 def pause(netlist: Netlist) -> list[Finding]:
-    """Commands that come and go: what they open in all, and that only a pause lets the contact open anew."""
+    """Repeated commands: their total opening time, and that only a pause permits a new opening."""
     part, back = driver(netlist), 2.8
-    restarting = [(START_S + i / 2, START_S + i / 2 + 0.45) for i in range(16)]  # a meter that does so twice a second
+    restarting = [(START_S + i / 2, START_S + i / 2 + 0.45) for i in range(16)]  # a meter that restarts twice a second
     soon, late = back + PAUSE_S, back + LONG_PAUSE_S
     behind = ".meas tran v {how} v(/TIP_TEL1) from={start} to={stop}"
     rhythm, locked, free = run_all([
@@ -87,7 +89,9 @@ def pause(netlist: Netlist) -> list[Finding]:
 
 
 def dead_meter(netlist: Netlist) -> list[Finding]:
-    """A meter that died before, or in the middle with its pin low or high; one that moves it ten times a second."""
+    """A meter that was dead before, or dies during the command with its pin low or high; one that toggles ten times a
+    second.
+    """
     part, stop = driver(netlist), 0.3
     never = [Deck(part, [*PROBE, asked((START_S, 9)), ".tran 1m 1"], [_least(0.01, 1)], Supply(contact=how))
              for how in ("0", "3.3", "3.3 * V(asked)")]  # fmt: skip
@@ -108,7 +112,7 @@ def dead_meter(netlist: Netlist) -> list[Finding]:
 
 
 def without_power(netlist: Netlist) -> list[Finding]:
-    """The coil's rail, 3.3 V and both go while the pin moves on; the reference is lost; there is no power at all."""
+    """The coil's rail, 3.3 V and both fail while the pin toggles; the reference is lost; there is no power at all."""
     part, goes = driver(netlist), 0.3
     falls = f"Vgone gone 0 pwl(0 1 {goes} 1 {goes + 0.01} 0)"
     rails = {"COIL": ("coil2", "Bcoil2 coil2 0 V = 5 * V(gone)"), "+3V3": ("v32", "Bv32 v32 0 V = 3.3 * V(gone)")}
@@ -131,7 +135,7 @@ def without_power(netlist: Netlist) -> list[Finding]:
 
 
 def coil(netlist: Netlist) -> list[Finding]:
-    """The current of one, the voltage at its driver when it lets go, and one whose wire is broken."""
+    """The current of one coil, the voltage at its driver at release, and a coil with a broken wire."""
     part = driver(netlist)
     lines = [*PROBE, *forced((START_S, 0.5)), ".tran 20u 0.7 0 50u"]
     measures = [".meas tran i min i(Vcoil) from=0.3 to=0.45", ".meas tran v max v(/Line1/ck) from=0.4 to=0.7"]
@@ -146,13 +150,13 @@ def coil(netlist: Netlist) -> list[Finding]:
 
 
 def driver(netlist: Netlist) -> Netlist:
-    """What makes the contact open, of line 1, with the references."""
+    """The driver of line 1's contact, with the references."""
     alone = netlist.touching(NETS)
     return Netlist(alone.elements | {name: each for name, each in netlist.elements.items() if each.sheet == 9})
 
 
 def forced(*windows: tuple[float, float]) -> list[str]:
-    """As if edges came: what they charge is charged. Thousands of edges take seconds to simulate."""
+    """Edges replaced by the voltage to which they charge the capacitor; thousands of edges take seconds to simulate."""
     return [asked(*windows), "Bforced forced 0 V = 2.2 * V(asked)", "Rforced forced /Line1/cr 100"]
 
 
@@ -168,6 +172,6 @@ def _least(start: float, stop: float) -> str:
 
 
 def _of_driver(part: Netlist) -> list[Wrong]:
-    """What can move the time: the driver's own parts, and the rails."""
+    """The deviations that affect the time: the driver's own parts, and the rails."""
     own = {name for name, each in part.elements.items() if each.sheet == 1}
     return [each for each in all_wrongs(part) if each.kind == "rail" or each.name in own]

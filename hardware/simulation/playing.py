@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is played: the level of the notice on the line, in what is captured, and on the line beside it."""
+"""Playback: the level of the notice on the line, in the captured audio, and on the adjacent line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from simulation.netlist import Netlist
 from simulation.spice import Deck, Supply, run, run_all
 
 LOW = Supply(relay=3.3, v5=4.75)
-# An exchange and a telephone of 600 ohm on a line, so 300 ohm together.
+# An exchange and a telephone of 600 ohm on a line, i.e. 300 ohm together.
 LOAD = ["Rexchange /TIP1 /RING1 600", "Rphone /TIP_TEL1 /RING1 600", "Rearth /RING1 0 1u"]
 ALONE = ["Rexchange /TIP1 /RING1 600", "Rearth /RING1 0 1u"]
 MOST_DBU = -9.0  # 47 CFR 68.308: -9 dBm on average over 3 s into 600 ohm, where dBm and dBu are one
@@ -31,8 +31,8 @@ BESIDE = [
         "Radc2 adc2 0 10k",
     ),
 ]
-# Assumed: a metre of ribbon with one wire of each pair side by side, 50 pF; rails of 0.2 ohm; amplifiers whose supply
-# moves their input by 80 dB less. No board's copper is known.
+# Assumed: a metre of ribbon with one wire of each pair side by side, 50 pF; rails of 0.2 ohm; amplifiers with 80 dB
+# supply rejection. The board's copper is not modelled.
 WIRES_BESIDE = "Cbeside /TIP1 /TIP2 50p"
 RAILS_OHM = 0.2
 DRIVERS = ("U109", "U112", "U209", "U212")
@@ -40,13 +40,13 @@ REJECTION = {"U108": "psr=1e-4", "U208": "psr=1e-4", **dict.fromkeys(DRIVERS, "p
 
 
 def notice(netlist: Netlist) -> list[Finding]:
-    """Full drive into 300 ohm. What is asked of the echo: proofs look 20 dB down from where a line's is."""
+    """Full drive into 300 ohm. The echo's requirement: proofs search to 20 dB below the line's echo level."""
     lines = [*LOAD, f"Vtx /TX1 0 dc 0 ac {DAC_FULL_V}", SWEEP]
     measures = [".meas ac line find vm(/TIP1) at=1000", ".meas ac rx find vm(/RX1) at=1000"]
     corners = corners_of(netlist)
 
     def levels(supply: Supply) -> list[tuple[float, float]]:
-        """dBu on the line, and dB of what was played in what is captured."""
+        """dBu on the line, and dB of the captured signal relative to the played one."""
         found = [run(Deck(each, lines, measures, supply)) for each in corners]
         return [(_db(each["line"]) - decibels(REFERENCE_V), _db(each["rx"]) - full_db()) for each in found]
 
@@ -58,7 +58,7 @@ def notice(netlist: Netlist) -> list[Finding]:
     room = [min(each[f"min_{out}"], LOW.v5 - each[f"max_{out}"]) for each in swings for out in OUTPUTS]
 
     def mean(load: list[str]) -> list[float]:
-        """What a line gets of a notice at the end of its gain."""
+        """The level of a notice on the line, at the limits of the gain."""
         decks = [Deck(each, [*load, *lines[len(LOAD) :]], measures[:1], PLAYING) for each in corners]
         spoken = SPOKEN_DBM0 + NoticeNumbers().most_gain_db - FULL_SCALE_DBM0
         return of_dac([decibels(found["line"] / REFERENCE_V) + spoken for found in run_all(decks)])
@@ -86,9 +86,9 @@ def _db(volts: float) -> float:
 
 
 def neighbour(_netlist: Netlist) -> list[Finding]:
-    """A notice on line 1 as line 2 hears it, of what line 1 itself hears: by references, rails and wires.
+    """A notice on line 1 as captured on line 2, relative to line 1: through references, rails and wires.
 
-    Two front ends, so it is read from the drawing whatever front end is asked about.
+    It needs two front ends, so it is read from the drawing whatever netlist is given.
     """
     both = Netlist.read().line(1, 2).given(REJECTION)
     lines = [*LOAD, *BESIDE, WIRES_BESIDE, f"Vtx /TX1 0 dc 0 ac {DAC_FULL_V}", SWEEP]

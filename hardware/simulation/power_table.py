@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The budget as the tables of hardware/README.md."""
+"""Writes the power budget as the tables of hardware/README.md."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from simulation.inrush import CABLES_M, HIGHEST_V, PULSED_A, PULSES, inrush
 from simulation.warmth import AMBIENT_C, LEAST_MW, warm
 
 CLOSING_MW = 8000.0  # a Pi 4 that closes its files, and the card: assumed
-BUSY_MW = 7200.0  # a Pi 4 with all cores at their most, at the wall (geerlingguy/sbc-reviews, issue 4)
+BUSY_MW = 7200.0  # a Pi 4 with all cores at full load, at the wall (geerlingguy/sbc-reviews, issue 4)
 SUPPLY = "/supply/v5in"  # behind the converter of 12 V
 MOST_SHOWN = 4
 
@@ -60,7 +60,7 @@ def _plugged_in(circuit: Circuit) -> list[str]:
 
 
 def summary(circuit: Circuit) -> str:
-    """In a line: the verdict, what the supply gives, the part nearest to its limit, how long the hold-up lasts."""
+    """One line: the verdict, the supply's output, the part nearest to its limit, the duration of the hold-up."""
     found = rails(circuit)
     parts = warm(circuit)
     over = [rail.net for rail in found if not rail.holds()] + [each.reference for each in parts if not each.holds()]
@@ -76,7 +76,7 @@ def summary(circuit: Circuit) -> str:
 
 
 def _mostly(circuit: Circuit, net: str) -> str:
-    """The parts that draw most, each kind's together."""
+    """The largest loads, summed by kind."""
     values = {
         part.reference(base): part.kind.value
         for sheet in circuit.sheets.values()

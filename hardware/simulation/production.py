@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The production test of a card, simulated: what its fixture applies to a line, and what a card, sound or not, answers.
+"""Simulates the production test of a card: the fixture's signals on a line, and the answers of sound and faulty cards.
 
-`rows` are figures of the drawing, whose ends the test's limits are (firmware/unit/linetap/cardtest/limits.py).
-`answers` is one card's answer to all of them: tests give it to the test's program as a card.
+The limits of `rows`, figures of the drawing, are the test's limits (firmware/unit/linetap/cardtest/limits.py).
+`answers` is one card's answer to all of them; tests use it as a card for the test's program.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ FED_V, SIDE_OHM, PHONE_OHM = (
     48.0,
     300,
     600,
-)  # the fixture: battery, in each wire, telephone
+)  # the fixture: battery, resistance in each wire, telephone
 FEED = [f"Vbattery b 0 -{FED_V}", f"Rring b /RING1 {SIDE_OHM}", f"Rtip 0 /TIP1 {SIDE_OHM}"]
 REVERSED = [f"Vbattery b 0 -{FED_V}", f"Rtip b /TIP1 {SIDE_OHM}", f"Rring 0 /RING1 {SIDE_OHM}"]
 PHONE = [f"Rphone /TIP_TEL1 /RING1 {PHONE_OHM}"]
 TONES_HZ = (100, 300, 1000, 3400, 15_000)
 MIDDLE_HZ, UPPER_HZ = 1000, 3400
-METER_HZ = 1100  # the meter samples 1000 times a second and reads it as 100 Hz
+METER_HZ = 1100  # the meter samples 1000 times a second, so this aliases to 100 Hz
 LINE_PER_VM = 161
-SPARK_V, SPARK_OHM = 450.0, 100_000  # the insulation tester that makes a thyristor conduct, at a milliampere
+SPARK_V, SPARK_OHM = 450.0, 100_000  # the insulation tester that triggers a thyristor, with a milliampere
 MIDDLES = {"middle": "VMID", "half": "V2V5", "edges": "REFC"}
 RAIL_5V = (4.75, 5.25)
 GIVES = {hz: f".meas ac rx{hz} find vdb(/RX1) at={hz}" for hz in TONES_HZ}
@@ -39,9 +39,10 @@ SWEEP = ".ac dec 60 50 20000"
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """Of line 1. Volts as its meter reads them; `echo_db` by frequency, in dB of what is played; times in ms.
+    """The answers of line 1. Volts as read by its meter; `echo_db` by frequency, in dB of the played level; times in
+    ms.
 
-    `open_ms` is inf where the contact does not close by itself, 0 where it does not open.
+    `open_ms` is inf if the contact does not close by itself, 0 if it does not open.
     """
 
     absent_v: float
@@ -53,8 +54,8 @@ class Answers:
     delay_ms: float
     open_ms: float
     echo_db: dict[int, float]
-    rest_db: dict[int, float]  # without a command to the relay
-    unarmed_db: dict[int, float]  # with one, and no current for the coils
+    rest_db: dict[int, float]  # relay not energised
+    unarmed_db: dict[int, float]  # relay energised, but no current for the coils
     unarmed_opens: bool
     meter_db: float
     spark_exchange_v: float
@@ -62,7 +63,7 @@ class Answers:
 
 
 def rows(netlist: Netlist) -> list[Finding]:
-    """What no other row asks."""
+    """The figures that are in no other row."""
     corners = corners_of(netlist)
     played = [_tones(each, PLAYING) for each in corners]
     silent = [_tones(each, Supply()) for each in corners]
@@ -82,7 +83,7 @@ def rows(netlist: Netlist) -> list[Finding]:
 
 
 def middles(netlist: Netlist) -> list[Finding]:
-    """What a voltmeter finds at the pads of the references, all rails and parts at their worst."""
+    """Voltmeter readings at the pads of the references, with all rails and parts at their worst."""
     part = Netlist({name: each for name, each in netlist.elements.items() if each.sheet == 9})
     measures = [f".meas tran {name} find v({net}) at=2" for name, net in MIDDLES.items()]
 
@@ -151,14 +152,14 @@ def _sparks(netlist: Netlist) -> tuple[float, float]:
 
 
 def _spark(netlist: Netlist, tip: str) -> float:
-    """Across a pair, by a source that rises slowly and gives a milliampere or two."""
+    """The voltage across a pair, from a source that rises slowly and supplies a milliampere or two."""
     source = [f"Vspark a 0 pwl(0 0 0.1 {SPARK_V})", f"Rspark a {tip} {SPARK_OHM}", "Rearth /RING1 0 1u"]
     found = _run(netlist, [*source, ".tran 0.5m 0.15 0 0.5m"], [f".meas tran v find v({tip}) at=0.145"], Supply())
     return found["v"]
 
 
 def _opening(netlist: Netlist, supply: Supply | None = None) -> tuple[float, float]:
-    """How soon after the first edge, and for how long under edges without end."""
+    """The delay after the first edge, and the opening time under endless edges."""
     part, supply = driver(netlist), supply or Supply(contact=EDGES)
     opens = f".meas tran opens when v(/TIP_TEL1)=0.5 fall=1 td={START_S}"
     closes = f".meas tran closes when v(/TIP_TEL1)=0.5 rise=1 td={START_S}"
@@ -173,7 +174,7 @@ def _opening(netlist: Netlist, supply: Supply | None = None) -> tuple[float, flo
 
 
 def _run(netlist: Netlist, lines: list[str], measures: list[str], supply: Supply) -> dict[str, float]:
-    """Each net hangs on 1 Tohm: a fault may have left it alone."""
+    """Runs the netlist with 1 Tohm at each net, because a fault may have left one floating."""
     nets = sorted({node for part in netlist.elements.values() for node in part.nodes} - {"GND"})
     tied = [Element(f"R9{i:05}", (node, "0"), "1e12", subcircuit=False).text() for i, node in enumerate(nets)]
     return run(Deck(netlist, [*tied, *lines], measures, supply))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A ringing line is not loaded, and the meter's input shows it on both sides of the battery."""
+"""Ringing: the load on the line is small, and the meter's input follows it on both sides of the battery."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PEAK_V = 30.0  # to either side of the mean: the profile's ring_peak_v
 
 
 def ringing(netlist: Netlist) -> list[Finding]:
-    """All 60 combinations as drawn; their ends with every part slow, and with every part fast."""
+    """All 60 combinations with nominal parts; their limits with every part slow, and with every part fast."""
     combinations = [(netlist, *each) for each in product(FREQUENCIES_HZ, VOLTS_RMS, BATTERIES_V)]
     for sign in (-1, 1):
         combinations += [(all_to_one_side(netlist, sign), *each) for each in ENDS]
@@ -30,12 +30,12 @@ def ringing(netlist: Netlist) -> list[Finding]:
 
 
 def ends_of_ringing(netlist: Netlist) -> list[Finding]:
-    """The same at the ends alone, as drawn: enough to show that a wrong part is found."""
+    """The same only at the limits, with nominal parts: enough to show that a wrong part is found."""
     return _findings([(netlist, *each) for each in ENDS])
 
 
 def an_end_of_ringing(netlist: Netlist, end: tuple[float, float, float]) -> list[Finding]:
-    """One of `ENDS`: a finding over all of them holds where it holds at each."""
+    """One of `ENDS`: a finding over all of them holds if it holds at each."""
     return _findings([(netlist, *end)])
 
 
@@ -55,7 +55,7 @@ def _findings(combinations: list[tuple[Netlist, float, float, float]]) -> list[F
 
 
 def _deck(netlist: Netlist, hertz: float, volts: float, battery: float) -> Deck:
-    """The exchange rings on the ring wire, on top of its battery."""
+    """The exchange rings on the ring wire, superposed on its battery."""
     peak = volts * sqrt(2)
     lines = [
         f"Vring a 0 sin(-{battery} {peak:.6g} {hertz} {STARTS_S})",

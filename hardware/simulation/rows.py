@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every requirement by its name: what tests run, and what the table in hardware/README.md is made of."""
+"""All requirements by name, for the tests and for the table in hardware/README.md."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One run of ngspice in batch: a deck in, measurements out."""
+"""Runs ngspice in batch mode: a deck in, measurements out."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from pathlib import Path
 from linetap_core.errors import Refusal
 from simulation.netlist import MODELS, Netlist
 
-MOST_S = 240  # of a run, which takes one on an idle machine; a circuit that does not converge is not waited for
+MOST_S = 240  # limit for a run of 1 s on an idle machine; a circuit that does not converge is aborted
 MEASURED = re.compile(r"^(\w+)\s*=\s*([-+]?[0-9][0-9.eE+-]*|[-+]?nan|[-+]?inf|failed)", re.MULTILINE)
 PRINTED = re.compile(r"^\d+\t([-+0-9.e]+)\t([-+0-9.e]+)(?:\t([-+0-9.e]+))?", re.MULTILINE)
 NOT_FOUND = re.compile(r"^\s*\.meas\s+\w+\s+(\w+)\s.*failed!", re.MULTILINE)
 _SIGNAL = re.compile(r"\b(i|v|vm|vdb)\(([^)]+)\)")
 HANGING = "singular matrix"
-MOST_KEPT = 1024  # outputs, of a few kilobytes: several rows begin at the same circuit
+MOST_KEPT = 1024  # outputs, of a few kilobytes: several rows start from the same circuit
 OPTIONS = ".options method=gear gmin=1e-14 abstol=1e-13 reltol=1e-3"
 
 
 @dataclass(frozen=True, slots=True)
 class Supply:
-    """In volts; the rails of the card. `relay` is what one pin of the meter gives, `contact` what another does, as an
-    expression of ngspice; `coil` and `relay` may be its sources too; `ohm` is what 3.3 V and 5 V come through.
+    """The rails of the card, in volts. `relay` is the output of one pin of the meter, `contact` that of another, as an
+    expression of ngspice; `coil` and `relay` may be sources too; `ohm` is the source resistance of 3.3 V and 5 V.
     """
 
     v3: float = 3.3
@@ -43,7 +43,7 @@ class Supply:
 
 @dataclass(frozen=True, slots=True)
 class Deck:
-    """`lines` are what is around the card: exchange, telephone, analysis; `measures` what .meas is to tell."""
+    """A deck. `lines` are the surroundings of the card: exchange, telephone, analysis; `measures` the .meas lines."""
 
     netlist: Netlist
     lines: Sequence[str]
@@ -52,7 +52,7 @@ class Deck:
     celsius: float = 27.0
 
     def text(self) -> str:
-        """Loads stand for what hangs on the pins: the Pi, the meter, the codec."""
+        """The deck as text. Resistors stand for the loads on the pins: the Pi, the meter, the codec."""
         at = self.supply
         return "\n".join([
             "linetap", _save(self.measures),
@@ -67,15 +67,15 @@ class Deck:
 
 
 def _save(measures: Iterable[str]) -> str:
-    """What is measured alone: to keep every node of every step takes a fifth of a run."""
+    """Saves only the measured nodes: saving every node of every step takes a fifth of a run."""
     signals = [signal for each in measures for signal in _SIGNAL.findall(each)]
     return " ".join([".save", *sorted({f"{'i' if kind == 'i' else 'v'}({node})" for kind, node in signals})])
 
 
 def run(deck: Deck) -> dict[str, float]:
-    """What each .meas gave, nan for what it did not find. Refusal when ngspice does not come to an end."""
+    """The result of each .meas, nan for a missing one. Refusal if ngspice does not finish."""
     output = _output(deck.text())
-    if HANGING in output:  # a solution is found all the same, and is wrong by a decibel or ten
+    if HANGING in output:  # ngspice still finds a solution, which is wrong by a decibel or ten
         raise Refusal("ngspice: a node hangs nowhere: " + _line_of(HANGING, output))
     found = dict.fromkeys(NOT_FOUND.findall(output), nan)
     found |= {name: nan if value == "failed" else float(value) for name, value in MEASURED.findall(output)}
@@ -86,7 +86,7 @@ def run(deck: Deck) -> dict[str, float]:
 
 
 def waveform(deck: Deck, net: str) -> list[tuple[float, float]]:
-    """(second, volts) of a net at each step. Refusal when ngspice does not come to an end, or not to the deck's."""
+    """(second, volts) of a net at each step. Refusal if ngspice does not finish, or stops before the deck's end."""
     return [(second, volts) for second, volts in waveforms(deck, f"v({net})")]
 
 
@@ -103,7 +103,7 @@ def waveforms(deck: Deck, *signals: str) -> list[tuple[float, ...]]:
 
 @lru_cache(MOST_KEPT)
 def _output(text: str) -> str:
-    """What ngspice prints of a deck, which is the same each time."""
+    """The output of ngspice for a deck, cached because it is deterministic."""
     with tempfile.TemporaryDirectory(prefix="linetap-spice-") as folder:
         path = Path(folder) / "deck.cir"
         path.write_text(text)
@@ -123,7 +123,7 @@ def _line_of(word: str, said: str) -> str:
 
 
 def run_all(decks: Iterable[Deck]) -> list[dict[str, float]]:
-    """In their order, as many at a time as the smallest machine that builds this has cores."""
+    """Runs the decks in parallel, as many at a time as the smallest build machine has cores; results in their order."""
     return each(run, decks)
 
 

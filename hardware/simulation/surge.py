@@ -8,16 +8,16 @@ from simulation.netlist import Netlist
 from simulation.spice import Deck, Supply, run
 
 CHARGED_V = 1500
-# ITU-T K.44: 20 uF, 50 ohm across, 15 ohm, 0.2 uF, 25 ohm to the wire. It is switched on 10 us after the start.
+# ITU-T K.44: 20 uF, 50 ohm across, 15 ohm, 0.2 uF, 25 ohm to the wire. Its switch closes 10 us after the start.
 GENERATOR = (
     "C20 q 0 20u ic={volts}", "R50 q 0 50", "B15 q p I = V(q,p) / 15 * u(time - 10u)", "Cfront p 0 0.2u ic=0",
 )  # fmt: skip
 INPUTS = ("sp", "sn")  # of the measuring amplifier
-RUN = ".tran 0.1u 1m 0 0.1u uic"  # a thyristor fires within one step, or its peak is missed
+RUN = ".tran 0.1u 1m 0 0.1u uic"  # a thyristor fires within one step, which must not miss its peak
 
 
 def surge(netlist: Netlist) -> list[Finding]:
-    """Across the pair in both polarities, the relay closed; and on both wires against ground."""
+    """Surges across the pair in both polarities, with the relay closed; and on both wires against ground."""
     across: list[dict[str, float]] = []
     for volts in (CHARGED_V, -CHARGED_V):
         lines = [

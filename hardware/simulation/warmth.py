@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How warm each part becomes that turns LEAST_MW and more into heat, all of the card at its worst at once.
+"""Computes the temperature of each part that dissipates at least LEAST_MW, with the whole card at its worst at once.
 
-A resistance to the air is that of the part's sheet, on its maker's board: ours has copper of its own, and neighbours.
+A thermal resistance to air is that of the part's sheet, on its maker's board: our board has other copper, and
+neighbours.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ LEAST_MW = 50.0
 
 @dataclass(frozen=True, slots=True)
 class Warm:
-    """`celsius` is the junction's, a converter's case, or where `around` the air's, for which the part is rated."""
+    """A temperature. `celsius` is that of the junction, of a converter's case, or with `around` of the air, by the
+    part's rating.
+    """
 
     reference: str
     mw: float
@@ -36,7 +39,7 @@ class Warm:
 
 
 def warm(circuit: Circuit) -> list[Warm]:
-    """The warmest of each kind, in the order of their references."""
+    """The warmest part of each kind, in the order of their references."""
     fed = {rail.net: rail for rail in rails(circuit)}
     found: dict[str, Warm] = {}
     for reference, kind, _ in parts(circuit):
@@ -51,7 +54,7 @@ def warm(circuit: Circuit) -> list[Warm]:
 
 
 def _heat(reference: str, kind: Kind, fed: dict[str, Rail]) -> Iterator[float]:
-    """In milliwatts. What a plug draws becomes heat elsewhere."""
+    """The heat in milliwatts. The power drawn by a plug becomes heat elsewhere."""
     yield kind.heat_mw
     if not reference.startswith("J"):
         yield sum(kind.mw.values())

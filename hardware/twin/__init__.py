@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the meter's program and linetap drive, as the card has it wired: from pins and edges to a line's circuit.
+"""Connects the pins of the meter's program and linetap's edges to a line's circuit, as wired on the card.
 
-`wires` says which net of the drawn card a pin is on, and when the coils have current; `driven` puts both into ngspice.
+`wires` finds the net of each pin on the drawn card, and the times at which the coils have current; `driven` applies
+both in ngspice.
 """

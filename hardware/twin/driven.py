@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A line whose relays are driven as pins and ARM drive them: what the meter's input and the exchange then have."""
+"""Simulates a line whose relays are driven by pins and ARM: the voltage on the meter's input, and the exchange's
+current.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,12 @@ from twin.wires import Levels
 
 EDGE_S, RAIL_S = 10e-6, 1e-3  # of a pin; of the load switch with its capacitor, assumed
 EXCHANGE = "i(Vring)"  # calls.battery
-COARSE = ".options trtol=20"  # a quarter less work for a thousand edges a second; it moves a contact by 1.3 ms
+COARSE = ".options trtol=20"  # a quarter less work for a thousand edges a second; it shifts a contact by 1.3 ms
 
 
 @dataclass(frozen=True)
 class Driven:
-    """What drives the line's own relays, by the clock of the world."""
+    """The levels that drive the line's relays, by the world's clock."""
 
     relay: Levels = field(default_factory=list)
     contact: Levels = field(default_factory=list)
@@ -26,7 +28,7 @@ class Driven:
 
 @dataclass(frozen=True)
 class Seen:
-    """By the same clock, as dense as the simulator thinks right: volts on the meter's pin, amperes of the exchange."""
+    """By the same clock, at the simulator's steps: volts on the meter's pin, amperes of the exchange."""
 
     second: list[float]
     vm: list[float]
@@ -34,7 +36,7 @@ class Seen:
 
 
 def source(found: Levels, high: float, begins: float, rises: float) -> str:
-    """What ngspice makes of it, as `pwl(...)`. Its zero is `begins`."""
+    """The levels as ngspice's `pwl(...)`. Its zero is `begins`."""
     level, points, last = 0.0, ["0"], 0.0
     for at, is_high in found:
         second, volts = at - begins, high * is_high
@@ -49,7 +51,9 @@ def source(found: Levels, high: float, begins: float, rises: float) -> str:
 def simulated(
     netlist: Netlist, supply: Supply, around: Sequence[str], driven: Driven, begins: float, ends: float
 ) -> Seen:
-    """Line 1 from and to. `around` has the exchange as `calls.battery` has it, its seconds from `begins` on."""
+    """Simulates line 1 from `begins` to `ends`. `around` is an exchange as from `calls.battery`, with its times
+    relative to `begins`.
+    """
     given = Supply(
         v3=supply.v3, v5=supply.v5, vref=supply.vref, ohm=supply.ohm,
         coil=source(driven.coil, supply.v5, begins, RAIL_S),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the meter's pins, and from edges on ARM, to the nets of the drawn card: who is on which, and when it is high."""
+"""Maps the meter's pins, and edges on ARM, to nets of the drawn card: which net a pin drives, and when it is high."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from linetap_core.errors import BadInput
 from rules.card import Card
 from rules.relays import lasts_s
 
-Levels = list[tuple[float, bool]]  # (second, level from then on); low before the first
+Levels = list[tuple[float, bool]]  # (second, its new level); low before the first
 
 
 def meter_pins(card: Card) -> dict[str, tuple[str, int]]:
@@ -25,7 +25,7 @@ def meter_pins(card: Card) -> dict[str, tuple[str, int]]:
 
 
 def levels(changes: Iterable[tuple[int, int]], pin: int) -> Levels:
-    """Of one pin, out of a port's (ns, all pins that are driven high)."""
+    """The levels of one pin, from a port's (ns, all pins driven high)."""
     found: Levels = []
     for ns, driven in changes:
         high = bool(driven >> pin & 1)
@@ -35,7 +35,7 @@ def levels(changes: Iterable[tuple[int, int]], pin: int) -> Levels:
 
 
 def moves(found: Levels, still_s: float = 0.005) -> list[tuple[float, float]]:
-    """From and to when a pin goes up and down: it then stands for `still_s` and more."""
+    """Spans in which a pin toggles: each ends when it is stable for `still_s`."""
     spans: list[tuple[float, float]] = []
     for at, _ in found:
         if spans and at - spans[-1][1] < still_s:
@@ -46,8 +46,9 @@ def moves(found: Levels, still_s: float = 0.005) -> list[tuple[float, float]]:
 
 
 def coils(card: Card, arm: Levels) -> Levels:
-    """When the coils have their rail, by the edges of one pin of the Pi. The one-shot begins, or begins anew, at each
-    that falls: A of the SN74LV123A with B and CLR high (TI SCLS393P); that the SN74LVC1G123 is alike is from memory.
+    """Times at which the coils have their rail, from the edges of one pin of the Pi. The one-shot starts, or restarts,
+    at each falling edge: A of the SN74LV123A with B and CLR high (TI SCLS393P); that the SN74LVC1G123 is alike is from
+    memory.
     """
     (shot,) = card.of("oneshot")
     lasts = lasts_s(card, shot.nets)

@@ -1,3 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Requirements of each Raspberry Pi for starting and recording: from its device tree, the kernel and the firmware's
-rules."""
+"""The requirements of each Raspberry Pi for starting and recording: from its device tree, the kernel and the firmware's
+rules.
+"""

@@ -74,7 +74,7 @@ def _closures(args: argparse.Namespace) -> list[str]:
         packed = [Path(line).name.partition(".ko")[0] for line in args.order.read_text().splitlines()]
         return [fault for one in found for fault in one.faults(packed)]
     if args.command == "early":
-        for module in sorted(set().union(*(one.early() for one in found))):  # none, where all is built in
+        for module in sorted(set().union(*(one.early() for one in found))):  # none, if all are built in
             print(module)
     else:
         _print_table(found)
@@ -82,7 +82,7 @@ def _closures(args: argparse.Namespace) -> list[str]:
 
 
 def _closure(args: argparse.Namespace, board: Board, kernel: Kernel) -> Closure:
-    """Of all its steppings."""
+    """The closure of all the board's steppings."""
     overlays = args.boot / "overlays"
     config = rules.read_config(args.config.read_text(), board.filters)
     names = [rules.mapped(overlays, name, board) for name in config.all("dtoverlay")]
@@ -111,7 +111,7 @@ def _devices(args: argparse.Namespace) -> list[str]:
     steps = _closure(args, board, kernel_of([], b"")).steps
     print(f"| | {board.name} |\n|---|---|")
     for role in ROLES:
-        # Whatever a bus finds has no node: those are in ROLES, the same for each board.
+        # Enumerated devices have no node: they are in ROLES, the same for each board.
         names = sorted({step.names[0] for step in steps if step.role == role.name and step.names[0] not in DRIVERS})
         if names or role.kinds:
             print(f"| {role.name} | {', '.join(names) or '**none**'} |")
@@ -138,7 +138,7 @@ def _print_table(found: list[Closure]) -> None:
 
 
 def _trees(args: argparse.Namespace) -> list[str]:
-    """The vendor's kernel has a tree by the name that its firmware asks for; mainline's has some by another."""
+    """The tree files. The vendor's kernel names a tree as its firmware does; some of mainline's have another name."""
     for tree, names in [(board.tree, board.asked) for board in BOARDS] + list(ALSO.items()):
         for source in [name for name in (names[0], tree) if (args.kernels / name).is_file()][:1]:
             for name in names:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From what a unit uses of a board to every device that must work for it, and who takes each."""
+"""Computes from the used devices of a board all devices that must work for them, and the driver of each."""
 
 from __future__ import annotations
 
@@ -11,16 +11,14 @@ from boards.roles import ROLES, Role
 from boards.suppliers import device_of, suppliers
 from boards.tree import Node, Tree
 
-BY_PIN = (
-    "auxiliary:reset.gpio"  # drivers/reset/core.c makes a device of reset-gpios, which waits for a module of its own
-)
+BY_PIN = "auxiliary:reset.gpio"  # drivers/reset/core.c makes a device of reset-gpios, which waits for its own module
 NOWHERE = "no node that is enabled"
-OTHER_BUSES = ("mmc", "mdio")  # what hangs on these is found by its own numbers: Role.found
+OTHER_BUSES = ("mmc", "mdio")  # devices on these buses are enumerated by their own numbers: Role.found
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`why`: the device that waits for this one, and the property that says so."""
+    """A required device. `why`: the device that waits for it, and the property that makes it wait."""
 
     role: str
     path: str
@@ -36,15 +34,17 @@ class Closure:
     steps: list[Step] = field(default_factory=list)
 
     def add(self, other: Closure) -> None:
-        """What another stepping of the same board needs besides."""
+        """Adds the requirements of another stepping of the same board."""
         self.steps += [step for step in other.steps if step not in self.steps]
 
     def early(self) -> set[str]:
-        """The modules without which the kernel does not come to the root."""
+        """The modules that the kernel needs to reach the root file system."""
         return {taker for step in self.steps if step.is_early and BUILTIN not in step.takers for taker in step.takers}
 
     def faults(self, packed: Iterable[str] | None = None) -> list[str]:
-        """What nobody takes; with `packed`, the modules of an initramfs: what they leave on the way to the root."""
+        """The devices without a driver; with `packed`, the modules of an initramfs: those missing on the way to the
+        root.
+        """
         there = None if packed is None else {BUILTIN, *(name.replace("-", "_") for name in packed)}
         found = []
         for step in self.steps:

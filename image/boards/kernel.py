@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A device's driver in a kernel: a module, by modules.alias, or the kernel itself.
+"""Finds a device's driver in a kernel: a module, by modules.alias, or the kernel itself.
 
-The kernel's own drivers are known by modules.builtin.modinfo; what it matches without a driver (interrupt controllers,
-clocks, buses) by its table entries in the image: struct of_device_id is char name[32], type[32], compatible[128].
+The kernel's own drivers are in modules.builtin.modinfo; matches without a driver (interrupt controllers, clocks, buses)
+are found by their table entries in the image: struct of_device_id is char name[32], type[32], compatible[128].
 
-Before 6.18 a kernel did not write down the aliases of what is built in (include/linux/module.h: MODULE_DEVICE_TABLE was
-nothing there). Trees are then read in the image alone, and what a bus finds goes by the name of its driver in
-modules.builtin (`DRIVERS`): Raspberry Pi's 6.12 has nearly all of these built in.
+Before 6.18 the aliases of built-in drivers were not recorded (include/linux/module.h: MODULE_DEVICE_TABLE was empty).
+Then nodes are only looked up in the image, and enumerated devices by the name of their driver in modules.builtin
+(`DRIVERS`): Raspberry Pi's 6.12 has nearly all of these built in.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from boards.tree import Node
 
 BUILTIN = "the kernel"
 _BEFORE, _COMPATIBLE = bytes(64), 128
-_TREE = re.compile(r"of:N\*T\*C(.*?)(C?\*)?")  # every name of a tree is there twice: alone, and before others
+_TREE = re.compile(r"of:N\*T\*C(.*?)(C?\*)?")  # each compatible of a tree is listed twice: alone, and before others
 _PCI = re.compile(r"pci([0-9a-f]{1,4}),([0-9a-f]{1,4})")  # of a node below a PCI bus, IEEE 1275 PCI binding 2.2.4
 DRIVERS = {
     "mmc:block": "mmc_block", "scsi:t-0x00": "sd_mod", "auxiliary:reset.gpio": "reset_gpio",
@@ -34,15 +34,16 @@ DRIVERS = {
     "sdio:c00v02D0dA9BF": "brcmfmac", "usb:v0D8Cp0014d0100dc00dsc00dp00ic01isc01ip00in00": "snd_usb_audio",
     "platform:raspberrypi-cpufreq": "raspberrypi_cpufreq", "amba:d00041011": "amba_pl011",
 }  # fmt: skip
-NO_DRIVERS = ("linetap_throttled", "linetap_tryboot")  # loaded where there is a Pi's firmware, and take no device
-_PL011 = 0x00041011  # what an ARM PL011 says of itself where its node does not; drivers/tty/serial/amba-pl011.c
+NO_DRIVERS = ("linetap_throttled", "linetap_tryboot")  # loaded on a Pi's firmware, without a device
+_PL011 = 0x00041011  # the identification of an ARM PL011 whose node has none; drivers/tty/serial/amba-pl011.c
 
 
 @dataclass(slots=True)
 class Kernel:
-    """`named`: takers of a compatible; `others`: pattern and taker of aliases of other buses, by their first word;
-    `image`: the unpacked kernel; `built`: names of the drivers in it; `resets_by_pin`:
-    built with CONFIG_RESET_GPIO, without which drivers switch such a pin themselves (drivers/reset/core.c)."""
+    """A kernel's drivers. `named`: drivers of a compatible; `others`: pattern and driver of aliases of other buses, by
+    their first word; `image`: the unpacked kernel; `built`: names of its built-in drivers; `resets_by_pin`: built with
+    CONFIG_RESET_GPIO, without which drivers switch such a pin themselves (drivers/reset/core.c).
+    """
 
     named: dict[str, tuple[str, ...]]
     others: dict[str, list[tuple[re.Pattern[str], str]]]
@@ -52,7 +53,7 @@ class Kernel:
     _found: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def takers(self, device: Node) -> tuple[str, ...]:
-        """The drivers of a node; none: nobody takes it."""
+        """The drivers of a node; empty if there is none."""
         found: tuple[str, ...] = ()
         for name in device.compatible:
             found += self.named.get(name, ())
@@ -61,12 +62,12 @@ class Kernel:
                 found += self.for_alias(f"pci:v{vendor:08X}d{model:08X}sv00000000sd00000000bc00sc00i00")
             if name == "arm,primecell":  # such a device is matched by the number in its registers, not by its name
                 found += self.for_alias(f"amba:d{device.cell('arm,primecell-periphid', _PL011):08X}")
-        for name in () if found else device.compatible:  # an entry in the image may also be somebody's exception
+        for name in () if found else device.compatible:  # an entry in the image may also be another driver's exception
             found += self._in_image(name)
         return tuple(dict.fromkeys(found))
 
     def for_alias(self, alias: str) -> tuple[str, ...]:
-        """What the kernel would load for the name that a bus gives a device that it found."""
+        """The drivers that the kernel would load for the alias of an enumerated device."""
         if alias not in self._found:
             pairs = self.others.get(alias.partition(":")[0], [])
             found = tuple(dict.fromkeys(taker for pattern, taker in pairs if pattern.match(alias)))
@@ -81,7 +82,7 @@ class Kernel:
 
 
 def read_kernel(modules: Path, image: Path) -> Kernel:
-    """`modules` is /lib/modules/VERSION after depmod, `image` the kernel that starts."""
+    """Reads a kernel. `modules` is /lib/modules/VERSION after depmod, `image` the kernel that starts."""
     pairs = []
     for line in (modules / "modules.alias").read_text().splitlines():
         if line.startswith("alias "):
@@ -102,7 +103,7 @@ def read_kernel(modules: Path, image: Path) -> Kernel:
 
 
 def kernel_of(pairs: list[tuple[str, str]], image: bytes, built: frozenset[str] = frozenset()) -> Kernel:
-    """From patterns of names and who takes them."""
+    """A kernel from pairs of alias pattern and driver."""
     named: dict[str, tuple[str, ...]] = defaultdict(tuple)
     others: dict[str, list[tuple[re.Pattern[str], str]]] = defaultdict(list)
     for pattern, taker in pairs:

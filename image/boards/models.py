@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The boards: which tree of the kernel's each has, under which names the firmware asks for it, and which it lacks.
+"""The boards: the kernel's tree of each, the names under which the firmware requests it, and trees that the kernel
+lacks.
 
 Sources: raspberrypi/documentation, configuration/device-tree.adoc part 3.1 (the firmware chooses the tree by the
 board's revision); the names in start4.elf itself (`bcm%d-rpi-%s.dtb`, `cm4-io`); raspberrypi/firmware#1660 (CM4) and
-#2018: of a Pi 5 the firmware loads bcm2712-rpi-5-b.dtb, and on stepping D0 lays overlays/bcm2712d0.dtbo over it;
-raspberrypi/rpi-eeprom#682 and #685: of a Compute Module 5 bcm2712-rpi-cm5-cm5io.dtb, of one without storage
-bcm2712-rpi-cm5l-cm5io.dtb. The trees for a CM4's carrier board are those beside them in raspberrypi/linux.
+#2018: on a Pi 5 the firmware loads bcm2712-rpi-5-b.dtb, and on stepping D0 applies overlays/bcm2712d0.dtbo to it;
+raspberrypi/rpi-eeprom#682 and #685: on a Compute Module 5 bcm2712-rpi-cm5-cm5io.dtb, without storage
+bcm2712-rpi-cm5l-cm5io.dtb. The trees for a CM4's carrier board are next to them in raspberrypi/linux.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """`asked`: the names by which the firmware may ask for its tree, and `tree` mainline's name for it; `filters`: the
-    sections of config.txt that hold for it (config_txt/conditional.adoc); `patches`: a stepping each, the overlay that
-    the firmware adds to it by itself or none; `is_vendors`: only Raspberry Pi's own kernel has a tree for it, and with
-    another it does not start."""
+    """A board. `asked`: the file names under which the firmware may request its tree, and `tree` mainline's name;
+    `filters`: the sections of config.txt that apply to it (config_txt/conditional.adoc); `patches`: for each stepping
+    the overlay that the firmware itself applies, or none; `is_vendors`: only Raspberry Pi's own kernel has a tree for
+    it, and it does not start with another.
+    """
 
     name: str
     tree: str
@@ -48,10 +50,10 @@ BOARDS = (
         )
     ),
 )  # fmt: skip
-# Where a firmware asks for the other stepping's tree by its own name, as with upstream_kernel=1.
+# A firmware that requests the other stepping's tree by its own name, as with upstream_kernel=1.
 ALSO = {"bcm2712-d-rpi-5-b.dtb": ("bcm2712-d-rpi-5-b.dtb", "bcm2712d0-rpi-5-b.dtb")}
 
 
 def with_tree(boot: Path) -> list[Board]:
-    """The boards that a folder of the boot partition is for: those that must be, and those that have a tree there."""
+    """The boards supported by a folder of the boot partition: the required ones, and those with a tree there."""
     return [board for board in BOARDS if not board.is_vendors or (boot / board.asked[0]).is_file()]

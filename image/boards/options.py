@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options that the image requires of a kernel's configuration besides drivers; a vendor's kernel too must have
-them. `CLOSED`: what closes a kernel and is not required; what a unit is without it: docs/hardening.md."""
+"""The kernel options that the image requires besides drivers, from a vendor's kernel too. `CLOSED`: optional hardening;
+docs/hardening.md describes a unit without it.
+"""
 
 from __future__ import annotations
 
@@ -31,12 +32,12 @@ CLOSED = {
 
 
 def faults(text: str) -> list[str]:
-    """`text`: the kernel's .config."""
+    """The missing required options; `text`: the kernel's .config."""
     return [f"the kernel is built without CONFIG_{name}: {why}" for name, why in _missing(text, NEEDED)]
 
 
 def lost(text: str) -> list[str]:
-    """A line for each protection that this kernel does not have."""
+    """One line for each protection that this kernel lacks."""
     return [f"without CONFIG_{name}: {why}" for name, why in _missing(text, CLOSED)]
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The devices of a board that a unit uses: by the generic names of their nodes, and those that a bus enumerates.
+"""The devices of a board that a unit uses: by the generic names of their nodes, or as enumerated by a bus.
 
-`is_early` is what lies between the kernel and the root: those modules are in the initramfs, all others in the root.
+`is_early`: needed between the kernel and the root; those modules are in the initramfs, all others in the root.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from boards.tree import Node
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """`found`: names that the bus gives to what has no driver by its node. `is_needed`: each board has one."""
+    """A use of a device. `found`: the bus's names for devices without a driver by their node. `is_needed`: each board
+    has one.
+    """
 
     name: str
     kinds: tuple[str, ...]
@@ -24,7 +26,7 @@ class Role:
     def plays(self, device: Node) -> bool:
         if device.kind not in self.kinds:
             return False
-        # A serial port with something on it is Bluetooth's, which no unit uses.
+        # A serial port with a child node is Bluetooth's, which no unit uses.
         return self.name != "serial port" or not any(child.is_available() for child in device.children)
 
 
@@ -34,14 +36,14 @@ ROLES = (
         "pci:v00001106d00003483sv00001106sd00003483bc0Csc03i30",  # VL805: the USB sockets of a Pi 4
         "pci:v0000144Dd0000A80Asv0000144Dsd0000A801bc01sc08i02",  # an NVMe disk, by its class
     ), is_needed=True),
-    Role("USB", ("usb",), True, ("platform:xhci-hcd",)),  # drivers/usb/dwc3/host.c makes it: the sockets of a Pi 5
-    Role("USB stick", (), True, (  # in the sockets of any board, whichever controller has them
+    Role("USB", ("usb",), True, ("platform:xhci-hcd",)),  # made by drivers/usb/dwc3/host.c: the sockets of a Pi 5
+    Role("USB stick", (), True, (  # in the sockets of any board, with any controller
         "usb:v0781p5583d0100dc00dsc00dp00ic08isc06ip50in00",  # Bulk-Only Transport
         "scsi:t-0x00",  # the disk in it
     )),
-    # drivers/mfd/bcm2835-pm.c makes its device
+    # drivers/mfd/bcm2835-pm.c creates its device
     Role("watchdog", ("watchdog",), True, ("platform:bcm2835-wdt",), is_needed=True),
-    Role("LED", ("leds",), True),  # it tells a start that failed
+    Role("LED", ("leds",), True),  # signals a failed start
     Role("serial port", ("serial",)),
     Role("Ethernet", ("ethernet",), False, (
         "mdio:01100000000011011000010010100010",  # BCM54213PE, Pi 4B and 5
@@ -52,6 +54,6 @@ ROLES = (
     Role("GPIO", ("gpio", "pinctrl"), is_needed=True),
     Role("I2C", ("i2c",)),
     Role("clock chip", ("rtc",)),
-    Role("processor's speed", (), False, ("platform:raspberrypi-cpufreq",)),  # of clk-raspberrypi.c
+    Role("processor's speed", (), False, ("platform:raspberrypi-cpufreq",)),  # made by clk-raspberrypi.c
     Role("temperature", ("thermal",)),
 )  # fmt: skip

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The files that a Pi's firmware reads, and a check that a boot partition has them.
 
-Every rule is of raspberrypi/documentation, documentation/asciidoc/computers/: BOOT is config_txt/boot.adoc, FOLDER is
+Every rule is from raspberrypi/documentation, documentation/asciidoc/computers/: BOOT is config_txt/boot.adoc, FOLDER is
 configuration/boot_folder.adoc, TREE is configuration/device-tree.adoc, FILTER is config_txt/conditional.adoc.
 """
 
@@ -21,7 +21,7 @@ IMAGE_MAGIC = b"ARM\x64"  # at byte 56 of a kernel's image; Documentation/arch/a
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The settings that hold for a board, in their order."""
+    """The settings that apply to a board, in their order."""
 
     lines: tuple[tuple[str, str], ...]
 
@@ -33,7 +33,9 @@ class Config:
 
 
 def read_config(text: str, filters: tuple[str, ...]) -> Config:
-    """FILTER: a section holds until the next; `initramfs` alone is written without "=" (BOOT, "initramfs")."""
+    """Parses config.txt. FILTER: a section ends at the next one; only `initramfs` is written without "=" (BOOT,
+    "initramfs").
+    """
     holds, found = True, []
     for line in text.splitlines():
         line = line.partition("#")[0].strip()
@@ -46,8 +48,10 @@ def read_config(text: str, filters: tuple[str, ...]) -> Config:
 
 
 def start_files(config: Config, board: Board) -> tuple[str, ...]:
-    """FOLDER: start4*.elf is the Pi 4's, and a Pi 5 has its firmware in the EEPROM. "The cut-down firmware is
-    automatically used when gpu_mem=16". BOOT: start_x and start_debug name others, start_file and fixup_file any."""
+    """The firmware's start files. FOLDER: start4*.elf is the Pi 4's, and a Pi 5 has its firmware in the EEPROM. "The
+    cut-down firmware is automatically used when gpu_mem=16". BOOT: start_x and start_debug select others, start_file
+    and fixup_file any file.
+    """
     if board.chip != "bcm2711":
         return ()
     if config.last("start_file"):
@@ -67,7 +71,7 @@ def all_start_files(text: str) -> list[str]:
 
 
 def faults(card: Path) -> list[str]:
-    """What the firmware of any board would miss on this boot partition; one line each."""
+    """The files that the firmware of any board would miss on this boot partition; one line each."""
     text = (card / "config.txt").read_text()
     found = [
         f"config.txt: a line of more than {LINE} characters: {line[:40]}"
@@ -83,7 +87,7 @@ def faults(card: Path) -> list[str]:
 def _board_faults(card: Path, config: Config, board: Board) -> list[str]:
     found = [f"the firmware asks for {name}" for name in start_files(config, board) if not (card / name).is_file()]
     prefix = card / config.last("os_prefix")
-    # BOOT, "os_prefix": kernel and tree must be there, or the prefix is ignored.
+    # BOOT, "os_prefix": without kernel and tree the prefix is ignored.
     found += [f"no {prefix.name}/{name}" for name in board.asked if not (prefix / name).is_file()]
     found += _kernel_faults(prefix, config)
     initramfs = config.last("initramfs").partition(" ")[0]
@@ -94,7 +98,7 @@ def _board_faults(card: Path, config: Config, board: Board) -> list[str]:
 
 
 def _kernel_faults(prefix: Path, config: Config) -> list[str]:
-    """BOOT, "arm_64bit": an image as it is, or packed by gzip, and nothing else."""
+    """BOOT, "arm_64bit": the image is plain or compressed by gzip."""
     kernel = prefix / config.last("kernel", "kernel8.img")
     if not kernel.is_file():
         return [f"no {prefix.name}/{kernel.name}"]
@@ -107,8 +111,9 @@ def _kernel_faults(prefix: Path, config: Config) -> list[str]:
 
 
 def _overlay_faults(prefix: Path, config: Config, board: Board) -> list[str]:
-    """BOOT, "overlay_prefix": without its README a prefix's overlays are not looked at. TREE: an overlay that does not
-    apply is left out, and the board starts without it."""
+    """BOOT, "overlay_prefix": without its README the overlays of a prefix are ignored. TREE: the firmware skips an
+    overlay that cannot be applied, and starts the board without it.
+    """
     folder = prefix / "overlays"
     if not (folder / "README").is_file():
         return [f"no {prefix.name}/overlays/README: the firmware takes the overlays from elsewhere"]
@@ -127,8 +132,9 @@ def _overlay_faults(prefix: Path, config: Config, board: Board) -> list[str]:
 
 
 def mapped(folder: Path, name: str, board: Board) -> str:
-    """The file that an overlay's name stands for on a board: overlay_map.dtb has a node a name, with an empty property
-    or another name for each chip (raspberrypi/linux, overlays/README and overlay_map.dts)."""
+    """The file of an overlay on a board: overlay_map.dtb has a node for each name, with an empty property or another
+    name for each chip (raspberrypi/linux, overlays/README and overlay_map.dts).
+    """
     path = folder / "overlay_map.dtb"
     if not path.is_file():
         return name

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The suppliers of a device, for which it waits. `BINDINGS` is the kernel's own table of them, of_supplier_bindings in
-drivers/of/property.c (v6.19): properties that hold phandles, and the property of the supplier that says how many cells
-follow each. `WAITED_FOR` has those for which drivers wait although the kernel's core does not link them. The bus that a
-device hangs on is a supplier too.
+"""Finds the suppliers of a device, for which it waits.
+
+`BINDINGS` is the kernel's own table, of_supplier_bindings in drivers/of/property.c (v6.19): properties that hold
+phandles, and the supplier's property for the number of cells after each. `WAITED_FOR` has those for which drivers wait
+without a link by the kernel's core. The bus of a device is a supplier too.
 """
 
 from __future__ import annotations
@@ -27,27 +28,29 @@ PARSED = (
     "interrupt-map",
     "iommu-map",
     "remote-endpoint",
-)  # in the kernel's list, with functions of their own
-NO_LINK = ("post-init-providers",)  # the kernel reads it to ignore a link
-WAITED_FOR = {  # and how many cells follow the supplier's own
+)  # in the kernel's list, with their own functions
+NO_LINK = ("post-init-providers",)  # read by the kernel to ignore a link
+WAITED_FOR = {  # property: the supplier's property for the number of cells, and further cells
     "mmc-pwrseq": ("", 0),  # drivers/mmc/core/pwrseq.c: -EPROBE_DEFER until it has registered
     "firmware": ("", 0),  # rpi_firmware_get() in soc/bcm/raspberrypi-power.c and gpio-raspberrypi-exp.c: the same
-    "i2c-parent": ("", 0),  # drivers/i2c/muxes/i2c-mux-pinctrl.c: -EPROBE_DEFER until its adapter is there
+    "i2c-parent": ("", 0),  # drivers/i2c/muxes/i2c-mux-pinctrl.c: -EPROBE_DEFER until its adapter is registered
     "phy-handle": ("", 0),  # net: the PHY that the MAC is connected to
     "gpio-ranges": ("", 3),  # drivers/gpio/gpiolib-of.c: the same, for the pin controller behind the lines
-    "msi-ranges": ("#interrupt-cells", 1),  # drivers/irqchip/irq-bcm2712-mip.c: the interrupts that it makes
+    "msi-ranges": ("#interrupt-cells", 1),  # drivers/irqchip/irq-bcm2712-mip.c: the interrupts that it provides
     "assigned-clocks": ("#clock-cells", 0),  # drivers/clk/clk-conf.c, before the driver's own probe
     "assigned-clock-parents": ("#clock-cells", 0),
 }
-# A driver waits for ever for one of these that is disabled: regulator_dev_lookup() in drivers/regulator/core.c has
-# found its node and says -EPROBE_DEFER, as gpiolib-of.c and mmc/core/pwrseq.c do. Clocks pass a disabled parent over.
+# A driver waits forever for a disabled supplier of this kind: regulator_dev_lookup() in drivers/regulator/core.c finds
+# its node and returns -EPROBE_DEFER, as do gpiolib-of.c and mmc/core/pwrseq.c. Clocks skip a disabled parent.
 NEVER_WITHOUT = ("-supply", "gpio", "gpios", "mmc-pwrseq")
-CELLS = 4096  # a property longer than this is no list of suppliers
+CELLS = 4096  # a longer property is no list of suppliers
 
 
 def suppliers(tree: Tree, device: Node) -> Iterator[tuple[str, Node]]:
-    """Why, and what: devices that must be there before this one works. Phandles of nodes below it that are no devices
-    themselves (ports, a bus of PHYs) count as its own, as the kernel hands them up. TreeError for a phandle of no node.
+    """(reason, supplier) of each device that must be present before this one works.
+
+    Phandles of nodes below it that are no devices themselves (ports, a bus of PHYs) count as its own, as in the kernel.
+    TreeError for a phandle without a node.
     """
     for node in _own(device):
         for name, value in node.properties.items():
@@ -64,12 +67,12 @@ def suppliers(tree: Tree, device: Node) -> Iterator[tuple[str, Node]]:
 
 
 def device_of(node: Node) -> Node | None:
-    """The node itself or the nearest one above it that a driver can take: a group of pins is its controller's."""
+    """The node itself or its nearest ancestor that can have a driver: a group of pins belongs to its controller."""
     return next((one for one in node.lineage() if one.compatible), None)
 
 
 def _own(device: Node) -> Iterator[Node]:
-    """The device and the nodes below it that belong to it. `__symbols__` and its like are what overlays go by."""
+    """The device and the nodes below it that belong to it. `__symbols__` and similar nodes are only for overlays."""
     yield device
     for child in device.children:
         if not child.compatible and child.is_available() and not child.name.startswith("__"):
@@ -87,16 +90,18 @@ def _named(tree: Tree, node: Node, name: str) -> list[Node]:
         ends = _at(tree, node.cells(name))
         return [above for end in ends for above in end.lineage() if above.compatible][:1]
     if name in ("gpio", "gpios") and "gpio-hog" in node.properties:
-        return []  # its parent's own
+        return []  # the parent's own
     arguments, more = _form(name)
     try:
         return [] if arguments is None else _listed(tree, node.cells(name), arguments, more)
-    except KeyError as error:  # the driver gets -EINVAL of it; drivers/of/base.c, of_phandle_iterator_next()
+    except KeyError as error:  # the driver gets -EINVAL; drivers/of/base.c, of_phandle_iterator_next()
         raise TreeError(f"{node.path}: {name}: no node has the phandle {error.args[0]:#x}") from None
 
 
 def _form(name: str) -> tuple[str | None, int]:
-    """The supplier's property that says how many cells follow its phandle, and how many more; None: no phandles."""
+    """The supplier's property for the number of cells after its phandle, and the number of further cells; None: no
+    phandles.
+    """
     if name in WAITED_FOR:
         return WAITED_FOR[name]
     ends = [arguments for end, arguments in SUFFIXES.items() if name.endswith(end) and not name.endswith(",nr-gpios")]
@@ -104,12 +109,12 @@ def _form(name: str) -> tuple[str | None, int]:
 
 
 def _listed(tree: Tree, cells: list[int], arguments: str, more: int) -> list[Node]:
-    """KeyError for a phandle of no node."""
+    """The suppliers in a property. KeyError for a phandle without a node."""
     found, at = [], 0
     while at < len(cells):
         phandle = cells[at]
         at += 1
-        if phandle:  # 0 leaves out one of several
+        if phandle:  # 0 stands for an omitted one of several
             supplier = tree.by_phandle[phandle]
             found.append(supplier)
             at += more + (supplier.cell(arguments) if arguments else 0)
@@ -132,7 +137,9 @@ def _interrupt_parent(tree: Tree, node: Node) -> list[Node]:
 
 
 def _of_map(tree: Tree, node: Node) -> list[Node]:
-    """Devicetree Specification 2.4.3: the child's unit address and interrupt, the controller, and its own two."""
+    """The suppliers of an interrupt map. Devicetree Specification 2.4.3: the child's unit address and interrupt, the
+    controller, and the controller's address and interrupt.
+    """
     cells, found, at = node.cells("interrupt-map"), [], 0
     child = node.cell("#address-cells", 2) + node.cell("#interrupt-cells")
     while at + child < len(cells):

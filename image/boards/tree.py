@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A flattened device tree as nodes, read as the Devicetree Specification 0.4, chapter 5, lays it out.
+"""Parses a flattened device tree into nodes, after the Devicetree Specification 0.4, chapter 5.
 
 Names follow the specification: a property is bytes, a phandle is the number of a node, a disabled node is no device.
 """
@@ -17,7 +17,7 @@ DEPTH = 64
 
 
 class TreeError(ValueError):
-    """The file is no device tree, or an overlay does not fit it."""
+    """The file is no device tree, or an overlay cannot be applied to it."""
 
 
 @dataclass(eq=False, slots=True)
@@ -60,7 +60,7 @@ class Node:
             node = node.parent
 
     def is_available(self) -> bool:
-        """As __of_device_is_available() in drivers/of/base.c: an empty status is none of the good ones."""
+        """Whether the node is enabled, as __of_device_is_available() in drivers/of/base.c: an empty status is not."""
         status = (node.properties.get("status", b"okay\0") for node in self.lineage())
         return all(value.partition(b"\0")[0] in (b"ok", b"okay") for value in status)
 
@@ -85,7 +85,7 @@ class Tree:
 
 
 def read_tree(blob: bytes) -> Tree:
-    """Raises TreeError."""
+    """Parses a tree. Raises TreeError."""
     try:
         magic, _, structure, strings = struct.unpack_from(">IIII", blob)
         if magic != MAGIC:
@@ -127,7 +127,7 @@ def _text(blob: bytes, at: int) -> str:
 
 
 def with_overlays(base: Path, overlays: list[Path]) -> Tree:
-    """The tree as the kernel gets it: libfdt's `fdtoverlay` lays the compiled overlays over it. Raises TreeError."""
+    """The tree as passed to the kernel: libfdt's `fdtoverlay` applies the compiled overlays. Raises TreeError."""
     if not overlays:
         return read_tree(base.read_bytes())
     command = ["fdtoverlay", "-i", str(base), "-o", "/dev/stdout", *map(str, overlays)]

@@ -1,11 +1,12 @@
 # shellcheck shell=busybox disable=SC2013 # words are wanted
 # SPDX-License-Identifier: Apache-2.0
-# The unit's disk: the kernel names a partition as the table does, and of two cards with the same names it is the one that the
-# slot was found on. udev, which would make links, is not here yet; later it makes none to the other card.
+# Finds the unit's disk: the kernel names partitions as in the table, and of two cards with equal names the disk is that
+# of the slot. udev, which makes links, does not run yet; later it makes none to the other card.
 readonly SYS=${SYS:-/sys} WAIT=300 USB_WAIT=30 REST_WAIT=20 # tenths of a second
 disk=                                                       # /sys/devices/..., once the slot is found
 
-# device_of NAME: /dev/... of linetap-NAME. The kernel reads a table at once: what its disk has not soon is not on it.
+# device_of NAME: /dev/... of linetap-NAME. The kernel reads a table at once: a partition that does not appear soon is
+# missing.
 device_of() {
   local tries=0 most=$WAIT found
   [ -z "$disk" ] || most=$REST_WAIT
@@ -21,8 +22,8 @@ device_of() {
   return 1
 }
 
-# While no disk is known, one in a USB socket is taken only where nothing else has come in USB_WAIT: a card reader, or what
-# the unit starts from.
+# While the disk is unknown, one in a USB socket is used only if no other has appeared within USB_WAIT: a card reader,
+# or the disk from which the unit starts.
 named() {
   local each path plugged=
   for each in $(grep -lx "PARTNAME=linetap-$1" "$SYS"/class/block/*/uevent 2>/dev/null); do
@@ -44,7 +45,8 @@ keep_to_disk_of() {
   disk=${disk%/*}
 }
 
-# The links below /dev/disk, by which the running unit finds its partitions, lead to this disk alone, whatever comes later.
+# Restricts the links below /dev/disk, by which the running unit finds its partitions, to this disk, even if others are
+# plugged in later.
 tell_udev() {
   mkdir -p "$1"
   cat >"$1/59-linetap-disk.rules" <<END

@@ -1,20 +1,20 @@
 # shellcheck shell=busybox disable=SC2154,SC2034,SC2013 # variables of init and marks
 # SPDX-License-Identifier: Apache-2.0
-# Starts are counted in the slot (usr/lib/linetap/marks), and a slot that fails is mended from the other or left for it.
-# A version on trial is not left here: the next start leads back from it in any case (usr/lib/linetap/slots).
-readonly MOST_FALLS=3 MOST_TRIES=9 # power that went nine times in a minute after power-on may be the slot's failure too
-readonly RESET_BY_POWER=4096       # PM_RSTS: power-on reset, and no other
-MOST_BAD=64                        # blocks that a start mends, each after seconds: with more it is the other slot's turn
+# Counts starts in the slot (usr/lib/linetap/marks); repairs a failing slot from the other one, or changes to it. A
+# version on trial is not left here: the next start leads back from it in any case (usr/lib/linetap/slots).
+readonly MOST_FALLS=3 MOST_TRIES=9 # nine power cuts in the first minute may be the slot's fault too
+readonly RESET_BY_POWER=4096       # PM_RSTS: power-on reset only
+MOST_BAD=64                        # blocks that a start repairs, in seconds each: with more the other slot starts
 
-# Whether the firmware says that power began this start: documented as chosen/bootloader/pm_rsts, big-endian. For a machine
-# without such firmware whoever starts it says so on the command line.
+# Whether the start was a power-on, by the firmware: documented as chosen/bootloader/pm_rsts, big-endian. Without such
+# firmware the command line states it.
 by_power() {
   local file=/proc/device-tree/chosen/bootloader/pm_rsts
   grep -qw linetap.reset=power /proc/cmdline && return 0
   [ -e $file ] && [ "$((0x$(xxd -p $file)))" -eq $RESET_BY_POWER ]
 }
 
-# begin: counts this start before the root is opened. unclean=1: the last run did not end in good order, and by itself.
+# begin: counts this start before the root is opened. unclean=1: the last run ended by itself, without a shutdown.
 begin() {
   unclean=0
   mark_read "$root" "$hash"
@@ -28,8 +28,8 @@ begin() {
   mark_write "$root" "$hash" || say "slot $slot: its starts cannot be counted"
 }
 
-# A slot whose starts fail is left. Where power ended them all, only for the same root in the other slot: somebody who
-# switches a unit on and off ten times installs no older version.
+# Leaves a slot whose starts fail. If all ended by loss of power, only for the same root in the other slot: repeated
+# switching off and on must not install an older version.
 leave_what_fails() {
   if [ "$mark_falls" -lt "$MOST_FALLS" ]; then
     [ "$mark_tries" -gt "$MOST_TRIES" ] || return 0
@@ -39,7 +39,7 @@ leave_what_fails() {
   without_boot
 }
 
-# The root is read to its end after a run that ended badly; what is bad is mended, or known from here on.
+# Reads the root to its end after an unclean run; bad blocks are repaired, or recorded.
 check_root() {
   [ "$unclean" = 1 ] || [ "$mark_bad" -gt 0 ] || return 0
   within 600 "reading the root"
@@ -57,7 +57,7 @@ check_root() {
   without_boot
 }
 
-# Whether it can be mounted, before dm-verity is told to panic, which would leave no word on the card.
+# Tests the mount before dm-verity is set to panic, which would leave no message on the card.
 opens() {
   local device status
   device=$(map linetap-try "$root" "$verity") || return 1
@@ -68,8 +68,8 @@ opens() {
   return $status
 }
 
-# Where a block fails that no start has found: one panic, and the next start looks for it. Where it is known and cannot be
-# mended, whoever reads it gets an error, and the rest goes on. A kernel before 6.13 or so has not the second word.
+# An unknown bad block causes one panic, and the next start looks for it. A known block that cannot be repaired gives a
+# read error only, and the rest continues. Kernels before about 6.13 lack the second option.
 open_root() {
   if [ "$mark_bad" -eq 0 ]; then
     map linetap "$root" "$verity" panic_on_corruption panic_on_error && return
@@ -82,7 +82,7 @@ mend_root() {
   local twin count
   other_slot && [ "$other_verity" = "$verity" ] || return 1
   twin=$(device_of "$other") || return 1
-  next="this slot, repaired" minutes=60 # nobody is to pull a card that is being written
+  next="this slot, repaired" minutes=60 # warns against pulling a card during a write
   note "손상된 부분을 다른 슬롯의 같은 시스템으로 복구하고 있습니다." "what is damaged is being written again from the other slot." || :
   minutes=10
   within 3600 "repairing the root"
@@ -93,7 +93,7 @@ mend_root() {
   without_boot
 }
 
-# Sets other and other_verity. Fails where the other slot is none: empty, or being written.
+# Sets other and other_verity. Fails if the other slot is invalid: empty, or being written.
 other_slot() {
   local word
   case $slot in a) other=b ;; *) other=a ;; esac
@@ -106,7 +106,8 @@ other_slot() {
   [ "$other_verity" ]
 }
 
-# By what starts whatever happens: autoboot.txt on a signed card (usr/lib/linetap/autoboot), else config.txt.
+# Whether the running slot is not the default one: that of autoboot.txt on a signed card (usr/lib/linetap/autoboot),
+# otherwise of config.txt.
 on_trial() {
   with_boot || return 1
   if [ "$signed" = 1 ]; then
@@ -116,15 +117,15 @@ on_trial() {
   fi
 }
 
-# Of a signed card: whether the other slot's boot.img is on the card as it was written.
+# On a signed card: whether the other slot's boot.img is intact.
 other_starts() {
   local device
   [ "$signed" = 1 ] || return 0
   device=$(device_of "boot-$other") && with_boot && bootpart_whole "$device" "$BOOT/$other/boot.sum"
 }
 
-# leave_slot CODE KO EN: restarts in the other slot. Returns where that is no slot, was never good as another root, is not
-# whole, or cannot be chosen: a boot partition that takes no change would be the same restart for ever.
+# leave_slot CODE KO EN: restarts in the other slot. Returns if that is invalid, was never good as another root, is not
+# intact, or cannot be selected: with an unwritable boot partition it would restart forever.
 leave_slot() {
   local there rest rounds=$mark_rounds
   if on_trial; then return 1; fi
@@ -153,8 +154,8 @@ leave_slot() {
   return 1
 }
 
-# The other slot's config.txt for the firmware's, or its partition in autoboot.txt. Mounted again before it is read: some
-# cards say yes to every write, and keep none.
+# Selects the other slot by config.txt or autoboot.txt. The partition is mounted again before it is read back: some
+# cards acknowledge every write, and keep none.
 choose_other() {
   if [ "$signed" = 1 ]; then
     autoboot_write "$BOOT" "$other" 2>/dev/null
@@ -167,10 +168,10 @@ choose_other() {
   with_boot && [ "$(slot_of_config "$BOOT/config.txt")" = "$other" ] && cmp -s "$BOOT/$other/config.txt" "$BOOT/config.txt"
 }
 
-# Seconds: from the fourth failure in a row it is a minute, then longer, at most ten.
+# Seconds: from the fourth failure in a row one minute, then longer, at most ten.
 pause() { echo $(($1 < 3 ? 5 : $1 < 12 ? ($1 - 2) * 60 : 600)); }
 
-# die CODE KO EN: this start ends here, visibly; the kernel restarts the machine after a panic.
+# die CODE KO EN: ends this start visibly; the kernel restarts the machine after a panic.
 die() {
   say "slot $slot: $3"
   if [ "$root" ] && [ "${mark_falls:-0}" -ge $((MOST_FALLS - 1)) ]; then leave_slot "$@"; fi

@@ -1,15 +1,15 @@
 # shellcheck shell=busybox disable=SC2154 # variables of init
 # SPDX-License-Identifier: Apache-2.0
-# What the unit keeps, on the state partition, is laid over the root. Where the partition can be read and not written, as on
-# a card at the end of its life, it is read: a unit that has its key, its notices and its officers goes on recording.
+# Mounts the unit's stored data, from the state partition, over the root. A partition that can be read but not written,
+# as on a card at the end of its life, is used read-only: a unit with its key, notices and officers continues to record.
 readonly NEW=${NEW:-/new} KEEP=nosuid,nodev,noexec,noatime
 readonly TPM_DEVICE=${TPM_DEVICE:-/dev/tpm0}
 readonly OTP=${OTP:-/modules/linetap_otp.ko} BOARD_KEY=${BOARD_KEY:-/sys/kernel/linetap_otp/private_key}
 
 asks_to_be_opened() { [ -c "$TPM_DEVICE" ] || [ -e "$BOARD_KEY" ] || [ "$(head -c 4 "$1")" = LUKS ]; }
 
-# The key in the board's fuses can be read here and nowhere later: its module, which loads only where there is one, is in the
-# initramfs alone, and goes before the root is entered.
+# The key in the board's fuses can only be read here: its module, which loads only if there is a key, exists in the
+# initramfs alone, and is removed before the root is entered.
 opened() {
   local status
   insmod "$OTP" 2>/dev/null
@@ -19,18 +19,18 @@ opened() {
   return $status
 }
 
-# A card that is encrypted, or is to be (docs/tpm.md): the root, which is verified by now, opens it with its own cryptsetup and
-# the kernel's modules in it, before this boot is marked as running. Fails where the state partition is to be mounted as it
-# is; else state is mounted, or what stands in its place.
+# An encrypted card, or one to be encrypted (docs/tpm.md): the root, already verified, opens it with its own cryptsetup
+# and kernel modules, before this boot is marked as running. Fails if the state partition is to be mounted unencrypted;
+# otherwise state, or its substitute, is mounted.
 open_card() {
   local dir status=1
   asks_to_be_opened "$1" || return 1
   for dir in proc sys dev; do mount -o bind /$dir "$NEW/$dir"; done
-  mkdir -p /sbin # where the kernel asks for a module
+  mkdir -p /sbin # where the kernel looks for modprobe
   printf '#!/bin/busybox sh\nexec chroot /new /usr/sbin/modprobe "$@"\n' >/sbin/modprobe
   chmod 755 /sbin/modprobe
-  echo "refused -" >"$NEW/run/linetap-card" # unless somebody comes to say something else
-  within 1800 "opening the card"             # a new one is encrypted here
+  echo "refused -" >"$NEW/run/linetap-card" # default until the root's program reports another result
+  within 1800 "opening the card"             # a new card is encrypted here
   PATH=/usr/sbin:/usr/bin /bin/chroot "$NEW" /usr/bin/linetap volume start "$1" "$(device_of data)" "$(device_of boot)" \
     >/dev/null 2>/card.said
   status=$?
@@ -41,7 +41,7 @@ open_card() {
   [ $status -eq 0 ] || lose
 }
 
-# noload: the journal stays as it is, which ext4 would otherwise have to write into the file system first.
+# noload: the journal is not replayed; ext4 would otherwise have to write it into the file system first.
 mount_state() {
   local device
   device=$(device_of state) || return 1
@@ -50,16 +50,16 @@ mount_state() {
   mount -t ext4 -o "ro,noload,$KEEP,nosymfollow" "$device" "$NEW/state"
 }
 
-# Without a state partition the unit is one that knows nothing, and says so; it does not stand still.
+# Without a state partition the unit starts without any data, and reports it; it does not stop.
 lose() {
   [ ! -e "$NEW/run/linetap-card" ] || : >"$NEW/run/linetap-card-refused"
   say "the state partition is not used: nothing of this unit is known"
   mount -t tmpfs -o "$KEEP,mode=0755,size=16m" linetap-lost "$NEW/state"
 }
 
-# /etc is the root's. What the unit keeps of it is data, which the root's own script looks through: usr/lib/linetap/state. In
-# /etc/linetap, and nowhere else, the unit's files lie over the image's, its notices and pins.toml. Whether the partition
-# takes a write is tried: an ext4 that has found itself damaged is not always mounted read-only.
+# /etc is the root's. The unit's stored part of it is data, checked by the root's own script usr/lib/linetap/state. Only
+# in /etc/linetap do the unit's files overlay the image's, its notices and pins.toml. A trial write tests the partition:
+# an ext4 that has found itself damaged is not always mounted read-only.
 kept() {
   local state=$NEW/state
   chroot "$NEW" /usr/lib/linetap/state || return 1

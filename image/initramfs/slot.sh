@@ -1,11 +1,12 @@
 # shellcheck shell=busybox disable=SC2013,SC2154,SC2034 # words are wanted; variables of init
 # SPDX-License-Identifier: Apache-2.0
-# Which slot a signed boot.img was started for: both have the same one, and its command line names none (usr/lib/linetap/autoboot).
+# Finds the slot for which a signed boot.img was started: it is the same for both, and its command line names none
+# (usr/lib/linetap/autoboot).
 readonly PROC=${PROC:-/proc}
 
-# The firmware says it: "The partition number used during boot. If a boot.img ramdisk is loaded then this refers to partition
-# that the ramdisk was loaded from" (Raspberry Pi, configuration/device-tree.adoc, /chosen/bootloader). For a machine without
-# such firmware whoever starts it says so on the command line.
+# The partition, by the firmware: "The partition number used during boot. If a boot.img ramdisk is loaded then this
+# refers to partition that the ramdisk was loaded from" (Raspberry Pi, configuration/device-tree.adoc,
+# /chosen/bootloader). Without such firmware the command line states it.
 started_partition() {
   local file=$PROC/device-tree/chosen/bootloader/partition word
   if [ -e "$file" ]; then
@@ -17,8 +18,8 @@ started_partition() {
   done
 }
 
-# Sets slot. Boot loaders of a Pi 5 before 2024-05-13 say 0 (rpi-eeprom, release notes; #575): then it is the slot that holds the
-# root of the command line, and of two that do the one that autoboot.txt names.
+# Sets slot. Boot loaders of a Pi 5 before 2024-05-13 report 0 (rpi-eeprom, release notes; #575): then it is the slot
+# with the root of the command line, and if both have it, that of autoboot.txt.
 find_slot() {
   local first=a second=b
   slot=$(slot_of_partition "$(started_partition)") && return
@@ -28,7 +29,7 @@ find_slot() {
   holds $first || ! holds $second || slot=$second
 }
 
-# Whether the first block of a slot's root is the one that the hash on the command line covers.
+# Whether the first block of a slot's root matches the hash on the command line.
 holds() {
   local part device status
   part=$(device_of "$1") && device=$(map linetap-try "$part" "$verity") || return 1

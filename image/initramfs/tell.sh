@@ -1,15 +1,15 @@
 # shellcheck shell=busybox disable=SC2154 # variables of init
 # SPDX-License-Identifier: Apache-2.0
-# What went wrong before anything else can say so: in the kernel's log, on the boot partition as linetap-boot.txt, and by
-# the board's own LEDs (docs/closet.md). $slot, $try and $next are of the start that tells.
+# Reports a failed start before any service runs: in the kernel's log, on the boot partition as linetap-boot.txt, and by
+# the board's own LEDs (docs/closet.md). $slot, $try and $next are those of the reporting start.
 readonly BOOT=${BOOT:-/boot}
-readonly NOTE=$BOOT/linetap-boot.txt NOTE_BYTES=4096 # always: it is written in its place (usr/lib/linetap/bootfiles)
+readonly NOTE=$BOOT/linetap-boot.txt NOTE_BYTES=4096 # fixed size: overwritten in place (usr/lib/linetap/bootfiles)
 
-minutes=10 # to wait for RUN, of a person who reads the note
+minutes=10 # replaces RUN in the note: minutes that a person should wait
 
 say() { echo "<4>linetap: $*" >/dev/kmsg; }
 
-# The boot partition, where it can be had; written to by nobody else here.
+# Mounts the boot partition, if possible; nothing else writes to it here.
 with_boot() {
   grep -q " $BOOT vfat " /proc/mounts && return 0
   mkdir -p "$BOOT"
@@ -22,7 +22,7 @@ without_boot() {
   umount "$BOOT" 2>/dev/null
 }
 
-# What, what next and what to do, twice; below it the last steps, each a line.
+# The fault, the next step and the remedy, in two languages; below them the last steps, one a line.
 note() {
   local step="- $slot/$try: $2 -> $next"
   with_boot || return 1
@@ -46,7 +46,7 @@ next_ko() {
   esac
 }
 
-# For so many seconds: a flutter, then CODE long flashes. No firmware's own pattern begins with a flutter.
+# For this many seconds: a flutter, then CODE long flashes. No firmware pattern begins with a flutter.
 blink() {
   local end n led
   within $(($2 + STEP_S)) "telling by the LEDs"

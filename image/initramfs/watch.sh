@@ -1,14 +1,14 @@
 # shellcheck shell=busybox disable=SC2154,SC3045 # variables of init; busybox reads with -t
 # SPDX-License-Identifier: Apache-2.0
-# The machine's watchdog from the first module to systemd: a start that hangs is reset, and so counts as one that failed
-# (heal.sh). The device is fed in the background, for as long as the start has said that its present step may take. What
-# it says goes through a pipe that both hold open for reading and writing, so that neither ever waits for the other.
-# A kernel that hangs feeds nothing; where the firmware has the watchdog run before the kernel: config.txt.
+# The machine's watchdog from the first module to systemd: a start that hangs is reset, and so counted as failed
+# (heal.sh). A background process feeds the device for the time allowed for the present step. The start announces steps
+# through a pipe that both processes hold open for reading and writing, so that neither ever blocks. A hanging kernel
+# feeds nothing; the watchdog before the kernel is the firmware's: config.txt.
 readonly WATCHDOG=${WATCHDOG:-/dev/watchdog0} FEED=${FEED:-/feed} CMDLINE=${CMDLINE:-/proc/cmdline} SYSRQ=${SYSRQ:-/proc/sysrq-trigger}
-readonly STEP_S=120 # for a step that says nothing else: many times what it takes on a worn card
+readonly STEP_S=120 # for a step without its own limit: many times its duration on a worn card
 feeder=
 
-# watch: from here on. Not where systemd's is switched off as well, as an emulated Pi needs it (docs/boards.md).
+# watch: begins. Not if systemd's watchdog is disabled as well, as for an emulated Pi (docs/boards.md).
 watch() {
   ! grep -qw 'systemd.watchdog_sec=0' "$CMDLINE" && mkfifo "$FEED" || return 0
   exec 3<>"$FEED"
@@ -17,11 +17,11 @@ watch() {
   feeder=$!
 }
 
-# within SECONDS STEP: from now on, what happens may take so long.
+# within SECONDS STEP: the next step may take this long.
 within() { [ -z "$feeder" ] || echo "$*" >&3; }
 
-# The device is systemd's from here on, which opens it within the time that it counts by itself: without a V, the
-# kernel's word for an end in good order, closing it does not stop it.
+# Hands the device to systemd, which opens it within the running time-out: closing it without a V, the kernel's sign of
+# an orderly end, does not stop it.
 unwatch() {
   [ "$feeder" ] || return 0
   echo end >&3
@@ -30,7 +30,7 @@ unwatch() {
   feeder=
 }
 
-# The pipe is read for a second, in this shell: no child that could hold the device open for longer.
+# Reads the pipe for a second, in this shell: a child could hold the device open for longer.
 feed() {
   local left=$1 most=$1 step="the start" opened='' word text
   while [ "$left" -gt 0 ]; do
@@ -47,5 +47,5 @@ feed() {
     fi
   done
   say "slot ${slot:-?}: $step takes longer than $most s: the watchdog is not fed any more"
-  [ "$opened" ] || echo c >"$SYSRQ" # a machine without one ends by a panic
+  [ "$opened" ] || echo c >"$SYSRQ" # without a watchdog the machine ends by a panic
 }

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The key in a Raspberry Pi's fuses (the "device private key" of its OTP memory), for whoever opens the card in the
- * initramfs: 64 hexadecimal digits in /sys/kernel/linetap_otp/private_key, as Raspberry Pi's rpi-otp-private-key prints
- * them, readable by root and once. The module does not load where the firmware gives no key, or zeros: none is burnt in.
+ * Reads the key in a Raspberry Pi's fuses (the "device private key" of its OTP memory), with which the initramfs opens
+ * the card: 64 hexadecimal digits in /sys/kernel/linetap_otp/private_key, in the form of Raspberry Pi's
+ * rpi-otp-private-key, readable by root and once. The module does not load if the firmware returns no key, or zeros: none is
+ * burnt in.
  *
- * It is in the initramfs alone, which removes it before the root is entered. After that the kernel's lockdown lets no
- * module in that Debian has not signed, Debian's kernel has no /dev/vcio, and /dev/mem is closed: nobody has the mailbox.
- * A firmware that knows its lock (rpi-fw-crypto set-key-status) is asked for it too: until the next start it then gives
- * the key to nobody at all. One that does not, gives it again, and the kernel's log says so.
+ * It exists only in the initramfs, which removes it before it enters the root file system. From then on the kernel's
+ * lockdown admits only modules signed by Debian, Debian's kernel has no /dev/vcio, and /dev/mem is closed: no process
+ * can reach the mailbox. The module also requests the firmware's lock (rpi-fw-crypto set-key-status): until the next
+ * start the firmware then refuses the key to everybody. A firmware without that lock continues to return it, which the
+ * module reports in the kernel's log.
  *
  * Source of the tags: raspberrypi/rpi-eeprom, tools/rpi-otp-private-key (eight rows, the first word first; a Pi 5 has
- * eight more, which are not used); raspberrypi/utils, rpifwcrypto. Nothing here writes the fuses.
+ * eight more, which are not used); raspberrypi/utils, rpifwcrypto. The module never writes the fuses.
  */
 #include <linux/atomic.h>
 #include <linux/bits.h>
@@ -71,7 +73,7 @@ static int read_rows(struct rpi_firmware *firmware, u32 *row)
 	return memchr_inv(row, 0, ROWS * sizeof(*row)) ? 0 : -ENODATA;
 }
 
-/* Its answer is also what next lies in the page that the firmware had put the key into. */
+/* The answer also overwrites the key in the page shared with the firmware. */
 static void lock(struct rpi_firmware *firmware)
 {
 	struct lock_request request = {

@@ -3,9 +3,9 @@
  * The card's clock chip, Micro Crystal RV-3028-C7: read, set, and kept running by the card's capacitor. Debian's kernel is
  * built without a driver for it (CONFIG_RTC_DRV_RV3028 is not set).
  *
- * By the RV-3028-C7 Application Manual, revision 1.4: clock registers 3.3, status 3.7, control 3.8 and 3.9, backup 3.16,
- * refresh of the configuration from the EEPROM 4.6. Nothing is written into the EEPROM: what the tree says is set again
- * at each start, and the daily refresh, which would undo it, is off.
+ * By the RV-3028-C7 Application Manual, revision 1.4: clock registers 3.3, status 3.7, control 3.8 and 3.9, backup
+ * 3.16, refresh of the configuration from the EEPROM 4.6. The EEPROM is never written: the settings of the device tree
+ * are applied at each start, and the daily refresh, which would undo them, is off.
  */
 #include <linux/bcd.h>
 #include <linux/bits.h>
@@ -16,11 +16,11 @@
 
 #define SECONDS 0x00 /* then minutes, hours, weekday, date, month, year, in BCD */
 #define STATUS 0x0e
-#define LOST_POWER BIT(0) /* PORF: the time is none */
+#define LOST_POWER BIT(0) /* PORF: the time is invalid */
 #define CONTROL_1 0x0f
 #define NO_REFRESH BIT(3) /* EERD */
 #define CONTROL_2 0x10
-#define HALF_DAYS BIT(1) /* 12_24: hours are those of half a day */
+#define HALF_DAYS BIT(1) /* 12_24: 12-hour mode */
 #define BACKUP 0x37
 #define CHARGE BIT(5) /* TCE */
 #define EDGES BIT(4)  /* FEDE: always set */
@@ -60,7 +60,7 @@ static int set_time(struct device *dev, struct rtc_time *time)
 	};
 	int result = i2c_smbus_write_i2c_block_data(client, SECONDS, FIELDS, field);
 
-	/* Of the flags a 0 clears, and a 1 leaves what is. */
+	/* Writing 0 clears a flag, writing 1 keeps it. */
 	return result ? result : i2c_smbus_write_byte_data(client, STATUS, (u8)~LOST_POWER);
 }
 

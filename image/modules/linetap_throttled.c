@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a Raspberry Pi's firmware says of its supply and its heat, in get_throttled of the firmware's own device: the
- * same file, with the same text, that Raspberry Pi's kernel has. Mainline's drivers/firmware/raspberrypi.c has none, and
- * Debian builds no raspberrypi-hwmon either.
+ * Shows a Raspberry Pi firmware's report on supply and heat in get_throttled of the firmware's device: the same file,
+ * with the same text, as in Raspberry Pi's kernel. Mainline's drivers/firmware/raspberrypi.c has none, and Debian
+ * builds no raspberrypi-hwmon.
  *
  * Source of the tag: https://github.com/raspberrypi/firmware/wiki/Mailbox-property-interface, "Get throttled"; of the
- * bits: Raspberry Pi's documentation of `vcgencmd get_throttled`. The value sent is a mask of bits to forget: none.
+ * bits: Raspberry Pi's documentation of `vcgencmd get_throttled`. The value sent is a mask of bits to clear: none.
  */
 #include <linux/err.h>
 #include <linux/module.h>

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A reboot whose argument has the word "tryboot" starts a Raspberry Pi once from tryboot.txt.
+ * Makes a reboot whose argument contains the word "tryboot" start a Raspberry Pi once from tryboot.txt.
  *
- * The firmware does that when it has been told by a property of its mailbox before the reset. Raspberry Pi's own kernel
- * tells it; mainline's drivers/firmware/raspberrypi.c has no reboot notifier, so this is it. Without a Pi's firmware
- * (the emulated machine) it is never loaded: its alias is the firmware's node in the device tree.
+ * The firmware does so if a property of its mailbox was set before the reset. Raspberry Pi's own kernel sets it;
+ * mainline's drivers/firmware/raspberrypi.c has no reboot notifier, hence this module. Without a Pi's firmware (the
+ * emulated machine) it is never loaded: its alias is the firmware's node in the device tree.
  *
  * Source of the tag: https://github.com/raspberrypi/firmware/wiki/Mailbox-property-interface, "Set reboot flags".
  */
@@ -39,7 +39,7 @@ static int tell(void)
 	return result;
 }
 
-/* What fails here starts the old slot, which says so: nothing is lost by going on. */
+/* A failure here starts the old slot, which reports it; the reboot goes on. */
 static int before_restart(struct notifier_block *block, unsigned long action, void *argument)
 {
 	int result;

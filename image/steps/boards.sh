@@ -1,10 +1,10 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
-# What each board needs to start and to record: derived from the kernel's trees (image/boards), and checked in what is
-# packed. LINETAP_FIRMWARE names a folder of the Pi's firmware files to take in place of Debian's, which are old.
+# The requirements of each board for starting and recording: derived from the kernel's trees (image/boards), and checked
+# in the packed files. LINETAP_FIRMWARE names a folder with the Pi's firmware files, in place of Debian's old ones.
 
-readonly BEGIN=$ROOT/usr/lib/linetap/boot # what a slot's folder on the boot partition is made of
-readonly UNTOUCHED=$WORK/untouched        # of its trees, those that get an overlay here
+readonly BEGIN=$ROOT/usr/lib/linetap/boot # the source of a slot's folder on the boot partition
+readonly UNTOUCHED=$WORK/untouched        # the original of each tree that gets an overlay here
 
 boards() { PYTHONPATH=image "$PYTHON" -m boards "$@"; }
 
@@ -29,14 +29,15 @@ lay_trees() {
   # The vendor's trees have other nodes, and so another difference between the two steppings.
   [ ! -e "$trees/overlays/bcm2712d0.dtbo" ] || cp "$trees/overlays/bcm2712d0.dtbo" "$BEGIN/overlays/"
   lay_into_trees
-  printf 'Overlays of this slot.\n' >"$BEGIN/overlays/README" # without it the firmware looks elsewhere
+  printf 'Overlays of this slot.\n' >"$BEGIN/overlays/README" # required: the firmware ignores a folder without it
   boards options "$ROOT/usr/lib/modules/$(kernel)/config" >"$WORK/lost" || fail "the kernel cannot run this image"
   while read -r name; do say "$name"; done <"$WORK/lost" # docs/hardening.md
   of_kernel table >"$OUT/boards.md" || fail "a board would lack what is named above"
 }
 
-# Into a Pi 5's trees, each where it fits: an overlay that config.txt names has to fit every tree. Raspberry Pi's alone have
-# the serial ports of the header, and mainline's lack the node for the EEPROM's configuration (docs/update.md).
+# Applies overlays to a Pi 5's trees where they fit: an overlay named in config.txt would have to fit every tree. Only
+# Raspberry Pi's have the serial ports of the header, and mainline's lack the node for the EEPROM's configuration
+# (docs/update.md).
 lay_into_trees() {
   local tree
   for tree in "$BEGIN"/bcm2712*.dtb; do
@@ -46,7 +47,7 @@ lay_into_trees() {
   rm "$BEGIN/overlays/uarts-pi5.dtbo" "$BEGIN/overlays/blconfig-pi5.dtbo"
 }
 
-# The tree as its package has it stays in $UNTOUCHED: contents.py knows it by its size.
+# The original tree stays in $UNTOUCHED: contents.py identifies it by its size.
 lay_into() {
   mkdir -p "$UNTOUCHED"
   [ -e "$UNTOUCHED/$(basename "$1")" ] || cp "$1" "$UNTOUCHED/"
@@ -54,7 +55,7 @@ lay_into() {
   mv "$WORK/tree.dtb" "$1"
 }
 
-# One a line: what counts seconds, then what the trees say, and what has no tree.
+# One module a line: the clock, then those from the trees, and those without a node.
 wanted_modules() {
   local module machine
   echo bcm2835_wdt
@@ -65,7 +66,7 @@ wanted_modules() {
   done
 }
 
-# A module of an emulated machine, which a vendor's kernel may be without.
+# A module of an emulated machine, which a vendor's kernel may lack.
 if_there() {
   if modprobe -d "$PWD/$ROOT" -S "$(kernel)" --show-depends "$1" >/dev/null 2>&1; then
     echo "$1"
@@ -76,8 +77,9 @@ if_there() {
 
 check_packed() { of_kernel packed "$1" || fail "the initramfs lacks what is named above"; }
 
-# The firmware's own files, as config.txt asks for them, into the root: they come and go with a slot. A Pi 4 reads them before
-# os_prefix counts, so each slot's lie beside the folders under a name of its own: @SLOT@ in config.txt, nothing in the root.
+# Copies the firmware's own files named by config.txt into the root: they belong to a slot. A Pi 4 reads them before it
+# applies os_prefix, so each slot's are beside the folders under their own names: @SLOT@ in config.txt, no letter in the
+# root.
 lay_firmware() {
   local from=${LINETAP_FIRMWARE:-$KIT/usr/lib/raspi-firmware} into=$ROOT/usr/lib/linetap/firmware name made
   boards start image/boot/config.txt >"$WORK/start"
@@ -86,12 +88,12 @@ lay_firmware() {
     [ -e "$from/$name" ] || fail "config.txt asks for $name, and $from has none"
     install -D -m 644 -t "$into" "$from/$name"
     made=$(strings -n 12 "$from/$name" | sed -n 's/^VC_BUILD_ID_TIME: \([A-Z].*\)/\1/p')
-    [ -z "$made" ] || say "$name of $made" # newer boards may want a newer one: docs/boards.md
+    [ -z "$made" ] || say "$name of $made" # newer boards may need a newer one: docs/boards.md
   done <"$WORK/start"
 }
 
-# The boot loaders for the EEPROM that this version brings, where the site gives them: LINETAP_EEPROM, a checkout of
-# raspberrypi/rpi-eeprom. LINETAP_EEPROM_OLDER=1: written also where a unit has a newer one.
+# Copies this version's boot loaders for the EEPROM, if the site supplies them: LINETAP_EEPROM, a checkout of
+# raspberrypi/rpi-eeprom. LINETAP_EEPROM_OLDER=1: written even if a unit has a newer one.
 lay_eeprom() {
   [ "${LINETAP_EEPROM:-}" ] || return 0
   "$PYTHON" image/eeprom.py "$LINETAP_EEPROM" "$ROOT" ${LINETAP_EEPROM_OLDER:+--older} >"$WORK/eeprom" ||
@@ -99,7 +101,7 @@ lay_eeprom() {
   while read -r line; do say "$line"; done <"$WORK/eeprom"
 }
 
-# Slot a's, and the same under the usual names, for a boot loader that looks for these.
+# Copies slot a's firmware, also under the usual names, for a boot loader that looks for these.
 fill_firmware() {
   local from=${LINETAP_FIRMWARE:-$KIT/usr/lib/raspi-firmware} name
   while read -r name; do

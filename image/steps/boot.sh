@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
-# What starts a slot: initramfs, kernel and device trees, which lie in its root so that an update brings them too; then
-# the root itself with its tree of hashes, and the folder of the boot partition that begins it.
+# The boot files of a slot: initramfs, kernel and device trees, which are in its root so that an update includes them;
+# then the root itself with its hash tree, and its folder on the boot partition.
 
 readonly LIBRARIES=usr/lib/aarch64-linux-gnu
 
@@ -22,19 +22,19 @@ pack_initramfs() {
     cp "$file" "$tree/modules/"
     printf '/modules/%s\n' "$(basename "$file")"
   done <"$WORK/modules" >"$tree/modules/order"
-  cp "$WORK/linetap_otp.ko" "$tree/modules/" # not in the order: for as long as the card is opened (keep.sh)
+  cp "$WORK/linetap_otp.ko" "$tree/modules/" # not in the list: loaded only while the card is opened (keep.sh)
   check_packed "$tree/modules/order"
   pack_cpio "$tree" "$WORK/initramfs.img"
 }
 
-# The same to the byte whenever it is made, whoever's files they are here.
+# Packs reproducibly: the same bytes at any time and for any owner of the files.
 pack_cpio() {
   find "$1" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
   (cd "$1" && find . -print0 | LC_ALL=C sort -z | cpio --quiet --null --create --format=newc --owner=0:0 --reproducible) |
     zstd --quiet -15 -T0 >"$2"
 }
 
-# What a program is linked with, from the root, and what that is.
+# Copies a program's libraries from the root, and their own dependencies.
 copy_libraries() {
   local tree=$1 name
   readelf -d "$2" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | while read -r name; do
@@ -44,7 +44,7 @@ copy_libraries() {
   done
 }
 
-# A slot is the squashfs, a block that dm-verity does not use, and its tree of hashes.
+# A slot is the squashfs, one block unused by dm-verity, and its hash tree.
 pack_slot() {
   local kernel
   kernel=$(kernel)
@@ -57,11 +57,11 @@ pack_slot() {
   seal_slot 12
 }
 
-# $ROOT as it is: slot.img and cmdline.txt in $WORK. Zstandard's level is what differs in a test, which has no time.
+# Makes slot.img and cmdline.txt in $WORK from $ROOT. Tests, to save time, use another level of Zstandard.
 seal_slot() {
   local size blocks salt hash
   say "slot: squashfs and hashes"
-  # By SOURCE_DATE_EPOCH itself it changes newer times alone: what a clock behind the commit's had made would keep its own.
+  # SOURCE_DATE_EPOCH alone changes only newer times: files made by a clock behind the commit's would keep theirs.
   env --unset=SOURCE_DATE_EPOCH mksquashfs "$ROOT" "$WORK/slot.img" -quiet -no-progress -noappend -comp zstd \
     -Xcompression-level "$1" -b 64K -no-exports -mkfs-time "$SOURCE_DATE_EPOCH" -all-time "$SOURCE_DATE_EPOCH" \
     >"$WORK/squashfs.log"
@@ -76,12 +76,12 @@ seal_slot() {
   cmdline "$blocks" "$hash" "$salt" >"$WORK/cmdline.txt"
 }
 
-# One line, without the slot: where it is written to, says which it is.
+# One line, without the slot: the place where it is written implies it.
 cmdline() {
   printf '%s linetap.verity=%s:%s:%s%s\n' "$(sed -e 's/#.*//' image/boot/cmdline.txt | paste -sd' ' | sed -e 's/  */ /g' -e 's/^ //')" "$@" "$(permit "$2")"
 }
 
-# That a key in a TPM signs in boots of this root: by the key that signs updates, where it is one that a TPM can check.
+# Permits a key in a TPM to sign in boots of this root: signed by the key for updates, if a TPM can verify it.
 permit() {
   local words
   [ -s "${KEY:-}" ] || return 0
@@ -97,7 +97,7 @@ fill_boot() {
   mkdir -p "$CARD/a" "$CARD/b"
   cp -r "$ROOT"/usr/lib/linetap/boot/. "$CARD/a/"
   printf '%s linetap.slot=a\n' "$(cat "$WORK/cmdline.txt")" >"$CARD/a/cmdline.txt"
-  # The same twice: what the firmware reads, and what makes the folder a slot (usr/lib/linetap/slots).
+  # Two copies: the firmware's, and the one that makes the folder a slot (usr/lib/linetap/slots).
   image/config.sh image/boot/config.txt >"$WORK/config.txt" || fail "config.txt has to be one sector"
   sed "s/@SLOT@/a/" "$WORK/config.txt" >"$CARD/a/config.txt"
   cp "$CARD/a/config.txt" "$CARD/config.txt"

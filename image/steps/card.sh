@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
-# The card itself: five partitions, seven of a signed one, put together without mounting anything; what is in it, and packed.
+# The card itself: five partitions, seven on a signed one, assembled without a mount; the list of its contents, and
+# compression.
 
 write_card() {
   local image=$OUT/linetap.img at=1 boot=$WORK/boot.vfat first=$CARD starts=0 # MiB of each partition of a boot.img
@@ -36,8 +37,8 @@ END
   cp "$WORK/cmdline.txt" "$OUT/slot.cmdline"
 }
 
-# Of a signed card; b comes empty. Read-only (60) and without a letter (63) to Windows, which would write a folder into
-# the one, so that its sum is another, and offer to format the other.
+# Of a signed card; b is empty at first. Read-only (60) and without a letter (63) for Windows, which would write a
+# folder into one, changing its checksum, and offer to format the other.
 start_partitions() {
   [ "$1" -gt 0 ] || return 0
   printf 'size=%sMiB, type=EBD0A0A2-B9E5-4433-87C0-68B6B72699C7, uuid=%s, name=linetap-boot-%s, attrs="GUID:60,63"\n' \
@@ -46,7 +47,7 @@ start_partitions() {
 
 lay() { dd if="$1" of="$2" bs=1M seek="$3" conv=notrunc,sparse status=none; }
 
-# ext4 that grows to a terabyte, and stops writing when it finds itself damaged.
+# An ext4 that can grow to a terabyte, and stops writing when it detects damage.
 extended() {
   mke2fs -q -b 4096 -t ext4 -L "$3" -U "$4" -e remount-ro -m 0 -O metadata_csum,64bit -J size=8 \
     -E "hash_seed=$4,root_owner=0:0,lazy_itable_init=0,lazy_journal_init=0,resize=268435456" "$1" "${2}M"
@@ -62,9 +63,9 @@ list_contents() {
     --epoch "$SOURCE_DATE_EPOCH" --manifest "$OUT/manifest.txt" --sbom "$OUT/sbom.spdx.json" || exit 1
 }
 
-# Of this day, and so no part of what two builds have in common.
+# As of today, and therefore excluded from the comparison of two builds.
 list_holes() {
-  "$PYTHON" image/holes.py "$OUT/sbom.spdx.json" >"$OUT/holes.txt" 2>&1 || true # it says why, and the image is whole
+  "$PYTHON" image/holes.py "$OUT/sbom.spdx.json" >"$OUT/holes.txt" 2>&1 || true # the file states an error
   say "$(head -n 1 "$OUT/holes.txt")"
 }
 

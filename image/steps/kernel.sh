@@ -1,9 +1,10 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
 # Another kernel than the archive's: LINETAP_KERNEL names a folder with its packages for arm64. linux-headers-* and
-# linux-kbuild-* go into the kit, all others into the root. Raspberry Pi's is linux-image-*-rpi-v8, for a Pi 4 and a Pi 5.
+# linux-kbuild-* are installed in the kit, all others in the root. Raspberry Pi's is linux-image-*-rpi-v8, for a Pi 4
+# and a Pi 5.
 
-# Where a package of the folder goes: root, kit, or nowhere (of a kernel's packages those that no image is made of).
+# The destination of a package of the folder: root, kit, or none (a kernel's packages that no image needs).
 place_of() {
   case $(basename "$1") in
     linux-headers-* | linux-kbuild-*) echo kit ;;
@@ -29,7 +30,7 @@ lay_kernel() {
     # shellcheck disable=SC2086 # a pattern of names
     rm -rf --one-file-system "$ROOT"$pattern
   done
-  # Debian's backport has all beside its modules, and Raspberry Pi's in /boot.
+  # Debian's backport has its files beside the modules, Raspberry Pi's kernel in /boot.
   local image beside
   image=$ROOT/boot/vmlinuz-$(kernel) beside=$ROOT/usr/lib/modules/$(kernel)
   [ -e "$image" ] || [ ! -e "$beside/vmlinuz" ] || install -D -m 644 "$beside/vmlinuz" "$image"
@@ -37,7 +38,7 @@ lay_kernel() {
   [ -e "$image" ] || fail "$LINETAP_KERNEL: there must be one kernel, with its modules and image"
 }
 
-# Takes out of the root's modules what left-out-modules.txt names; what stays within it is set aside meanwhile.
+# Removes the modules listed in left-out-modules.txt from the root; exceptions are set aside meanwhile.
 leave_out_modules() {
   local modules aside=$WORK/kept-modules folder found
   modules=$ROOT/usr/lib/modules/$(kernel)/kernel
@@ -55,7 +56,7 @@ leave_out_modules() {
   cp -a "$aside/." "$modules/"
 }
 
-# Into a root whose /lib is a link: a package that does not know may still say /lib.
+# Unpacks into a root whose /lib is a link: an old package may still contain /lib.
 unpack() {
   local into=$WORK/unpacked
   rm -rf "$into"
@@ -69,7 +70,7 @@ unpack() {
   rm -rf "$into"
 }
 
-# Where a kernel's package has its trees: Debian's backport, and all others.
+# The trees in a kernel's package: Debian's backport, and all others.
 trees_of_kernel() {
   local folder
   for folder in "$ROOT/usr/lib/modules/$(kernel)/dtb" "$ROOT/usr/lib/linux-image-$(kernel)"; do

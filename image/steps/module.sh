@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
-# The modules that the kernel has not: modules/. Built by the kit against the headers of the kernel that was installed.
+# Our kernel modules: modules/. Built in the kit against the headers of the installed kernel.
 
 lay_module() {
   local version into
@@ -10,12 +10,12 @@ lay_module() {
   [ -d "$KIT/usr/lib/modules/$version" ] || fail "the kit has no headers of kernel $version"
   mkdir -p "$KIT/linetap" "$KIT/tools" "$into"
   cp image/modules/* "$KIT/linetap/"
-  # What Kbuild calls besides compiler and make: busybox has it all. A shell has to be where it always is.
+  # Programs called by Kbuild besides compiler and make: busybox has them all. The shell needs its usual path.
   chroot "$KIT" /usr/bin/busybox sh -c "busybox --install -s /tools && ln -sf busybox /usr/bin/sh &&
     PATH=/usr/bin:/tools make -s -C /usr/lib/modules/$version/build M=/linetap modules &&
     strip --strip-debug /linetap/*.ko" >"$WORK/module.log" 2>&1 ||
     { tail -n 15 "$WORK/module.log" >&2; fail "a module could not be built"; }
-  # The initramfs alone has it (boot.sh): none that runs loads it, and none may.
+  # Only the initramfs contains it (boot.sh): no running system loads it, and none may.
   mv "$KIT/linetap/linetap_otp.ko" "$WORK/"
   install -m 644 -t "$into" "$KIT"/linetap/*.ko
 }

@@ -1,33 +1,33 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
-# Debian's packages for arm64: into the image's root, and a second folder to build and to take single files from.
+# Debian's packages for arm64: in the image's root, and in a second folder (the kit) for builds and single files.
 
 readonly KEYRING=/usr/share/keyrings/debian-archive-keyring.pgp
 
-# Programs of the image run on this machine by qemu's user emulation; a fresh machine has not registered it.
+# Runs programs of the image on this machine in qemu's user emulation, which a fresh machine has not registered.
 run_foreign() {
   local handlers=/proc/sys/fs/binfmt_misc
   [ -e $handlers/register ] || mount -t binfmt_misc binfmt_misc $handlers
   [ -e $handlers/qemu-aarch64 ] || cat /usr/lib/binfmt.d/qemu-aarch64.conf >$handlers/register
 }
 
-# Unpacked, never configured: a compiler for the one wheel and the one module, the Pi's boot firmware, a static shell.
+# Unpacked, never configured: a compiler for the one wheel and the modules, the Pi's boot firmware, a static shell.
 readonly KIT_WANTED=base-files,gcc,libc6-dev,python3-dev,python3-setuptools,python3-wheel,libasound2-dev,raspi-firmware,busybox-static,make,linux-headers-arm64/trixie-backports
-readonly POOL=build/packages # fetched once for all builds, each under its hash
+readonly POOL=build/packages # shared by all builds, each under its hash
 readonly MAKERS=(
   mmdebstrap squashfs-tools cryptsetup-bin dosfstools mtools e2fsprogs fdisk cpio zstd xz-utils bmap-tools kmod
   device-tree-compiler python3.13
 )
 
-# This machine's part in the bytes of an image.
+# This machine's tools that affect the bytes of an image.
 made_by() { dpkg-query --show --showformat '# made by ${Package} ${Version}\n' "${MAKERS[@]}"; }
 
 wanted() {
   sed -e 's/#.*//' -e 's/[[:space:]]*$//' -e '/^$/d' ${LINETAP_KERNEL:+-e /^linux-image-/d} image/packages.txt | paste -sd,
 }
 
-# Which packages, with their hashes: by LINETAP_LOCK, where an earlier build's packages.lock is named, or as the archive
-# has them today. Either way they are fetched by that list, and nothing else can be installed.
+# Selects the packages, with their hashes: by LINETAP_LOCK, an earlier build's packages.lock, or as the archive has them
+# today. Either way the list determines the downloads, and nothing else can be installed.
 choose_packages() {
   local at
   at=$(tools/mirror.sh)
@@ -48,7 +48,7 @@ choose_packages() {
   [ -z "${LINETAP_KERNEL:-}" ] || list_kernel
 }
 
-# Of a folder's packages those that go into the root: they are listed with the others.
+# Lists those of a folder's packages that belong in the root with the others.
 list_kernel() {
   local package own=()
   for package in "$LINETAP_KERNEL"/linux-*.deb; do
@@ -57,7 +57,7 @@ list_kernel() {
   "$PYTHON" image/packagelock.py add --lock "$WORK/packages.lock" --keep "$POOL" --part root "${own[@]}" || exit 1
 }
 
-# root or kit, what of it, and how.
+# Arguments: root or kit, the packages, the mode.
 debootstrap() {
   local part=$1 wanted=$2
   shift 2
@@ -72,15 +72,15 @@ unpack_kit() {
   debootstrap kit "$KIT_WANTED" --variant=extract
 }
 
-# What is in no unit: documents and other languages.
+# Files that are in no unit: documents and other languages.
 readonly LEFT_OUT=(
   '/usr/share/doc/*' '/usr/share/man/*' '/usr/share/info/*' '/usr/share/locale/*' '/usr/share/lintian/*'
   '/usr/share/bash-completion/*' '/usr/share/zsh/*'
 )
 readonly SLOW=(/usr/bin/py3compile /usr/sbin/depmod /usr/sbin/update-initramfs /usr/sbin/mkinitramfs)
 
-# What hooks of packages start dozens of times would take twice as long as all the rest, emulated; what it makes is made
-# once, by this machine, or not wanted.
+# Hooks of packages run dozens of times, and under emulation take twice as long as all the rest; their results are made
+# once, by this machine, or not needed.
 install_packages() {
   local left=() pattern program set_aside="" put_back=""
   for pattern in "${LEFT_OUT[@]}"; do left+=("--dpkgopt=path-exclude=$pattern"); done

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
-# The root: linetap and what Debian has not, our files, who may start what, and nothing that is not needed.
+# Builds the root: linetap and modules that Debian lacks, our files, permissions to start programs, and removal of the
+# rest.
 
 readonly PYTHON=/usr/bin/python3 BIN=.venv/bin
 readonly MODULES=$ROOT/usr/lib/python3/dist-packages
@@ -9,7 +10,7 @@ lay_python() {
   local wheels=$WORK/wheels
   say "linetap, and the wheels that Debian has not"
   mkdir -p "$wheels" "$KIT/src"
-  rm -rf firmware/{core,unit}/build # of an earlier wheel: what is no more would be in this one
+  rm -rf firmware/{core,unit}/build # of an earlier wheel: removed files would stay in the new one
   "$BIN/pip" --quiet wheel --no-deps --no-build-isolation --wheel-dir "$wheels" ./firmware/core ./firmware/unit
   rm -rf firmware/{core,unit}/build
   "$BIN/pip" --quiet download --no-deps --no-build-isolation --no-binary :all: --require-hashes --dest "$WORK" \
@@ -29,10 +30,10 @@ lay_python() {
   install -D -m 755 image/linetap "$ROOT/usr/bin/linetap"
 }
 
-# As systemd/README.md says where each goes.
+# Copies files to the places listed in systemd/README.md.
 lay_files() {
   local name
-  # A clone has the modes of its maker's umask and times of its own: of a file's only that it can be run is ours.
+  # A clone has modes by its maker's umask and its own times: only a file's executable bit is kept.
   tar --create --directory image/root --mode=u=rwX,go=rX . |
     tar --extract --directory "$ROOT" --preserve-permissions --no-same-owner --keep-directory-symlink --touch
   find systemd -maxdepth 1 -name '*linetap*' -exec cp -r -t "$ROOT/etc/systemd/system" {} +
@@ -52,7 +53,7 @@ lay_files() {
   chmod -R go-w,a+rX "$ROOT/etc/systemd" "$ROOT/usr/lib/linetap"
 }
 
-# Of /etc a unit keeps what is listed in usr/lib/linetap/kept, and reads the checked copies (usr/lib/linetap/state).
+# The stored files of /etc are listed in usr/lib/linetap/kept; readers get the checked copies (usr/lib/linetap/state).
 link_kept() {
   local path
   (cd image/root/usr/lib/linetap/kept && find . -type f -printf '%P\n') | while read -r path; do
@@ -61,8 +62,8 @@ link_kept() {
   done
 }
 
-# What Debian starts and no unit needs: places to log in, what a root that can be written wants done at its first start,
-# a kernel's windows for its developers.
+# Debian units that no unit of ours needs: logins, first-start tasks of a writable root, the kernel's debugging
+# interfaces.
 readonly NOT_HERE=(
   getty@.service serial-getty@.service console-getty.service container-getty@.service ssh.service ssh.socket
   systemd-logind.service systemd-hostnamed.socket systemd-creds.socket ctrl-alt-del.target wpa_supplicant.service
@@ -78,7 +79,7 @@ readonly NOT_HERE=(
 
 enable_units() {
   local systemctl=(systemctl --quiet "--root=$ROOT")
-  # The same numbers in every version: what lies on the data partition belongs to them.
+  # The same numbers in every version: they own the files on the data partition.
   systemd-sysusers "--root=$PWD/$ROOT" 2>"$WORK/sysusers.log" || fail "$(tail -n 3 "$WORK/sysusers.log")"
   "${systemctl[@]}" enable linetap.target linetap-{recorder,reporter,panel}.service linetap-capture@1.service \
     linetap-clock.timer linetap_removal.path linetap_update.path linetap_good.timer linetap_overdue.timer linetap_scrub.timer linetap_eeprom.timer \
@@ -89,32 +90,33 @@ enable_units() {
   "${systemctl[@]}" set-default multi-user.target
 }
 
-# Read-only from here on: what would be made at every boot is made now, by this machine and not emulated.
+# Prepares the read-only root: files normally made at every boot are made now, natively on this machine.
 strip_root() {
   say "kernel $(kernel)"
   leave_out_modules
-  find "$ROOT/usr/lib/modules" -name '*.ko.xz' -exec xz --decompress -T1 {} + # squashfs packs them as well, and opens faster
+  find "$ROOT/usr/lib/modules" -name '*.ko.xz' -exec xz --decompress -T1 {} + # squashfs compresses them as well, and opens faster
   depmod -b "$PWD/$ROOT/usr" "$(kernel)"
   rm -rf "$ROOT"/usr/lib/python3.13/{ensurepip,idlelib,turtledemo,tkinter} "$ROOT"/usr/share/{doc,man,info,locale}/*
   find "$ROOT/usr/lib/python3" "$ROOT/usr/lib/python3.13" -depth -name __pycache__ -exec rm -rf {} +
   "$PYTHON" -m compileall -q -j 2 -s "$ROOT" -p / --invalidation-mode unchecked-hash \
-    "$ROOT/usr/lib/python3" "$ROOT/usr/lib/python3.13" >"$WORK/compileall.log" || true # a package's own bad examples
-  # Nobody has a password, and no program gives more rights than whoever starts it has.
+    "$ROOT/usr/lib/python3" "$ROOT/usr/lib/python3.13" >"$WORK/compileall.log" || true # bad examples in packages cause errors
+  # No account has a password, and no program raises its caller's rights.
   find "$ROOT/usr" -xdev -type f -perm /6000 -exec chmod ug-s {} +
   sed -i -E 's/^([^:]+):[^:]*:.*/\1:*:19000:0:99999:7:::/' "$ROOT/etc/shadow"
   install -D -m 644 "$ROOT/var/lib/dpkg/status" "$WORK/packages/status"
   rm -rf "${ROOT:?}"/var/* "${ROOT:?}"/boot/initrd* "${ROOT:?}"/boot/System.map* "${ROOT:?}"/boot/config-* "${ROOT:?}"/run/* \
     "${ROOT:?}"/tmp/* "$ROOT"/etc/ssh/ssh_host_* "$ROOT"/etc/{passwd,group,shadow,gshadow,subuid,subgid}- "$ROOT"/etc/.pwd.lock \
     "$ROOT"/etc/apt
-  : >"$ROOT/etc/machine-id" # made at the first boot, and not taken for a first boot of the system's
+  : >"$ROOT/etc/machine-id" # created at the first boot, which systemd must not treat as a first boot
   printf 'linetap\n' >"$ROOT/etc/hostname"
   printf '127.0.0.1 localhost\n::1 localhost\n' >"$ROOT/etc/hosts"
   ln -sf ../run/systemd/resolve/resolv.conf "$ROOT/etc/resolv.conf"
 }
 
-readonly KIT_SHIPPED=(raspi-firmware busybox-static) # of these something is in the image: contents.py misses any other
+readonly KIT_SHIPPED=(raspi-firmware busybox-static) # kit packages with files in the image: contents.py fails for any other
 
-# The text of every licence, where Debian has it: of its packages, of what is ours, and of the one wheel that brings none.
+# Copies the text of every licence to Debian's place: of its packages, of our files, and of the one wheel without a
+# text.
 lay_licences() {
   local documents=$ROOT/usr/share/doc
   say "licences"

@@ -1,18 +1,18 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
-# `./build.sh image --signed`: what a Pi starts under its own verified boot, in build/image/signed. Formats and names are
-# Raspberry Pi's (usbboot's secure-boot.md; rpi-eeprom-digest). Nothing here writes to a Pi: docs/verified-boot.md.
+# `./build.sh image --signed`: the files for a Pi's own verified boot, in build/image/signed. Formats and names are
+# Raspberry Pi's (usbboot's secure-boot.md; rpi-eeprom-digest). This script never writes to a Pi: docs/verified-boot.md.
 #   LINETAP_BOOT_KEY      a private key, RSA of 2048 bits, in PEM
-#   LINETAP_BOOT_SIGNER   or a program that signs, for a key in a token: PROGRAM -a rsa2048-sha256 FILE prints the signature
-#                         in hexadecimal (the "HSM wrapper" of rpi-eeprom-digest); the key is never read here
+#   LINETAP_BOOT_SIGNER   or a signing program, for a key in a token: PROGRAM -a rsa2048-sha256 FILE prints the
+#                         signature in hexadecimal (the "HSM wrapper" of rpi-eeprom-digest); the key is never read here
 #   LINETAP_BOOT_PUBLIC   then the public key, in PEM
 
 readonly BOOT_KEY=${LINETAP_BOOT_KEY:-} BOOT_SIGNER=${LINETAP_BOOT_SIGNER:-} SIGNED=$OUT/signed
-readonly FIRST=$WORK/first # what lies on the first partition of a signed card; without one the folder is not there
+readonly FIRST=$WORK/first # content of the first partition of a signed card; missing otherwise
 readonly BOOT_IMG_MAX_MIB=96 # Raspberry Pi's documentation, boot_ramdisk
-readonly BOOTPART_MIN_MIB=40 # FAT32 has 65525 clusters at least, and these have one sector
+readonly BOOTPART_MIN_MIB=40 # FAT32 needs at least 65525 clusters, and these have one sector
 
-# Before anything is built: a wrong key costs no quarter of an hour.
+# Runs before the build, so that a wrong key does not cost a quarter of an hour.
 require_boot_key() {
   local public=$WORK/boot-public.pem
   if [ "$BOOT_SIGNER" ]; then
@@ -27,7 +27,7 @@ require_boot_key() {
     fail "the key of verified boot is not RSA of 2048 bits: the Pi takes no other"
 }
 
-# FILE -> FILE's name with .sig: hash, time, signature. Checked with openssl before anybody relies on it.
+# FILE -> FILE's name with .sig: hash, time, signature. Verified with openssl before use.
 sign_boot_file() {
   local file=$1 sig=${1%.*}.sig hex
   if [ "$BOOT_SIGNER" ]; then
@@ -42,13 +42,15 @@ sign_boot_file() {
     fail "$file: the signature is not by LINETAP_BOOT_PUBLIC"
 }
 
-# By which the unit checks an update's boot.img before anything names it: in the root, so that the root's hash covers it.
+# The unit verifies an update's boot.img with it before any file names it: it is in the root, so the root's hash covers
+# it.
 lay_boot_key() {
   install -D -m 644 "$WORK/boot-public.pem" "$ROOT/usr/lib/linetap/boot.pem"
 }
 
-# Everything between the EEPROM and the root: the firmware, kernel, initramfs, trees, and the command line with the root's
-# hash. The same for both slots: no name in it has a slot's letter, and the initramfs learns which partition was started.
+# Everything between the EEPROM and the root: the firmware, kernel, initramfs, trees, and the command line with the
+# root's hash. The same for both slots: no name in it has a slot's letter, and the initramfs finds out the started
+# partition.
 pack_boot_img() {
   local tree=$WORK/boot.tree img=$SIGNED/boot.img name
   mkdir -p "$tree" "$SIGNED"
@@ -57,7 +59,7 @@ pack_boot_img() {
   cp -r "$CARD/a/." "$tree/"
   cp "$WORK/cmdline.txt" "$tree/cmdline.txt"
   grep -vE '^(os_prefix|start_file|fixup_file)=' "$CARD/a/config.txt" >"$tree/config.txt"
-  gzip -9n <"$CARD/a/vmlinuz" >"$tree/vmlinuz" # which the firmware unpacks: boot.img is read from the card whole
+  gzip -9n <"$CARD/a/vmlinuz" >"$tree/vmlinuz" # the firmware unpacks it: boot.img is read from the card as a whole
   find "$tree" -exec touch --date="@$SOURCE_DATE_EPOCH" {} +
   rm -f "$img"
   truncate -s "$(($(du -sm --apparent-size "$tree" | cut -f1) + 4))M" "$img"
@@ -67,9 +69,9 @@ pack_boot_img() {
   sign_boot_file "$img"
 }
 
-# What the boot loader reads for a slot, as it is written to the slot's partition, with boot.img in one piece at its end, at the
-# place that boot.place names. config.txt is for an EEPROM that is not locked yet: boot_ramdisk=1 has it start boot.img as a
-# locked one does, unchecked (usbboot, secure-boot-recovery5/README.md).
+# The boot loader's data for a slot, as written to the slot's partition, with boot.img in one piece at its end, at the
+# place named in boot.place. config.txt is for an EEPROM that is not locked yet: boot_ramdisk=1 makes it start boot.img
+# like a locked one, but unverified (usbboot, secure-boot-recovery5/README.md).
 pack_boot_part() {
   local img=$SIGNED/boot.img part=$SIGNED/boot.part mib at sectors
   mib=$(($(stat -c %s "$img") / 1048576 + 4))
@@ -88,7 +90,8 @@ pack_boot_part() {
   printf '%s %s\n' "$at" $sectors >"$SIGNED/boot.place"
 }
 
-# Of boot.img in a FAT32 of clusters of one sector: behind the reserved sectors and the tables; the first cluster is the second.
+# The first sector of boot.img in a FAT32 with one-sector clusters: behind the reserved sectors and the tables; the
+# first cluster has number two.
 first_sector() {
   local cluster
   cluster=$(mshowfat -i "$1" ::boot.img | sed -n 's/.*<\([0-9]*\)-[0-9]*>$/\1/p')
@@ -98,8 +101,8 @@ first_sector() {
 
 field() { od -An -v -t "u$3" -j "$2" -N "$3" "$1" | tr -d ' '; }
 
-# The first partition: which slot starts, and what is known of slot a (root/usr/lib/linetap/slots). Whoever has the card lays
-# and finds files here, as on any other.
+# The first partition: the default slot, and the checksum of slot a (root/usr/lib/linetap/slots). People exchange files
+# with the unit here, as on any card.
 lay_first() {
   local part=$SIGNED/boot.part
   mkdir -p "$FIRST/a" "$FIRST/b"
@@ -111,8 +114,8 @@ lay_first() {
   cp "$CARD/LICENCE.raspi-firmware" "$FIRST/"
 }
 
-# The EEPROM's configuration, signed by the same key, and that key as the EEPROM holds it: modulus and exponent, the
-# lowest byte first. Raspberry Pi's own tools put them into its EEPROM image, which is not ours to give away.
+# The EEPROM's configuration, signed by the same key, and that key in the EEPROM's form: modulus and exponent,
+# little-endian. Raspberry Pi's own tools insert them into its EEPROM image, which we may not distribute.
 pack_eeprom_config() {
   local modulus
   install -m 644 image/boot/eeprom-signed.txt "$SIGNED/bootconf.txt"

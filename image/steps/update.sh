@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
-# Updates: whom a unit trusts to sign one, and the one that this build is. LINETAP_UPDATE_CERTIFICATE and
-# LINETAP_UPDATE_KEY name the signer's; without them a key for development is made, once, in build/update-key/.
+# Updates: the trusted signer of a unit's updates, and the update of this build. LINETAP_UPDATE_CERTIFICATE and
+# LINETAP_UPDATE_KEY name the signer's files; without them a development key is made, once, in build/update-key/.
 
 readonly MADE=build/update-key
 readonly CERTIFICATE=${LINETAP_UPDATE_CERTIFICATE:-$MADE/certificate.pem} KEY=${LINETAP_UPDATE_KEY:-$MADE/key.pem}
@@ -17,7 +17,7 @@ trust_signer() {
   openssl x509 -in "$CERTIFICATE" -noout -pubkey >"$ROOT/usr/lib/linetap/release.pem" || fail "$CERTIFICATE: is none"
 }
 
-# What a site should have chosen, where a person who builds it sees it.
+# Prints the choices that a site should have made, for the person who builds.
 name_choices() {
   local words=()
   [ "$CERTIFICATE" != "$MADE/certificate.pem" ] ||
@@ -27,7 +27,7 @@ name_choices() {
     say "start4.elf is Debian's: newer Pi 4B with 1 or 8 GiB may ask for a newer one. A site sets LINETAP_FIRMWARE (docs/boards.md)"
 }
 
-# Not in SHA256SUMS: its signature and salt are new each time; what is signed is not.
+# Not in SHA256SUMS: its signature and salt differ each time; the signed content does not.
 write_bundle() {
   local signed=()
   say "update"

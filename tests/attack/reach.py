@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The damage that one signature of each verb can do, and which verbs need two: a decision that every verb needs.
+"""The damage possible with one signature of each verb, and the verbs that require two: a decision for every verb.
 
 config/weakening.py has the same for the keys of the configuration. A verb without a row fails a test
-(tests/attack/test_alone.py), and so does a row that names no file of tests.
+(tests/attack/test_alone.py), and so does a row without a file of tests.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 
 class Reach(NamedTuple):
-    """`alone`: the most that its one signer hides, shortens or ends. `two`: what it refuses without a second person."""
+    """`alone`: the most that its one signer can hide, shorten or end. `two`: the effects refused without a second
+    person.
+    """
 
     alone: str
     two: str

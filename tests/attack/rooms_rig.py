@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A taken-over service in a guest: its user, groups, mounts and limits; and what the others open, by strace."""
+"""A compromised service in a guest, with its user, groups, mounts and limits; and the names opened by the others, by
+strace.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ KINDS = ("symlink", "hardlink", "fifo", "folder", "device", "giant", "deep", "go
 _PATH = re.compile(r'(?:AT_FDCWD(?:<[^>]*>)?|\d+<(?P<at>[^>]*)>), "(?P<name>[^"]*)"|^\d+ +\w+\("(?P<first>[^"]*)"')
 _SOCKET = re.compile(r'sun_path="(?P<path>/[^"]*)"')
 
-# What an attacker does with one name, as the service and in its mounts. `victim` is a sealed file of the vault.
+# An attacker's attempts on one name, as the service and in its mounts. `victim` is a sealed file of the vault.
 _DEED = r"""
 import fcntl, json, os, sys
 kind, victim, *paths = sys.argv[1:]
@@ -64,7 +66,7 @@ for path in paths:
 
 
 class TakenOver:
-    """One of the four, from the moment on at which somebody else has it."""
+    """One of the four services, from the moment of its compromise on."""
 
     def __init__(self, unit: Guest, service: str) -> None:
         self.unit, self.service, self.pid = unit, service, pid_of(unit, service)
@@ -73,7 +75,7 @@ class TakenOver:
         )
         limits = unit.run("cat", f"/proc/{self.pid}/limits").splitlines()
         limit = next(line for line in limits if line.startswith("Max file size")).split()[4]
-        # Its mounts stay, whatever becomes of itself while it is played.
+        # Keeps its mounts, even if the service ends meanwhile.
         holder = [*unit.entered(), "nsenter", "-t", self.pid, "-m", "sh", "-c", "echo $$; exec sleep 600"]
         self._holder = subprocess.Popen(holder, stdout=subprocess.PIPE, text=True)
         assert self._holder.stdout is not None
@@ -94,7 +96,9 @@ class TakenOver:
         self._holder.stdout.close()
 
     def stop_working(self) -> None:
-        """It, or its successor: of what is done to its own files, or of a cable that gives it up, it may have ended."""
+        """Stops the service or its successor, which may have ended by itself: because of changes to its own files, or
+        of a cable.
+        """
         stop = ("systemctl", "kill", "--kill-whom=main", "-s", "STOP", f"{self.service}.service")
         until(
             lambda: self.unit.run("sh", "-c", f"{' '.join(stop)} && echo stopped", check=False) == "stopped",
@@ -105,14 +109,14 @@ class TakenOver:
         self.unit.run("systemctl", "kill", "--kill-whom=main", "-s", "CONT", f"{self.service}.service", check=False)
 
     def may_write(self) -> list[str]:
-        """Every file, folder, FIFO and device in its mounts, but for the kernel's own windows."""
+        """Every file, folder, FIFO and device in its mounts, except the kernel's own file systems."""
         prune = ("(", "-path", "/proc", "-o", "-path", "/sys", "-o", "-path", "/opt", ")", "-prune", "-o")
         return self.run(
             "find", "/", *prune, "-not", "-type", "l", "-not", "-type", "s", "-writable", "-print"
         ).splitlines()
 
     def reach(self, names: set[str]) -> list[str]:
-        """The names that the service can replace or write to."""
+        """The names that the service can replace or write."""
         code = (
             "import os,stat,sys\nfor p in sys.argv[1:]:\n"
             " file = os.path.lexists(p) and not stat.S_ISSOCK(os.lstat(p).st_mode) and os.access(p, os.W_OK)\n"
@@ -122,7 +126,7 @@ class TakenOver:
 
     @contextmanager
     def planted(self, kind: str, victim: str, paths: list[str]) -> Iterator[list[str]]:
-        """The paths where it has succeeded; in the end all is as before."""
+        """The paths on which the attempt succeeded; the original state is restored at the end."""
         words = [*self.unit.entered(), *self._become, "python3", "-c", _DEED, kind, victim, *paths]
         with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
             assert process.stdin is not None
@@ -134,7 +138,7 @@ class TakenOver:
 
 
 def opened_by(unit: Guest, service: str, seconds: int) -> set[str]:
-    """Below PLACES, from the start of the service on: it is killed, and its successor watched."""
+    """Names below PLACES opened from the start of the service on: it is killed, and its successor traced."""
     before = pid_of(unit, service)
     unit.run("kill", "-KILL", before)
     until(lambda: pid_of(unit, service) not in (before, "0"), f"{service} is there again")

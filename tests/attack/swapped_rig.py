@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A folder that names call A and carries call B's key, as several people may make it, and what `unwrap` says of it."""
+"""A folder that names call A and contains call B's key, as several people may forge it, and `unwrap`'s answer to it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from sealing_rig import CALL_ID, NOW, UNIT, run
 
 
 def forged(desk: Desk, key: Ed25519PrivateKey, unit: str = UNIT) -> Path:
-    """A folder that names call A of `unit`, signed by `key`, whose key.age is call B's."""
+    """A folder that names call A of `unit`, signed by `key`, with call B's key.age."""
     folder = desk.root / "forged" / CALL_ID
     shutil.copytree(desk.call, folder)
     shutil.copy(desk.other / sealed.KEY, folder / sealed.KEY)
@@ -40,7 +40,7 @@ def forged(desk: Desk, key: Ed25519PrivateKey, unit: str = UNIT) -> Path:
 
 
 def approved(desk: Desk, call: Path, request_id: str = ID) -> Path:
-    """The request as somebody makes it by hand, and two approvers who type ssh-keygen without a look at the call."""
+    """A handmade request, approved by two people with ssh-keygen who have not looked at the call."""
     record = sealed.decode_record((call / sealed.RECORD).read_bytes())
     digest = hashlib.sha256((call / sealed.RECORD).read_bytes()).hexdigest()
     now_ns = desk.clock.utc_ns()
@@ -57,7 +57,9 @@ def approved(desk: Desk, call: Path, request_id: str = ID) -> Path:
 
 
 def refused(desk: Desk, call: Path, request: Path, *more: object, identity: Path | None = None) -> str:
-    """`unwrap` gives nothing, says why in one line with a code, and the access log has it."""
+    """Asserts that `unwrap` writes nothing, states the reason in one line with a code, and logs the access; returns the
+    line.
+    """
     with pytest.raises(LinetapError) as caught:
         desk.unwrap(call, request, "inner.age", identity, *more)
     assert not (desk.root / "inner.age").exists(), opens(desk, desk.other)
@@ -76,13 +78,13 @@ def opens(desk: Desk, call: Path) -> bool:
 
 
 def trusted(desk: Desk, name: str, key: Ed25519PrivateKey, options: str = "") -> None:
-    """Somebody else in the published file."""
+    """Adds another signer to the published file."""
     with (desk.folder / "allowed_signers").open("a") as file:
         file.write(f"{name} {options}{keys.public_line(key.public_key())}\n")
 
 
 def closed(desk: Desk, folder: Path, key: Ed25519PrivateKey, unit: str, clock: str = NOW) -> Path:
-    """The closing of `folder` in a log of whoever has that key."""
+    """The closing of `folder` in a log signed with this key."""
     vault = desk.root / "their-vault"
     shutil.copytree(folder, vault / sealed.call_path(folder.name))
     log = UnitLog(vault, unit, key, ManualClock(parse_rfc3339(clock)))
@@ -96,7 +98,7 @@ def closed(desk: Desk, folder: Path, key: Ed25519PrivateKey, unit: str, clock: s
 
 
 def wrapped(desk: Desk, call: Path, said_to_be: Path, to: str, rewrap: bool = False) -> Path:
-    """The officer alone, with stock age and ssh-keygen: the key of `call` under a paper that says `said_to_be`."""
+    """The key of `call` in a document for `said_to_be`, made by the officer alone with stock age and ssh-keygen."""
     folder = desk.root / "holds" / said_to_be.name
     folder.mkdir(parents=True)
     inner = run(["age", "-d", "-i", str(desk.rig.epoch_file), str(call / sealed.KEY)]).stdout

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One person alone, with whatever verb and key of the configuration, hides, shortens and exempts nothing."""
+"""One person alone, with any verb and any key of the configuration, hides, shortens and exempts nothing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def unit(run_dir: Path) -> House:
 
 
 def test_every_verb_has_its_decision() -> None:
-    """Whoever adds a verb decides here what one signature of it takes away, and plays it."""
+    """The author of a new verb decides here what one signature of it can remove, and tests it."""
     assert REACH.keys() == MAY.keys()
     assert [verb for verb, each in REACH.items() if not (TESTS / each.shown_by).is_file()] == []
     assert all(each.alone for each in REACH.values())
@@ -64,7 +64,7 @@ def test_an_operator_alone_hides_no_led_and_holds_nobody_up(
 
 
 def shorter(unit: House, days: float, **more: Any) -> tuple[Any, bytes]:
-    """A call that is held for a hundred days, and the command that it be held for so many."""
+    """A call held for a hundred days, and the command to hold it for `days`."""
     record = unit.call()
     assert unit.command(unit.hold(record, unit.clock.utc_ns() + 100 * DAY)).done
     return record, unit.hold(record, unit.clock.utc_ns() + round(days * DAY), **more)
@@ -93,7 +93,7 @@ def test_one_officer_ends_no_hold_early(unit: House, more: tuple[str, ...]) -> N
 
 @pytest.mark.parametrize("second", ["vault2", "privacy", "legal"])
 def test_two_do(unit: House, second: str) -> None:
-    """And its counter was not used up when one was alone."""
+    """The attempt by one person did not use up its counter."""
     record, command = shorter(unit, 70)
     assert unit.command(command).code == "hold_shorter"
     assert unit.command(unit.cosigned(command, second)).done
@@ -112,7 +112,7 @@ def test_one_key_twice_is_one_officer(unit: House) -> None:
 
 
 def test_an_older_shorter_hold_that_arrives_late_shortens_nothing(unit: House) -> None:
-    """Commands come in any order: signed first and carried last is no trick."""
+    """Commands may arrive in any order: signing first and delivering last gains nothing."""
     record = unit.call()
     first = unit.hold(record, unit.clock.utc_ns() + 70 * DAY)
     assert unit.command(unit.hold(record, unit.clock.utc_ns() + 100 * DAY)).done
@@ -127,7 +127,7 @@ def test_one_officer_lengthens_it_and_repeats_it(unit: House) -> None:
 
 
 def test_a_damaged_hold_gets_an_end_from_two(unit: House) -> None:
-    """It holds for ever, so every end is earlier."""
+    """It holds forever, so every end is earlier."""
     record, _ = shorter(unit, 1)
     for name in (holds.DOCUMENT, holds.COPY):
         (unit.vault / "holds" / record.call_id / name).write_bytes(b"{")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A thief of a unit's key, or of its disk of yesterday, begins a vault or a log: it is detected and hides nothing."""
+"""A thief of a unit's key, or of its disk of yesterday, starts a vault or a log: it is detected and hides nothing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ OLD, NEW, THIEFS = "0000100000000001", "0000200000000002", "0000300000000003"
 
 
 def test_a_thief_of_the_key_makes_a_vault_and_takes_nothing_from_the_units(tmp_path: Path) -> None:
-    """Both are heard, each new vault is an alert, and the unit's own events stay as they came."""
+    """Both are accepted, each new vault raises an alert, and the unit's own events stay unchanged."""
     engine = database.open_writer(f"sqlite:///{tmp_path / 'desk.db'}")
     store, key = Store(engine), keys.new_unit_key()
     own, thief = Teller(tmp_path / "own", key=key, vault=OLD), Teller(tmp_path / "thief", key=key, vault=THIEFS)
@@ -52,7 +52,7 @@ def test_a_thief_of_the_key_makes_a_vault_and_takes_nothing_from_the_units(tmp_p
 
 
 def test_an_event_that_is_reported_again_is_no_old_disk(tmp_path: Path) -> None:
-    """A broker, or whoever has listened, plays back what an old vault said long ago."""
+    """A broker or an eavesdropper replays an old vault's messages."""
     engine = database.open_writer(f"sqlite:///{tmp_path / 'desk.db'}")
     store, key = Store(engine), keys.new_unit_key()
     old, new = Teller(tmp_path / "old", key=key, vault=OLD), Teller(tmp_path / "new", key=key, vault=NEW)
@@ -85,7 +85,7 @@ def unit_log(rig: Rig) -> UnitLog:
 
 
 def changed(rig: Rig) -> None:
-    """Changes the vault as somebody with the disk and without the key."""
+    """Changes the vault like somebody with the disk and without the key."""
     path = rig.vault / "log" / LEAVES
     path.write_bytes(path.read_bytes().replace(b'"line":3', b'"line":2'))
 
@@ -108,7 +108,7 @@ def test_a_changed_leaf_is_in_every_verdict_for_as_long_as_it_is_there(rig: Rig)
 
 
 def test_a_call_that_went_with_the_old_log_is_missed(rig: Rig) -> None:
-    """Nobody makes a call disappear by spoiling the log that knows of it."""
+    """Damaging the log that contains a call does not hide the call."""
     changed(rig)
     shutil.rmtree(rig.vault / sealed.call_path(CALL_ID))
     log = unit_log(rig)
@@ -119,7 +119,7 @@ def test_a_call_that_went_with_the_old_log_is_missed(rig: Rig) -> None:
 
 
 def test_no_witness_takes_a_log_that_began_anew_by_itself(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
-    """A unit in the wrong hands would begin a clean log, and have it cosigned within the hour."""
+    """A compromised unit would start a clean log, and have it cosigned within the hour."""
     desk = rig.root / "desk"
     (desk / "heads").mkdir(parents=True)
     key = keys.new_unit_key()

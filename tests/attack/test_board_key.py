@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""State and data encrypted with the key in the board's fuses (OTP): who gets the secret of a card, and who does not.
+"""State and data encrypted with the key in the board's fuses (OTP): who can obtain the secret of a card.
 
-Stock openssl derives the same secret, and stock cryptsetup opens with it. The card as a whole, in an emulated Pi whose
-firmware gives its key to the image's own module: hil/test_pi_fuses.py.
+Stock openssl derives the same secret, and stock cryptsetup opens with it. hil/test_pi_fuses.py tests the whole card, in
+an emulated Pi whose firmware gives its key to the image's own module.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ NO_TPM = TpmHolder(Path("/nowhere/tpmrm0"))
 
 @dataclass(frozen=True)
 class Made:
-    """A partition of a card, as the initramfs makes it in the board whose fuses `board` gives out."""
+    """A partition of a card, made like the initramfs's in a board whose fuses contain the key of `board`."""
 
     path: Path
     secret: bytes
@@ -45,7 +45,7 @@ class Made:
 
 
 def burnt(folder: Path, key: bytes) -> BoardHolder:
-    """A board's key as Raspberry Pi's rpi-otp-private-key prints it, and the image's module."""
+    """A board's key in the form of Raspberry Pi's rpi-otp-private-key, through the image's module."""
     path = folder / f"otp-{key.hex()[:8]}"
     path.write_text(f"{key.hex()}\n")
     return BoardHolder(path)
@@ -127,7 +127,7 @@ class TestKey:
             board.new()
 
     def test_stock_tools_open_it_for_whoever_has_the_key(self, card: Made, tmp_path: Path) -> None:
-        """With the copy of the key that was kept when it was burnt in: openssl, cryptsetup, and nothing of ours."""
+        """With the copy of the key that was kept when it was burnt in: only openssl and cryptsetup."""
         secret = derived(KEY, token_of(card.path).salt, "linetap-card", 32)
         assert secret == card.secret
         (tmp_path / "volume.key").write_bytes(derived(secret, "", "linetap-data", 64))
@@ -147,7 +147,7 @@ class TestKey:
             assert min(told.returncode, 1) == status, told.stderr
 
     def test_stock_cryptsetup_without_it_does_not(self, card: Made) -> None:
-        """Nor with the very key or secret, as a passphrase: there is no keyslot that anybody could try."""
+        """The key or the secret itself as a passphrase does not help: there is no keyslot."""
         for guess in (b"", bytes(32), KEY, KEY.hex().encode(), card.secret):
             told = stock("cryptsetup", "open", "--test-passphrase", "--key-file", "-", str(card.path), stdin=guess)
             assert told.returncode != 0
@@ -163,7 +163,7 @@ class TestKey:
 
 
 class TestToken:
-    """Nobody signs a LUKS2 header: whoever has the card can write any token."""
+    """A LUKS2 header is unsigned: anybody with the card can write any token."""
 
     def test_another_salt_is_another_card(self, card: Made) -> None:
         changed(card.path, lambda header: header["tokens"]["0"].update(salt="5a" * 32))
@@ -199,7 +199,7 @@ class TestToken:
 
 
 class TestWhich:
-    """A TPM and a key in the fuses: the TPM wins, and neither is taken in place of the other."""
+    """A TPM and a key in the fuses: the TPM has priority, and neither replaces the other."""
 
     def test_the_order_names_it(self, card: Made, tpm: SoftTpm, tmp_path: Path) -> None:
         holder, none = TpmHolder(tpm.path), BoardHolder(tmp_path / "none")
@@ -217,7 +217,7 @@ class TestWhich:
     def test_a_unit_whose_card_its_tpm_held_takes_none_of_a_boards_key(
         self, card: Made, tpm: SoftTpm, tmp_path: Path
     ) -> None:
-        """Whoever burns a key of his own into the board makes no card for it."""
+        """Burning one's own key into the board does not make a valid card for it."""
         holder = TpmHolder(tpm.path)
         card.test(card.board, holder)
         transport = open_device(tpm.path)
@@ -232,7 +232,7 @@ class TestWhich:
 
 
 class TestBoots:
-    """No TPM counts: the number on state is what data is held against, and nothing what state is."""
+    """No TPM: data is compared with the number on state, and state with nothing."""
 
     @pytest.fixture
     def card_folders(self, tmp_path: Path, made: Made) -> tuple[Path, Path]:
@@ -269,7 +269,7 @@ class TestBoots:
 def test_the_command_tests_a_card_by_a_key_from_paper(
     card: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`volume test` is of a state partition, which dm-integrity checks: here it gets as far as the board's key."""
+    """`volume test` needs a state partition, which dm-integrity checks: here it only gets as far as the board's key."""
     words = ["volume", "test", "--tpm", "/nowhere/tpmrm0", str(card.path), "--board-key"]
     assert main([*words, str(burnt(tmp_path, OTHER).path)]) != 0
     assert "another board's fuses" in capsys.readouterr().err

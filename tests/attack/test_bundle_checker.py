@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bundle that somebody forged, brought to a court: nothing out of it is run, and the published checker says no."""
+"""A forged bundle brought to a court: nothing in it is executed, and the published checker refuses it."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from sealing_rig import CALL_ID, NOW, TIMEOUT_S, UNIT, run
 from witnessed_rig import site
 
 VECTORS = Path(__file__).parents[1] / "vectors"
-OLD, OLD_SIGNERS = VECTORS / "bundle-1.zip", VECTORS / "bundle-1.signers"  # by the version that packed a script
+OLD, OLD_SIGNERS = VECTORS / "bundle-1.zip", VECTORS / "bundle-1.signers"  # by a version that packed a script
 
 
 @pytest.fixture
 def case(bundled: BundleRig) -> Path:
-    """A good one, unpacked."""
+    """A valid bundle, unpacked."""
     assert bundled.bundle(f"--holds={bundled.root / 'holds'}", f"--certificates={bundled.root / 'certificates'}") == 0
     return unpacked(bundled.root / "case.zip", bundled.root / "case")
 
@@ -40,7 +40,7 @@ def checked(case: Path, signers: Path, checker: Path = CHECKER) -> subprocess.Co
 
 
 def repair(case: Path) -> None:
-    """Repairs the sums, as anybody who changes a file would."""
+    """Recomputes the sums, as anybody who changes a file can."""
     script = "find . -type f ! -path ./SHA256SUMS | LC_ALL=C sort | xargs sha256sum > ../sums; cat ../sums > SHA256SUMS"
     assert run(["sh", "-c", script], cwd=case).returncode == 0
 
@@ -83,7 +83,7 @@ def test_a_checker_or_signers_that_come_out_of_the_bundle(bundled: BundleRig, ca
 
 
 def test_a_bundle_by_keys_of_its_own(bundled: BundleRig, case: Path) -> None:
-    """Record, head, sums and signers are the forger's, and fit one another."""
+    """Record, head, sums and signers are the forger's, and consistent."""
     stranger = keys.new_unit_key()
     record = case / "calls" / CALL_ID / "record.json"
     data = record.read_bytes()
@@ -111,7 +111,7 @@ def test_a_unit_signs_no_hold_and_no_certificate(bundled: BundleRig, case: Path,
     "more", ["", 'helper namespaces="linetap-hold"'], ids=["as a unit alone", "in another line too"]
 )
 def test_another_unit_of_the_fleet_signs_no_hold(bundled: BundleRig, case: Path, more: str) -> None:
-    """It is in no call of the bundle; its line in the published file allows its key every namespace."""
+    """It has no call in the bundle; its line in the published file permits its key every namespace."""
     other, signers = keys.new_unit_key(), case.parent / "published"
     line = keys.public_line(other.public_key())
     second = f"{more} {line}\n" if more else ""
@@ -123,7 +123,7 @@ def test_another_unit_of_the_fleet_signs_no_hold(bundled: BundleRig, case: Path,
 
 
 def test_a_person_with_a_line_of_their_own_signs_a_hold(bundled: BundleRig, case: Path) -> None:
-    """Beside a unit's line, and behind a time."""
+    """Beside a unit's line, and after a time option."""
     kim, signers = keys.new_unit_key(), case.parent / "published"
     options = 'valid-after="20200101Z",namespaces="linetap-hold,linetap-certificate"'
     line = f"kim {options} {keys.public_line(kim.public_key())}\n"
@@ -136,8 +136,9 @@ def test_a_person_with_a_line_of_their_own_signs_a_hold(bundled: BundleRig, case
 
 
 def test_a_record_that_names_no_hash_of_its_audio(bundled: BundleRig) -> None:
-    """All of it signed with the unit's own stolen key: what the record says of the audio is another file's hash, and a
-    comment for sha256sum. So the sound could be chosen after the record was witnessed."""
+    """All signed with the unit's own stolen key: the record's hash of the audio is another file's, and a comment for
+    sha256sum. The audio could then be chosen after the record was witnessed.
+    """
     assert bundled.bundle(calls=(CALL_ID,)) == 0
     case = unpacked(bundled.root / "case.zip", bundled.root / "case")
     path, log = case / "calls" / CALL_ID / "record.json", case / "logs" / UNIT
@@ -165,7 +166,7 @@ def test_a_record_that_names_no_hash_of_its_audio(bundled: BundleRig) -> None:
 
 
 def test_a_head_of_another_log(bundled: BundleRig, case: Path) -> None:
-    """The unit's own stolen key signs a head that its leaves do not lead to."""
+    """The unit's own stolen key signs a head that does not match its leaves."""
     path = case / "logs" / UNIT / "head.json"
     head = unitlog.decode_head(path.read_bytes())
     data = unitlog.encode_head(unitlog.Head(unit=UNIT, size=head.size, root="0" * 64, at=head.at, origin=head.origin))
@@ -196,7 +197,7 @@ def _named(name: str) -> Callable[[Path], None]:
     ids=["fifo", "link", "space", "command", "line", "option", "elsewhere"],
 )
 def test_what_no_bundle_holds(bundled: BundleRig, case: Path, lay: Callable[[Path], None]) -> None:
-    """It ends, and nothing of a name is run."""
+    """It ends, and no name is executed."""
     lay(case / "policy")
     refused(case, bundled.rig.signers_file, "Plain files with names that a bundle has")
     assert not list(case.rglob("pwned"))
@@ -212,7 +213,7 @@ def test_a_record_whose_words_are_commands(bundled: BundleRig, case: Path) -> No
 
 
 def test_what_lies_in_it_and_belongs_to_nothing(bundled: BundleRig, case: Path) -> None:
-    """By its name a bundle could have it; no call of this one leads to it."""
+    """Its name is possible in a bundle, but belongs to no call of this one."""
     (case / "logs" / "closet-9f").mkdir()
     (case / "logs" / "closet-9f" / "head.json").write_bytes(b"{}")
     repair(case)
@@ -220,7 +221,7 @@ def test_what_lies_in_it_and_belongs_to_nothing(bundled: BundleRig, case: Path) 
 
 
 def test_what_no_stock_tool_can_check_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cosignatures of witnesses: it holds in all else, and does not say that these were looked at."""
+    """Cosignatures of witnesses: the check passes otherwise, and does not claim to have checked these."""
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     with site(tmp_path, "2026-11-24T23:10:00.000Z") as unit:
         unit.call(CALL_ID, "2026-11-24T22:57:00.000Z")
@@ -233,7 +234,7 @@ def test_what_no_stock_tool_can_check_is_reported(tmp_path: Path, monkeypatch: p
     assert f"{CALL_ID}.tlog-proof is not checked here: linetap verify --policy does" in done.stdout
 
 
-# --- bundles of before ----------------------------------------------------------------------------------------------
+# --- bundles of earlier versions ------------------------------------------------------------------------------------
 
 
 def test_a_bundle_with_a_script_of_its_own_is_accepted_and_warned_of(

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A unit that was commissioned once takes no unsigned order: not without an authority, not when it has lost its
-configuration, not when an older version commissioned it. The way out is the physical decommissioning."""
+"""A commissioned unit accepts no unsigned order: not without an authority, not after the loss of its configuration, not
+when an older version commissioned it. The only way is the physical decommissioning.
+"""
 
 from __future__ import annotations
 
@@ -25,14 +26,14 @@ NOW_S = 1_795_860_000
 
 @pytest.fixture
 def card(tmp_path: Path) -> Card:
-    """A unit that was commissioned without an authority."""
+    """A unit commissioned without an authority."""
     made = Card.new(tmp_path)
     assert (made.pack(), made.start()) == (0, 0)
     return made
 
 
 def signed(root: Path) -> Card:
-    """A unit that was commissioned for an authority."""
+    """A unit commissioned for an authority."""
     made = Card.of_authority(root)
     assert (made.pack(), made.start()) == (0, 0)
     return made
@@ -80,7 +81,7 @@ def test_without_an_authority_it_takes_no_order_at_all(card: Card) -> None:
 
 
 def test_an_authority_that_the_recorder_writes_into_the_configuration_is_none(card: Card) -> None:
-    """The file is the recorder's: taken over, it names the thief's authority, and the thief brings the card."""
+    """The recorder owns the file: when compromised it can name the thief's authority, and the thief brings the card."""
     thief = Authority(card.desk)
     thief.publish(thief.make("2026-11-20", 500))
     privatefile.write(card.desk / PRIVATE, keys.unit_key_file(thief.key))
@@ -92,7 +93,7 @@ def test_an_authority_that_the_recorder_writes_into_the_configuration_is_none(ca
 
 @pytest.mark.parametrize("lost", [True, False], ids=["its configuration lost", "with its configuration"])
 def test_a_unit_of_an_older_version_remembers_after_one_start_with_ours(tmp_path: Path, lost: bool) -> None:
-    """There is nothing on the card in that start."""
+    """The card is empty in that start."""
     card = signed(tmp_path)
     as_of_an_older_version(card)
     assert card.start() == 0
@@ -131,7 +132,7 @@ def test_the_way_out_is_the_decommissioning_whatever_is_lost(tmp_path: Path, los
     card = signed(tmp_path)
     for name in lost:
         (card.home / name).unlink()
-    if memory.NAME in lost:  # then root looks where an image has its board: here is none
+    if memory.NAME in lost:  # then root looks in the place of an image's board, which is missing here
         (card.home / memory.NAME).write_bytes(_where_the_board_is(card))
     (card.root / "vault").mkdir()
     (card.root / "vault" / "call").write_text("sealed")
@@ -154,7 +155,7 @@ def _where_the_board_is(card: Card) -> bytes:
 
 
 def test_an_old_statement_ends_no_key_that_came_after_it(card: Card) -> None:
-    """A unit in its second life has lost its key: only the button ends it, not what its first life left."""
+    """A unit in its second life has lost its key: only the button ends it, not a statement from its first life."""
     assert card.pack() == 0
     assert decommission(card) == 0
     (card.home / "unit.key").unlink()
@@ -175,7 +176,7 @@ class _PowerCut(BaseException):
 def test_a_power_cut_while_the_first_order_is_carried_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, done: bool
 ) -> None:
-    """The next start does the rest of that order; another one is an order to a unit that is commissioned, or new."""
+    """The next start completes that order; any other is judged as an order to a commissioned, or new, unit."""
     card = Card.new(tmp_path)
     assert card.pack() == 0
     order = (card.boot / "linetap.toml").read_bytes()

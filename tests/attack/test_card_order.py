@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A thief with half a minute and the card, and what it takes to change a unit that was commissioned."""
+"""A thief with the card for half a minute, and the requirements for changing a commissioned unit."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PRIVATE = "authority.key"
 
 
 class Town:
-    """A unit, commissioned for an authority with an unsigned order, as the first one is."""
+    """A unit commissioned for an authority with an unsigned order, as the first one is."""
 
     def __init__(self, root: Path) -> None:
         self.card = Card.new(root)
@@ -43,7 +43,7 @@ class Town:
         return authority
 
     def thief(self) -> Authority:
-        """Another authority, with a key list of its own in the order."""
+        """Another authority, with its own key list in the order."""
         thief = self.new_authority(self.card.root / "thief")
         for name in ("keylist.json", "keylist.json.sig"):
             (self.card.desk / name).write_bytes((thief.folder / name).read_bytes())
@@ -53,7 +53,7 @@ class Town:
         return "--key", str((authority or self.authority).folder / PRIVATE)
 
     def state(self) -> dict[str, bytes]:
-        """All that is in force."""
+        """All files in force."""
         etc = self.card.etc
         return {str(path.relative_to(etc)): path.read_bytes() for path in etc.rglob("*") if path.is_file()}
 
@@ -79,7 +79,7 @@ def town(tmp_path: Path) -> Town:
 
 
 def test_the_thiefs_own_configuration_is_refused(town: Town) -> None:
-    """Custodians, epochs and authority of theirs, and a key that lets in as root: half a minute did it."""
+    """The thief's custodians, epochs and authority, and a key for root's login: possible in half a minute."""
     thief = town.thief()
     path = town.card.desk / "unit.toml"
     path.write_text(path.read_text().replace(town.authority.line, thief.line))
@@ -175,7 +175,7 @@ def test_what_is_no_file_is_refused_and_holds_nothing_up(town: Town, make: Calla
 
 @pytest.mark.parametrize(("remembered", "code"), [(True, "order_unsigned"), (False, "order_config")])
 def test_a_configuration_that_cannot_be_read_opens_no_way_in(town: Town, remembered: bool, code: str) -> None:
-    """Where an older version commissioned the unit, nobody remembers whose order it would be: nobody's."""
+    """If an older version commissioned the unit, its authority is not recorded: no order is accepted."""
     (town.card.home / "unit.toml").write_text("unit = 3\n")
     if not remembered:
         (town.card.home / memory.NAME).unlink()
@@ -185,7 +185,7 @@ def test_a_configuration_that_cannot_be_read_opens_no_way_in(town: Town, remembe
 
 
 def test_a_lost_configuration_makes_no_new_unit_under_the_old_key(town: Town) -> None:
-    """It may lie on the data partition, which RAM stands in for where that cannot be mounted."""
+    """It may be on the data partition, which RAM replaces if it cannot be mounted."""
     card = town.card
     (card.home / "unit.toml").unlink()
     town.before = town.state()
@@ -202,7 +202,7 @@ def test_a_lost_configuration_makes_no_new_unit_under_the_old_key(town: Town) ->
 
 
 def test_a_configuration_that_the_recorder_has_changed_names_no_authority(town: Town) -> None:
-    """The file is the recorder's: taken over, it names the thief's authority, and the thief brings the card."""
+    """The recorder owns the file: when compromised it can name the thief's authority, and the thief brings the card."""
     thief, config = town.thief(), town.card.home / "unit.toml"
     config.write_text(config.read_text().replace(_line(town.authority), _line(thief)))
     assert _line(thief) in config.read_text()
@@ -259,7 +259,7 @@ def test_an_authority_of_several_signs_with_as_many_as_it_takes(town: Town) -> N
 
 @pytest.mark.parametrize("blocked", ["floor-03.request", "linetap-done.txt", "linetap-error.txt"])
 def test_a_folder_where_the_unit_writes_gives_no_order_a_second_turn(town: Town, blocked: str) -> None:
-    """A thief who has copied a signed order prepares the card so that the unit cannot say that it has taken it."""
+    """A thief with a copy of a signed order prepares the card so that the unit cannot record its acceptance."""
     card = town.card
     assert card.pack("--ssh-key", SSH_KEY, *town.key()) == 0
     kept = {name: (card.boot / name).read_bytes() for name in ("linetap.toml", "linetap.toml.sig")}

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An attacker with the card and without its key changes blocks of data, which is encrypted and not checked block by
-block.
+"""An attacker with the card and without its key changes blocks of data, which is encrypted but not authenticated block
+by block.
 
-The file system is the image's, the change what AES-XTS makes of it: sixteen bytes of noise, wherever they fall, in a
-file or in what ext4 keeps for itself. Then the unit starts: nothing that was changed is taken for what was written.
+The file system is the image's, the change that of AES-XTS: sixteen random bytes, anywhere in a file or in ext4's
+metadata. Then the unit starts: no changed content is accepted as genuine.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ CHANGES = int(os.environ.get("LINETAP_CHANGES", "20"))
 
 @dataclass
 class Card:
-    """The unit's folder is what its data partition holds."""
+    """The unit's folder is the content of its data partition."""
 
     unit: WorkingUnit
     image: Path
@@ -52,7 +52,7 @@ class Card:
     key: bytes
 
     def change(self, offset: int) -> None:
-        """One bit of the ciphertext: a sector goes through the cipher of the partition, there and back."""
+        """Flips a bit of the ciphertext: decrypts and encrypts a sector with the partition's cipher."""
         sector = offset // SECTOR_BYTES
         tweak = (sector * (SECTOR_BYTES // 512)).to_bytes(16, "little")
         with self.work.open("r+b") as file:
@@ -68,7 +68,7 @@ class Card:
 
     @contextmanager
     def mounted(self, image: Path) -> Iterator[None]:
-        """Mounts the card as the image's start does: e2fsck without a person, then mount."""
+        """Mounts the card like the image's start: e2fsck without a person, then mount."""
         device = run("losetup", "--find", "--show", image)
         try:
             checked = subprocess.run(["e2fsck", "-p", device], capture_output=True, text=True, timeout=120, check=False)
@@ -82,7 +82,7 @@ class Card:
                 yield
             finally:
                 if subprocess.run(["umount", str(self.unit.folder)], check=False, capture_output=True).returncode:
-                    run("umount", "--lazy", self.unit.folder)  # what could not be written is left open
+                    run("umount", "--lazy", self.unit.folder)  # files with failed writes are left open
         finally:
             run("losetup", "--detach", device)
 
@@ -108,7 +108,7 @@ class Card:
 
 
 class NotUsed(Exception):
-    """The kernel or e2fsck refuses the partition: the unit starts without it, and says `data_lost`."""
+    """The kernel or e2fsck refuses the partition: the unit starts without it, and reports `data_lost`."""
 
 
 @pytest.fixture(scope="module")
@@ -136,13 +136,13 @@ def card(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Card]:
 
 
 def used(image: Path) -> list[int]:
-    """Blocks in which something is: of files, folders, inodes, bitmaps, the journal."""
+    """Used blocks: of files, folders, inodes, bitmaps, the journal."""
     with image.open("rb") as file:
         return [block for block in range((MIB << 20) // BLOCK) if file.read(BLOCK).strip(b"\0")]
 
 
 def seen_as_changed(card: Card, before: dict[str, bytes]) -> tuple[list[str], str]:
-    """The differences by whatever cause, and those that nothing reports."""
+    """All differences, and those that nothing reports."""
     found = card.files()
     changed = sorted(name for name in before.keys() | found.keys() if before.get(name) != found.get(name))
     if not changed:
@@ -158,18 +158,18 @@ def seen_as_changed(card: Card, before: dict[str, bytes]) -> tuple[list[str], st
 def is_named(name: str, broken_files: set[str], told: list[str]) -> bool:
     path = Path(name)
     if path.parts[:2] == ("vault", "journal"):
-        return True  # no call was open: each frame has its own sum, and nothing is in it that anybody believes
+        return True  # no call was open: each frame has a checksum, and none is used
     if path.parts[:2] in (("vault", "log"), ("vault", "index")) and any(line.startswith("BAD  log") for line in told):
-        return True  # the log says that it is not the one that was; what it alone covered is believed by nobody
+        return True  # the log reports the replacement; files covered only by the old one are not trusted
     if name == "vault/log/tree.bin":
-        return not told  # made of the leaves and never believed (docs/log.md): the log of the start is good
+        return not told  # computed from the leaves and never trusted (docs/log.md): the log of the start is valid
     return path.name in broken_files or any(path.name in line or path.parent.name in line for line in told)
 
 
-# A start that ends in the middle leaves what it had opened to the end of its process, which is ours here.
+# A start that fails leaves its files open until the end of its process, here the test's.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_no_changed_block_is_taken_for_what_was_written(card: Card) -> None:
-    """A block of each kind: of a sealed call, of a small file, of the log, of ext4's own."""
+    """A block of each kind: of a sealed call, of a small file, of the log, of ext4's metadata."""
     chosen, said = random.Random(SEED), []
     with card.mounted(card.image):
         before, whole = card.files(), card.verified()

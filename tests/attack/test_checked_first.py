@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Approving, opening or removing a layer verifies the whole call first, and the log names what was opened."""
+"""Approving, opening or removing a layer verifies the whole call first, and the log names the opened file."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_with_roles_signers_are_needed(desk: Desk) -> None:
 
 
 def test_the_access_log_names_the_sealed_key_that_was_opened(desk: Desk) -> None:
-    """By its own hash, whatever a record says of it: every step that takes a layer off, or gives out what is inside."""
+    """By its own hash, whatever a record states: in every step that removes a layer, or returns the content."""
     request, (_, to) = desk.approved(desk.call), hold_key(desk)
     inner = desk.unwrap(desk.call, request)
     desk.open(desk.call, inner, "call.wav")
@@ -99,7 +99,7 @@ def test_the_access_log_names_the_sealed_key_that_was_opened(desk: Desk) -> None
 
 
 DESK = Path(checkedcall.__file__).parent
-# Who asks age to decrypt, and what of: the custodians' layer, a day's index, a canary, a test letter, a call's files.
+# Modules that decrypt with age: the custodians' layer, a day's index, a canary, a test letter, a call's files.
 DECRYPTS = {"layers.py", "opening.py", "indexsearch.py", "canary.py", "keygroup.py"}
 
 

@@ -24,12 +24,12 @@ from linetap_core.evidence.sealing import keylist
 from linetap_core.evidence.signing import document
 from linetap_core.records import CallRecord, CountedMoment
 
-KEPT = 60  # days, of the class that the rig's calls have
+KEPT = 60  # days, of the class of the rig's calls
 GAP = 7
 
 
 class Attacker(Keeper):
-    """`true_days` that have passed; what the unit's clock says is the attacker's."""
+    """`true_days` have passed; the attacker controls the unit's clock."""
 
     true_days = 0.0
 
@@ -38,7 +38,7 @@ class Attacker(Keeper):
         self.passes(days)
 
     def off_and_on(self, ahead_days: float = 0, off_days: float = 0) -> None:
-        """The clock that the time server gives afterwards is so far ahead."""
+        """Switches off and on; the time server's clock is then this far ahead."""
         self.true_days += off_days
         self.restart(boot=True, off_ns=round((off_days + ahead_days) * DAY))
         self.ticks()
@@ -69,7 +69,7 @@ def test_nine_answers_of_the_desk_destroy_nothing(unit: Attacker) -> None:
 @pytest.mark.parametrize("role", ["desk", "vault"])
 def test_years_of_boots_and_answers_by_one_person_destroy_nothing_early(unit: Attacker, role: str) -> None:
     record = unit.call()
-    for turn in range(150):  # ten times each pair of what is said and when
+    for turn in range(150):  # ten times each pair of message and moment
         unit.off_and_on(ahead_days=(0.01, 1, 6.9, 400, -3)[turn % 5])
         unit.desk_says(ahead_days=(0, 6.9, 0.0001)[turn % 3], role=role)
         unit.lives(0.1)
@@ -90,7 +90,7 @@ def test_a_recording_is_destroyed_after_its_counted_time_whatever_they_do(unit: 
 
 @pytest.mark.parametrize("first", ["desk", "time server"])
 def test_the_first_clock_of_a_unit_makes_no_old_call_end(run_dir: Path, first: str) -> None:
-    """It has recorded for a month and never had the time; then somebody gives it one of ten years ahead."""
+    """It has recorded for a month without a time; then it gets one that is ten years ahead."""
     unit = Attacker(run_dir, run_dir, at="2020-01-01T00:00:00.000Z")
     unit.synced = False
     unit.take_roles()
@@ -124,11 +124,11 @@ def test_a_unit_that_never_had_a_time_destroys_nothing(run_dir: Path) -> None:
     assert unit.is_whole(record)
 
 
-GPS_WEEKS = 1024 * 7  # days: the week number that a receiver before 2010 knows has 10 bits (IS-GPS-200, 20.3.3.3.1.1)
+GPS_WEEKS = 1024 * 7  # days: the week number of a receiver before 2010 has 10 bits (IS-GPS-200, 20.3.3.3.1.1)
 
 
 def test_a_clock_that_is_synchronised_before_this_software_was_made_dates_nothing(run_dir: Path) -> None:
-    """The week of a time server's GPS receiver has rolled over: 2007, and it vouches for it. Then it is mended."""
+    """The week of a time server's GPS receiver has rolled over to 2007, marked as synchronised. Then it is repaired."""
     unit = Attacker(run_dir, run_dir)
     unit.clock.step_utc(-GPS_WEEKS * DAY)
     unit.ticks()
@@ -169,7 +169,7 @@ def test_no_clock_is_agreed_that_is_before_the_signed_list_of_keys(unit: Attacke
 
 
 def test_an_agreed_time_of_2007_is_forgotten_by_this_version(unit: Attacker) -> None:
-    """An older version took it. The true time is not held against it, and old calls are no older."""
+    """An older version accepted it. The true time is not rejected because of it, and old calls do not become older."""
     record = unit.call()
     assert isinstance(record.counted, CountedMoment)
     path = unit.vault / NAME
@@ -186,7 +186,7 @@ def test_an_agreed_time_of_2007_is_forgotten_by_this_version(unit: Attacker) -> 
 
 
 def test_calls_of_a_clock_at_1970_are_kept_for_their_period_when_the_clock_is_right(run_dir: Path) -> None:
-    """Their `until` is of 1970; the time that has elapsed is not."""
+    """Their `until` is of 1970; the elapsed time is not."""
     unit = Attacker(run_dir, run_dir, at="1970-01-01T00:05:00.000Z")
     unit.synced = False
     record = unit.call()
@@ -214,7 +214,7 @@ def test_a_lost_memory_of_time_makes_nothing_older(unit: Attacker) -> None:
 
 @pytest.mark.parametrize("now_days", [0, 20_000])
 def test_a_memory_of_an_older_version_is_taken_over(unit: Attacker, now_days: int) -> None:
-    """Also one that had been lost, and waits: nothing in it makes calls older, and none stays for ever."""
+    """Also one that was lost, and waits: nothing in it makes calls older, and none stays forever."""
     old, at_ns = unit.call(), unit.clock.utc_ns()
     path = unit.folder(old.call_id) / "record.json"
     record = msgspec.structs.replace(old, counted=msgspec.UNSET)
@@ -244,7 +244,7 @@ def test_a_hold_does_not_end_early(unit: Attacker) -> None:
 
 
 def test_a_call_whose_date_alone_has_come_can_still_be_held(unit: Attacker) -> None:
-    """Who moves the date forward must not win by the officer's hold coming too late."""
+    """An attacker who moves the date forward must not win because the officer's hold is too late."""
     record = unit.call()
     unit.lives(KEPT - 3)
     unit.off_and_on(ahead_days=6.9)
@@ -255,7 +255,7 @@ def test_a_call_whose_date_alone_has_come_can_still_be_held(unit: Attacker) -> N
 
 def test_the_date_that_one_key_moved_makes_no_command_of_others_stale(unit: Attacker) -> None:
     record = unit.call()
-    sent = unit.hold(record, unit.clock.utc_ns() + 100 * DAY)  # good for seven days
+    sent = unit.hold(record, unit.clock.utc_ns() + 100 * DAY)  # valid for seven days
     unit.off_and_on(ahead_days=6.9)
     unit.desk_says(ahead_days=0.09)
     unit.lives(0.1)
@@ -282,7 +282,7 @@ def test_an_index_stays_as_long_as_the_calls_that_it_finds(run_dir: Path) -> Non
 
 
 def test_an_intention_to_destroy_a_call_whose_date_alone_has_come_destroys_nothing(unit: Attacker) -> None:
-    """What stands in destroying.json decides nothing: the call's own record does."""
+    """Only the call's own record decides, not destroying.json."""
     record = unit.call()
     unit.lives(KEPT - 1)
     unit.off_and_on(ahead_days=6.9)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A whole vault, and somebody who may write in it: whatever they change, `verify` says no, or says of the file that
-nothing in it is to be believed. Every file and every folder is tried, whatever a recorder comes to write.
+"""A whole vault, changed by an attacker with write access: `verify` refuses any change, or reports that the file is not
+trusted. Every file and every folder is tested, including future ones of the recorder.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Whole:
 
 
 def keeper_of(folder: Path, run_dir: Path) -> Keeper:
-    """All that a recorder writes into its vault, by its own hands."""
+    """All files of a recorder's vault, written by its own code."""
     keeper = Keeper(folder, run_dir)
     keeper.log.count_events(lambda: keeper.outbox.last_seq)
     keeper.log.append("start", version="0.2")
@@ -227,7 +227,7 @@ def test_nothing_is_put_beside_unseen(whole: Whole, kind: str) -> None:
 
 
 def test_what_could_be_a_recorders_is_believed_by_nobody(whole: Whole, capsys: pytest.CaptureFixture[str]) -> None:
-    """Its own half-written files, and counters, are named; no other file gets in by such a name."""
+    """Half-written files and counters of the recorder are reported; their names admit no other file."""
     for name in ("holds/.x.tmp", ".clock.jsn.tmp", "walks/.a.json.tmp", "outbox/.000000000001.events.tmp"):
         (whole.vault / name).write_bytes(b"x")
         assert whole.problems(), name
@@ -255,7 +255,9 @@ def test_a_folder_of_another_kind_is_none(whole: Whole) -> None:
 
 
 def test_a_recorder_that_was_cut_off_between_leaf_and_segment(tmp_path: Path, run_dir: Path) -> None:
-    """The leaf is there, the segment as it was before. Once the call is sealed without another, it was put back."""
+    """The leaf is there, the segment is the earlier one. If the call is sealed without another, the segment was put
+    back.
+    """
     keeper = keeper_of(tmp_path, run_dir)
     whole = Whole(keeper.vault, tmp_path / "allowed_signers")
     (segment,) = (keeper.vault / "index").glob("*/*.age")
@@ -281,7 +283,7 @@ def test_a_recorder_that_was_cut_off_between_leaf_and_segment(tmp_path: Path, ru
 
 
 def test_the_newest_events_do_not_go_unseen(whole: Whole) -> None:
-    """Cut off whole, one after the other: each leaf says how far the outbox had come, the last one up to the end."""
+    """Truncated one by one: each leaf has the outbox's position at its time, the last one the end."""
     (path,) = (whole.vault / "outbox").glob("*.events")
     lines = path.read_bytes().splitlines(keepends=True)
     assert len(lines) > CALLS

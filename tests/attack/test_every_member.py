@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bundle with everything in it, and somebody with our software and no key: whichever member they change, and make the
-sums fit, `verify` says no, or has named the member as one that no signature covers.
+"""A complete bundle, changed by somebody with our software and no key who recomputes the sums: for any member `verify`
+refuses the bundle, or has named the member as one without a signature.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def test_no_member_is_changed_unseen(whole: Path, tmp_path: Path, how: str) -> N
     good, said = members(whole / "case.zip"), named(whole).replace(",", "").split()
     for name, data in good.items():
         if name == layout.SUMS:
-            continue  # made to fit
+            continue  # recomputed
         changed = pack(tmp_path / "case.zip", good | {name: CHANGES[how](data)})
         assert problems(whole, changed) or (name in said and how.startswith("a bit")), f"{name}: {how}"
     assert problems(whole, pack(tmp_path / "case.zip", good)) == []
@@ -102,7 +102,7 @@ def test_no_member_goes_and_none_comes_unseen(whole: Path, tmp_path: Path) -> No
 
 
 def test_another_case_is_not_seen_and_is_named(whole: Path, tmp_path: Path) -> None:
-    """Whoever writes the reports anew has a bundle of another case: only a signature over the zip says whose it is."""
+    """Rewriting the reports gives a bundle of another case: only a signature over the zip proves the case."""
     good = members(whole / "case.zip")
     changed = good | {layout.ABOUT: good[layout.ABOUT].replace(CASE.encode(), OTHER_CASE.encode())}
     sources: dict[str, container.Source] = dict(changed)

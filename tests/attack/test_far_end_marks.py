@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A caller who dials the staff's codes: as loud as can be, as loud as the staff's own telephone, or from one like it.
-Nothing of that marks a call, keeps it longer, or has a notice played. What nobody can know is said as such."""
+"""A caller who dials the staff's codes: as loud as possible, as loud as the staff's own telephone, or from an identical
+one.
+
+None of these marks a call, keeps it longer, or has a notice played. Undecidable cases are flagged.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ def config(tmp_path: Path, run_dir: Path) -> Config:
 
 
 def telephone(text: str, dbm0: float = NEAR_DBM0, twist_db: float = 2.0, off_percent: float = 0.3) -> F64:
-    """Digits of one telephone: its oscillator is a little off, and its column louder than its row."""
+    """Digits of one telephone: its oscillator is slightly off, and its column louder than its row."""
     pitch, parts = 1 + off_percent / 100, []
     for digit in text:
         row, column = divmod(DTMF_KEYS.index(digit), 4)
@@ -52,7 +55,7 @@ def through_codec(x: F64) -> F64:
 
 
 def call_in(config: Config, pressed: F64, own: F64 | None = None, at_s: float = 8) -> CallRecord:
-    """A call that comes in, in which `pressed` is heard; before it, the staff have dialled `own` in a call out."""
+    """An incoming call in which `pressed` is heard; before it, the staff have dialled `own` in an outgoing call."""
     began = 0.0 if own is None else OWN_S
     story = Story(config, began + 24, noise_peak=30)
     if own is not None:
@@ -82,7 +85,7 @@ def test_where_the_staff_have_dialled_nothing_no_level_makes_it_theirs(config: C
 @pytest.mark.parametrize("code", ["**9", "**1"])
 @pytest.mark.parametrize("dbm0", LEVELS)
 def test_a_far_telephone_behind_a_codec_is_none_of_ours(config: Config, dbm0: float, code: str) -> None:
-    """Also at our own telephone's level: its oscillator is another, or its codec is heard."""
+    """Also at our own telephone's level: its oscillator differs, or its codec is detected."""
     own = telephone("0312345678")
     assert of_nobody(call_in(config, through_codec(telephone(code, dbm0, 1.0, -0.1)), own))
     assert of_nobody(call_in(config, through_codec(telephone(code, dbm0)), own))
@@ -116,7 +119,7 @@ def test_the_staff_s_own_telephone_marks_under_whatever_the_caller_shouts(
 
 
 def test_what_a_far_end_dials_while_it_is_called_teaches_nothing(config: Config) -> None:
-    """It answers before the answer is seen, and dials as it likes: only the first digits of a call are learnt."""
+    """It answers before the answer is detected, and dials at will: only the first digits of a call are learnt."""
     own = np.concatenate([telephone("0312345678"), np.zeros(4000), digits("55555555", -2.0)])
     assert of_nobody(call_in(config, digits("**9", -2.0), own))
 
@@ -133,7 +136,7 @@ def test_the_staff_s_own_telephone_marks_while_our_notice_plays(config: Config, 
 @pytest.mark.parametrize("at_s", WITHIN_THE_NOTICE_S)
 @pytest.mark.parametrize("dbm0", [NEAR_DBM0 - 2, NEAR_DBM0, NEAR_DBM0 + 2])
 def test_a_codec_is_heard_beneath_our_notice(config: Config, dbm0: float, at_s: float) -> None:
-    """The same telephone as the staff's, but at the far end: what the line returns of the notice hides nothing."""
+    """The same telephone as the staff's, but at the far end: the notice's echo does not hide the codec."""
     assert of_nobody(call_in(config, through_codec(telephone("**9", dbm0)), telephone("0312345678"), at_s))
 
 

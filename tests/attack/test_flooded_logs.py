@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An attacker makes another service repeat a message so often that the journal drops that service's other messages:
-journald accepts a limited number of lines of a service. Each kind of line has a bound of its own."""
+"""An attacker makes another service repeat a message so often that journald, with its limit for each service, drops
+that service's other messages. Each kind of line has its own limit.
+"""
 
 from __future__ import annotations
 
@@ -89,7 +90,7 @@ def test_kinds_without_end_take_no_memory(root: logging.Logger) -> None:
 
 @pytest.mark.usefixtures("root")
 def test_the_panel_at_the_recorders_door(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """By its real socket, into the handler that a service has."""
+    """Through its real socket, into a service's handler."""
     log = start_logging("recorder")
     with closing(ControlSocket(run_dir, SYSTEM)) as door, closing(Caller(run_dir / RECORDER_SOCKET)) as panel:
         for _ in range(300):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""k of n: fewer open nothing, the loss of one loses nothing, and a forged archive is refused in a line.
+"""k of n: fewer members open nothing, the loss of one loses nothing, and a forged archive is refused in a line.
 
-Stock `age` and `tar` have the last word in both directions.
+Stock `age` and `tar` verify both directions.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def stock(*paths: Path) -> Callable[[bytes], bytes]:
 
 
 def quick(*identities: keys.AgeIdentity) -> Callable[[bytes], bytes]:
-    """Decrypts by another implementation of age, which takes no process."""
+    """Decrypts by another implementation of age, without a process."""
     known = [pyrage.x25519.Identity.from_str(identity.secret) for identity in identities]
 
     def decrypt(data: bytes) -> bytes:
@@ -63,7 +63,7 @@ def test_every_k_open_by_the_stock_recipe_and_no_fewer_do(tmp_path: Path, needed
 
 
 def opened_by_trying_everything(folder: Path, who: Members, numbers: tuple[int, ...]) -> bool:
-    """Whether these few, peeling whatever any of them can of any file with stock age, come to the data."""
+    """Whether these few reach the data by removing every layer they can from any file with stock age."""
     identities = [word for path in who.some(*numbers) for word in ("-i", str(path))]
     waiting = list(grouptar.read((folder / "key.age").read_bytes()).values())
     while waiting:
@@ -144,7 +144,9 @@ def test_the_loss_of_one_key_loses_nothing(tmp_path: Path) -> None:
 
 
 def test_a_partial_of_another_key_is_refused(tmp_path: Path) -> None:
-    """The first member peels call B and hands it on as call A's: the second would open B with A's approval."""
+    """The first member opens a layer of call B and passes it on as call A's: the second would open B with
+    A's approval.
+    """
     who = Members.make(tmp_path, 3, 4)
     ours, theirs = group.seal(DATA, who.group), group.seal(b"call B", who.group)
     mine = group.peel(ours, stock(who.files[0]), 1).data
@@ -161,7 +163,7 @@ def test_a_partial_of_another_key_is_refused(tmp_path: Path) -> None:
 
 
 def archive(*entries: tuple[str, bytes, bytes], form: int = tarfile.USTAR_FORMAT) -> bytes:
-    """(name, type, content or link's target)."""
+    """An archive of (name, type, content or link's target)."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=form) as file:
         for name, kind, content in entries:

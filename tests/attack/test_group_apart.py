@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Officers and custodians of groups in different places, and the first of them dishonest.
+"""Officers and custodians of groups in different places, the first of them dishonest.
 
-What is handed on opens nothing, is of this very call, and stands in the access log as what it is.
+The partial result opens nothing by itself, belongs to this very call, and is logged correctly.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def house(tmp_path: Path) -> House:
 
 
 def test_four_people_in_four_places(house: House) -> None:
-    """Officer 1, officer 3, custodian 1 with the one-time key, custodian 2; the requester hears it."""
+    """Officer 1, officer 3, custodian 1 with the one-time key, custodian 2; the requester listens."""
     desk = house.desk
     request = desk.approved(desk.call)
     part = house.unwrap(desk.call, request, "part.age", 1)
@@ -81,7 +81,7 @@ def test_four_people_in_four_places(house: House) -> None:
     ]  # fmt: skip
     shown = [command.line_of(entry).split("\t") for entry in desk.log()[-4:-2]]
     assert [[word for word in words if word.startswith("left=")] for words in shown] == [["left=1"], []]
-    with pytest.raises(NotReleased, match="request_used"):  # once a call, by whomever
+    with pytest.raises(NotReleased, match="request_used"):  # once for each call, by anybody
         house.unwrap(desk.call, request, "again.age", 2)
 
 
@@ -94,7 +94,7 @@ def test_all_in_one_place(house: House) -> None:
 
 
 def test_the_first_officer_hands_on_the_key_of_another_call(house: House) -> None:
-    """Approved is call A; officer 1 brings a layer of call B, which nobody has approved."""
+    """Call A is approved; officer 1 brings a layer of call B, which is not."""
     desk = house.desk
     request = desk.approved(desk.call)
     key = (desk.other / "key.age").read_bytes()
@@ -132,7 +132,7 @@ def test_the_first_custodian_hands_on_the_key_of_another_call(house: House) -> N
 
 def test_a_partial_takes_the_request_as_everything_does(house: House) -> None:
     desk = house.desk
-    request = desk.ask(desk.call)  # nobody has approved it
+    request = desk.ask(desk.call)  # not approved
     with pytest.raises(NotReleased, match="approvals_missing"):
         house.unwrap(desk.call, request, "part.age", 1)
     assert not (desk.root / "part.age").exists()

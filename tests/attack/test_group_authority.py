@@ -93,7 +93,7 @@ def test_a_cosigner_of_another_role_is_no_second_authority() -> None:
 
 
 def test_each_signature_is_good_for_stock_ssh_keygen(made: bytes, tmp_path: Path) -> None:
-    """And what stock ssh-keygen signs, one after the other, is taken."""
+    """Signatures by stock ssh-keygen, one after the other, are accepted too."""
     (tmp_path / "keylist.json").write_bytes(made)
     for number, key in enumerate(PEOPLE, 1):
         (tmp_path / f"key{number}").write_bytes(keys.unit_key_file(key))
@@ -143,7 +143,7 @@ def test_a_unit_is_made_with_it_and_takes_only_what_two_have_signed(tmp_path: Pa
 def test_a_desk_keeps_the_authority_it_began_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path, other = tmp_path / "authority.pub", tmp_path / "other.pub"
     path.write_text(BOTH.text())
-    other.write_text(authority.from_lines(LINES, 1).text())  # the same people, and one is enough
+    other.write_text(authority.from_lines(LINES, 1).text())  # the same people, with one signature sufficient
     text = document.encode(Roles(version=1, people=[], purposes=[]))
     file = tmp_path / "roles.json"
     file.write_bytes(text)
@@ -181,4 +181,4 @@ def test_its_text_is_read_back() -> None:
     for whole in (BOTH, authority.from_lines(LINES[0]), authority.from_lines(LINES, 3)):
         assert authority.from_text(whole.text()) == whole
     assert isinstance(authority.of(PEOPLE[0].public_key()), Authority)
-    assert msgspec.json.encode(LINES)  # they stand in unit.toml as they are
+    assert msgspec.json.encode(LINES)  # stored unchanged in unit.toml

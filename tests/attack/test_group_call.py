@@ -92,7 +92,7 @@ def test_officers_and_custodians_in_two_places(house: House) -> None:
 
 
 def test_a_call_of_one_key_each_is_what_it_was(tmp_path: Path) -> None:
-    """Byte for byte of today's form: CONTRACT's recipe opens it."""
+    """Byte for byte in the present form: CONTRACT's recipe opens it."""
     rig = Rig.make(tmp_path)
     call = rig.sealed_call(SAMPLES)
     assert rig.joined(call).endswith(noise(SAMPLES))
@@ -102,7 +102,7 @@ def test_a_call_of_one_key_each_is_what_it_was(tmp_path: Path) -> None:
 
 
 def test_from_the_line_to_the_opened_call(tmp_path: Path, run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The recorder's own code seals to the groups of its configuration; two and two open what it has recorded."""
+    """The recorder's own code seals to the groups of its configuration; two and two open its recording."""
     made = make_unit(tmp_path, run_dir)
     custodians, officers = Members.make(tmp_path, 2, 3, "custodian-"), Members.make(tmp_path, 2, 3, "officer-")
     plan = Plan(
@@ -134,7 +134,7 @@ def test_from_the_line_to_the_opened_call(tmp_path: Path, run_dir: Path, capsys:
 
 
 def test_a_hold_for_a_group_of_officers(house: House) -> None:
-    """The hold's epoch may be a group too; its key.age opens with any two of it."""
+    """The hold's epoch may be a group too; any two of it open its key.age."""
     held = Members.make(house.rig.root / "held", 2, 3, "hold-")
     folder = house.rig.root / "holds" / CALL_ID
     words = ["hold", "wrap", str(house.call), "--to", held.text, "--case", "2026-117", "--basis", "Act 12"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One ceremony makes a group that stock tools open, or it makes none."""
+"""One ceremony makes a group that stock tools open, or no group."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_an_authority(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
 def test_keys_that_fail_the_trial_are_not_given_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A build of this very command that seals to one member too many is noticed before anybody has a key."""
+    """A version of this command that seals to one member too many is detected before anybody has a key."""
     real = group.seal
     monkeypatch.setattr(group, "seal", lambda data, who: real(data, members.Group(who.recipients, who.needed - 1)))
     assert cli.main(["keygen", "custodian", "--group", "2/3", "-o", str(tmp_path / "out")]) == 1

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Vault officers as a group: any two of three open a day and search its index, one opens nothing and destroys nothing
-alone, and a day is closed when fewer are left than it takes."""
+"""Vault officers as a group: any two of three open a day and search its index, one alone opens and destroys nothing,
+and a day is closed when fewer are left than required.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +32,7 @@ from linetap_desk.ceremony import keygen
 from linetap_desk.searching import indexsearch
 from sealing_rig import CALL_ID, UNIT, run
 
-LATE = "2026-12-03T15:00:00.001Z"  # more than 24 h behind the first day and the second
+LATE = "2026-12-03T15:00:00.001Z"  # more than 24 h after the first day and the second
 GROUP = ("--officers", 3, "--needed", 2)
 TWO = [(1, 2), (1, 3), (2, 3)]
 
@@ -42,7 +43,7 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def opens(desk: Desk, call_dir: Path, *officers: int) -> bool:
-    """The epoch's layer, by the stock recipe."""
+    """Whether the stock recipe opens the epoch's layer."""
     files = [path for path in desk.officers_keys(DAY, *officers)[: len(officers)] if path.exists()]
     if len(files) < 2:
         return False
@@ -147,7 +148,7 @@ def test_each_officer_has_sheets_of_their_own(tmp_path: Path) -> None:
 
 
 def test_officers_make_their_keys_alone_and_the_lists_are_merged(tmp_path: Path) -> None:
-    """No dealer: nobody, and no machine, had the keys of two."""
+    """No dealer: no person and no machine had two people's keys."""
     lists = []
     for officer in (1, 2, 3):
         home = tmp_path / f"home-{officer}"
@@ -180,7 +181,7 @@ def test_officers_make_their_keys_alone_and_the_lists_are_merged(tmp_path: Path)
 
 
 def test_a_list_of_groups_is_refused_by_whoever_knows_none() -> None:
-    """An earlier version reads `recipient` as one key: it must not find one, and the list in use stays."""
+    """An earlier version reads `recipient` as one key: it must not find one, and keeps the list in use."""
     from linetap_core.evidence.keys import publickeys
 
     with pytest.raises(BadInput):
@@ -202,7 +203,7 @@ def test_a_list_with_one_key_twice_in_its_groups_is_refused(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("found", "why"),
     [
-        (Certificate(DAY, [], 1, 1), "have to be named"),  # one officer says that there was one key
+        (Certificate(DAY, [], 1, 1), "have to be named"),  # one officer claims that there was one key
         (Certificate(DAY, [4], 4, 2), "1 to 3"),
     ],
 )
@@ -214,7 +215,7 @@ def test_one_officers_certificate_cannot_say_that_there_were_no_others(found: Ce
 
 def test_the_unit_counts_the_officers_of_its_own_list(tmp_path: Path) -> None:
     known = members.Group(("a", "b", "c"), 2)
-    one = certificates.sound_certificate(Certificate(DAY, [2], 3, 3), known)  # with `needed` 3 one would do
+    one = certificates.sound_certificate(Certificate(DAY, [2], 3, 3), known)  # with `needed` 3 one would suffice
     assert certificates.still_open(tmp_path, one) == f"2 of 3 officers have their keys of epoch {DAY}, and 2 open it"
     (tmp_path / certificates.certificate_name(one)).write_bytes(b"{}")
     again = certificates.sound_certificate(Certificate(DAY, [2, 2]), known)
@@ -227,7 +228,7 @@ def test_the_unit_counts_the_officers_of_its_own_list(tmp_path: Path) -> None:
 
 
 def test_a_list_that_needs_fewer_people_states_it(desk: Desk) -> None:
-    """What takes two signatures of different roles, since it weakens."""
+    """Such a change requires two signatures of different roles, because it weakens."""
     old: KeyList = keylist.sound(desk.key_list.read_bytes())
     output = desk.folder / "next.json"
     words = ["--extend", desk.key_list, "--days", 2, "--overflow", 3, "--all-on-one-medium", desk.folder / "more"]

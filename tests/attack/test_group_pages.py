@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Members of a group who are dishonest, late or mistaken, by way of the desk's pages.
+"""Members of a group who are dishonest, late or mistaken, on the desk's pages.
 
-What is handed on is of this very call, comes in its turn, and gives nobody a second one.
+A partial result belongs to this very call, comes in its turn, and permits no second one.
 """
 
 from __future__ import annotations
@@ -73,8 +73,9 @@ def test_what_is_no_partial_and_what_comes_too_early(house: GroupHouse) -> None:
 
 
 def test_a_layer_of_another_call_opens_nothing(house: GroupHouse) -> None:
-    """Two calls are approved; the first custodian mixes what they hand on. The page says so, and where the
-    page is in somebody's hands, the next one's helper."""
+    """Two calls are approved; the first custodian mixes the partial results. The page detects it, and if the page is
+    compromised, the next one's helper.
+    """
     mine, other = ready(house), ready(house, OTHER_CALL)
     with helper(house, 1, other, one_time=True) as first:
         assert first.post(first.inside(), f"/call/{OTHER_CALL}/hand-on").status_code == 303

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hostile files where a service expects another service's file, or where it writes its own."""
+"""Hostile files in the place of another service's file, or of a service's own."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ HOSTILE = [_symlink, _hard_link, _fifo, _folder, _device, _giant, _of_another]
 def test_what_is_no_plain_small_file_of_its_owner_is_not_read(
     run_dir: Path, victim: Path, plant: Callable[[Path, Path], None]
 ) -> None:
-    """Without waiting: a FIFO that nobody writes to would hold up whoever opens it."""
+    """Without waiting: opening a FIFO without a writer would block."""
     room = rundir.make_service_folder(run_dir, "panel")
     plant(room / "panel.json", victim)
     with pytest.raises(OSError, match=r"panel\.json|symbolic"):
@@ -93,7 +93,7 @@ def test_a_folder_that_is_a_link_is_not_entered(run_dir: Path, victim: Path) -> 
 
 
 def test_a_state_that_is_nested_without_end_is_none(run_dir: Path) -> None:
-    """msgspec gives up with another error than for what is no JSON."""
+    """msgspec then raises another error than for invalid JSON."""
     replace_in_ram(rundir.make_service_folder(run_dir, "panel") / "panel.json", b'{"x":' + b"[" * 100_000)
     assert read_state(run_dir, "panel", PanelState) is None
 
@@ -159,10 +159,10 @@ def test_a_lock_is_where_nobody_else_can_hold_it(run_dir: Path, victim: Path) ->
 
 
 def test_a_lease_of_its_owner_holds_up_nobody(run_dir: Path) -> None:
-    """open(2) waits for it otherwise, up to /proc/sys/fs/lease-break-time."""
+    """Otherwise open(2) waits for it, up to /proc/sys/fs/lease-break-time."""
     path = run_dir / "state"
     path.write_bytes(b"{}")
-    before = signal.signal(signal.SIGIO, signal.SIG_IGN)  # the kernel tells the holder, whom that would end
+    before = signal.signal(signal.SIGIO, signal.SIG_IGN)  # the kernel's signal would end the holder
     with path.open("r+b") as file:
         fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
         with pytest.raises(BlockingIOError):
@@ -185,7 +185,7 @@ def test_a_configuration_that_is_no_file_is_reported_and_not_waited_for(
 def test_what_root_takes_from_a_card_it_writes_through_no_link_of_the_recorder(
     run_dir: Path, victim: Path, planted: str
 ) -> None:
-    """/etc/linetap/unit.toml is root's link into a folder that is the recorder's."""
+    """/etc/linetap/unit.toml is root's link into a folder of the recorder's."""
     etc, place = run_dir / "etc", run_dir / "state-config"
     etc.mkdir()
     place.mkdir()
@@ -201,7 +201,7 @@ def test_what_root_takes_from_a_card_it_writes_through_no_link_of_the_recorder(
 
 
 def test_root_writes_nowhere_that_a_service_has_named(run_dir: Path) -> None:
-    """`linetap update`, `line learn` and `command apply` make files below places that unit.toml names."""
+    """`linetap update`, `line learn` and `command apply` make files below places named in unit.toml."""
     place = run_dir / "config"
     place.mkdir()
     config, file = unit(run_dir), place / "unit.toml"

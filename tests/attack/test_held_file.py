@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""unit.toml edited on a unit with people: no service applies a weakening, in whatever order they start."""
+"""unit.toml edited on a unit with people: no service applies a weakening, in any order of their starts."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_no_service_acts_by_an_edit_that_weakens(unit: House, code: str, part: s
 
 
 def test_the_line_that_was_made_exempt_is_in_the_ring(unit: House) -> None:
-    """Capture starts by the same way as all, and what it writes of the line is the line's."""
+    """Capture starts like the others, and writes the line's own audio."""
     edited(unit, "line", {"exempt": True})
     config = load_config(unit.file)
     card = config.card[0]
@@ -105,7 +105,7 @@ def test_what_does_not_weaken_counts_at_once_and_may_not_be_taken_back(unit: Hou
 
 @pytest.mark.parametrize("part", ["broker", "card", "wires", "port"])
 def test_what_a_person_at_the_unit_changes_counts_at_once_and_is_shown(unit: House, part: str) -> None:
-    """A codec that died at night is replaced by another kind, and the desk may have moved."""
+    """A codec that died at night is replaced by another kind, or the desk has moved."""
     config = unit.config
     new = {
         "broker": lambda: msgspec.structs.replace(config, broker=Broker(host="127.0.0.1", port=1884)),
@@ -148,7 +148,7 @@ def test_two_who_sign_the_very_edit_put_it_in_effect(unit: House) -> None:
 
 
 def test_without_people_who_could_sign_an_edit_counts_as_before(run_dir: Path) -> None:
-    """Nobody could ever put it in effect: a unit without roles, or whose roles have no second person."""
+    """Nobody could ever confirm it: a unit without roles, or whose roles have no second person."""
     unit = House(run_dir)
     unit.roles_are(2, "operator", "desk")
     unit.look()
@@ -159,7 +159,7 @@ def test_without_people_who_could_sign_an_edit_counts_as_before(run_dir: Path) -
 
 
 def test_a_copy_of_an_earlier_version_holds_nothing(unit: House) -> None:
-    """It said nothing of that; the first look of this version's recorder makes it say so."""
+    """It did not have that property; the first check by this version's recorder adds it."""
     place = copies.kept_of(unit.file)
     place.unlink()
     copies.keep(unit.file)
@@ -168,7 +168,7 @@ def test_a_copy_of_an_earlier_version_holds_nothing(unit: House) -> None:
 
 
 def test_a_time_and_an_inode_that_were_put_back_hide_no_edit(unit: House) -> None:
-    """The same inode and time with other bytes is damage to this unit, and damage counts for nothing either."""
+    """The same inode and time with other bytes counts as damage, and damage is ignored too."""
     before, found = unit.config, unit.file.stat()
     text = config_file.text(a_weaker(unit)).encode()
     with unit.file.open("r+b") as file:
@@ -199,7 +199,7 @@ def test_whoever_verifies_is_told_of_no_weakening(unit: House, capsys: pytest.Ca
 def test_who_looks_at_the_file_is_told_and_an_order_of_the_authority_is_no_edit(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What no command changes comes by the card."""
+    """Settings outside commands come by the card."""
     card = Card.of_authority(tmp_path)
     assert (card.pack(), card.start()) == (0, 0)
     file = card.home / "unit.toml"
@@ -211,14 +211,15 @@ def test_who_looks_at_the_file_is_told_and_an_order_of_the_authority_is_no_edit(
     assert "retention.largest_gap_days: 7 -> 365" in said
     assert load_config(file).retention.largest_gap_days == 7
     card.configure(old="largest_gap_days = 7", new="largest_gap_days = 30")
-    time.sleep(0.01)  # an order is younger than the last by its milliseconds
+    time.sleep(0.01)  # orders are distinguished by milliseconds
     assert (card.pack(*card.key), card.start()) == (0, 0)
     assert load_config(file).retention.largest_gap_days == 30
 
 
 def through_a_link(unit: House, run_dir: Path) -> Path:
-    """The layout of systemd/: unit.toml is a link into a folder of the recorder's, and its paths are those of the
-    link."""
+    """The layout of systemd/: unit.toml is a link into a folder of the recorder's, and its paths are relative to the
+    link.
+    """
     active = run_dir / "active"
     active.mkdir()
     (active / "unit.toml").write_text(config_file.text(unit.config).replace(f'"{run_dir}/', '"'))
@@ -251,7 +252,7 @@ def test_where_the_file_is_a_link_two_weaken_and_it_is_known_as_theirs(unit: Hou
 def test_whoever_exchanges_the_link_gets_no_further(
     unit: House, run_dir: Path, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As `sed -i` does: in the place of the link is a file, and the copy lies where the link led to."""
+    """As `sed -i` does: a file replaces the link, and the copy is at the link's target."""
     place, before = through_a_link(unit, run_dir), unit.config
     monkeypatch.setattr("linetap.config.unsignededit.NAME", unit.file)
     monkeypatch.setattr("linetap.config.unsignededit.HOME", place)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A taken-over service says of itself what it likes: what fits its type, and makes no sense. The others go on."""
+"""A compromised service reports arbitrary states, valid by type but senseless. The others continue."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ TEXTS = ("", "x", "x" * 5000, "a\nb", "\u2028", "idle", "\u0663", *TIMES)
 
 
 def senseless(kind: inspect.Type, dice: random.Random) -> Any:
-    """A value of a type, as far from what it means as the type lets it."""
+    """A value valid for its type, as senseless as the type permits."""
     match kind:
         case inspect.UnionType(types=types):
             return senseless(dice.choice(types), dice)

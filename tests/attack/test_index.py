@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A forged index: the public key list suffices to write one. A search believes the unit's log and reports
-differences."""
+"""A forged index: the public key list suffices to write one. A search trusts the unit's log and reports differences."""
 
 from __future__ import annotations
 
@@ -28,7 +27,7 @@ def whole(tmp_path: Path, run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Who
 
 
 def find(whole: Whole, capsys: pytest.CaptureFixture[str], number: str = NUMBER, named: bool = True) -> tuple[int, str]:
-    """Exit code and what stood on both outputs."""
+    """Exit code and the content of both outputs."""
     capsys.readouterr()
     words = ["find", "--number", number, str(whole.vault), "--identity", str(whole.vault.parent / "epoch.txt")]
     done = cli.main([*words, "--signers", str(whole.signers_file)] if named else words)
@@ -42,7 +41,7 @@ def segment(whole: Whole) -> Path:
 
 
 def forged(whole: Whole, path: Path) -> None:
-    """A call that never was, to the right key."""
+    """Adds a fictitious call, sealed to the right key."""
     recipient = keys.parse_identity_file((whole.vault.parent / "epoch.txt").read_text())[0].recipient
     entry = Entry(
         call_id="20261124T040000.000Z-L07", unit="floor-03", line=7, at="2026-11-24T04:00:00.000Z", number=OTHER
@@ -72,7 +71,7 @@ def test_a_segment_beside_the_units(whole: Whole, capsys: pytest.CaptureFixture[
 
 
 def test_a_segment_that_is_gone(whole: Whole, capsys: pytest.CaptureFixture[str]) -> None:
-    """None found is not the same as none there."""
+    """A missing segment is not the same as no result."""
     segment(whole).unlink()
     done, said = find(whole, capsys)
     assert done == 1

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A stolen unit key and a dishonest custodian: their record of call A carries B's key, is signed, closed and approved.
+"""A stolen unit key and a dishonest custodian: their record of call A contains B's key, is signed, closed and approved.
 
-Nothing that the unit's key signs helps against that; what is sealed to the custodians says itself whose key it is.
+The unit's signatures cannot prevent that; the sealed key itself names its call.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def thief(desk: Desk, name: str = "floor-9") -> Ed25519PrivateKey:
 
 
 def of_version_0_1(desk: Desk, call: Path) -> None:
-    """The call as a unit sealed it that did not say whose its key is."""
+    """The call as sealed by a unit of version 0.1, whose key does not name its call."""
     secret = run(["age", "-d", "-i", str(desk.rig.epoch_file), str(call / sealed.KEY)]).stdout
     secret = run(["age", "-d", "-i", str(desk.rig.custodian_files[0])], stdin=secret).stdout
     inner = age.encrypt(secret, desk.rig.custodians)
@@ -50,8 +50,9 @@ def of_version_0_1(desk: Desk, call: Path) -> None:
 
 @pytest.mark.parametrize("unit", [UNIT, "floor-9"], ids=["the unit's own key", "another unit's"])
 def test_the_officers_tool_gives_nothing_of_another_calls_key(desk: Desk, unit: str) -> None:
-    """Record, signature, close and both approvals are in order, the approvers typed stock ssh-keygen and looked at
-    nothing: whoever counts their approvals has looked."""
+    """Record, signature, close and both approvals are valid; the approvers used stock ssh-keygen without looking. The
+    tool checks what they did not.
+    """
     key = desk.rig.unit_key if unit == UNIT else thief(desk)
     folder = forged(desk, key, unit)
     proof = closed(desk, folder, key, unit)
@@ -86,7 +87,7 @@ def test_a_custodian_opens_nothing_that_a_dishonest_officer_took_from_another_ca
 
 
 def test_a_call_of_version_0_1_opens_and_its_key_opens_for_no_second_call(desk: Desk) -> None:
-    """Such a key does not say whose it is. What is left to see: that it was opened under another name."""
+    """Such a key does not name its call. The remaining check: whether it was opened under another name."""
     of_version_0_1(desk, desk.other)
     proof = closed(desk, desk.other, desk.rig.unit_key, UNIT)
     inner = desk.unwrap(desk.other, approved(desk, desk.other), "inner.age", None, "--closing", proof)
@@ -102,7 +103,7 @@ def test_a_call_of_version_0_1_opens_and_its_key_opens_for_no_second_call(desk: 
 
 @pytest.mark.parametrize("needed", [1, 2, 3])
 def test_stock_age_and_rage_pass_over_it(tmp_path: Path, needed: int) -> None:
-    """The recipe stays what it was, for one custodian and for a group."""
+    """The recipe is unchanged, for one custodian and for a group."""
     identities = [keys.new_identity() for _ in range(3)]
     files = [tmp_path / f"{n}.txt" for n in range(3)]
     for path, identity in zip(files, identities, strict=True):
@@ -124,7 +125,7 @@ def test_stock_age_and_rage_pass_over_it(tmp_path: Path, needed: int) -> None:
 
 
 def test_whoever_changes_it_makes_a_file_that_no_age_opens(tmp_path: Path) -> None:
-    """The header's MAC is over it: with the custodian's key alone nobody can move it to another call."""
+    """The header's MAC covers it: with the custodian's key alone nobody can move it to another call."""
     identity = keys.new_identity()
     (tmp_path / "c.txt").write_text(keys.identity_file(identity, NOW))
     _, inner = callkey.new_sealed_key([identity.recipient], CALL)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A unit whose key was stolen, and a signers' file that restricts nobody: what else can that key sign?"""
+"""A stolen unit key, and a signers' file without restrictions: the other signatures possible with that key."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_an_officers_key_signs_for_no_unit(office: str) -> None:
 
 
 def test_a_person_is_named_for_what_they_sign() -> None:
-    """Without namespaces= a name that is no office's is a unit's."""
+    """Without namespaces= a name outside the offices is a unit's."""
     assert signers.require_named(STOLEN, "linetap-hold", parsed('kim namespaces="linetap-hold" {}'), AT) == "kim"
     with pytest.raises(SignerIsUnit, match='namespaces="linetap-hold" expected'):
         signers.require_named(STOLEN, "linetap-hold", parsed("kim {}"), AT)
@@ -109,7 +109,7 @@ def test_a_reserved_name_is_refused_wherever_a_unit_gets_one(
 
 
 def test_records_of_a_unit_with_a_reserved_name_are_not_trusted(tmp_path: Path) -> None:
-    """Its key is named, in full; and so would be a witness's, an officer's."""
+    """The message names its key in full; likewise for a witness's or an officer's."""
     rig = Rig.make(tmp_path)
     folder = rig.create()
     folder.write(bytes(8000))

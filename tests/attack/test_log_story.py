@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An attacker with a unit's key destroys early, or writes an impossible course of events into the log.
+"""An attacker with a unit's key destroys calls early, or writes an impossible sequence of events into the log.
 
-Every log here is whole and rightly signed: only what its leaves say of one another gives it away.
+Every log here is complete and validly signed: only contradictions between its leaves show the forgery.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ LIES: dict[str, tuple[list[Leaf], str]] = {
 
 
 def tell(rig: Rig, leaves: list[Leaf]) -> None:
-    """The log says this, under a head of its last moment; the call is there if nothing says that it has gone."""
+    """Writes this log, under a head of its last moment; the call exists unless a leaf states its destruction."""
     digest = rig.sealed_record_sha256(CALL_ID)
     if any(leaf["kind"] == "destruction" and leaf.get("call_id") for leaf in leaves):
         shutil.rmtree(rig.vault / sealed.call_path(CALL_ID))
@@ -198,7 +198,9 @@ def test_what_an_older_version_does_not_say_is_named(rig: Rig, capsys: pytest.Ca
 
 
 def test_a_hold_that_a_shorter_one_replaced_is_named(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
-    """A vault officer may do that; so may say whoever has the unit's key, once the call and the document are gone."""
+    """A vault officer may do that; and a thief of the unit's key may claim it, once the call and the
+    document are gone.
+    """
     ended = hold("2027-01-01T00:00:00.000Z", None, ended=True)
     shorter = hold("2026-12-02T00:00:00.000Z", "2027-01-01T00:00:00.000Z")
     tell(rig, [*HELD, shorter, beat("2027-01-01T00:10:00.000Z"), ended, beat(DUE), gone()])
@@ -221,7 +223,7 @@ def test_a_call_that_nobody_destroys(rig: Rig) -> None:
 
 def test_a_held_call_is_not_late(rig: Rig) -> None:
     tell(rig, [*HELD, beat("2027-12-24T15:00:00.000Z")])
-    assert codes(rig) == ["missing_hold"]  # which nobody has laid into this vault
+    assert codes(rig) == ["missing_hold"]  # missing in this vault
 
 
 def test_a_close_that_says_another_end_than_the_record(rig: Rig) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A thief with a password and somebody else's answer, an old one, or one of another site."""
+"""A thief with a password and another person's answer, an old one, or one of another site."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def house(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoginHouse
 
 
 def again(house: LoginHouse, who: Person, key: SoftPasskey | None = None) -> Person:
-    """Another browser; with `key` in the place of theirs, under the same id."""
+    """Another browser; with `key` instead of theirs, under the same id."""
     found = house.at(who.name, key or who.key)
     found.key.credential, found.counter = who.key.credential, who.counter
     return found
@@ -47,7 +47,7 @@ def again(house: LoginHouse, who: Person, key: SoftPasskey | None = None) -> Per
         ({"type": "webauthn.create"}, "passkey_malformed"),
         ({"site": "evil.example"}, "passkey_not_by_this_key"),
         ({"counter": 0}, "passkey_copied"),
-        ({"counter": 1}, "passkey_copied"),  # as the first time
+        ({"counter": 1}, "passkey_copied"),  # the same as the first time
         ({"challenge": "AAAA"}, "passkey_other_challenge"),
         ({"x": "y" * 2100}, "passkey_malformed"),
     ],
@@ -113,7 +113,7 @@ def test_fields_that_are_none(house: LoginHouse, field: str) -> None:
 
 
 def test_every_shorter_authenticator_data_and_one_longer(house: LoginHouse) -> None:
-    """The longer one begins as CBOR extensions would; none are read."""
+    """The longer one begins like CBOR extensions; none are read."""
     kim = house.joined("kim", "officer")
     for size in (0, 1, 31, 32, 33, 36, 38, 200):
         thief = again(house, kim)
@@ -126,7 +126,7 @@ def test_every_shorter_authenticator_data_and_one_longer(house: LoginHouse) -> N
 
 
 def test_a_new_passkey_that_does_not_prove_itself(house: LoginHouse) -> None:
-    """Whoever brings a public key that is not theirs gets no account, and the code is not used up by it."""
+    """A foreign public key gives no account, and does not use up the code."""
     kim, code = house.person("kim", "officer"), house.invite("kim")
     house.begin_first(kim, code)
     page = kim.client.get("/first/passkey")
@@ -193,7 +193,7 @@ def test_a_change_of_the_account_ends_the_login_that_waits(house: LoginHouse, ch
 def test_a_change_while_a_password_waits_for_its_turn(
     house: LoginHouse, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
-    """Up to half a minute lies between the reading of the account and the verdict on the password."""
+    """Up to half a minute passes between reading the account and the verdict on the password."""
     table, looks = house.served.site.access, accounts.check_password
     thief = house.person("han", "officer", password=PASSWORD)
 
@@ -225,7 +225,7 @@ def test_logins_that_wait_are_bounded() -> None:
 
 
 def test_a_passkey_password_change_and_lock_need_no_second_one(house: LoginHouse) -> None:
-    """A session that was begun with both goes on; a new password ends the others."""
+    """A session that was begun with both continues; a new password ends the others."""
     kim = house.joined("kim", "officer")
     answer = house.served.post(
         kim.client, "/password", password=PASSWORD, new="a third long password", again="a third long password"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An officer's desk where somebody wants the policy of witnesses out of the way: what is gone is missed."""
+"""An officer's desk from which somebody removes the policy of witnesses: the removal is detected."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from witnessed_rig import Site, site
 
 @pytest.fixture
 def unit(desk: Desk) -> Iterator[tuple[Desk, Site]]:
-    """The policy and what was cosigned lie in the desk's folder, and the roles in force name the policy."""
+    """The policy and the cosignatures are in the desk's folder, and the roles in force name the policy."""
     root = desk.root / "witnessed"
     root.mkdir()
     with site(root, "2026-11-24T23:10:00.000Z", desk.rig) as made:
@@ -46,7 +46,7 @@ def unit(desk: Desk) -> Iterator[tuple[Desk, Site]]:
 
 
 def refused(desk: Desk, tool: ModuleType, *words: object) -> str:
-    """The code, which stands in the access log too."""
+    """The code of the refusal, which is also in the access log."""
     with pytest.raises(LinetapError) as caught:
         desk.run(tool, *words, "--desk", desk.folder)
     assert desk.log()[-1].outcome == "refused"
@@ -120,7 +120,7 @@ def test_the_custodians_helper_misses_it_too(desk: Desk) -> None:
 
 
 def test_a_folder_that_was_emptied(unit: tuple[Desk, Site], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without its roles it is a desk that has lost them; without anything it is none, and was asked for."""
+    """Without its roles it is a desk that has lost them; an empty folder is no desk, although one was named."""
     desk, _ = unit
     request = desk.approved(desk.call)
     monkeypatch.setenv("LINETAP_DESK", str(desk.folder))
@@ -140,7 +140,7 @@ def test_a_folder_that_was_emptied(unit: tuple[Desk, Site], monkeypatch: pytest.
 
 
 def test_who_reads_by_a_policy_of_their_own_may(unit: tuple[Desk, Site], monkeypatch: pytest.MonkeyPatch) -> None:
-    """`verify` opens nothing: a court's policy is the court's."""
+    """`verify` opens nothing: a court may use its own policy."""
     desk, made = unit
     monkeypatch.setenv("LINETAP_DESK", str(desk.folder))
     (desk.folder / "policy").unlink()
@@ -159,7 +159,7 @@ def test_roles_that_name_none(desk: Desk, field: str, value: object) -> None:
 
 
 def test_a_unit_says_that_the_roles_name_no_policy_any_more() -> None:
-    """The authority alone takes it out of force, and the units' alert shows that it did."""
+    """Only the authority can put it out of force, and the units' alert shows that."""
     people = [Person("Han", "vault", keys.public_line(keys.new_unit_key().public_key()))]
     old = Roles(1, people, [], Witnesses("0" * 64))
     assert changes(old, Roles(2, people, [], Witnesses("0" * 64))) == []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A taken-over service puts bytes that are no UTF-8 where a text belongs. Nobody who reads them ends by it."""
+"""A compromised service writes bytes that are not UTF-8 where text is expected. No reader ends because of them."""
 
 from __future__ import annotations
 

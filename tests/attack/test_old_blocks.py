@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An attacker with the encrypted card and an earlier copy of it restores single blocks of data. They decrypt to data
-that was once valid: nothing in a block shows its age. The checks of unit and `verify` over the whole do.
+"""An attacker with the encrypted card and an earlier copy of it restores single blocks of data.
+
+They decrypt to once valid data: a block does not show its age. The checks by unit and `verify` over the whole detect
+it.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from linetap_desk.vaultproofs import tree
 
 SEED = 16
 BLOCKS = int(os.environ.get("LINETAP_CHANGES", "16"))
-IN_RAM = ("calls", "recorder", "capture", "panel", "audio", "door", "terminal")  # of a unit; here all is in one folder
+IN_RAM = ("calls", "recorder", "capture", "panel", "audio", "door", "terminal")  # in RAM on a unit
 LEAVES = "vault/log/leaves.jsonl"
 
 
@@ -39,7 +41,7 @@ class Two:
     files: dict[str, bytes]
 
     def differing(self) -> list[int]:
-        """Blocks that are others today, without those of ext4's journal: that was written out."""
+        """Blocks that differ today, without those of ext4's journal, which was written back."""
         told = subprocess.run(["debugfs", "-R", "blocks <8>", self.today], capture_output=True, text=True, check=True)
         journal = set(map(int, told.stdout.split()))
         old, new = self.before.read_bytes(), self.today.read_bytes()
@@ -49,7 +51,9 @@ class Two:
         ]  # fmt: skip
 
     def put_back(self, number: int) -> None:
-        """An image of its own each: what a start has left open goes on writing into the last one."""
+        """The card with an old block; each in a separate image, because files left open by a start still write into the
+        last one.
+        """
         self.card.work = self.before.with_name(f"work-{number}.img")
         shutil.copyfile(self.today, self.card.work)
         with self.card.work.open("r+b") as file:
@@ -66,7 +70,7 @@ def two(card: Card) -> Iterator[Two]:
     today = card.image.with_name("today.img")
     shutil.copyfile(card.image, today)
     with card.mounted(today):
-        if (child := os.fork()) == 0:  # a process of its own leaves nothing open
+        if (child := os.fork()) == 0:  # a separate process leaves nothing open
             os._exit(0 if card.unit.trial().recorded else 1)
         assert os.waitpid(child, 0)[1] == 0
     os.sync()
@@ -78,15 +82,16 @@ def two(card: Card) -> Iterator[Two]:
 
 
 def stands_as_today(two: Two, name: str) -> bool:
-    """A file that no line names counts for nothing, or it is good by a log that has grown from today's: then the unit
-    has put it right itself, as it does with the copies of its head."""
+    """Whether the file is unused, or valid by a log that has grown from today's: then the unit has repaired it itself,
+    as with the copies of its head.
+    """
     vault = two.card.unit.folder / "vault"
     grown = (two.card.unit.folder / LEAVES).read_bytes().startswith(two.files[LEAVES])
     inside = name.removeprefix("vault/")
     return bool(tree.runtime_kind(inside)) or (grown and vault.exists() and "BAD" not in two.card.verified())
 
 
-# A start that ends in the middle leaves what it had opened to the end of its process, which is ours here.
+# A start that fails leaves its files open until the end of its process, here the test's.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_no_block_of_an_earlier_boot_brings_back_what_was(two: Two) -> None:
     chosen = two.differing()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An attacker had a key for a moment, or sits between desk and unit: no command runs twice, and none burns a role."""
+"""An attacker had a key for a moment, or intercepts commands: no command runs twice, and none blocks a role."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One signature, or none, over what nobody has thought of: it ends no thread, and makes nothing longer."""
+"""Unforeseen values with one signature, or none: they end no thread, and lengthen nothing."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def unit(run_dir: Path) -> House:
     ids=["a day of no calendar", "no day at all", "a name that fills the record", "for ever", "all disks there are"],
 )
 def test_what_is_longer_for_one_operator_ends_no_recorder(unit: House, part: str, changes: dict[str, Any]) -> None:
-    """It weakens nothing, and so one signature was enough; then the recorder ended with each call."""
+    """It weakens nothing, so one signature sufficed; then the recorder failed at each call."""
     if part == "retention":
         changes = {"marked": None, **changes}
     assert unit.ask(unit.with_(part, **changes), "operator").code == "config_invalid"
@@ -77,7 +77,7 @@ def taking_at_most(seconds: int) -> Iterator[None]:
 
 
 def respelled(data: bytes, turn: int) -> bytes:
-    """The same command as anybody who has seen it can write it."""
+    """The same command in another spelling, possible for anybody who has seen it."""
     envelope = msgspec.json.decode(data, type=envelopes.Envelope)
     stranger = keys.new_unit_key()
     more = sshsig.sign(envelope.command.encode(), stranger, namespaces.COMMAND)

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An approval by passkey that nobody gave. Stock ssh-keygen takes some of these, as OpenSSH 10.0 checks neither the
-person nor the page; the desk, `unwrap` and `open` take none."""
+"""An approval by passkey that nobody gave.
+
+Stock ssh-keygen accepts some of these, because OpenSSH 10.0 checks neither the person nor the page; the desk, `unwrap`
+and `open` accept none.
+"""
 
 from __future__ import annotations
 
@@ -59,14 +62,14 @@ def test_two_passkeys_approve() -> None:
 @pytest.mark.parametrize(
     ("changes", "code", "stock_says"),
     [
-        ({"flags": 0x01}, "approval_passkey", True),  # nobody verified: whoever finds the device could sign
-        ({"flags": 0x04}, "approval_passkey", True),  # nobody was there
+        ({"flags": 0x01}, "approval_passkey", True),  # no user verification: a finder of the device could sign
+        ({"flags": 0x04}, "approval_passkey", True),  # no user presence
         ({"flags": 0x00}, "approval_passkey", True),
-        ({"flags": 0x45}, "approval_passkey", False),  # a credential's data in it
-        ({"flags": 0x85}, "approval_passkey", False),  # extensions that are not there
+        ({"flags": 0x45}, "approval_passkey", False),  # contains a credential's data
+        ({"flags": 0x85}, "approval_passkey", False),  # missing extensions
         ({"origin": "https://desk.city.example"}, "approval_passkey", True),  # on the desk's own page
         ({"origin": f"https://{SITE}.evil.example"}, "approval_passkey", True),
-        ({"origin": f"http://{SITE}"}, "approval_passkey", True),  # without TLS: whoever is on the way
+        ({"origin": f"http://{SITE}"}, "approval_passkey", True),  # without TLS: anybody on the network path
         ({"crossOrigin": True}, "approval_passkey", True),  # in a frame
         ({"crossOrigin": None}, "approval_passkey", True),
         ({"topOrigin": "https://evil.example"}, "approval_passkey", True),
@@ -83,7 +86,7 @@ def test_an_assertion_that_is_none(tmp_path: Path, changes: dict[str, Any], code
 
 
 def clients() -> dict[str, bytes]:
-    """Client data that two readers could read differently."""
+    """Client data that two parsers could read differently."""
     plain = KIM.client_data(sshsig.challenge(DATA, namespaces.RELEASE))
     other = json.loads(KIM.client_data(b"other"))["challenge"]
     return {
@@ -112,7 +115,7 @@ def test_the_signature_of_another_request_again() -> None:
 
 
 def test_what_was_signed_at_a_login_is_no_approval() -> None:
-    """A login's challenge is 32 bytes that the server draws; an approval's begins with SSHSIG and its namespace."""
+    """A login's challenge is 32 random bytes of the server; an approval's begins with SSHSIG and its namespace."""
     made = KIM.assertion(b"\x17" * 32)
     assert verdict(sshsig.by_passkey(KIM.key, made, namespaces.RELEASE).encode()) == "approval_does_not_fit"
 
@@ -122,13 +125,13 @@ def test_a_passkey_that_is_not_in_the_roles_file() -> None:
 
 
 def test_the_same_point_on_another_site() -> None:
-    """The site is part of the key: the desk's own host cannot stand in for the signing page's."""
+    """The site is part of the key: the desk's own host cannot replace the signing page's."""
     desk = SoftPasskey("desk.city.example", KIM.secret)
     assert verdict(desk.sign(DATA)) == "approver_unknown"
 
 
 def test_the_plain_key_under_the_passkey() -> None:
-    """Whoever has the point as an ordinary ECDSA key has another key."""
+    """The same point as an ordinary ECDSA key is another key."""
     line = keys.public_line(KIM.secret.public_key())
     assert roles.public_key(line) != KIM.key
     assert ROLES.holder(KIM.secret.public_key()) is None
@@ -152,7 +155,7 @@ def test_a_passkey_is_an_approvers(role: str) -> None:
 
 
 def test_one_passkey_of_two_people() -> None:
-    """Another id behind the same key is the same key."""
+    """Another id for the same key is the same key."""
     again = KIM.line.rpartition(" ")[0] + " b3RoZXI"
     with pytest.raises(BadInput, match="once more"):
         roles.parse(document.encode(Roles(1, [Person("Kim", "privacy", KIM.line), Person("Park", "legal", again)], [])))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A capture that was taken over owns the ring that the recorder reads: it can make it shorter, and write any slot."""
+"""A compromised capture owns the ring that the recorder reads: it can truncate it, and write any slot."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LINES, SECONDS, SLOTS = 2, 2, 200
 NUMBERS = ("flags", "frame", "frames", "mono_ns", "utc_ns")
 ODD = [0, 1, -1, 79, 80, 81, 10**15, -(10**15), (1 << 62) - 1, 1 << 62, (1 << 63) - 1, -(1 << 63)]
 
-# The recorder's reading, in a process of its own: SIGBUS would end it, and with it everything else here.
+# The recorder's reading, in a separate process: SIGBUS would end this one.
 READS_ON = """
 import os, sys
 from pathlib import Path
@@ -69,7 +69,7 @@ def test_a_ring_that_is_made_shorter_ends_no_reader(run_dir: Path, size: int) ->
 
 
 def lie(run_dir: Path, number: int, **fields: int) -> None:
-    """Slot `number` says so, and fits its CRC."""
+    """Slot `number` with these fields, and a valid CRC."""
     dtype = slot_dtype(LINES)
     at = HEADER_BYTES + number % SLOTS * dtype.itemsize
     with ring_path(run_dir, 1).open("r+b") as file:
@@ -129,7 +129,7 @@ def test_a_head_that_no_clock_explains_keeps_nobody_busy(run_dir: Path, head: in
 def test_whatever_stands_in_it_the_follower_goes_on(
     tmp_path: Path, run_dir: Path, lies: list[tuple[int, str, int]], head: int | None
 ) -> None:
-    """No exception, no more of anything than the clock allows; then honest slots are followed again."""
+    """No exception, no more frames than the clock permits; then honest slots are followed again."""
     if not (tmp_path / "unit.key").exists():
         make_unit(tmp_path, run_dir, lines=LINES)
     ring_path(run_dir, 1).unlink(missing_ok=True)

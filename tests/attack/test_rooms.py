@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each service in turn is taken over, under a real systemd with the users, folders and sandboxes that are shipped. It
-puts all it can under every name that the others open: they go on, what is sealed stays, and nothing is learned.
+"""Each service in turn is compromised, under a real systemd with the shipped users, folders and sandboxes. It plants
+all it can under every name that the others open: they continue, sealed calls stay, and nothing is disclosed.
 
-Which names those are nobody has written down: strace says what each service opens from its start on.
+The names are not listed anywhere: strace records what each service opens from its start on.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from linetap_core.evidence.calls import sealed
 from linetap_core.records import RecorderState, ServiceState
 
 NUMBER = "01047116328"
-# Calls for as long as a busy machine may take for all of this.
+# Calls for as long as a busy machine may need for all of this.
 SCRIPT = "lines = 2\nduration_s = 2000.0\n" + "".join(
     f'[[call]]\nline = {1 + n % 2}\nstart_s = {2.0 + 7 * n}\ndirection = "in"\nrings = 2\ntalk_s = 4.0\n'
     f'caller_id = {{ kind = "bell202", number = "{NUMBER}" }}\n'
     for n in range(280)
 )
-# Who stands still is to be seen by the test, and not put right by the watchdog.
+# The test must detect a stalled service before the watchdog restarts it.
 NO_WATCHDOG = "[Service]\nWatchdogSec=0\n"
 LOOK_S = 5
 LOOKED_MS = 1000
@@ -51,7 +51,7 @@ OWN = {
     "linetap-reporter": {"/run/linetap/reporter", "/var/lib/linetap/reporter/cursor.json"},
     "linetap-panel": {"/run/linetap/panel"},
 }  # fmt: skip
-# A /tmp for each alone, a terminal and the like for all, and JACK's cable, which no unit has.
+# Each service has its own /tmp; a terminal and similar devices are shared; JACK's cable exists on no unit.
 NOT_SHARED = (
     "/tmp", "/var/tmp", "/dev/shm", "/dev/ptmx", "/dev/pts/ptmx", "/dev/tty",
     "/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom",
@@ -86,14 +86,14 @@ def hashes(unit: Guest, calls: list[str]) -> str:
 
 @cache
 def names_opened(unit: Guest) -> dict[str, set[str]]:
-    """The opened files by service. A command arrives meanwhile, so that its way is seen."""
+    """The opened files by service. A command arrives meanwhile, to include its path."""
     found: dict[str, set[str]] = {}
     for service in SERVICES:
         topic = ("-t", "linetap/v1/floor-03/cmd/ack", "-m", "{}")
         unit.run(
             "systemd-run", "--quiet", "sh", "-c", f"for i in 1 2 3; do sleep 2; mosquitto_pub {' '.join(topic)}; done"
         )
-        for seconds in (LOOK_S, 3 * LOOK_S, 9 * LOOK_S):  # a busy machine needs as long to attach strace to it
+        for seconds in (LOOK_S, 3 * LOOK_S, 9 * LOOK_S):  # a busy machine may need as long to attach strace
             if found.setdefault(service, set()):
                 break
             found[service] = opened_by(unit, service, seconds)
@@ -107,8 +107,9 @@ def of_others(unit: Guest, service: str) -> set[str]:
 
 
 def go_on(unit: Guest, services: list[str], audio: bool = True) -> None:
-    """Each counter grows, and so it does LOOKED_MS later, when everything that it looks at has been looked at. Without
-    audio the recorder has nothing to count: it is seen to look."""
+    """Asserts that each counter grows, and again LOOKED_MS later, when all inputs have been polled. Without audio the
+    recorder has nothing to count: its polls are observed.
+    """
     names = [service.removeprefix("linetap-") for service in services]
     first = {name: state_of(unit, name, ServiceState) for name in names}
 
@@ -147,7 +148,7 @@ def test_whatever_lies_under_a_name_that_the_others_open_they_go_on(unit: Guest,
         commands = (path.rpartition("/")[0] for path in reach if path.endswith(".command"))
         fresh = [f"{folder}/attack.command" for folder in set(commands)]
         for kind in KINDS:
-            attacker.stop_working()  # itself would write them anew
+            attacker.stop_working()  # otherwise it would rewrite them
             with attacker.planted(kind, victim, [*reach, *fresh]) as done:
                 assert done or kind in ("hardlink", "device", "lock"), f"{kind}: not even in its own folder"
                 go_on(unit, others, audio=service != "linetap-capture@1")
@@ -160,7 +161,7 @@ def test_whatever_lies_under_a_name_that_the_others_open_they_go_on(unit: Guest,
 
 @pytest.mark.parametrize("service", [name for name in SERVICES if name != "linetap-recorder"])
 def test_nobody_but_the_recorder_reads_who_has_called(unit: Guest, service: str) -> None:
-    """In a call that goes on: the checkpoint and the call's state have the number."""
+    """During a call: the checkpoint and the call's state have the number."""
     held = ("grep", "-rlas", NUMBER, "/run/linetap/calls")
     until(lambda: unit.run(*held, check=False) != "", "the recorder knows who calls")
     with closing(TakenOver(unit, service)) as attacker:
@@ -181,7 +182,7 @@ def test_who_fills_what_it_may_write_fills_its_own_room(unit: Guest, service: st
     assert disk_mb(unit) <= used + 5, "and so is what it has of the disk"
     go_on(unit, [name for name in SERVICES if name != service])
     until(lambda: len(sealed_calls(unit)) > calls, "calls are sealed as before")
-    unit.run("sh", "-c", f"rm -f {room}/filler.*")  # itself has ended of it, and its successors do
+    unit.run("sh", "-c", f"rm -f {room}/filler.*")  # it has ended because of it, and so would its successors
     unit.run("systemctl", "restart", f"{service}.service")
     go_on(unit, [service])
 
@@ -192,7 +193,7 @@ def disk_mb(unit: Guest) -> int:
 
 @pytest.mark.parametrize("kind", ["fifo", "folder", "lock"])
 def test_what_lies_there_keeps_nobody_from_starting(unit: Guest, kind: str) -> None:
-    """As the reporter, which the network reaches: under every name in its reach, while the others begin anew."""
+    """As the reporter, which is reachable from the network: under every name in its reach, while the others restart."""
     names, others = of_others(unit, "linetap-reporter"), [name for name in SERVICES if name != "linetap-reporter"]
     go_on(unit, ["linetap-reporter"])
     with closing(TakenOver(unit, "linetap-reporter")) as attacker:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A recorder that was taken over writes a unit.toml, and waits for root: for a certificate that somebody brings, a
-request for one, a notice. Root writes over nothing that it has named."""
+"""A compromised recorder writes a unit.toml, and waits for root: for a certificate, a request for one, or a notice.
+Root overwrites no file that the recorder has named.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="it is about root")
 
 @pytest.fixture
 def card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Card:
-    """Commissioned, as systemd/ has it: unit.toml leads to a folder of the recorder's."""
+    """A commissioned unit with the layout of systemd/: unit.toml links to a folder of the recorder's."""
     card = Card.of_authority(tmp_path)
     place = tmp_path / "config"
     place.mkdir()
@@ -43,7 +44,7 @@ def card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Card:
 
 
 def says(card: Card, old: str, new: str) -> None:
-    """The recorder has replaced the file."""
+    """Replaces a text in the recorder's file."""
     place = (card.home / "unit.toml").resolve()
     text = place.read_text()
     assert old in text
@@ -66,7 +67,7 @@ def bring_certificate(card: Card, tmp_path: Path) -> None:
     "name", ["unit.key", "order.json", "allowed_signers", "ca.pem", "tls.key", "unit.toml", "new.pem"]
 )
 def test_a_certificate_goes_over_no_key_and_no_memory(card: Card, tmp_path: Path, name: str) -> None:
-    """An honest one, which a technician brings when the old one ends."""
+    """An honest one, brought by a technician when the old one ends."""
     bring_certificate(card, tmp_path)
     says(card, 'certificate = "tls.pem"', f'certificate = "{name}"')
     before = root_files(card)
@@ -88,7 +89,7 @@ def test_where_it_belongs_it_is_taken(card: Card, tmp_path: Path) -> None:
 def test_a_request_makes_no_key_where_the_recorder_says(
     card: Card, tmp_path: Path, name: str, more: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With --new-key it is written over whatever is there, and anew where nothing is."""
+    """With --new-key any existing file would be overwritten, and a missing one created."""
     says(card, 'key = "tls.key"', f'key = "{name}"')
     before = root_files(card)
     words = [
@@ -126,7 +127,7 @@ def test_where_they_belong_it_asks_with_both_keys(card: Card, tmp_path: Path) ->
 
 @pytest.mark.parametrize("kind", ["file", "folder", "fifo"])
 def test_what_is_no_device_is_no_tpm_and_is_not_written_to(tmp_path: Path, kind: str) -> None:
-    """`keys.tpm` names one; the first command would be written over the beginning of the file."""
+    """`keys.tpm` names one; the first command would overwrite the beginning of the file."""
     path = tmp_path / "tpm"
     if kind == "file":
         path.write_bytes(SECRET)

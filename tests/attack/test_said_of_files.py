@@ -24,7 +24,7 @@ from sealing_rig import CALL_ID, UNIT, Rig
 
 FORGED = "20261124T225700.000Z-L04"
 NAMES = [f"x\nok   {FORGED}", f"x\r\x1b[2Kok   {FORGED}", f"\u202e{FORGED}", "\udcff", "\x85ok"]
-DEEP = b'{"x":' + b"[" * 60_000  # as deep as a document can be
+DEEP = b'{"x":' + b"[" * 60_000  # the deepest possible document
 _LINE = re.compile(r"(BAD |ok  |\?   ) .*|\d+ checked, \d+ good")
 
 
@@ -48,7 +48,7 @@ def test_a_name_is_shown_in_one_line(tmp_path: Path, place: str, name: str, caps
 
 
 def test_more_stray_files_than_anybody_reads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The calls among them are still judged, each."""
+    """The calls among them are still judged."""
     rig = Rig.make(tmp_path)
     rig.sealed_call(200)
     rig.publish()
@@ -111,7 +111,7 @@ def test_an_event_that_is_too_deep(made: Keeper, capsys: pytest.CaptureFixture[s
 
 
 def test_a_record_that_wants_the_whole_store(tmp_path: Path) -> None:
-    """A unit's key signs that its call has a terabyte of audio: the desk does not begin to fetch it."""
+    """A unit's key signs a record with a terabyte of audio: the desk does not fetch it."""
     rig = Rig.make(tmp_path)
     said = msgspec.json.decode((rig.sealed_call(200) / sealed.RECORD).read_bytes())
     for samples in (1 << 40, -1):

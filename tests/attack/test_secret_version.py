@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The holder of the release key makes a version for one unit alone, and signs it as every other. A unit that demands
-the log of versions takes it by neither way, and nothing is written to a slot. Proofs are made by the desk's command.
+"""The holder of the release key makes a version for one unit alone, and signs it like every other.
+
+A unit that requires the log of versions refuses it on both ways, and writes nothing to a slot. Proofs are made by the
+desk's command.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ pytestmark = pytest.mark.skipif(skip_reason() is not None, reason=str(skip_reaso
 
 @dataclass
 class City:
-    """`old`, `good` and `new` are published, `secret` is signed with the same key as version 0.2.0 too."""
+    """`old`, `good` and `new` are published; `secret` is also signed as version 0.2.0 with the same key."""
 
     log: VersionLog
     strangers: VersionLog
@@ -66,7 +68,7 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
 
 
 class RaucMachine(FakeMachine):
-    """Stock RAUC says what a bundle is."""
+    """Stock RAUC reports a bundle's content."""
 
     def __init__(self, looks: Rauc) -> None:
         super().__init__()
@@ -93,7 +95,7 @@ class Unit(Rig):
         self.top.mkdir()
 
     def update(self, way: str, made: Path, proof: bytes | None, version: str = "0.2.0") -> None:
-        """Updates by the operator's command, or by a stick; `proof` None: there is none beside it."""
+        """Updates by the operator's command, or by a stick; `proof` None: without a proof."""
         data = made.read_bytes()
         if way == "stick":
             on_stick = self.top / f"linetap-{version}.raucb"
@@ -126,7 +128,7 @@ def unit(run_dir: Path, city: City, monkeypatch: pytest.MonkeyPatch) -> Iterator
 
 
 def refusal(unit: Unit, way: str, made: Path, proof: bytes | None, version: str = "0.2.0") -> str:
-    """The text of update_not_logged. Nothing was installed, and nothing is left of it."""
+    """The text of update_not_logged. Asserts that nothing was installed or left behind."""
     if way == "stick":
         with pytest.raises(UpdateFault) as raised:
             unit.update(way, made, proof, version)
@@ -166,7 +168,7 @@ def test_a_version_that_nobody_else_sees_is_refused(unit: Unit, city: City, way:
 
 @WAYS
 def test_a_proof_of_another_log_is_none(unit: Unit, city: City, way: str) -> None:
-    """The thief's own log, which the thief's own witnesses have cosigned."""
+    """The thief's own log, cosigned by the thief's own witnesses."""
     assert "not signed by the log" in refusal(unit, way, city.bundles["secret"], city.proofs["strangers"])
 
 
@@ -216,7 +218,7 @@ def test_fewer_witnesses_than_the_quorum_are_none(unit: Unit, city: City, way: s
 
 @WAYS
 def test_an_older_heads_cosignatures_are_not_of_a_newer_head(unit: Unit, city: City, way: str) -> None:
-    """As the keeper could who has added a secret version and shown it to no witness."""
+    """Possible for a keeper who has added a secret version and shown it to no witness."""
     older = tlogproof.decode(city.proofs["old"], extra=True).note
     moved = changed(
         city, lambda p: Proof(p.index, p.path, Note(p.note.text, (p.note.lines[0], *older.lines[1:])), p.extra), "new"
@@ -227,7 +229,7 @@ def test_an_older_heads_cosignatures_are_not_of_a_newer_head(unit: Unit, city: C
 
 @WAYS
 def test_a_head_that_the_keeper_alone_has_signed_is_none(unit: Unit, city: City, way: str) -> None:
-    """The keeper of the log and the release key together: what they lack are the witnesses."""
+    """The keeper of the log and the release key together: they still lack the witnesses."""
     made = city.bundles["secret"]
     secret = entry.Entry(
         product="linetap", version="0.2.0", payload=payload.sha256(made), root="66" * 32, commit="77" * 20
@@ -254,8 +256,9 @@ def test_what_is_no_proof_is_refused_whatever_its_size(unit: Unit, city: City, w
 
 @WAYS
 def test_a_format_of_which_the_payload_is_not_all_is_refused(unit: Unit, city: City, way: str, tmp_path: Path) -> None:
-    """In RAUC's verity format the signature holds a manifest, with another of which the same payload is another
-    update. So an entry of the payload alone says nothing of it."""
+    """In RAUC's verity format the signature contains a manifest; another manifest makes another update of the same
+    payload. Therefore an entry of the payload proves nothing about it.
+    """
     made = bundle(tmp_path, "0.2.0", city.signer, "verity")
     assert "format 'verity'" in refusal(unit, way, made, city.proofs["good"])
 
@@ -282,8 +285,7 @@ def test_without_the_setting_nothing_is_asked_for(unit: Unit, city: City) -> Non
 
 
 def test_a_proof_is_as_good_after_years(city: City) -> None:
-    """A time is in it, and does not count: what a quorum has seen once stays in the log, and a unit's clock may be
-    years off."""
+    """Its time does not count: a quorum's confirmation stays in the log, and a unit's clock may be off by years."""
     policy = entry.demanded(city.log.policy)
     head = tlogproof.decode(city.proofs["old"], extra=True)
     assert all(policy.cosigners(head.note).values())

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A recorder that was taken over says that the configuration was replaced, whenever and as often as it likes: the
-others go on working."""
+"""A compromised recorder reports a replaced configuration at any time and any number of times: the others continue."""
 
 from __future__ import annotations
 
@@ -45,7 +44,7 @@ def worked_ns(run_dir: Path, name: str, clock: ManualClock, each_time: bool, at_
 @pytest.mark.parametrize("at_ns", [START_NS + 3600 * NS_PER_S, (1 << 63) - 1, 1 << 70, -1, 0])
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_moment_to_come_ends_nobody(run_dir: Path, name: str, at_ns: int) -> None:
-    """Each start is before it, so that each would end with its first word."""
+    """Each start is before it, so that each would end at once."""
     assert worked_ns(run_dir, name, ManualClock(monotonic_ns=START_NS), each_time=False, at_ns=at_ns) == []
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An attacker with a unit's key and its vault, and nothing else: their forgeries must not verify under a policy. Each
-attack is one that is undetected without witnesses, and each test shows that first.
+"""An attacker with only a unit's key and its vault: the forgeries must not verify under a policy.
+
+Each attack is undetected without witnesses, which each test shows first.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ LATER = "2026-11-28T10:00:00.000Z"
 
 @pytest.fixture
 def unit(tmp_path: Path) -> Iterator[Site]:
-    """Two honest calls, each carried to the witnesses within the hour."""
+    """Two honest calls, each sent to the witnesses within the hour."""
     with site(tmp_path, "2026-11-24T23:10:00.000Z") as made:
         made.call(FIRST, "2026-11-24T22:57:00.000Z")
         assert made.carry() == 0
@@ -59,7 +60,7 @@ def test_an_honest_vault_is_good_and_says_by_how_many(unit: Site, capsys: pytest
 
 @pytest.mark.parametrize("logged_at", ["2026-11-25T10:01:00.000Z", LATER])
 def test_a_backdated_call(unit: Site, logged_at: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Whether the leaf lies too or the record alone: the first checkpoint that covers it is days younger."""
+    """Whether the leaf is forged too or only the record: the first checkpoint that covers it is days younger."""
     unit.at(LATER)
     unit.call(FORGED, logged_at)
     assert unit.verify(policy=False) == 0
@@ -73,7 +74,7 @@ def test_a_backdated_call(unit: Site, logged_at: str, capsys: pytest.CaptureFixt
 def test_within_the_policys_day_the_verdict_says_how_far_back(
     unit: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is good, as an honest one is that waited for a line; whoever reads the verdict knows what that is worth."""
+    """It is valid, like an honest one that waited for a connection; the verdict states the possible range."""
     monkeypatch.setenv("HOME", str(unit.root / "home"))
     unit.at("2026-11-26T03:00:00.000Z")
     call = unit.call(FORGED, "2026-11-25T10:01:00.000Z")
@@ -114,7 +115,7 @@ def test_within_the_policys_day_the_verdict_says_how_far_back(
 def test_a_call_of_today_whose_record_says_another_day(
     unit: Site, times: dict[str, Any], code: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Its name and its close are of the hour in which it is forged; what a report shows of it is not."""
+    """Its name and its close are of the hour of the forgery; a report would show another date."""
     unit.at(LATER)
     call_id = "20261128T095500.000Z-L02"
     folder = unit.rig.create(call_id)
@@ -133,7 +134,7 @@ def test_a_call_of_today_whose_record_says_another_day(
 
 
 def test_a_call_put_between_two_others(unit: Site, capsys: pytest.CaptureFixture[str]) -> None:
-    """The log is written anew, so that the forged call stands where its date belongs."""
+    """The log is rewritten, so that the forged call is in the place of its date."""
     shutil.rmtree(unit.rig.vault / "log")
     for path in sorted(unit.rig.vault.glob("20*/*/*/*")):
         shutil.rmtree(path)
@@ -164,7 +165,7 @@ def destroy(unit: Site, call_id: str, at: str) -> None:
 
 
 def test_an_early_destruction(unit: Site, capsys: pytest.CaptureFixture[str]) -> None:
-    """It says that it was done when the call's time had come, a year from now."""
+    """It claims to have been done at the call's time, a year from now."""
     destroy(unit, FIRST, "2027-11-24T15:00:01.000Z")
     assert unit.verify() == 1
     assert f"{FIRST}: its destruction is not witnessed [not_witnessed]" in said(capsys)
@@ -193,7 +194,7 @@ def test_a_log_that_was_cut_back(unit: Site, capsys: pytest.CaptureFixture[str])
 
 
 def test_heads_that_were_thinned_out_make_calls_younger(unit: Site, capsys: pytest.CaptureFixture[str]) -> None:
-    """Nothing is won by hiding a checkpoint: the first that is left says a later time."""
+    """Hiding a checkpoint gains nothing: the first remaining one has a later time."""
     unit.at(LATER)
     unit.call("20261128T095500.000Z-L02", LATER)
     assert unit.carry() == 0
@@ -208,7 +209,7 @@ def test_heads_that_were_thinned_out_make_calls_younger(unit: Site, capsys: pyte
 
 
 def test_a_checkpoint_that_the_units_own_key_has_signed(unit: Site, capsys: pytest.CaptureFixture[str]) -> None:
-    """Even one that real witnesses cosigned, under the name of a log that is not the unit's."""
+    """Even one cosigned by real witnesses, under the name of a log that is not the unit's."""
     tree = Tree()
     tree.append_all((unit.rig.vault / "log" / "leaves.jsonl").read_bytes().splitlines())
     key = unit.rig.unit_key
@@ -238,7 +239,7 @@ def test_cosignatures_that_the_thief_makes(unit: Site, capsys: pytest.CaptureFix
 def test_a_key_in_hardware_has_witnesses_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A unit's key of P-256 can sign no checkpoint; the keeper of its log does, and what was dated back is found."""
+    """A unit's key of P-256 can sign no checkpoint; the keeper of its log does, and the backdated call is found."""
     key = P256Key(ec.generate_private_key(ec.SECP256R1()))
     monkeypatch.setattr(Rig, "sign", lambda _, data: sshsig.sign(data, key, namespaces.RECORD))
     with site(tmp_path, "2026-11-24T23:10:00.000Z") as made:
@@ -257,7 +258,7 @@ def test_a_key_in_hardware_has_witnesses_too(
 
 
 def test_a_key_that_signs_records_keeps_no_log(unit: Site, capsys: pytest.CaptureFixture[str]) -> None:
-    """Whatever line of the signers' file somebody has added for it."""
+    """For any added line of the signers' file."""
     key = unit.rig.unit_key
     assert isinstance(key, Ed25519PrivateKey)
     name_keeper(unit.rig.signers_file, UNIT, key.public_key())

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One person at either end who wants a line not to be recorded, and has no more than a telephone, fingers and a voice:
-hang-ups, a whistle, a shout, noise, keys held down, fax tones. The next call is recorded, and this one too."""
+"""A person at either end who wants to prevent recording with only a telephone, fingers and a voice: hang-ups, a
+whistle, a shout, noise, keys held down, fax tones. This call and the next are recorded.
+"""
 
 from __future__ import annotations
 
@@ -30,20 +31,20 @@ ANSWER_S, NOTICE_S, NOTICE_END_S = 1.5, 2.035, 3.035
 
 @pytest.fixture
 def config(tmp_path: Path, run_dir: Path) -> Config:
-    """A fault would take three calls running, and no time at all."""
+    """A fault would need only three consecutive calls, of any duration."""
     whole = make_unit(tmp_path, run_dir).config
     return msgspec.structs.replace(whole, recording=msgspec.structs.replace(whole.recording, deaf_span_s=1))
 
 
 def calls_in(config: Config, hang_up_s: float, sound: npt.NDArray[Any] | None = None, at_s: float = 0.0) -> Story:
-    """The same call again and again: the caller does the same in each."""
+    """Repeated calls in which the caller does the same."""
     story = Story(config, EVERY_S * CALLS + 12, noise_peak=30)
     for n in range(CALLS):
         began = EVERY_S * n
         story.ring(0.5 + began, 1.4 + began).off_hook(ANSWER_S + began, hang_up_s + began)
         if sound is not None:
             story.sound(at_s + began, sound)
-    began = EVERY_S * CALLS  # and one of somebody else
+    began = EVERY_S * CALLS  # and one of another caller
     return story.ring(0.5 + began, 1.4 + began).off_hook(ANSWER_S + began, 9.0 + began)
 
 
@@ -90,7 +91,7 @@ def test_a_loud_end_of_a_quick_call_stops_no_recording(config: Config) -> None:
 
 @pytest.mark.parametrize("hz", [1100.0, 2100.0])
 def test_bursts_like_a_faxs_hold_the_notice_back_for_some_seconds_and_no_longer(config: Config, hz: float) -> None:
-    """Each burst is too short for a fax and long enough to be taken for the beginning of one."""
+    """Each burst is too short for a fax but could be the beginning of one."""
     story = Story(config, 40, noise_peak=30).ring(0.5, 1.4).off_hook(ANSWER_S, 38.0)
     for n in range(30):
         story.sound(ANSWER_S + 0.2 + 1.2 * n, whistle(0.3, hz))
@@ -102,7 +103,7 @@ def test_bursts_like_a_faxs_hold_the_notice_back_for_some_seconds_and_no_longer(
 
 
 def test_keys_pressed_at_either_end_stop_nothing(config: Config) -> None:
-    """Numbers that would be an emergency's or an internal call's, dialled into a call that came in."""
+    """Numbers of emergency or internal calls, dialled in an incoming call."""
     story = Story(config, 30, noise_peak=30).ring(0.5, 1.4).off_hook(ANSWER_S, 27.0)
     for n, number in enumerate(("119", "2001", "112#", "**0")):
         story.sound(4.0 + 5 * n, digits(number))
@@ -121,7 +122,7 @@ def test_keys_pressed_at_either_end_stop_nothing(config: Config) -> None:
 def test_tones_played_into_a_call_between_its_sentences_cost_seconds_of_it(
     config: Config, sound: npt.NDArray[Any], most_lost_s: float
 ) -> None:
-    """Somebody at the far end plays a tone of the exchange every seven seconds, and speaks in between."""
+    """The far end plays a tone of the exchange every seven seconds, and speaks in between."""
     story = Story(config, 75, noise_peak=30).ring(0.5, 1.4).off_hook(ANSWER_S, 70.0).sound(4.0, talk(3.0, FAR_DBM0))
     for n in range(8):
         story.sound(8.0 + 7 * n, sound).sound(8.2 + 7 * n + len(sound) / RATE_HZ, talk(2.5, FAR_DBM0))
@@ -134,7 +135,7 @@ def test_tones_played_into_a_call_between_its_sentences_cost_seconds_of_it(
 
 
 def test_dial_tone_played_before_anybody_has_spoken_starts_a_call_that_is_recorded(config: Config) -> None:
-    """For the line that is a call that was missed, and another that goes out: whoever then speaks is announced to."""
+    """The line sees a missed call, and then an outgoing one: the speaking party gets the notice."""
     story = Story(config, 45, noise_peak=30).ring(0.5, 1.4).off_hook(ANSWER_S, 40.0)
     kept = story.sound(6.0, dial(3.0)).sound(9.5, talk(30.0)).tell()
     assert [record.disposition for record in kept.records] == ["missed", "recorded"]

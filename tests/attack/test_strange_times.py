@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A moment that its zone takes out of the years there are: nobody who signs, or sends, such a time ends a service or a
-check by it."""
+"""A time that its zone moves outside the possible years: signing or sending it ends no service and no check."""
 
 from __future__ import annotations
 
@@ -36,7 +35,7 @@ strange = pytest.mark.parametrize("at", ["9999-12-31T23:59:59-23:59", "0001-01-0
 
 @strange
 def test_an_event_does_not_end_the_desks_ingest(tmp_path: Path, at: str) -> None:
-    """By a key that is anybody's, and by the unit's own: what it says is stored at the time at which it came."""
+    """By a stranger's key, and by the unit's own: the event is stored with its time of arrival."""
     teller, stranger = Teller(tmp_path / "unit"), Teller(tmp_path / "stranger")
     for each in (teller, stranger):
         each.call(0)
@@ -52,7 +51,7 @@ def test_an_event_does_not_end_the_desks_ingest(tmp_path: Path, at: str) -> None
 
 @pytest.mark.parametrize("size", [1 << 62, 1 << 63, 1 << 80], ids=hex)
 def test_a_log_of_more_leaves_than_can_be_counted(tmp_path: Path, size: int) -> None:
-    """Its unit's own key has signed the head: it is set aside, and the desk goes on to the next."""
+    """The unit's own key has signed the head: it is set aside, and the desk continues with the next."""
     teller, engine = Teller(tmp_path / "unit"), database.open_writer(f"sqlite:///{tmp_path / 'desk.db'}")
     said = {"unit": FLOOR, "size": size, "root": "0" * 64, "at": rfc3339(RECEIVED_NS), "origin": teller.origin}
     data = json.dumps(said, separators=(",", ":")).encode()
@@ -68,7 +67,7 @@ def test_a_log_of_more_leaves_than_can_be_counted(tmp_path: Path, size: int) -> 
 def test_what_nobody_has_thought_of_is_set_aside(
     tmp_path: Path, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of one unit; the next one's event is stored, by the same service."""
+    """An event of one unit; the next unit's event is stored by the same service."""
     teller, other = Teller(tmp_path / "unit"), Teller(tmp_path / "other", unit="floor-04")
     engine = database.open_writer(f"sqlite:///{tmp_path / 'desk.db'}")
     honest = judge.judge_event
@@ -89,7 +88,7 @@ def test_what_nobody_has_thought_of_is_set_aside(
 
 @pytest.mark.parametrize("until", ["soon", "2027-01-01", "9999-12-31T23:59:59-23:59", ""])
 def test_a_copy_that_is_to_be_kept_until_no_time(tmp_path: Path, until: str) -> None:
-    """Its unit's own key has signed the record: no copy of it is fetched, and those of other units are."""
+    """The unit's own key has signed the record: no copy of it is fetched, and those of other units are."""
     rig = Rig.make(tmp_path)
     said = msgspec.json.decode((rig.sealed_call(200) / sealed.RECORD).read_bytes())
     said["retention"]["until"] = until
@@ -100,7 +99,7 @@ def test_a_copy_that_is_to_be_kept_until_no_time(tmp_path: Path, until: str) -> 
 
 @strange
 def test_a_head_is_none(tmp_path: Path, at: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Signed with the unit's stolen key: the vault is checked to its end, and the line says what is wrong."""
+    """Signed with the unit's stolen key: the vault is checked completely, and a line states the error."""
     rig = Rig.make(tmp_path)
     rig.sealed_call(200)
     rig.publish()
@@ -118,7 +117,7 @@ def test_a_head_is_none(tmp_path: Path, at: str, capsys: pytest.CaptureFixture[s
 
 @pytest.mark.parametrize("at", ["9999-12-31T23:59:59Z", "", "soon"])
 def test_a_report_of_such_times(tmp_path: Path, at: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """In a record that its unit's own key has signed: a bundle of it is made, and checked to its end."""
+    """In a record signed by the unit's own key: a bundle of it is made, and checked completely."""
     rig = Rig.make(tmp_path)
     folder = rig.create()
     folder.write(noise(200))
@@ -133,7 +132,9 @@ def test_a_report_of_such_times(tmp_path: Path, at: str, capsys: pytest.CaptureF
 
 
 def test_a_vault_at_the_end_of_all_years(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Its head says so, and its log has a segment of the index that goes with a day: there is no day after."""
+    """Its head is in the last year, and its log has a segment of the index that ends with a day: there is
+    no next day.
+    """
     rig = Rig.make(tmp_path)
     rig.sealed_call(200)
     log = rig.log()

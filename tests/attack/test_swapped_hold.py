@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A key that was wrapped anew, for another call than its paper says; and a forged call that is to be held."""
+"""A key wrapped again for another call than its document states; and a forged call that is to be held."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_the_hold_of_another_call(desk: Desk) -> None:
 
 @pytest.mark.parametrize("rewrap", [False, True], ids=["hold", "rewrap"])
 def test_a_paper_that_names_a_over_the_key_of_b(desk: Desk, rewrap: bool) -> None:
-    """One dishonest vault officer: the record knows what was under the epoch's layer when it was sealed."""
+    """One dishonest vault officer: the record has the hash of the inner key at sealing."""
     request, (identity, to) = desk.approved(desk.call), hold_key(desk)
     folder = wrapped(desk, desk.other, desk.call, to, rewrap)
     with pytest.raises(Refusal, match=r"not what this call was sealed with \[other_inner\]"):

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two people approve call A, and somebody wants call B opened by it: a forged record, another key.age, no close."""
+"""Two people approve call A, and an attacker wants to open call B with it: a forged record, another
+key.age, no close.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,7 @@ def test_the_right_record_beside_the_key_of_another_call(desk: Desk) -> None:
 
 
 def test_a_call_in_the_folder_of_another(desk: Desk) -> None:
-    """What a tar of a page may hold: the ticket names A, and the files are B's."""
+    """Possible content of a page's tar: the ticket names A, and the files are B's."""
     request = desk.approved(desk.call)
     folder = desk.root / "calls" / CALL_ID
     shutil.copytree(desk.other, folder)
@@ -45,7 +47,7 @@ def test_a_call_in_the_folder_of_another(desk: Desk) -> None:
 
 @pytest.mark.parametrize("name", ["witness", "desk", "vault", "officer", "custodian", "access-01234567"])
 def test_whoever_is_no_unit_seals_no_call(desk: Desk, name: str) -> None:
-    """The signers' file names witness and officers too, often without a namespace."""
+    """The signers' file also names witnesses and officers, often without a namespace."""
     key = keys.new_unit_key()
     trusted(desk, name, key)
     folder = forged(desk, key, name)
@@ -55,7 +57,7 @@ def test_whoever_is_no_unit_seals_no_call(desk: Desk, name: str) -> None:
 
 
 def test_a_person_of_the_roles_seals_no_call(desk: Desk) -> None:
-    """Under whatever name the signers' file has the key."""
+    """Under any name in the signers' file."""
     key = keys.load_unit_key((desk.root / HAN).read_bytes())
     trusted(desk, "floor-9", key)
     folder = forged(desk, key, "floor-9")
@@ -87,7 +89,7 @@ def test_the_units_own_word_of_another_record_is_not_what_was_approved(desk: Des
 
 
 def test_a_call_that_the_log_never_closed(desk: Desk) -> None:
-    """The unit's stolen key signs a record, and nothing of it is in the log that everybody has."""
+    """The unit's stolen key signs a record, which is missing in the published log."""
     folder = forged(desk, desk.rig.unit_key)
     request = approved(desk, folder)
     assert "--closing with what the desk keeps" in refused(desk, folder, request)
@@ -136,7 +138,7 @@ def _fifo(path: Path, _target: Path) -> None:
 @pytest.mark.parametrize("lay", [_link, _fifo], ids=["link", "fifo"])
 @pytest.mark.parametrize("name", [sealed.KEY, sealed.RECORD, sealed.SIGNATURE, sealed.META, "audio.001.age"])
 def test_a_link_or_a_fifo_in_the_call(desk: Desk, name: str, lay: Callable[[Path, Path], None]) -> None:
-    """It ends, which a reader of a fifo does not."""
+    """It ends; reading a FIFO would not."""
     request = desk.approved(desk.call)
     lay(desk.call / name, desk.other / name)
     assert "is not a regular file" in refused(desk, desk.call, request)

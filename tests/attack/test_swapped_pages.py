@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An attacker with the desk's database and its store tries to open call B by the approvals for call A: the pages
-refuse, and so does every device that takes a package from them."""
+"""An attacker with the desk's database and store tries to open call B by the approvals for call A: the pages refuse,
+and so does every device that receives a package from them.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +44,7 @@ def house(desk: Desk) -> Iterator[ReleaseHouse]:
 
 
 def in_the_store(house: ReleaseHouse, folder: Path) -> Path:
-    """The forged call lies where A's copy lay, and the ingest's table names its record."""
+    """Puts the forged call in place of A's copy, and its record into the ingest's table."""
     place = house.copies / UNIT / sealed.call_path(CALL_ID)
     shutil.rmtree(place)
     shutil.copytree(folder, place)
@@ -77,7 +78,7 @@ def test_nothing_of_an_approved_request_goes_on_when_the_copy_is_exchanged(house
 
 
 def test_the_unit_of_another_floor_does_not_do_it(house: ReleaseHouse) -> None:
-    """A key that the desk knows, of another unit, and no close in the log that the call names."""
+    """A key of another unit known to the desk, and no close in the log of the call's unit."""
     other = keys.new_unit_key()
     with house.desk.rig.signers_file.open("a") as file:
         file.write(f"floor-9 {keys.public_line(other.public_key())}\n")
@@ -87,8 +88,9 @@ def test_the_unit_of_another_floor_does_not_do_it(house: ReleaseHouse) -> None:
 
 
 def test_the_units_own_stolen_key_does_not_do_it(house: ReleaseHouse) -> None:
-    """It signs a record of call A over the key of call B, as of version 0.1, and closes it in the log. The copies
-    have B's own record, which names that key; and where the copy of B is gone, the forgery is seen by nobody here."""
+    """It signs a record of call A over the key of call B, like version 0.1, and closes it in the log. The copies have
+    B's own record, which names that key; without the copy of B the forgery is undetected here.
+    """
     stolen = house.desk.rig.unit_key
     folder = forged(house.desk, stolen)
     in_the_store(house, folder)
@@ -129,7 +131,7 @@ def laid_out(folder: Path, members: dict[str, bytes]) -> Path:
 
 
 def test_a_package_in_which_the_ticket_names_a_and_the_files_are_bs(house: ReleaseHouse) -> None:
-    """The pages are taken over: what leaves them is the attacker's. The officer's own tool says no."""
+    """The pages are compromised: their output is the attacker's. The officer's own tool refuses it."""
     desk, request_id = house.desk, house.approved()
     good = archive(house, request_id)
     swapped = dict(good)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Output written by a taken-over service, a unit or a broker, on an administrator's terminal: it moves no cursor,
-begins no line and changes no text direction."""
+"""Output written by a compromised service, unit or broker on an administrator's terminal: it moves no cursor, starts no
+line and changes no text direction.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +52,7 @@ def test_what_prints_stays_as_it_is() -> None:
 def test_an_answer_of_the_recorder(
     run_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It lies in the recorder's folder, and nobody has signed it."""
+    """It is in the recorder's folder, unsigned."""
     file = House(run_dir).file
     monkeypatch.setattr("secrets.token_hex", lambda _: "5f0c")
     answers = answers_for(run_dir, rundir.TERMINAL)
@@ -74,7 +75,7 @@ def test_a_change_that_is_watched() -> None:
 
 @pytest.mark.parametrize("who", ["capture@1", "recorder", "reporter", "panel"])
 def test_what_a_service_says_of_the_fault_it_has_ended_with(run_dir: Path, who: str) -> None:
-    """`linetap check`, by root, and what is sent as an alert."""
+    """`linetap check`, run by root, and the text of an alert."""
     clock, config = ManualClock(monotonic_ns=1000 * NS_PER_S), unit(run_dir)
     states = {"capture@1": capture(), "recorder": recorder(), "reporter": reporter(), "panel": panel()}
     states[who].fault = Fault(SIGNS, SIGNS)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/threats.md: each row has its test, and each test that it names exists."""
+"""docs/threats.md: each row has its test, and each named test exists."""
 
 from __future__ import annotations
 

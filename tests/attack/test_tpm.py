@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The unit's key in a TPM (Debian's swtpm): what a stolen card, another boot and another TPM come to, and
-what happens to calls when it dies."""
+"""The unit's key in a TPM (Debian's swtpm): a stolen card, another boot, another TPM, and calls when the TPM dies."""
 
 from __future__ import annotations
 
@@ -50,7 +49,7 @@ STORAGE = "fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|restricted
 
 
 class Source:
-    """A line on which one thing is said for ever."""
+    """A line with endlessly repeated speech."""
 
     def stretch(self, _line: int, first: int, end: int) -> Stretch:
         return Stretch(np.full(end - first, 1000, np.int16), [])
@@ -130,7 +129,7 @@ class TestSigning:
 class TestThief:
     @pytest.mark.parametrize("told", [True, False], ids=["as it is", "without what says which TPM"])
     def test_nothing_on_the_card_signs_without_its_tpm(self, config: Config, short: Path, told: bool) -> None:
-        """Another TPM is handed the whole card."""
+        """The whole card is given to another TPM."""
         if not told:
             file = json.loads(Path(config.key).read_text())
             Path(config.key).write_text(json.dumps(file | {"parent": ""}))
@@ -145,7 +144,7 @@ class TestThief:
             other.power_off()
 
     def test_the_private_half_is_in_no_file(self, config: Config) -> None:
-        """What lies there of it is the TPM's own encryption: nothing in it is a number that gives the public half."""
+        """The files contain only the TPM's own encryption: no number in them gives the public half."""
         public = unitkeys.open_key(Path(config.key), config.keys).public_key()
         with pytest.raises(BadInput):
             keys.load_signing_key(Path(config.key).read_bytes())
@@ -158,7 +157,7 @@ class TestThief:
                     assert ec.derive_private_key(number, ec.SECP256R1()).public_key() != public
 
     def test_public_half_of_another_key_does_not_go_with_it(self, config: Config) -> None:
-        """Two halves of two keys of one TPM: the TPM says no."""
+        """Two halves of two keys of one TPM: the TPM refuses."""
         one = json.loads(Path(config.key).read_text())
         two = json.loads(unitkeys.make(config.keys))
         Path(config.key).write_text(json.dumps(one | {"private": two["private"]}))
@@ -189,7 +188,7 @@ class TestBoot:
     def test_boots_that_somebody_else_has_signed_do_not_count(
         self, config: Config, tpm: SoftTpm, tmp_path: Path
     ) -> None:
-        """With the boot partition in hand one can put any words onto the command line."""
+        """With access to the boot partition one can change the command line."""
         (tmp_path / "thief").mkdir()
         Path(config.keys.boots).write_text(Release(tmp_path / "thief").command_line(STRANGE_ROOT))
         tpm.boot(STRANGE_ROOT)
@@ -206,7 +205,7 @@ class TestBoot:
     def test_the_tpm_itself_says_no_when_our_own_check_is_gone(
         self, config: Config, tpm: SoftTpm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A changed linetap that believes every boot gets no signature either."""
+        """A modified linetap that trusts every boot gets no signature either."""
         (tmp_path / "thief").mkdir()
         Path(config.keys.boots).write_text(Release(tmp_path / "thief").command_line(STRANGE_ROOT))
         tpm.boot(STRANGE_ROOT)
@@ -217,7 +216,7 @@ class TestBoot:
     def test_update_trial_and_the_way_back_sign_with_the_same_key(
         self, config: Config, tpm: SoftTpm, release: Release, tmp_path: Path
     ) -> None:
-        """Each slot's command line permits its own root, so nothing is sealed anew and nothing is left behind."""
+        """Each slot's command line permits its own root, so nothing is sealed again or left over."""
         line = public_line(config)
         for root in (ROOT, NEXT_ROOT, ROOT):
             Path(config.keys.boots).write_text(release.command_line(root))
@@ -225,7 +224,7 @@ class TestBoot:
             assert stock_verifies(DATA, sign(config), NAMESPACE, config.unit, line, tmp_path)
 
     def test_power_cuts_do_not_lock_the_tpm_out(self, config: Config, tpm: SoftTpm) -> None:
-        """A TPM that loses power takes an authorisation in flight for a guess, unless there is nothing to guess."""
+        """A TPM that loses power counts an authorisation in progress as a failed guess, unless none is needed."""
         for _ in range(6):
             sign(config)
             tpm.boot()
@@ -374,7 +373,7 @@ class TestRecorder:
         assert vault.step()
         assert vault.refused() is None
         tpm.boot()
-        during.append(call(vault, 3))  # it works again, and what came before has not been tried yet
+        during.append(call(vault, 3))  # it works again, and earlier calls have not been retried yet
         assert vault.step()
         assert vault.unsigned() == ("tpm_absent", 4)
         assert vault.closing() == set(during)
@@ -402,7 +401,7 @@ class TestRecorder:
         assert vault.step()
         assert vault.refused() is None
         assert vault.unsigned()[1] == 2
-        jobs = vault.unfinished()  # what the checkpoint keeps: the next recorder takes it up
+        jobs = vault.unfinished()  # from the checkpoint: the next recorder continues them
         tpm.boot()
         after = writer(config, clock)
         after.resume_jobs(jobs)
@@ -424,7 +423,7 @@ class TestRecorder:
     def test_a_power_cut_while_it_is_away_costs_nothing_that_was_in_the_journal(
         self, config: Config, tpm: SoftTpm
     ) -> None:
-        """What waited stood in RAM. Until the TPM is back nothing new is recorded: what is left cannot be sealed."""
+        """Waiting data were in RAM. Until the TPM is back nothing new is recorded: the rest cannot be sealed."""
         clock = ManualClock(NOW_NS)
         vault, journal = with_journal(config, clock)
         call_id = "20261128T095601.123Z-L01"
@@ -480,7 +479,7 @@ class TestProvisioning:
     def test_a_unit_makes_its_key_in_the_tpm_when_it_takes_its_order(
         self, tpm: SoftTpm, release: Release, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """And asks for its certificate with it: no key of it is ever in a file."""
+        """It also requests its certificate with it: no key is ever in a file."""
         (tmp_path / "cmdline").write_text(release.command_line())
         (tmp_path / "card").mkdir()
         card = Card.new(tmp_path / "card")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signatures of a unit whose clock stands at 1970: an honest one is never called a forger for them, and a key that has
-ended proves nothing by dating itself back."""
+"""Signatures of a unit whose clock is at 1970: an honest one is never called a forger because of them, and an expired
+key proves nothing by backdating.
+"""
 
 from __future__ import annotations
 
@@ -35,14 +36,14 @@ from witnessed_rig import site
 
 CALL = "19700101T000040.000Z-L03"
 STOOD = "1970-01-01T00:01:00.000Z"
-COUNTS = 'valid-after="20260102Z"'  # and does today
+COUNTS = 'valid-after="20260102Z"'  # valid today
 HAS_ENDED = 'valid-after="20260102Z",valid-before="20260601Z"'
-NEVER_AFTER = 'valid-before="20260601Z"'  # 1970 was before it ended: the trap
+NEVER_AFTER = 'valid-before="20260601Z"'  # 1970 was before its end: the trap
 IN_TIME, TOO_LATE = "2026-03-01T00:00:00.000Z", "2026-07-01T00:00:00.000Z"
 
 
 def closet(rig: Rig) -> None:
-    """A vault with one call, whose unit has never seen another time."""
+    """A vault with one call, whose unit has never had another time."""
     rig.sealed_call(200, CALL)
     log = UnitLog(rig.vault, UNIT, rig.unit_key, ManualClock(parse_rfc3339(STOOD)))
     log.close_call(CALL)
@@ -70,7 +71,7 @@ def stock(rig: Rig, *more: str) -> bool:
 
 
 def test_an_honest_unit_that_has_never_had_a_clock(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """ssh-keygen refuses it at its own time, and takes it at that of whoever asks: so do we, and say so."""
+    """ssh-keygen refuses it at its own time, and accepts it at the caller's: so do we, and report it."""
     rig = Rig.make(tmp_path)
     closet(rig)
     named(rig, COUNTS)
@@ -85,7 +86,7 @@ def test_an_honest_unit_that_has_never_had_a_clock(tmp_path: Path, capsys: pytes
 
 @pytest.mark.parametrize("options", [HAS_ENDED, NEVER_AFTER])
 def test_a_key_that_has_ended_and_says_1970(tmp_path: Path, options: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """An honest unit whose key was changed since looks the same: it is neither good nor bad."""
+    """An honest unit whose key has since changed looks the same: the result is neither good nor bad."""
     rig = Rig.make(tmp_path)
     closet(rig)
     named(rig, options)
@@ -98,7 +99,7 @@ def test_a_key_that_has_ended_and_says_1970(tmp_path: Path, options: str, capsys
 
 @pytest.mark.parametrize("at", [IN_TIME, TOO_LATE])
 def test_witnesses_say_when_it_was(tmp_path: Path, at: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Cosigned while the key counted, it is proved; cosigned when it had ended, it is not."""
+    """Cosigned while the key was valid, it is proved; cosigned after its end, it is not."""
     rig = Rig.make(tmp_path)
     with site(tmp_path, at, rig) as there:
         closet(rig)
@@ -166,7 +167,7 @@ def outbox(teller: Teller, options: str) -> OutboxCheck:
 
 
 def test_events_are_as_old_as_the_next_that_has_a_time(tmp_path: Path) -> None:
-    """It names their hashes, so they were there. Behind the last of them there is only now."""
+    """The next event contains their hashes, so they existed. After the last one only the present time is known."""
     teller = Teller(tmp_path)
     for at in (STOOD, STOOD, IN_TIME, STOOD):
         teller.tell(at=at)
@@ -195,7 +196,7 @@ def test_events_of_a_key_that_has_ended_prove_nothing(tmp_path: Path, options: s
 
 @pytest.mark.parametrize("options", [COUNTS, HAS_ENDED])
 def test_the_desk_judges_what_it_hears_by_when_it_heard_it(tmp_path: Path, options: str) -> None:
-    """A head and an event of 1970, which come in November 2026."""
+    """A head and an event of 1970, received in November 2026."""
     teller = Teller(tmp_path)
     teller.tell(at=STOOD)
     trust = signers.parse(teller.signer.replace(" ", f" {options} ", 1))

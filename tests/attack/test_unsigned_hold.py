@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An attacker who writes into the officer's folder of holds without a signature: no such document releases a day's key,
-and with it a call that is held."""
+"""An attacker writes into the officer's folder of holds without a signature: no such document releases a day's key,
+with which a held call would be lost.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def held(desk: Desk) -> Path:
-    """A call that is held, wrapped and signed by the officer."""
+    """A held call, wrapped and signed by the officer."""
     call = desk.call(DAY)
     return desk.hold(call, desk.media / f"{DAY}.txt", keys.new_identity().recipient)
 
@@ -44,7 +45,7 @@ def rewritten(folder: Path, **fields: Any) -> None:
     ids=["over already", "of another day", "of another call"],
 )
 def test_a_paper_that_was_changed_lets_no_key_go(desk: Desk, fields: dict[str, Any]) -> None:
-    """The key beside it is taken away besides, so that nothing else would keep the day."""
+    """The key beside it is removed too, so that nothing else would keep the day."""
     folder = held(desk)
     rewritten(folder, **fields)
     (folder / "key.age").unlink()

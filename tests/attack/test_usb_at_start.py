@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A USB device that is there when power comes: until udev runs only disks have a driver, then the image's rule decides.
+"""A USB device present at power-on: until udev runs only disks have a driver, then the image's rule decides.
 
-No driver takes an interface that is not authorized (kernel, Documentation/usb/authorization.rst). The rule is read here
-as udev(7) says: lines in their order, GOTO to a label behind. Class numbers: usb.org, "Defined Class Codes".
+No driver binds to an unauthorized interface (kernel, Documentation/usb/authorization.rst). The test interprets the rule
+after udev(7): lines in their order, GOTO forward to a label. Class numbers: usb.org, "Defined Class Codes".
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ DISK = "08"
 
 
 def test_until_udev_runs_only_a_disk_has_a_driver() -> None:
-    """Debian's kernel authorizes each device (CONFIG_USB_DEFAULT_AUTHORIZATION_MODE=1). The initramfs loads what is
-    listed, and no device asks for a module; the table is the build's own, which tests/hil compares."""
+    """Debian's kernel authorizes each device (CONFIG_USB_DEFAULT_AUTHORIZATION_MODE=1). The initramfs loads only listed
+    modules, not those requested by devices; the table is the build's own, which tests/hil compares.
+    """
     usb = [alias for role in ROLES if role.is_early for alias in role.found if alias.startswith("usb:")]
     assert [re.findall(r"ic(..)", alias) for alias in usb] == [[DISK]]
     rows = re.findall(r"^\| USB stick \| (.+) \|$", (ROOT / "docs/boards.md").read_text(), re.MULTILINE)
@@ -48,7 +49,7 @@ def test_until_udev_runs_only_a_disk_has_a_driver() -> None:
 ])  # fmt: skip
 @pytest.mark.parametrize("before", ["0", "1"], ids=["plugged in later", "plugged in before udev"])
 def test_the_rule_leaves_a_unit_what_it_uses(interface: str, vendor: str, works: bool, before: str) -> None:
-    """Whatever the kernel had said: a device from before udev is authorized, and loses that at udev's first look."""
+    """Whatever the kernel decided: a device from before udev is authorized, and loses that when udev processes it."""
     device = {"ACTION": "add", "SUBSYSTEM": "usb", "KERNEL": "1-1:1.0", "ENV{DEVTYPE}": "usb_interface",
               "ATTR{bInterfaceClass}": interface, "ATTRS{idVendor}": vendor, "ATTR{authorized}": before}  # fmt: skip
     assert _after(device)["ATTR{authorized}"] == ("1" if works else "0")
@@ -67,7 +68,7 @@ def test_udev_itself_takes_the_rule() -> None:
 
 
 def _after(device: dict[str, str]) -> dict[str, str]:
-    """The device as the rule leaves it."""
+    """The device after the rule."""
     left, label = dict(device), ""
     for line in RULE.read_text().splitlines():
         terms = TERM.findall(line.partition("#")[0] if line.startswith("#") else line)

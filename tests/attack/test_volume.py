@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""State and data encrypted by the unit's TPM: who gets the key of a card, and what of a card is believed.
+"""State and data encrypted by the unit's TPM: who can obtain the key of a card, and which content of a card is trusted.
 
-Stock cryptsetup on images of partitions, without device-mapper: what it would map it is asked to test. The card as a
-whole, in the image's own start, with the kernel's dm-crypt and dm-integrity: hil/test_card.py.
+Stock cryptsetup on images of partitions, without device-mapper: it only tests instead of mapping. hil/test_card.py
+tests the whole card in the image's own start, with the kernel's dm-crypt and dm-integrity.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SIZE = 4 << 20
 
 @dataclass(frozen=True)
 class Sealed:
-    """A partition of a card, as the initramfs makes it; `line`: what its boot says on the kernel's command line."""
+    """A partition of a card, made like the initramfs's; `line`: its boot's permission on the kernel's command line."""
 
     path: Path
     secret: bytes
@@ -77,7 +77,7 @@ def made(chip: SoftTpm, release: Release, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture
 def tpm(chip: SoftTpm) -> SoftTpm:
-    """The unit's, in its own boot, before the root is entered."""
+    """The unit's TPM, in its own boot, before the root is entered."""
     chip.boot(stages=())
     return chip
 
@@ -106,7 +106,7 @@ class TestKey:
             other.power_off()
 
     def test_stock_cryptsetup_without_the_tpm_does_not(self, card: Sealed) -> None:
-        """Nor with the very secret, as a passphrase: there is no keyslot that anybody could try."""
+        """The secret itself as a passphrase does not help: there is no keyslot."""
         command = ["cryptsetup", "open", "--test-passphrase", "--key-file", "-", str(card.path)]
         for guess in (b"", bytes(32), card.secret):
             assert subprocess.run(command, input=guess, capture_output=True, check=False, timeout=120).returncode != 0
@@ -146,7 +146,7 @@ class TestKey:
             card.test(tpm)
 
     def test_each_partition_has_a_key_of_its_own(self, card: Sealed) -> None:
-        """One in the place of the other is not opened."""
+        """One in place of the other is not opened."""
         with pytest.raises(LinetapError):
             volume.test(volume.Partition(card.path, "linetap-state", checked=False), card.secret)
 
@@ -186,7 +186,7 @@ SEGMENTS: dict[str, dict[str, object]] = {
 
 
 class TestHeader:
-    """Nobody signs a LUKS2 header; with `cipher_null` a unit would write its secrets in the clear."""
+    """A LUKS2 header is unsigned; with `cipher_null` a unit would write its secrets in the clear."""
 
     def test_the_checksums_are_as_luks_wants_them(self, card: Sealed, tpm: SoftTpm) -> None:
         changed(card.path, dict.copy)
@@ -208,7 +208,7 @@ class TestHeader:
             volume.test(volume.data(card.path), card.secret)
 
     def test_keyslot_that_somebody_added_is_refused(self, card: Sealed, tmp_path: Path) -> None:
-        """With a keyslot whose cipher is null any passphrase opens a volume whose key the thief has chosen."""
+        """In a keyslot with the null cipher any passphrase opens a volume whose key the thief has chosen."""
         theirs = tmp_path / "thiefs.img"
         theirs.write_bytes(bytes(SIZE))
         options = ["--type", "luks2", "--batch-mode", "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000"]
@@ -218,7 +218,7 @@ class TestHeader:
             volume.test(volume.data(theirs), card.secret)
 
     def test_a_volume_key_of_the_thiefs_is_not_ours(self, card: Sealed, tpm: SoftTpm, tmp_path: Path) -> None:
-        """The header is as linetap makes it, the token the unit's own, and the volume key known to who made it."""
+        """The header is as linetap makes it, the token the unit's own, and its maker knows the volume key."""
         theirs = tmp_path / "thiefs.img"
         theirs.write_bytes(bytes(SIZE))
         volume.format_partition(volume.data(theirs), b"a secret that the thief has made")
@@ -231,7 +231,7 @@ class TestHeader:
 
 
 class TestWires:
-    """Whoever has the unit can lay a probe to the TPM's wires."""
+    """An attacker with the unit can probe the TPM's wires."""
 
     def test_nobody_who_listens_hears_the_key(
         self, card: Sealed, tpm: SoftTpm, monkeypatch: pytest.MonkeyPatch
@@ -285,13 +285,13 @@ class TestWires:
 
 
 class TestTakenBack:
-    """`state` and `data` stand for what is mounted of an opened card."""
+    """`state` and `data` are the mounted partitions of an opened card."""
 
     @pytest.fixture
     def state(self, tmp_path: Path, tpm: SoftTpm) -> Path:
         folder = tmp_path / "state"
         folder.mkdir()
-        tpm.tool("tpm2_nvundefine", "-C", "o", "0x1804C54")  # of the test before
+        tpm.tool("tpm2_nvundefine", "-C", "o", "0x1804C54")  # from the previous test
         with_tpm(tpm, lambda transport: freshness.begin(folder, transport))
         return folder
 
@@ -314,7 +314,7 @@ class TestTakenBack:
         checked(tpm, state)
         shutil.rmtree(state)
         shutil.copytree(tmp_path / "copy", state)
-        for _ in range(2):  # and trying again does not help
+        for _ in range(2):  # retrying does not help
             with pytest.raises(freshness.Stale, match="an older copy, and not taken"):
                 checked(tpm, state)
 
@@ -365,7 +365,7 @@ class TestTakenBack:
     def test_power_cut_between_card_and_tpm_costs_nothing(
         self, tpm: SoftTpm, state: Path, data: Path, cut_after: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """After each of the things that a boot writes."""
+        """After each write of a boot."""
         assert follows(state, data) == 0
         left, write, raise_counter = [cut_after], twin.replace_both, freshness.raise_counter
 

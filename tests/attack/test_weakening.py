@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Attempts to have less recorded, announced, kept or reported: alone, with a key too many, by a file, by the clock.
-Each is refused, or stands in the log, with an alert that only another person can clear.
+"""Attempts to reduce recording, notices, retention or reports: alone, with an additional key, by a file, by the clock.
+
+Each is refused, or is in the log, with an alert that only another person can clear.
 """
 
 from __future__ import annotations
@@ -226,7 +227,7 @@ def test_whoever_verifies_the_vault_is_told(unit: House, capsys: pytest.CaptureF
 
 
 def test_an_edited_file_is_found_while_the_recorder_runs(unit: House) -> None:
-    """capture reads unit.toml when it starts: nobody has to start the recorder for a line to be exempt."""
+    """capture reads unit.toml when it starts: a line can be exempted without a restart of the recorder."""
     unit.look()
     unit.lay(a_weaker(unit))
     unit.look()
@@ -258,7 +259,7 @@ def test_a_weaker_file_that_is_put_back_unconfirmed_stays_in_the_log(unit: House
 
 
 def test_what_two_have_signed_once_is_not_allowed_for_ever(unit: House) -> None:
-    """The very configuration that a command has put in place, and another has taken back: the next time by a file."""
+    """The same configuration, once applied by a command and withdrawn by another: the next time by a file."""
     strong = unit.config
     assert unit.ask(a_weaker(unit), "operator", "vault").done
     unit.quietly()
@@ -277,7 +278,7 @@ def test_what_two_have_signed_once_is_not_allowed_for_ever(unit: House) -> None:
 
 
 def test_by_files_too_it_is_not_allowed_for_ever(unit: House) -> None:
-    """Neither is it where a file has taken it back."""
+    """Nor after a withdrawal by a file."""
     strong = unit.file.read_bytes()
     assert unit.ask(a_weaker(unit), "operator", "vault").done
     unit.quietly()
@@ -292,7 +293,7 @@ def test_by_files_too_it_is_not_allowed_for_ever(unit: House) -> None:
 
 
 def test_a_command_that_an_earlier_version_had_begun_weakens_nothing(unit: House) -> None:
-    """It had looked at one signature, and remembered none."""
+    """It had checked one signature, and recorded none."""
     data = unit.asking(a_weaker(unit), "operator")
     path = unit.vault / "commands.json"
     saved = json.loads(path.read_bytes().splitlines()[-1])
@@ -378,7 +379,7 @@ def test_what_was_learned_of_a_line_is_made_deaf(unit: House, how: str) -> None:
         learned.path_of(folder, 1).unlink()
         unit.look()
     deaf = Learned(on_hook_v=99.0, off_hook_v=90.0, learned_at=at)
-    if how == "written over":  # its folder shows nothing of it
+    if how == "written over":  # its folder shows no change
         learned.path_of(folder, 1).write_bytes(msgspec.json.encode(deaf))
     else:
         learned.save(folder, 1, deaf)
@@ -388,7 +389,7 @@ def test_what_was_learned_of_a_line_is_made_deaf(unit: House, how: str) -> None:
 
 @pytest.mark.parametrize("how", ["written over", "taken away first", "replaced, and the recorder off"])
 def test_another_table_of_pins(unit: House, how: str) -> None:
-    """Two wires in it exchanged, and a line is never off-hook again: no key of unit.toml has changed."""
+    """With two pins exchanged a line is never off-hook again, without a change in unit.toml."""
     pins = Path(unit.config.board.pins)
     unit.lay(unit.with_("board", kind="hardware", pins=str(pins)))
     pins.write_text("[hook]\npins = [17, 27]\n")
@@ -420,7 +421,7 @@ class Earlier(msgspec.Struct, frozen=True):
 
 
 def test_what_an_earlier_version_knew_is_the_one_of_the_log(unit: House) -> None:
-    """The log has its hash as that version made it: an update alone raises no alert."""
+    """The log has its hash as made by that version: an update alone raises no alert."""
     learned.save(Path(unit.config.learned), 1, Learned(on_hook_v=48.0, learned_at="2026-11-24T00:00:00.000Z"))
     unit.look()
     known = unit.upkeep.weakened._memory.saved.in_force
@@ -448,7 +449,7 @@ def test_many_small_steps_of_what_was_learned_are_a_large_one(unit: House) -> No
 
 @pytest.mark.parametrize("how", ["fifo", "giant", "folder", "gone", "no toml", "not utf-8"])
 def test_what_lies_in_the_place_of_the_file_holds_nobody_up(unit: House, how: str) -> None:
-    """A service that starts says what is wrong with it; the recorder that runs goes on with what it has."""
+    """A starting service reports the fault; the running recorder continues with its old configuration."""
     unit.look()
     good = unit.file.read_bytes()
     put_in_place(unit.file, how)
@@ -463,7 +464,7 @@ def test_what_lies_in_the_place_of_the_file_holds_nobody_up(unit: House, how: st
 
 @pytest.mark.parametrize("how", ["gone", "torn", "torn, and its twin", "another"])
 def test_a_memory_that_was_tampered_with_is_found(unit: House, how: str) -> None:
-    """With it goes what the file is compared with, and every alert that stands. Where the twin is whole, neither."""
+    """The comparison for the file and every standing alert are lost with it. With an intact twin, neither is."""
     unit.look()
     assert unit.ask(a_weaker(unit), "operator", "vault").done
     unit.quietly()
@@ -488,7 +489,7 @@ def test_a_memory_that_was_tampered_with_is_found(unit: House, how: str) -> None
 
 
 def test_a_unit_of_an_earlier_version_starts_without_an_alert(unit: House) -> None:
-    """It has no memory yet, and its log knows of none; later, a key that was not there has its default."""
+    """It has no memory yet, and its log refers to none; later, a missing key has its default."""
     path = unit.vault / memory.NAME
     saved = memory.FILE.decode(path.read_bytes())
     assert saved.in_force is not None
@@ -501,7 +502,7 @@ def test_a_unit_of_an_earlier_version_starts_without_an_alert(unit: House) -> No
 
 
 def test_an_update_that_changes_a_default_is_no_exception(unit: House) -> None:
-    """Of the file every byte is what it was; what comes of it is not."""
+    """The file is unchanged to the byte; its effect is not."""
     memory = unit.upkeep.weakened._memory
     assert memory.saved.in_force is not None
     config = dict(memory.saved.in_force.config)
@@ -516,7 +517,7 @@ def test_an_update_that_changes_a_default_is_no_exception(unit: House) -> None:
 
 
 def test_the_authority_alone_replaces_everybody_and_is_seen(unit: House) -> None:
-    """It can: k of n at the authority is another matter. It does not do so unseen, nor confirm it itself."""
+    """It is permitted: k of n at the authority is a separate matter. But it cannot hide it, nor confirm it itself."""
     unit.roles_are(2, "vault2", "desk", "operator2", "privacy", "legal")
     (stands,) = unit.standing
     assert (stands.by, stands.codes) == ("authority", ["roles"])
@@ -595,7 +596,7 @@ def test_the_authority_alone_lets_no_fewer_open_days_to_come(unit: House, what: 
 
 
 def test_a_list_that_was_laid_down_is_found(unit: House) -> None:
-    """Its signature is the authority's, and nobody has cosigned: it counts as before, and is seen."""
+    """It is signed by the authority, without a cosignature: it takes effect as before, and is reported."""
     mine = unit.config.keys.custodians
     assert bring(unit, a_list(unit, 1, 200, mine)).done
     unit.look()
@@ -706,14 +707,14 @@ def test_what_is_in_effect_is_not_cancelled(slow: House) -> None:
 
 
 def test_to_lay_it_in_place_by_hand_is_found(slow: House) -> None:
-    """Who cannot wait and edits the file is found as whoever edits a file."""
+    """An impatient edit of the file is detected like any other edit."""
     config_file.write(slow.file, a_weaker(slow))
     slow.look()
     assert {each.by for each in slow.standing} == {"command", "file"}
 
 
 def test_the_log_takes_every_leaf_of_it(unit: House) -> None:
-    """The longest texts there can be: a leaf that is too long would end the recorder, at every start anew."""
+    """The longest possible texts: a leaf that is too long would end the recorder at every start."""
     long = "\u200b가" * 40
     notices = Path(unit.config.notices)
     for name in ("x" * 79, "y" * 79):

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A power cut before every single write of a weakening: it is never in effect unseen, and no cut accuses anybody."""
+"""A power cut before every single write of a weakening: it never takes effect unreported, and no cut
+accuses anybody.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,7 @@ _WRITE, _APPEND, _RENAME, _UNLINK = replace_durably, UnitLog.append, Path.rename
 
 @pytest.fixture
 def cut(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """[n]: the power goes before the nth write from now on; [0]: it stays. Writes of RAM are not counted."""
+    """[n]: power fails before the nth write from now on; [0]: never. Writes to RAM are not counted."""
     left = [0]
 
     def step() -> None:
@@ -61,7 +63,7 @@ def cut(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
 
 
 def survives(unit: House, cut: list[int], at: int) -> bool:
-    """One weakening, from the command to the confirmation. Whether the power was cut on the way at all."""
+    """Runs one weakening, from the command to the confirmation. Returns whether the power was cut at all."""
     data = unit.asking(a_weaker(unit), "operator", "vault")
     was_cut = False
     cut[0] = at

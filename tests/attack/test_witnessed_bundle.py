@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bundles under a policy: what a dishonest desk with a unit's stolen key packs does not come out as witnessed."""
+"""Bundles under a policy: those of a dishonest desk with a unit's stolen key do not count as witnessed."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_backdated_call_is_not_packed_and_does_not_verify(unit: Site, capsys: 
 
 
 def test_nothing_in_the_bundle_says_whom_to_trust(unit: Site, capsys: pytest.CaptureFixture[str]) -> None:
-    """Not even its own policy: the verifier's has other witnesses."""
+    """Not even its own policy counts: the verifier's has other witnesses."""
     with_other = (unit.root / "policy").read_text().replace(unit.witnesses[0].public.hex(), "ab" * 32)
     (unit.root / "other").write_text(with_other)
     assert bundle(unit, FIRST) == 0

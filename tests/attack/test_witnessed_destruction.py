@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The keys of a day go only when a quorum of witnesses says that the day is over and no log was rewritten."""
+"""The keys of a day are destroyed only when a quorum of witnesses confirms that the day is over and no log was
+rewritten.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,7 @@ def desk(tmp_path: Path) -> Desk:
 
 @pytest.fixture
 def seen(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    """A call, logged and seen by two witnesses on the day it was made."""
+    """A call, logged and seen by two witnesses on its day."""
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     (tmp_path / "w").mkdir()
     with site(tmp_path / "w", "2026-11-24T23:00:00.000Z", desk.rig) as made:
@@ -46,7 +48,7 @@ def destroy(desk: Desk, seen: Site, *more: object) -> int:
 
 
 def beat(seen: Site, at: str) -> None:
-    """The unit lives on: a heartbeat, carried to the witnesses."""
+    """A heartbeat of the unit, sent to the witnesses."""
     seen.at(at)
     log = seen.log(at)
     log.append("heartbeat", at=at)
@@ -80,7 +82,7 @@ def test_without_a_policy_it_is_reported(desk: Desk, capsys: pytest.CaptureFixtu
 
 
 def test_a_desk_whose_clock_was_put_forward_destroys_nothing(desk: Desk, seen: Site) -> None:
-    """Its clock says 2 December; the witnesses have seen nothing since November."""
+    """Its clock is at 2 December; the witnesses have seen nothing since November."""
     assert refused(desk, seen, "day_not_over")
     beat(seen, AFTER)
     assert destroy(desk, seen) == 0
@@ -116,7 +118,7 @@ def test_no_checkpoint_at_all_is_not_enough(desk: Desk, seen: Site) -> None:
 
 
 def test_a_policy_in_the_desks_folder_is_in_force(desk: Desk, seen: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody types it, and leaving it out leaves nothing out."""
+    """It applies without an option, and omitting the option does not bypass it."""
     folder, _ = desk.with_roles("vault")
     (folder / "policy").write_bytes((seen.root / "policy").read_bytes())
     monkeypatch.setenv("LINETAP_DESK", str(folder))

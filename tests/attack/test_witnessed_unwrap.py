@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The epoch's layer comes off a call that witnesses have seen in time, and off no other."""
+"""The epoch's layer is removed only from a call that witnesses have seen in time."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_in_a_package_the_proof_lies_beside_the_call(unit: Site, capsys: pytest.
 
 
 def test_a_closing_under_a_head_that_was_carried(unit: Site) -> None:
-    """Where neither log nor proof is, but the kept checkpoints are: the closing's own path leads to one of them."""
+    """Without log and proof but with the kept checkpoints: the closing's own path leads to one of them."""
     package = unit.root / "package"
     shutil.copytree(call_of(unit, FIRST), package / "calls" / FIRST)
     (package / "closing").mkdir()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A vault officer who wraps a held call for a key that nobody has, or wraps something else: the day's key stays until
-another officer has opened what was wrapped, and seen that it is this call's."""
+another officer has opened the result and verified that it is this call's.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +74,7 @@ def test_a_hold_for_a_key_that_nobody_has(desk: Desk, second: Path) -> None:
 
 
 def test_a_hold_over_something_else(desk: Desk, second: Path) -> None:
-    """It opens, and what comes out is age too."""
+    """It opens, and its content is age too."""
     call, (identity, to) = desk.call(DAY), hold_key(desk)
     folder = desk.hold(call, desk.media / f"{DAY}.txt", to)
     put_inside(desk, folder, group.seal(age.encrypt(b"x", desk.rig.custodians), to))
@@ -129,7 +130,7 @@ def test_of_a_group_as_many_as_open_it_check_it_together(desk: Desk, second: Pat
 
 
 def test_a_re_wrapping_to_a_days_own_key(desk: Desk, second: Path) -> None:
-    """A call of a pending class: the paper is a rewrap.json, and the key is a day's of the list."""
+    """A call of a pending class: the document is a rewrap.json, and the key is a day's of the list."""
     call = desk.call(DAY, pending=True)
     folder = desk.rewrap(call, desk.media / f"{DAY}.txt", NEXT_DAY)
     roles, _ = desk.with_roles("vault", {SECOND: second})
@@ -142,8 +143,10 @@ def test_a_re_wrapping_to_a_days_own_key(desk: Desk, second: Path) -> None:
 
 @pytest.mark.parametrize("renewed", [False, True])
 def test_a_hold_of_before_the_checks_goes_on_and_keeps_the_days_key(desk: Desk, second: Path, renewed: bool) -> None:
-    """Signed when no paper was checked, of a call whose record names no inner key. Roles come, and a renewal: it opens,
-    it is renewed, and the day's key stays until the newest paper was checked once; one line says how."""
+    """Signed before documents were checked, of a call whose record names no inner key. Roles are introduced, and a
+    renewal: it opens, it is renewed, and the day's key stays until the newest document was checked once; one line gives
+    the command.
+    """
     call, (identity, to) = desk.call(DAY), hold_key(desk)
     of_version_0_1(desk, call)
     folder = desk.hold(call, desk.media / f"{DAY}.txt", to)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A cable, an exchange process on it and a simple unit at the other end; and scripts in few words."""
+"""A cable, an exchange process on it and a simple unit at the other end; and short scripts."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ HELD_UP = 3  # of simple_unit.py
 
 
 class HeldUp(AssertionError):
-    """This machine had no time for the unit's card."""
+    """This machine was too busy to serve the unit's card in time."""
 
 
 def write_config(
     folder: Path, run_dir: Path, rate_hz: int = 8000, sample_format: str = "S16_LE", lines: int = 2
 ) -> Path:
-    """A unit.toml that `load_config` takes."""
+    """Writes a unit.toml that `load_config` accepts."""
     (folder / "unit.key").write_bytes(keys.unit_key_file(keys.new_unit_key()))
     recipient = keys.new_identity().recipient
     text = f"""
@@ -59,7 +59,7 @@ channels = {lines}
 def exchange(
     cable: JackCable, config: Path, script: Path, log: Path, *more: str, program: tuple[str, ...] = PROGRAM
 ) -> Iterator[subprocess.Popen[str]]:
-    """The exchange's process, both its directions running. It is ended by pid if it has not ended itself."""
+    """The exchange's process, with both directions running. It is ended by pid if it has not ended itself."""
     command = [sys.executable, *program, "--config", config, "--script", script, "--log", log]
     errors = (log.parent / "exchange.log").open("w")
     process = subprocess.Popen(
@@ -88,7 +88,7 @@ def first_line(process: subprocess.Popen[str]) -> str:
 
 
 def simple_unit(cable: JackCable, out: Path, run_dir: Path, *arguments: object) -> dict[str, np.ndarray[Any, Any]]:
-    """Runs simple_unit.py to its end and loads what it saw. HeldUp when its card has overrun."""
+    """Runs simple_unit.py to its end and loads its result. HeldUp if its card has overrun."""
     command = [sys.executable, str(HERE / "simple_unit.py"), str(out), str(run_dir), *map(str, arguments)]
     done = subprocess.run(
         command, env=os.environ | cable.env, capture_output=True, text=True, timeout=LIMIT_S, check=False

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An exchange whose loop stands still for 300 ms, half a second into its script: longer than its playback lasts."""
+"""An exchange whose loop stalls for 300 ms, half a second into its script: longer than its playback buffer."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scripts and timelines in few words, without speech unless a test wants it."""
+"""Short scripts and timelines, without speech unless a test adds it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def timeline_of(folder: Path, text: str, lines: int = 1) -> Timeline:
 
 
 def call(**keys: object) -> str:
-    """One [[call]] on line 1 from 1 s on, silent unless told otherwise."""
+    """One [[call]] on line 1 from 1 s on, silent by default."""
     values: dict[str, object] = {"line": 1, "start_s": 1.0, "direction": "in"} | keys
     return "[[call]]\n" + "".join(f"{key} = {_toml(value)}\n" for key, value in values.items())
 

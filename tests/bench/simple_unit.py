@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plainest unit there can be on a cable: records audio and levels for a while, plays a notice, closes a relay.
+"""A minimal unit on a cable: records audio and levels for a while, plays a notice, closes a relay.
 
 `python simple_unit.py OUT.npz RUN_DIR RATE FORMAT CHANNELS SECONDS NOTICE_CHANNEL RELAY_FROM_S RELAY_TO_S [ALIVE_S]`
-The notice (noise of a fixed seed) plays on NOTICE_CHANNEL and those after it all the time; only its relay and the next
-one's are closed for a while.
-OUT holds `audio` int16 (channels, samples), `mono_ns` of each period's first sample, `hook`, `ring`, `polarity` bool
-(lines, ms), `volts` (lines, periods).
-After ALIVE_S its board is not asked any more, as if it stood still; the notice and its relay go on.
-Once it captures it says so in the state files that an exchange waits for.
+
+The notice (noise of a fixed seed) plays permanently on NOTICE_CHANNEL and those after it; only its relay and the next
+one's are closed for a while. OUT contains `audio` int16 (channels, samples), `mono_ns` of each period's first sample,
+`hook`, `ring`, `polarity` bool (lines, ms), `volts` (lines, periods). After ALIVE_S its board is not polled any more,
+as if the unit had stalled; the notice and its relay continue. Once it captures it writes the state files for which an
+exchange waits.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from linetap_core.records import CaptureState, RecorderState, ServiceState
 from linetap_core.service import StateFile, try_realtime
 
 NOTICE_PEAK = 8000
-HELD_UP = 3  # how it ends where this machine had no time for its card
-AHEAD = 12  # periods; a busy machine may keep this process waiting for some of them
+HELD_UP = 3  # exit status if this machine was too busy for its card
+AHEAD = 12  # periods; a busy machine may delay this process by some of them
 PERIOD_MS, PERIODS = 10, 50  # of both streams
 
 
@@ -48,7 +48,7 @@ def main() -> None:
     board = SimulatedCard(run_dir, 1, int(channels))
     capture = alsaaudio.PCM(alsaaudio.PCM_CAPTURE, device=JackCable.unit_capture, **shape)
     playback = alsaaudio.PCM(alsaaudio.PCM_PLAYBACK, device=JackCable.unit_playback, **shape)
-    try_realtime(PRIORITY)  # as a unit's own
+    try_realtime(PRIORITY)  # like a unit's own
     rng = np.random.default_rng(7)
     audio, stamps = [], []
     levels: list[Levels] = []
@@ -86,7 +86,7 @@ def main() -> None:
 
 
 def end_late(why: str, since_ns: int, periods: int) -> None:
-    """`since_ns`: when it read the last time, with a buffer of so many periods."""
+    """`since_ns`: time of its last read, with a buffer of this many periods."""
     report_late("the simple unit", (SYSTEM.monotonic_ns() - since_ns) / NS_PER_MS - periods * PERIOD_MS)
     print(why, file=sys.stderr)
     sys.exit(HELD_UP)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The accuracy table on little material: every row has its anchors, and nobody is behind them there."""
+"""The accuracy table on little material: every row has its anchors, and reaches them."""
 
 from __future__ import annotations
 
@@ -93,4 +93,4 @@ def test_cadences() -> None:
 @pytest.mark.skipif(not ON_HOLD.is_dir(), reason="no music is installed (asterisk-moh-opsound-gsm)")
 def test_sounds(tmp_path: Path) -> None:
     rows = by_name(sounds.rows(tmp_path, 6))
-    assert all(made.figure >= 85 for made in rows.values()), rows  # of so few lines; the bench has 60
+    assert all(made.figure >= 85 for made in rows.values()), rows  # with so few lines; the bench has 60

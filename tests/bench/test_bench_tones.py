@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frequencies, levels and cadences, measured in the rendered audio and not read from the tables that made it."""
+"""Frequencies, levels and cadences, measured in the rendered audio, independent of the tables that made it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def at(audio: I16, first_ms: int, end_ms: int) -> I16:
 
 
 def bursts(audio: I16, first_ms: int, end_ms: int, threshold_dbm0: float) -> list[tuple[int, int]]:
-    """(first, end) in ms of what is louder than the threshold, in frames of 10 ms."""
+    """(first, end) in ms of parts louder than the threshold, in frames of 10 ms."""
     loud = np.array([dbm0(at(audio, ms, ms + 10)) > threshold_dbm0 for ms in range(first_ms, end_ms, 10)])
     edges = np.flatnonzero(np.diff(np.concatenate([[0], loud.astype(int), [0]])))
     return [(first_ms + a * 10, first_ms + b * 10) for a, b in zip(edges[::2], edges[1::2], strict=True)]
@@ -130,7 +130,7 @@ def test_two_people_speak_in_turn_at_their_levels(tmp_path: Path) -> None:
     staff = at(audio, begin, begin + said[0])
     caller = at(audio, begin + said[0] + 350, min(begin + said[0] + 350 + said[1], begin + 6000))
     assert dbm0(staff) - dbm0(caller) == pytest.approx(14, abs=2.5)
-    assert dbm0(at(audio, begin + said[0] + 50, begin + said[0] + 300)) < -60  # they take turns
+    assert dbm0(at(audio, begin + said[0] + 50, begin + said[0] + 300)) < -60  # they alternate
 
 
 def _people() -> list[tuple[str, voices_module.Speaker]]:

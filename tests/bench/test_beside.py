@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bench of the desk's load hands its pages to another tool's command."""
+"""The bench of the desk's load passes its pages to another tool's command."""
 
 from __future__ import annotations
 

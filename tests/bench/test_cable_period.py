@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap bench --period-ms`: what is no period is refused in one line."""
+"""`linetap bench --period-ms`: an invalid period is refused in one line."""
 
 from __future__ import annotations
 

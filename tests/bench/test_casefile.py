@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demo's evidence bundle is checked by the published checker, and by nothing that comes out of it."""
+"""The demo's evidence bundle is checked by the published checker, and by nothing inside the bundle."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def test_the_rows_are_shares_of_what_they_name() -> None:
     unanswered = day(answer_ms=None, expected="not", kind="none: busy")
     table.add(1, unanswered, judge(unanswered, [record(9000)], START_NS))
     wrong, full, recorded, lost = (row.figure for row in table.rows())
-    assert wrong == pytest.approx(100 * 3 / 5)  # before, late, and a notice where nobody answered
+    assert wrong == pytest.approx(100 * 3 / 5)  # before, late, and a notice without an answer
     assert full == 2
     assert recorded == pytest.approx(100 / 5)
     assert lost == 1

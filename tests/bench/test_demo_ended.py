@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demo's own check of the call that its staff end: what it says, and what it does not let pass."""
+"""The demo's own check of the call ended by its staff: its output, and its refusals."""
 
 from __future__ import annotations
 

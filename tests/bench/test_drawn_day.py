@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The day that is drawn: its truth against the rendered lines, read here by other means; and the table's counting."""
+"""The random day: its truth compared with the rendered lines by other means; and the table's counting."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from linetap_bench.sounds.voices import Voices
 from linetap_core.errors import BadInput
 from linetap_core.tomlfile.source import Source
 
-VOICES = Path(__file__).parents[2] / "build" / "voices"  # kept from run to run, under the hash of all that shapes them
+VOICES = Path(__file__).parents[2] / "build" / "voices"  # kept between runs, under a hash of all its inputs
 SEED, COUNT = 7, 24
 FULL_SCALE_DBM0 = 3.14  # ITU-T G.711, clause 5: a sine of the highest code
 
@@ -146,7 +146,7 @@ def test_multimon_ng_detects_the_digits_that_the_truth_has(voices: Voices) -> No
 
 
 def test_music_in_the_place_of_ringback_ends_at_the_answer(voices: Voices) -> None:
-    """Loud until then, and gone in the half second before anybody speaks."""
+    """Loud until then, and silent in the half second before the first word."""
     day = mix.calls_of_day(5, 5, voices, kinds_matching("^out: colour ring"))
     of_line = timelines(day, 5, voices)
     for each in day:
@@ -191,7 +191,7 @@ def test_a_call_alone_comes_to_the_same_as_in_its_day(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The 34th call is the second of its line; a recorder that announces at once fails in each."""
+    """The 34th call is the second of its line; a recorder that plays notices at once fails in each."""
     monkeypatch.setitem(TABLE, ("off_hook", "digit"), at_once)
     kinds, failed = kinds_matching("^out: (colour ring, music|ringback)$"), 34
     table = Table()

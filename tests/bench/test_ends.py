@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bench of ends: what it counts, on a round of calls that has every kind once."""
+"""The bench of ends: its counts, on a round of calls with every kind once."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_round_ends_every_call_that_should_be_and_no_other(notices: dict[str, 
 
 
 def test_an_opening_where_none_belongs_is_counted(notices: dict[str, Notice], monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if the first call had been a trap: the recorder ends it all the same."""
+    """As if the first call had been a trap: the recorder still ends it."""
 
     def trapped(number: int) -> Case:
         made = case_of(number)

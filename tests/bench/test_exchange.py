@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The exchange over a real cable: jackd, libasound and a plain recorder in a process of its own at the other end."""
+"""The exchange over a real cable: jackd, libasound and a plain recorder in a separate process at the other end."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ TEXT = (
     + call(start_s=0.1, rings=1, answer_in_burst_ms=400, talk_s=1.5, dense_dbm0=-15.0, bounce_ms=5)
 )
 RECORD_S, RELAY_FROM_S, RELAY_TO_S = 2.5, 0.5, 1.5
-UNIT_FILL_MS = 120  # simple_unit.py writes so far ahead
+UNIT_FILL_MS = 120  # simple_unit.py writes this far ahead
 CABLES = [(8000, "S16_LE", PERIOD_MS), (48000, "S32_LE", PERIOD_MS), (8000, "S16_LE", 40)]
 
 
@@ -53,8 +53,8 @@ class Heard:
         return self.played.rate_hz // 1000
 
     def offset(self, row: int) -> int:
-        """Sample of the log that is the recording's first one. Ringing fits itself at every cycle: it is left out, and
-        each place counts by its own loudness, since anything fits ringing better than itself.
+        """The log's sample that is the recording's first. Ringing matches itself at every cycle, so it is excluded, and
+        each place is normalised by its loudness, because anything matches ringing better than itself.
         """
         audio = self.seen["audio"][row].astype(float)
         length = 100 * self.ms
@@ -69,8 +69,9 @@ class Heard:
 
 @pytest.fixture(scope="module", params=CABLES, ids=["8k", "48k", "8k, long periods"])
 def heard(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Heard:
-    """A unit records RECORD_S while the exchange plays; the relay of line 2 is closed for a part of it. HeldUp when the
-    unit waited longer than it is ahead."""
+    """The recording of a unit of RECORD_S while the exchange plays; the relay of line 2 is closed for a part of it.
+    HeldUp if the unit waited longer than its lead.
+    """
     found = _heard(tmp_path_factory, *request.param)
     waited_ms = float(np.diff(found.seen["mono_ns"]).max()) / NS_PER_MS
     report_late("the simple unit", waited_ms - UNIT_FILL_MS)
@@ -96,11 +97,11 @@ def _heard(tmp_path_factory: pytest.TempPathFactory, rate: int, sample_format: s
     return Heard(seen, *read_played(folder / "log"), said, period_ms)
 
 
-MOST_LOST = 6  # periods in which JACK, being late, passed over one of the ends and told neither
+MOST_LOST = 6  # periods in which a late JACK skipped one of the ends without a report
 
 
 def periods_that_differ(audio: npt.NDArray[np.int16], line: npt.NDArray[np.int16], offset: int, period: int) -> int:
-    """Periods of `audio` nowhere near `offset` in `line`, to the last bit; the cable may slip by whole ones."""
+    """Periods of `audio` without an exact match near `offset` in `line`; the cable may slip by whole periods."""
     differ = 0
     for start in range(0, len(audio) - period + 1, period):
         piece = audio[start : start + period]
@@ -124,12 +125,12 @@ def test_what_is_captured_is_what_the_log_says_to_the_last_bit(heard: Heard) -> 
 
 
 def test_levels_arrive_within_a_period_of_the_sound_they_belong_to(heard: Heard) -> None:
-    """Not against the machine's clock: the edge of the hook against the ringing in the audio, 400 ms before it."""
+    """Independent of the machine's clock: the hook's edge relative to the ringing in the audio, 400 ms before it."""
     hook = heard.seen["hook"][0]
     loud = np.abs(heard.seen["audio"][0].astype(int)).reshape(-1, heard.ms).max(axis=1) > 1500
     answered = int(np.flatnonzero(hook)[0])
     begun = int(np.flatnonzero(loud)[0])
-    if len(heard.played.anchors) == 1:  # a cable whose clock jumped is followed, not foreseen
+    if len(heard.played.anchors) == 1:  # after a jump of the cable's clock the position is only known afterwards
         assert abs(answered - 400 - begun) <= heard.period_ms
     assert heard.seen["ring"][0][:answered].any()
     assert not heard.seen["hook"][1:].any()
@@ -165,7 +166,7 @@ def test_the_echo_is_as_loud_and_as_late_as_a_hybrid_makes_it(heard: Heard) -> N
     at = int(correlate(audio, piece, "valid", method="fft").argmax())
     back = audio[at : at + len(piece)]
     assert 20 * np.log10(back @ piece / (piece @ piece)) == pytest.approx(-9, abs=0.2)
-    delay_ms = (at - 90 * frame) / rate * 1000 + UNIT_FILL_MS  # since the unit wrote it, its own fill included
+    delay_ms = (at - 90 * frame) / rate * 1000 + UNIT_FILL_MS  # since the unit wrote it, its own lead included
     assert UNIT_FILL_MS < delay_ms < UNIT_FILL_MS + 100 + heard.period_ms
 
 
@@ -174,7 +175,7 @@ def test_a_deaf_line_returns_nothing(heard: Heard) -> None:
 
 
 def test_a_notice_leaks_into_the_line_beside_it_as_the_drawing_says(heard: Heard) -> None:
-    """Of line 2 in the silent line 3, which is beside it; in line 1 there is too much else."""
+    """From line 2 in the adjacent silent line 3; line 1 has other signals."""
     second, third = heard.seen["audio"][1:3].astype(float)
     assert third @ second / (second @ second) == pytest.approx(LEAK, rel=0.25)
 
@@ -189,7 +190,7 @@ def test_the_exchange_prints_its_outcome(heard: Heard) -> None:
 
 
 def likeness(line: npt.NDArray[np.float64], piece: npt.NDArray[np.float64]) -> float:
-    """The median likeness of pieces of 100 ms, each at its best place on the line: JACK may pass over a period."""
+    """The median similarity of pieces of 100 ms, each at its best place on the line: JACK may skip a period."""
     found = []
     for part in piece.reshape(-1, 800):
         at = int(correlate(line, part, "valid", method="fft").argmax())
@@ -237,7 +238,7 @@ def test_a_unit_that_dies_and_comes_back_finds_the_cable_as_it_was(tmp_path: Pat
 
 
 def test_the_notice_of_a_unit_that_stands_still_leaves_the_line(tmp_path: Path, run_dir: Path) -> None:
-    """Its relay is still driven; the card's one-shot lets go of it, and the exchange hears no more."""
+    """Its relay is still driven; the card's one-shot releases it, and the exchange hears no more."""
     (tmp_path / "calls.toml").write_text("lines = 2\nduration_s = 30.0\n")
     config = write_config(tmp_path, run_dir)
     with (
@@ -245,7 +246,7 @@ def test_the_notice_of_a_unit_that_stands_still_leaves_the_line(tmp_path: Path, 
         exchange(cable, config, tmp_path / "calls.toml", tmp_path / "log"),
     ):
         seen = simple_unit(cable, tmp_path / "seen.npz", run_dir, 8000, "S16_LE", 2, 4.0, 1, 0, 5, 1.0)
-    loud = (seen["audio"][1].astype(float).reshape(-1, 4000) ** 2).mean(axis=1)  # of every half second
+    loud = (seen["audio"][1].astype(float).reshape(-1, 4000) ** 2).mean(axis=1)  # of each half second
     assert loud[:3].max() > 1e5
     assert loud[-1] < loud[:3].max() / 1000
 
@@ -255,7 +256,7 @@ def test_an_under_run_is_reported_and_leaves_cable_and_echo_as_they_were(
 ) -> None:
     reported = tmp_path / "lateness"
     reported.touch()
-    monkeypatch.setenv(VARIABLE, str(reported))  # this one is meant, and excuses no failure
+    monkeypatch.setenv(VARIABLE, str(reported))  # this one is intended, and excuses no failure
     (tmp_path / "calls.toml").write_text(
         "lines = 2\nduration_s = 2.5\n" + call(start_s=0.0, direction="out", hold_s=2.4)
     )
@@ -278,7 +279,7 @@ def test_an_under_run_is_reported_and_leaves_cable_and_echo_as_they_were(
     assert likeness(lines[1].astype(float), end[0]) > 0.99
     notice = noise(200 + UNIT_FILL_MS // PERIOD_MS, 80)
     back = correlate(notice, end[1], "valid", method="fft")
-    late = 200 - len(end[1]) / 80 - int(back.argmax()) / 80  # periods from when it was written to when it was heard
+    late = 200 - len(end[1]) / 80 - int(back.argmax()) / 80  # periods from writing to hearing
     assert late * PERIOD_MS < 110
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The exchange's process may be held up anywhere: what it was sent comes back in one piece, and as late as before."""
+"""The exchange's process may be delayed anywhere: the returned audio is complete, and has the same delay as before."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ PERIOD, BUFFER, FILL_MS, STEP = 80, 5120, 120, 32
 
 
 class End:
-    """A cable whose two directions go on whatever the exchange does; `held_up`: frames that pass at each look. What is
-    to be read is counted STEP frames late: snd-aloop counts each direction in ticks of its own."""
+    """A cable whose two directions continue whatever the exchange does; `held_up`: frames that pass at each poll.
+    Readable frames are counted STEP frames late: snd-aloop counts each direction in its own ticks.
+    """
 
     period, buffer = PERIOD, BUFFER
 
@@ -119,7 +120,7 @@ def test_the_lines_do_not_run_dry_while_the_unit_plays_nothing(watched: Watched)
 def test_only_an_exchange_that_came_too_late_itself_reports_it(
     watched: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The cable runs dry: once under an exchange that looked in time, once under one that was 500 ms late."""
+    """The cable runs dry: once with an exchange that polled in time, once with one that was 500 ms late."""
     late = tmp_path / "lateness"
     late.touch()
     monkeypatch.setenv(VARIABLE, str(late))
@@ -134,7 +135,7 @@ def test_only_an_exchange_that_came_too_late_itself_reports_it(
     watched.turns(1)
     report = reports(late)[0]
     assert (watched.played.underruns > before, report.who) == (True, "the exchange")
-    assert report.late_ms == 500 - FILL_MS - 10  # what it had queued: its fill, and the period of the turn before
+    assert report.late_ms == 500 - FILL_MS - 10  # its queue: the lead, and the period of the previous turn
 
 
 PASSED_OVER = "JackEngine::XRun: client = {} was not finished, state = Triggered\n"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fleet at a small scale: a broker and an ingest that die, units that are cut off, and every event once."""
+"""The fleet at a small scale: a broker and an ingest that die, disconnected units, and every event exactly once."""
 
 from __future__ import annotations
 

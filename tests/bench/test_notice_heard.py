@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bench's measure of the notice as it is heard; and STOI held against pystoi, from which the values below are."""
+"""The bench's measure of the notice's intelligibility; and STOI compared with values from pystoi."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def speechlike(rate_hz: int, snr_db: float) -> tuple[np.ndarray[tuple[int], np.d
     ],
 )  # fmt: skip
 def test_stoi_is_what_pystoi_has(rate_hz: int, snr_db: float, pystoi: float) -> None:
-    """pystoi 0.4; at 8 kHz it resamples by another filter than scipy's."""
+    """pystoi 0.4; at 8 kHz its resampling filter differs from scipy's."""
     clean, heard = speechlike(rate_hz, snr_db)
     assert stoi(clean, heard, rate_hz) == pytest.approx(pystoi, abs=2e-6 if rate_hz == 10_000 else 1e-3)
 

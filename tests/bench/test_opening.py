@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demo's own proof must be able to say no."""
+"""The demo's own proof must be able to fail."""
 
 from __future__ import annotations
 

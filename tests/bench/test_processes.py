@@ -75,7 +75,7 @@ def test_children_do_not_outlive_a_killed_parent(tmp_path: Path) -> None:
     with process:
         assert process.stdout is not None
         pid = int(process.stdout.readline())
-        _until(lambda: _command(pid) == "sleep")  # setpriv has done its work
+        _until(lambda: _command(pid) == "sleep")  # setpriv has executed its command
         process.kill()
     _until(lambda: _command(pid) != "sleep")
 

@@ -29,7 +29,7 @@ def waiting(lateness: Path) -> set[str]:
 
 
 def test_who_waits_for_a_processor_is_reported_and_who_sleeps_is_not(tmp_path: Path, lateness: Path) -> None:
-    """Six that are always busy share one processor: each waits for five sixths of the time."""
+    """Six busy processes share one processor: each waits for five sixths of the time."""
     one = str(min(os.sched_getaffinity(0)))
     with Processes(tmp_path / "logs", {}) as children, StarvedProcesses(children.children, 0.2):
         children.start("asleep", ["sleep", "600"])

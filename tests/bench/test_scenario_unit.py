@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A scenario's other half: the unit that is made for it, and what it says of the records."""
+"""A scenario's unit, and its expectations of the records."""
 
 from __future__ import annotations
 

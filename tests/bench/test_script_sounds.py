@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A script's sounds, parties and course up to an answer, and their effect on the line."""
+"""A script's sounds, parties and events up to an answer, and their effect on the line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from linetap_bench.script.timing import times_of
 from linetap_bench.sounds.voices import Voices
 from linetap_core.errors import BadInput
 
-VOICES = Path(__file__).parents[2] / "build" / "voices"  # kept from run to run, under the hash of all that shapes them
+VOICES = Path(__file__).parents[2] / "build" / "voices"  # kept between runs, under a hash of all its inputs
 OUT = {"direction": "out", "digits": "12", "ringback": False, "talk_s": 4.0}
 
 
@@ -88,7 +88,7 @@ def test_music_gives_way_to_the_answer(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("codec", ["gsm", "g723", "opus"])
 def test_a_codec_changes_the_samples_and_not_the_words(tmp_path: Path, codec: str) -> None:
-    """Its envelope stays: what is said is where it was, as loud as it was."""
+    """Its envelope stays: the words keep their time and level."""
     keys = OUT | {"rings": 1, "talk": ["여보세요, 민원실입니까?"], "first_speaker": "caller"}
     _, clean = line_of(tmp_path, call(**keys))
     _, coded = line_of(tmp_path, call(**keys) + f'[call.network]\ncodec = "{codec}"\n')

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Levels and audio of scripted lines, from the rendered result alone."""
+"""Levels and audio of scripted lines, tested on the rendered result alone."""
 
 from __future__ import annotations
 

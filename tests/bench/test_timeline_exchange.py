@@ -35,7 +35,7 @@ def loud(audio: F64, hz: float, ms: int = 20, dbm0: float = -30.0) -> list[bool]
 
 
 def spoken_bits(audio: F64, mark_hz: float, space_hz: float) -> list[int]:
-    """At 1200 bit/s from the first sample on: which of the two tones each bit is nearer to."""
+    """The bits at 1200 bit/s from the first sample on: the nearer of the two tones."""
     bits = []
     for i in range(len(audio) * 1200 // 8000):
         piece = audio[round(i * 8000 / 1200) : round((i + 1) * 8000 / 1200)]
@@ -68,7 +68,7 @@ def test_a_caller_id_is_what_the_standards_say(
     wrong = [i for i, (a, b) in enumerate(zip(found, wanted, strict=True)) if a != b]
     if shape == "broken":
         assert wrong
-        assert min(wrong) >= len(wanted) - 20  # in the checksum alone
+        assert min(wrong) >= len(wanted) - 20  # only in the checksum
     else:
         assert not wrong
 
@@ -98,7 +98,7 @@ def test_caller_digits_come_before_the_first_ring(tmp_path: Path) -> None:
 def test_keys_have_the_level_of_whoever_presses_them(
     tmp_path: Path, more: str, rows_dbm0: float, columns_dbm0: float
 ) -> None:
-    """The staff's are those of the telephone that dials."""
+    """The staff's keys have those of the dialling telephone."""
     line = timeline_of(tmp_path, SILENT + call(rings=1) + '[[call.keys]]\nat_s = 2.0\ndigits = "*9"\n' + more)
     for i, (row, column) in enumerate([(3, 0), (2, 2)]):
         digit = heard(line, ANSWER + 2000 + i * KEY_MS, ANSWER + 2000 + i * KEY_MS + 160)

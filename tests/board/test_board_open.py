@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The board is chosen by name, and one that fails never becomes the other."""
+"""The board is chosen by name, and a failing one is never replaced by the other."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def on_hardware(run_dir: Path, pins: Path = TABLE) -> Config:
 
 @pytest.fixture
 def gpio(monkeypatch: pytest.MonkeyPatch) -> FakeGpio:
-    """The module `import RPi.GPIO` finds."""
+    """The module found by `import RPi.GPIO`."""
     fake = FakeGpio(ManualClock())
     module = ModuleType("RPi.GPIO")
     for name in ("BCM", "IN", "OUT", "PUD_UP", "PUD_DOWN", "setwarnings", "setmode", "setup", "input",
@@ -49,7 +49,7 @@ def test_simulated(run_dir: Path) -> None:
 
 
 def test_hardware(run_dir: Path, gpio: FakeGpio) -> None:
-    """A card is its meter, by the name that udev gives its port, and an arm line."""
+    """A card is its meter, by udev's name for its port, and an arm line."""
     config = on_hardware(run_dir)
     assert config.meter_port(1) == "/dev/linetap/card1/meter"
     with closing(open_card(config, 1)) as card:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap card test`: its limits, its fixture, what it refuses. Whole cards: tests/hardware/test_production.py."""
+"""`linetap card test`: its limits, its fixture, its refusals. Whole cards: tests/hardware/test_production.py."""
 
 from __future__ import annotations
 

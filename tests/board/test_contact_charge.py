@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A contact that closes onto a telephone on its cradle, seen by the bell's charge; and what must not be taken for it.
+"""A contact that closes onto an on-hook telephone, detected by the bell's charge; and signals that must not be mistaken
+for it.
 
-The same rule over ngspice's own samples of the drawing: tests/hardware/test_contact_closes.py.
+The same rule on ngspice's samples of the drawing: tests/hardware/test_contact_closes.py.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def test_a_line_that_sinks_and_comes_back_was_charged(sign: int, sinks_v: float,
         48 - charge(AT_MS / 1000 - FOLLOWS_S, 0.5, 0.0078),  # too little
         48 - 3.9 * (AT_MS == 80),  # one sample
         48 + 0.5 * np.sin(2 * np.pi * 60 * AT_MS / 1000) - charge(AT_MS / 1000 - FOLLOWS_S, *BELL),  # hum
-        np.where(AT_MS < 80, 48.0, 8.0),  # the handset is still lifted: the loop itself shows that
+        np.where(AT_MS < 80, 48.0, 8.0),  # the handset is still lifted: detected by the loop itself
         np.zeros(len(AT_MS)),  # no line
     ],
 )
@@ -47,7 +48,7 @@ def test_anything_else_proves_nothing(volts: npt.NDArray[np.float64]) -> None:
 
 
 class ChargingRig(MeterRig):
-    """A contact of line 11 is opened for a second; when it closes the bell is charged, or it stays open."""
+    """Line 11's contact opens for a second; when it closes the bell is charged, or it stays open."""
 
     def __init__(self, sinks_v: float) -> None:
         self.closes_s: float | None = None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Series contacts: open while commanded, and closed again within each bound, whatever dies."""
+"""Series contacts: open while commanded, and closed again within each limit, whatever fails."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ class ContactRig(MeterRig):
         self.turn(wire.CONTACT_REST_MS / 1000 + 0.5)
 
     def turn(self, seconds: float) -> int:
-        """For how many milliseconds the meter held contact 1 open."""
+        """Returns the milliseconds for which the meter held contact 1 open."""
         held = 0
         for _ in range(round(seconds * 1000 / 40)):
             self.run(0.04)
@@ -202,7 +202,7 @@ def test_a_silent_meter_and_one_without_contacts_refuse_with_a_reason() -> None:
 
 
 def test_the_contact_of_a_meter_that_was_killed_closes(run_dir: Path) -> None:
-    """At 5 s it is killed; then its program hangs, and one pin goes up and down for ever."""
+    """At 5 s it is killed; then its program hangs, and one pin toggles forever."""
     wires = Wires.create(run_dir / "w", 2)
     meter, card = Meter(lambda _, n: np.full((2, n), -4800, np.int16), 2, START_NS), OneShots(2, START_NS)
     held = []
@@ -233,7 +233,7 @@ def meter_process(run_dir: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_a_meter_killed_by_the_kernel_leaves_no_contact_open(run_dir: Path) -> None:
-    """A real process on a real terminal; what it wrote last is believed for CONTACT_HELD_MS."""
+    """A real process on a real terminal; its last command is valid for CONTACT_HELD_MS."""
     wires = Wires.create(run_dir / "w", 2)
     with meter_process(run_dir) as process, contextlib.closing(SerialPort(str(run_dir / "meter"))) as port:
         reader = Reader(port, range(2), Decider(LimitArrays([PLAIN] * 2), [MeterNumbers()] * 2), SYSTEM)
@@ -244,7 +244,7 @@ def test_a_meter_killed_by_the_kernel_leaves_no_contact_open(run_dir: Path) -> N
             reader.levels(SYSTEM.monotonic_ns() - 60 * NS_PER_MS)
             commands.follow()
             ready = reader.state.contacts and reader.state.connected and not commands.wanted
-            if ready and rested_ns is None:  # a meter that has just begun opens nothing
+            if ready and rested_ns is None:  # a newly started meter opens nothing
                 rested_ns = SYSTEM.monotonic_ns() + (wire.CONTACT_REST_MS + 500) * NS_PER_MS
             elif ready and rested_ns is not None and SYSTEM.monotonic_ns() > rested_ns:
                 commands.contact(0, True)

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.skipif(skip_reason() is not None, reason=skip_reason() 
 
 
 class Sim:
-    """28 lines of the kernel's simulated chip: `pull` sets what an input sees, `value` is what an output drives."""
+    """28 lines of the kernel's simulated chip: `pull` sets the level of an input, `value` is the level of an output."""
 
     def __init__(self) -> None:
         self._folder = CONFIGFS / f"linetap{os.getpid()}"

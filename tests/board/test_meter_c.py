@@ -23,13 +23,13 @@ Volts = npt.NDArray[np.float64]
 MS = np.arange(3000) / 1000
 CUT = "wires that are cut"
 SHORT = "a PBX of 24 V and a short loop"
-MOST_V = 241  # that the part's converter reads: half of VREF, 161 times
+MOST_V = 241  # the range of the part's converter: half of VREF, 161 times
 LEARNT_24_V = (1320, 1680, 800, 300)  # off-hook below, on-hook above, fall, no line: of 24 V and 6 V
 LEARNT_SHORT = (4320, 4480, 400, 300)  # of 48 V and 40 V
 
 
 def limits(*lines: tuple[int, int, int, int]) -> bytes:
-    """A frame of `limits`, the channels after those given as the profile has them."""
+    """A frame of `limits`; channels after the given ones have the profile's."""
     all_ = [*lines, *[(1600, 2500, 800, 300)] * (LINES - len(lines))]
     each = b"".join(struct.pack("<HH", low, high) for low, high, _, _ in all_)
     each += b"".join(struct.pack("<HH", fall, no_line) for _, _, fall, no_line in all_)
@@ -45,7 +45,7 @@ def dialled(break_s: float, make_s: float, pulses: int = 10) -> Wave:
 
 
 def answered(at_s: float, hz: float = 20.0) -> Wave:
-    """An answer in mid burst: for 60 ms the exchange still rings, over a telephone that takes most of it."""
+    """An answer in mid burst: for 60 ms the exchange still rings, over a telephone that absorbs most of it."""
 
     def wave(seconds: Volts) -> Volts:
         rung = ringing(-48, 75, hz, 0.5, 1.5)(seconds)
@@ -98,7 +98,7 @@ def made_of(waves: Sequence[Wave], seconds: Volts = MS) -> I16:
 
 
 def compare(volts: I16, told: Sequence[bytes] = ()) -> list[tuple[int, int, str, bool]]:
-    """The edges, which are the same."""
+    """Asserts that both have the same edges; returns them."""
     bench, boot = said_by_bench(volts, told)
     ours = said_by_c(volts, told, boot)
     until = volts.shape[1]
@@ -123,7 +123,7 @@ def test_compiled_for_the_parts_core_it_says_the_same(card: str) -> None:
 
 
 def test_what_is_dialled_is_in_the_edges() -> None:
-    """Ten breaks, each as long as it was: what the two agree about is also true."""
+    """Ten breaks with their lengths: the common result is also correct."""
     found = compare(made_of([dialled(0.06, 0.04)]))
     hook = [(at, level) for at, channel, which, level in found if (channel, which) == (0, "hook")]
     opened = [at for at, level in hook if not level]
@@ -143,7 +143,7 @@ def test_ringing_is_reported_and_is_no_pulse() -> None:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_any_voltages_at_all(seed: int) -> None:
-    """Levels of every length, each line with limits of its own; in half of the cards anything that an ADC can say."""
+    """Levels of every length, each line with its own limits; half of the cards have arbitrary ADC codes."""
     random = np.random.default_rng(seed)
     choice = (
         [-48, -8, -20, 0, 8, -100, 60, -14, -24, -6, -40, -2.9, -3, -16, -25]

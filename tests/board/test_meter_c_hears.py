@@ -59,7 +59,9 @@ def test_a_payload_may_grow_and_a_type_be_unknown(meter: CMeter) -> None:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_what_comes_of_noise_and_damage_is_what_linetap_would_take(seed: int, meter: CMeter) -> None:
-    """Whole frames, cut, doubled, bits turned, noise between; half of it escapes and ends, which are worst."""
+    """Whole, truncated and repeated frames, flipped bits, noise between; half of it escapes and ends, the
+    worst case.
+    """
     random = np.random.default_rng(seed)
     line = b""
     for stamp in range(400):
@@ -201,7 +203,7 @@ def test_the_simulated_meter_tells_it_at_once_too() -> None:
 
 
 def test_samples_go_before_edges_where_the_line_is_full(meter: CMeter) -> None:
-    """A queue with room for one frame of samples and no more: they come, the edges do not, and are counted."""
+    """A queue with room for one frame of samples: the samples arrive, the edges do not, and are counted."""
     size = 2 * wire.bytes_of(wire.SAMPLES_A_FRAME, LINES) - 2
     for frame in range(40):
         meter.room(size + 60 if frame == 0 else size)
@@ -222,7 +224,7 @@ def test_a_sample_that_was_missed_ends_its_frame(meter: CMeter) -> None:
 
 
 def rig_with(meter: CMeter, lines: int) -> MeterRig:
-    """linetap's own reader, and the program in the place of the simulated meter."""
+    """linetap's own reader, with the program in place of the simulated meter."""
     rig = MeterRig(volts_at(*[CALL] * lines), lines)
     rig.cable.meter = meter
     return rig
@@ -250,7 +252,7 @@ def test_linetap_detects_a_restart_of_it() -> None:
 
 
 def test_edges_come_when_samples_do_not() -> None:
-    """Of a stretch without any samples: the same that the simulated meter's edges make of it."""
+    """For a stretch without samples: the same as from the simulated meter's edges."""
     with CMeter(program(), volts_at(CALL)) as meter:
         rig = rig_with(meter, 1)
         rig.run(0.92)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A card and its meter: what is known while it speaks and is silent, relays, and the way into capture's ring."""
+"""A card and its meter: its state while the meter sends and is silent, relays, and the levels in capture's ring."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def unit(run_dir: Path, lines: int = 2, port: str | None = None, channel: int = 
 
 
 class Armed:
-    """An arm line that counts."""
+    """An arm line that counts edges."""
 
     def __init__(self) -> None:
         self.beats = 0
@@ -70,7 +70,7 @@ class Armed:
 
 
 class CardRig(MeterRig):
-    """The MeterRig with the card in the place of the reader."""
+    """The MeterRig with the card in place of the reader."""
 
     def __init__(self, run_dir: Path, volts: VoltsAt, lines: int) -> None:
         super().__init__(volts, lines)
@@ -228,7 +228,7 @@ def capture_state(config: Config) -> CaptureState:
 
 
 def test_the_ring_has_every_edge_where_it_was(run_dir: Path) -> None:
-    """Capture's own loop: what it writes has waited for its levels, from the first slot after the start on."""
+    """Capture's own loop: its slots have waited for their levels, from the first after the start on."""
     levels = [(0.1 * k, -8.0 if k % 2 else -48.0) for k in range(60)]
     rig = CardRig(run_dir, volts_at(steps(*levels), ringing(-48, 75, 20, 1, 2)), 2)
     config, card = rig.config, rig.config.card[0]
@@ -271,7 +271,7 @@ def turned_until[M: Measures](port: MeterOnPty[M], what: Callable[[], bool], doi
 
 
 class WiredMeter[M: Measures](MeterOnPty[M]):
-    """A meter whose lines keep their state, however long a busy machine takes; line 1 is off-hook."""
+    """A meter whose lines keep their state, however slow a busy machine is; line 1 is off-hook."""
 
     SHAPE = (2, 8000)  # milliseconds at a time, of the 16 s that the wires hold
 
@@ -312,7 +312,7 @@ def simulated(volts: VoltsAt) -> Meter:
 
 
 def seen(board: CardBoard) -> bool:
-    """The meter's levels, and what they are now."""
+    """Whether the board has the meter's present levels."""
     levels = board.levels(SYSTEM.monotonic_ns() - board.behind_ms * NS_PER_MS)
     assert board.meter is not None
     return board.meter.connected and levels.hook[:, -1].tolist() == [True, False] and int(levels.volts[0]) == -800
@@ -343,7 +343,7 @@ def test_a_meter_that_nobody_reads_and_one_that_reads_nothing_hold_up_nobody(run
 
 
 def test_the_program_of_a_real_meter_is_heard_and_missed(run_dir: Path) -> None:
-    """linetap's own serial port and reader at one end, what C makes of it at the other."""
+    """linetap's own serial port and reader at one end, the C program at the other."""
     with ExitStack() as stack:
 
         def compiled(volts: VoltsAt) -> CMeter:
@@ -386,7 +386,7 @@ def test_the_simulated_meter_rings_as_an_exchange_does(run_dir: Path) -> None:
 
 @pytest.mark.parametrize(("on", "off"), [(48, 8), (24, 6), (48, 40), (-48, -40)])
 def test_the_simulated_meter_measures_what_the_wires_have(on: int, off: int, run_dir: Path) -> None:
-    """And of a contact that bounces, what its loop has then; whatever voltages those are."""
+    """For a bouncing contact that of its loop at that moment; whatever the voltages."""
     wires = Wires.create(run_dir / "w", 1)
     hook = np.repeat([0, 1, 0, 1, 0, 1, 0], [100, 100, 100, 3, 2, 100, 100]).astype(np.bool_)[None]
     lifted = np.repeat([0, 1, 0, 1, 1, 1, 0], [100, 100, 100, 3, 2, 100, 100]).astype(np.bool_)[None]

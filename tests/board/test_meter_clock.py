@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The meter's clock as this machine's."""
+"""The meter's clock converted to this machine's."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_another_zero_is_reported_and_believed_once_the_old_one_is_forgotten() -
 
 
 def test_an_old_least_delay_does_not_hold_the_clock_for_ever() -> None:
-    """Temperature turns the drift; a straight line through hours would be wrong by then."""
+    """Temperature changes the drift; a straight line over hours would be wrong by then."""
     clock, us = ClockMap(), 0.0
     for beat in range(3000):
         ppm = 60 if beat < 1500 else -60

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The meter sets the two converters that record, sees that they stay set, and says when they are not."""
+"""The meter configures the two recording converters, checks that they stay configured, and reports faults."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from drawing.project import Circuit
 from linetap.board.meter import protocol as wire
 from meterbuild import METER, build_host
 
-ROUND = 1000  # samples: a round over both converters begins so often
+ROUND = 1000  # samples: interval of the rounds over both converters
 A_FEW_ROUNDS = 3 * ROUND
 
 # Addresses and bits of Linux' driver (sound/soc/codecs/pcm186x.h at 30c0923370175a01), the names without PCM186X_; the
@@ -32,10 +32,10 @@ PCM_CFG_TDM_LRCK_MODE, PCM_CFG_FMT_MASK, PCM_CFG_FMT_TDM = 0x10, 0x03, 0x03
 TDM_TX_SEL_MASK, TDM_TX_SEL_4CH = 0x03, 0x01
 CLK_CTRL_MST_MODE = 0x10
 PWR_CTRL_PWRDN, PWR_CTRL_SLEEP, PWR_CTRL_STBY = 0x04, 0x02, 0x01
-DSP_A_OFFSET = 1  # what the driver adds for data one clock after the frame's edge (pcm186x_set_fmt)
+DSP_A_OFFSET = 1  # the driver's addition for data one clock after the frame's edge (pcm186x_set_fmt)
 GAIN_STEP_DB = 0.5
 FIRST_ADDRESS = 0x4A
-# XMOS' own board has two of these behind its framework, the master of the clocks (xmos/lib_board_support at c695a613,
+# XMOS' own board has two of these as slaves of its framework's clocks (xmos/lib_board_support at c695a613,
 # xk_audio_316_mc_ab_board.xc, 32 bit): format without the bits of its unused receiver, slots, offset of the first.
 XMOS_BOARD = {PCM_CFG: 0b00010011, TDM_TX_SEL: 0b00000001, TDM_TX_OFFSET: 1}
 
@@ -46,7 +46,7 @@ class Card(CMeter):
         self._at = 1
 
     def run(self, samples: int) -> list[int]:
-        """The flags of `status` as they were said meanwhile, each once where it is said again."""
+        """The flags of `status` reported meanwhile, repeated ones once."""
         self.answers.sent = b""
         self.samples(self._at, np.zeros((LINES, samples), np.int16))
         self._at += samples
@@ -57,7 +57,7 @@ class Card(CMeter):
         return self.converter(which)[:128]
 
     def counts(self, which: int) -> tuple[int, int, int]:
-        """Transfers of this one, those begun too early, and how often the bus was freed."""
+        """Transfers of this converter, those begun too early, and the number of bus recoveries."""
         transfers, early, freed = struct.unpack_from("<HHH", self.converter(which), 128)
         return transfers, early, freed
 
@@ -92,7 +92,7 @@ def test_both_are_set_within_a_tenth_of_a_second_of_the_start(card: Card) -> Non
 
 
 def test_the_slots_are_those_of_xmos_own_board(card: Card) -> None:
-    """Each converter has a wire of its own here, and so the first one's offset; theirs share one."""
+    """Here each converter has its own wire, and so the first one's offset; theirs share one."""
     card.run(100)
     for which in (0, 1):
         registers = card.registers(which)

@@ -17,7 +17,7 @@ from linetap.learned import Learned
 from linetap.ring import Bits
 from meter_rig import NUMBERS, PLAIN, Wave, hundredths, ringing, steps
 
-SAMPLES = 2400  # of a line whose cuts are tried
+SAMPLES = 2400  # of a line that is split in many ways
 WHEN = "2026-11-24T22:56:00.123Z"
 
 
@@ -93,21 +93,21 @@ def test_ringing_leaves_polarity() -> None:
 
 
 def test_ringing_shakes_a_comparator() -> None:
-    """What the other tests would find if nothing was done about it."""
+    """The result of the other tests without this treatment."""
     volts = ringing(-48, 75, 20, 0, 1)(np.arange(1000) / 1000)
     assert len(changes(np.abs(volts) < 21)) == 80
 
 
 @pytest.mark.parametrize("answer_ms", range(1000, 1050, 7))
 def test_an_answer_in_mid_burst(answer_ms: int) -> None:
-    """The loop closes; for 60 ms the exchange still rings, over a telephone that takes most of it."""
+    """The loop closes; for 60 ms the exchange still rings, over a telephone that absorbs most of it."""
     t = np.arange(3000)
     volts = ringing(-48, 75, 20, 0.5, 1.5)(t / 1000)
     tripped = -8 + 3 * np.sin(2 * np.pi * 20 * t / 1000)
     volts = np.where(t < answer_ms, volts, np.where(t < answer_ms + 60, tripped, -8))
     hook, ring, _ = decided(volts)
     assert len(changes(hook)) == 1
-    assert abs(changes(hook)[0][0] - answer_ms) <= 4  # the last dip may run into it
+    assert abs(changes(hook)[0][0] - answer_ms) <= 4  # the last dip may overlap it
     assert not ring[answer_ms + 70 :].any()
 
 
@@ -212,7 +212,7 @@ def test_each_line_has_its_own_limits_and_fate() -> None:
 @settings(max_examples=5)
 @given(seed=st.integers(0, 9999), pieces=st.lists(st.integers(1, 120), min_size=1, max_size=6))
 def test_the_answer_does_not_depend_on_how_the_samples_are_cut(seed: int, pieces: list[int]) -> None:
-    """Of eight lines at once, each with its own volts."""
+    """For eight lines at once, each with its own volts."""
     random = np.random.default_rng(seed)
     levels = [-48, -8, -20, 0, 8, -100, 60, -14]
     lines = [np.repeat(random.choice(levels, 40), random.integers(1, 120, 40))[:SAMPLES] for _ in range(8)]
@@ -236,7 +236,7 @@ def of_pieces(volts: npt.NDArray[np.int_], pieces: tuple[int, ...]) -> list[Bits
 
 @pytest.mark.parametrize("pieces", [(1,), (5,), (40,), (1000, 77)])
 def test_a_line_that_comes_back_within_a_piece_had_hung_up(pieces: tuple[int, ...]) -> None:
-    """Dead for a second and 20 ms: whoever reads in large pieces sees it too."""
+    """Dead for a second and 20 ms: detected with large pieces too."""
     volts = np.repeat([-48.0, -8.0, 0.0, -8.0], [100, 300, 1020, 200])
     hook = decided(volts, pieces=pieces)[0]
     assert changes(hook) == [(100, True), (1400, False), (1520, True)]  # off-hook again once its voltage stays

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The loader's states are those of DFU 1.1 (USB-IF, 2004), appendix A.2, for a device that cannot upload and tolerates
-manifestation. Written down from memory of it, and held against what U-Boot's f_dfu.c accepts where.
+"""The loader's states are those of DFU 1.1 (USB-IF, 2004), appendix A.2, for a device without upload and with tolerant
+manifestation. From memory, and compared with the requests that U-Boot's f_dfu.c accepts.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ REACHED: dict[int, Callable[[Loader], None]] = {
     IDLE: lambda _device: None, DNLOAD_SYNC: to_sync, DNBUSY: to_busy, DNLOAD_IDLE: to_download_idle,
     MANIFEST_SYNC: to_manifest_sync, MANIFEST: to_manifest, ERROR: to_error,
 }  # fmt: skip
-# The requests that each state accepts, and where they lead; all others stall and lead to dfuERROR.
+# The requests accepted in each state, and the next state; all others stall and lead to dfuERROR.
 EMPTY = "an empty DNLOAD"
 ACCEPTED: dict[int, dict[int | str, int]] = {
     IDLE: {DNLOAD: DNLOAD_SYNC, GETSTATUS: IDLE, GETSTATE: IDLE, ABORT: IDLE},
@@ -91,7 +91,7 @@ ASKED: tuple[int | str, ...] = (DETACH, DNLOAD, EMPTY, UPLOAD, GETSTATUS, CLRSTA
 
 
 def ask(device: Loader, request: int | str) -> bytes:
-    """The device's answer; empty if there is none. OSError: it stalled."""
+    """The device's answer; empty if there is none. OSError if it stalled."""
     if request == GETSTATUS:
         return device.ask(0xA1, GETSTATUS, 6)
     if request == GETSTATE:
@@ -141,7 +141,7 @@ def test_how_long_to_wait_is_said_with_busy_alone(meter: Loader) -> None:
 
 @pytest.mark.parametrize("state", [IDLE, DNLOAD_SYNC, DNBUSY, DNLOAD_IDLE, MANIFEST_SYNC, MANIFEST, ERROR])
 def test_a_reset_of_the_bus_gives_up_what_was_begun(meter: Loader, state: int) -> None:
-    """Linux resets a device several times while it looks at it: so the loader stays until another program is there."""
+    """Linux resets a device several times during enumeration, so the loader stays until another program is there."""
     REACHED[state](meter)
     meter.reset()
     meter.configure()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""dfu-util, a client that is not ours (Debian's), finds the loader, reads its descriptors, and updates it."""
+"""dfu-util, an independent client (Debian's), finds the loader, reads its descriptors, and updates it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The framing: whole frames or none, whatever the line does to the bytes; and the document that describes it."""
+"""The framing: whole frames or none, whatever happens to the bytes; and the document that describes it."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_what_is_longer_than_any_frame_is_dropped_until_the_next_one_begins() ->
 
 
 def bits_per_second(*, escaped: bool) -> int:
-    """Line rate that the samples of eight channels take: start bit, 8 bits, stop bit."""
+    """Line rate required for the samples of eight channels: start bit, 8 bits, stop bit."""
     samples = wire.SAMPLES_A_FRAME
     return wire.bytes_of(samples, 8, escaped) * 10 * 1_000_000 // (wire.SAMPLE_US * samples)
 

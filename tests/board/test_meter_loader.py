@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A meter takes another program only if the maker signed it, and starts whenever the power is cut."""
+"""A meter accepts only a program signed by the maker, and starts after a power cut at any moment."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ LONGEST = image((2, 0, 0), seed=4, length=AREA - 256)
 
 @pytest.fixture
 def meter() -> Iterator[Loader]:
-    """A meter with the old program in it."""
+    """A meter with the old program."""
     with Loader() as device:
         device.lay(RUN, OLD)
         assert device.start()
@@ -106,7 +106,7 @@ def operations() -> int:
 
 
 def test_whenever_the_power_is_cut_the_meter_starts_with_one_of_the_two(meter: Loader) -> None:
-    """Within each erasure, and within every 23rd write of eight bytes, and the first and last of each kind."""
+    """Within each erasure, every 23rd write of eight bytes, and the first and last of each kind."""
     pages = -(-len(NEW) // PAGE)
     eights = PAGE // 8
     erasures = [1 + page * (eights + 1) for page in range(pages)]
@@ -141,7 +141,7 @@ def test_the_power_that_goes_again_while_a_cut_copy_is_ended_harms_nothing(meter
 
 
 def test_a_staged_program_that_is_older_is_never_copied(meter: Loader) -> None:
-    """As somebody who has the flash's pages in a hand might lay it."""
+    """As written by somebody with direct access to the flash."""
     meter.lay(STAGED, OLDER)
     assert runs(meter, OLD)
     assert meter.flash(STAGED, 8) == b"\xff" * 8
@@ -154,7 +154,7 @@ def test_a_staged_program_of_somebody_else_is_never_copied_even_where_there_is_n
 
 
 def test_programs_of_every_length_are_judged_alike() -> None:
-    """SHA-512's blocks are of 128 bytes; the signature is OpenSSL's."""
+    """SHA-512's blocks have 128 bytes; the signature is OpenSSL's."""
     with Loader() as device:
         for length in [*range(1, 130), *range(130, 700, 41), AREA - 256]:
             device.lay(RUN, signed(program(7, length), (1, 0, 0), MAKER))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The part's own loader and program in an emulated part: who begins whom, and an update over USB."""
+"""The part's own loader and program in an emulated part: how each starts the other, and an update over USB."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def image(version: tuple[int, int, int]) -> bytes:
 
 
 class Part:
-    """A part from the factory: the loader in it, and `lies` in its flash, by place; a host on its cable."""
+    """A part from the factory: with the loader, and `lies` in its flash, by place; a host on its cable."""
 
     def __init__(self, lies: dict[int, bytes]) -> None:
         self.chip = Chip(loader(), lambda _channel, _ns: 0.5)
@@ -72,7 +72,7 @@ class Part:
         return False
 
     def comes(self, seconds: float = 3) -> int:
-        """The number of what shows itself on USB within so long, once the bus has been reset as a host does."""
+        """The product number that appears on USB within this time, after a bus reset by the host."""
         assert self.run(seconds, self.chip.usb.attached), "nothing is on the bus"
         self.reset()
         device = self.ask(0x80, 6, 0x0100, length=18)
@@ -85,7 +85,7 @@ class Part:
         self.run(0.03)
 
     def ask(self, kind: int, request: int, value: int = 0, length: int = 0, data: bytes = b"") -> bytes | None:
-        """None is a stall."""
+        """The answer; None is a stall."""
 
         def steps() -> Generator[None]:
             self._said.append((yield from self.host.control(kind, request, value, 0, length, data)))
@@ -120,7 +120,7 @@ def test_without_a_program_of_the_makers_the_loader_stays(lies: dict[int, bytes]
 
 
 class Unit:
-    """The unit at the part's cable, as `linetap meter update` has it: bus, device and clock."""
+    """The unit at the part's cable, with the interface of `linetap meter update`: bus, device and clock."""
 
     def __init__(self, part: Part) -> None:
         self._part = part
@@ -175,8 +175,8 @@ def test_linetaps_own_client_updates_the_part() -> None:
 
 
 def test_bytes_whose_code_does_not_hold_do_not_stop_the_loader() -> None:
-    """NMI, which the part raises when it reads eight bytes that power was cut in: here raised while the signature is
-    judged. The flag has to be cleared, or the part raises it for ever.
+    """NMI, which the part raises when it reads eight bytes whose write was cut: raised here during verification. The
+    flag must be cleared, or the part raises it forever.
     """
     part = Part({RUN: image((1, 2, 0))})
     part.run(0.05)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The meter's port on a real terminal: how long it keeps capture is `./build.sh bench meter`'s to measure."""
+"""The meter's port on a real terminal; `./build.sh bench meter` measures how long it delays capture."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from linetap_core.clock import SYSTEM
 
 
 class Terminal:
-    """`ours` is the adapter's end."""
+    """A terminal pair; `ours` is the adapter's end."""
 
     def __init__(self, link: Path) -> None:
         self.ours, self._theirs = os.openpty()
@@ -45,7 +45,7 @@ def port(terminal: Terminal) -> Iterator[SerialPort]:
 def test_a_terminal_on_which_nothing_waits_is_not_read(
     terminal: Terminal, port: SerialPort, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The kernel's read would wait for its worker then, in the loop that has the hard deadline."""
+    """The kernel's read would wait for its worker, in the loop with the hard deadline."""
     reads: list[int] = []
 
     def read(fd: int, most: int) -> bytes:

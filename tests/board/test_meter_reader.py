@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A reader and a meter that is as bad as a real one; the test owns the clock."""
+"""A reader and a meter with real defects; the test controls the clock."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_volts_are_those_at_the_end_of_the_period() -> None:
 @pytest.mark.parametrize("ppm", [-100, -37, 100])
 @pytest.mark.parametrize("deaf_ms", [0.0, 3.0])
 def test_a_clock_that_drifts(ppm: float, deaf_ms: float) -> None:
-    """For a minute of hook changes every 300 ms, each of them within 2 ms of where it was."""
+    """For a minute of hook changes every 300 ms, each of them dated within 2 ms."""
     levels = [(0.3 * k, -8.0 if k % 2 else -48.0) for k in range(200)]
     rig = MeterRig(volts_at(steps(*levels)), faults=Faults(drift_ppm=ppm, deaf_ms=deaf_ms, jitter_ms=2), seed=3)
     found = edges(rig.heard(59.8).hook[0])[1:]
@@ -99,7 +99,7 @@ def test_where_samples_are_lost_the_meters_own_edges_say_when(
     rig.reader.poll()
     rig.meter.sent_until = sent_until  # type: ignore[method-assign]
     rig.clock.advance(5 * NS_PER_MS)
-    rig.reader.poll()  # the samples after the hole are there, and not what is told later still
+    rig.reader.poll()  # the samples after the hole have arrived, and no later messages
     heard = rig.heard(0.2)
     begins_ms = 1000 + 13 - BEHIND_MS
     found = np.flatnonzero(np.diff(heard.hook[0].astype(int))) + begins_ms + 1
@@ -170,7 +170,7 @@ def test_a_restart_whose_hello_is_lost_is_one_restart() -> None:
     rig.run(1.2)
     rig.meter.restart(rig.clock.monotonic_ns())
     rig.clock.advance(20 * NS_PER_MS)
-    rig.meter.sent_until(rig.clock.monotonic_ns())  # nobody hears it
+    rig.meter.sent_until(rig.clock.monotonic_ns())  # not received
     rig.run(2.5)
     assert rig.reader.state.restarts == 1
     assert rig.reader.state.connected
@@ -252,13 +252,13 @@ def test_beats_stop_with_the_loop() -> None:
     rig.run(2)
     beats = rig.meter.beats
     assert 15 <= beats <= 20
-    rig.clock.advance(5000 * NS_PER_MS)  # nobody asks for levels
+    rig.clock.advance(5000 * NS_PER_MS)  # no levels are requested
     rig.meter.sent_until(rig.clock.monotonic_ns())
     assert rig.meter.beats == beats
 
 
 def test_a_meter_of_another_kind_is_not_listened_to() -> None:
-    rig = MeterRig(volts_at(IDLE), channels=[3])  # the line is on a channel that it does not have
+    rig = MeterRig(volts_at(IDLE), channels=[3])  # the line is on a channel that the meter does not have
     assert all(levels is None for levels in rig.run(1))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap meter update`, against the meter's own program and its own loader as this machine compiles them."""
+"""`linetap meter update`, with the meter's own program and loader compiled for this machine."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ OLD, NEW, OLDER = image((1, 2, 0)), image((1, 3, 0), seed=2), image((1, 1, 0), s
 
 
 class OfTheProgram:
-    """Endpoint 0 of the program that runs, until it is asked for the loader."""
+    """Endpoint 0 of the running program, until the loader is requested."""
 
     def __init__(self, card: Card) -> None:
         self._card = card
@@ -139,7 +139,7 @@ def test_no_other_request_leads_into_the_loader(card: Card, packet: tuple[int, i
 
 
 def spliced(at: int, data: bytes) -> bytes:
-    """A good file with other bytes in it, and a suffix that holds again."""
+    """A valid file with other bytes in it, and a recomputed suffix."""
     whole = with_suffix(NEW)
     body = (whole[:at] + data + whole[at + len(data) :])[:-4]
     return body + struct.pack("<I", zlib.crc32(body) ^ 0xFFFFFFFF)
@@ -198,7 +198,7 @@ def test_the_numbers_of_usbfs_are_the_kernels(tmp_path: Path) -> None:
 
 
 def test_a_meter_is_found_by_its_terminal_and_others_by_their_numbers(tmp_path: Path) -> None:
-    """As /sys looks: a tty's device is an interface of the USB device, which has the numbers."""
+    """As in /sys: a tty's device is an interface of the USB device, which has the numbers."""
     device = tmp_path / "devices" / "usb1" / PORT
     interface = device / f"{PORT}:1.0"
     (interface / "tty" / "ttyACM3").mkdir(parents=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The meter on USB, queried as Linux queries a device, against the numbers of Linux's own headers."""
+"""The meter on USB, queried as by Linux, with the numbers of Linux's own headers."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Stalled(Exception):
 
 
 class Device:
-    """Endpoint 0 of a meter, as a host has it."""
+    """Endpoint 0 of a meter, as seen by a host."""
 
     def __init__(self, part: str = "") -> None:
         words = [program(), *([part] if part else [])]
@@ -121,7 +121,7 @@ def device() -> Iterator[Device]:
 
 
 def pieces(data: bytes) -> list[bytes]:
-    """The descriptors of a configuration, one after the other."""
+    """The descriptors of a configuration, in order."""
     found = []
     while data:
         assert 2 <= data[0] <= len(data)
@@ -131,7 +131,7 @@ def pieces(data: bytes) -> list[bytes]:
 
 
 def test_it_is_found_as_linux_finds_a_device(device: Device) -> None:
-    """The order of drivers/usb/core/hub.c and of drivers/usb/class/cdc-acm.c."""
+    """In the order of drivers/usb/core/hub.c and of drivers/usb/class/cdc-acm.c."""
     first = device.descriptor("USB_DT_DEVICE", length=64)
     assert len(first) == ch9("USB_DT_DEVICE_SIZE")
     device.reset()
@@ -210,15 +210,15 @@ def test_each_part_has_a_serial_number_of_its_own(device: Device) -> None:
 @pytest.mark.parametrize(
     "packet",
     [
-        (GET, 6, 0x0400, 0, 64),  # a descriptor of an interface alone
-        (GET, 6, 0x0304, 0x0409, 255),  # a text that it has not
-        (GET, 6, 0x0601, 0, 10),  # a device qualifier: it knows full speed alone
-        (SET, 6, 0x0100, 0, 18),  # the other way
+        (GET, 6, 0x0400, 0, 64),  # a descriptor only of an interface
+        (GET, 6, 0x0304, 0x0409, 255),  # a text that it does not have
+        (GET, 6, 0x0601, 0, 10),  # a device qualifier: it only supports full speed
+        (SET, 6, 0x0100, 0, 18),  # the wrong direction
         (SET, 5, 128, 0, 0),
         (SET, 9, 2, 0, 0),
-        (0x81, 0, 0, 2, 2),  # an interface that it has not
+        (0x81, 0, 0, 2, 2),  # an interface that it does not have
         (0x01, 11, 1, 1, 0),  # an alternate setting
-        (0x02, 1, 0, 5, 0),  # an endpoint that it has not
+        (0x02, 1, 0, 5, 0),  # an endpoint that it does not have
         (CLASS_SET, 0x20, 0, 0, 8),  # a line coding of eight bytes
         (CLASS_SET, 0x22, 0, 1, 0),  # to the interface of data
         (CLASS_SET, 0x23, 0, 0, 0),  # a break
@@ -255,7 +255,7 @@ def test_no_packet_harms_it(packets: list[bytes]) -> None:
 
 
 def test_the_numbers_of_its_memory_do_not_overlap() -> None:
-    """The part's packet memory: five buffers of 64 bytes behind the descriptors of eight endpoints."""
+    """The part's packet memory: five buffers of 64 bytes after the descriptors of eight endpoints."""
     text = (METER / "stm32g0" / "usb.c").read_text()
     at = sorted(int(number) for number in re.findall(r"#define (?:CONTROL|BULK|NOTICES)_(?:OUT|IN) (\d+)u", text))
     assert len(at) == 5

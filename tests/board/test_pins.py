@@ -68,7 +68,7 @@ active = "high"
 
 
 def test_a_table_of_cards_with_lines_on_the_header_says_what_to_do_and_lights_the_leds(tmp_path: Path) -> None:
-    """Edges of an arm line would move the relays of such a card."""
+    """Edges of an arm line would drive the relays of such a card."""
     text = TABLE.read_text()
     arm = text[text.index("# Card 1 first") : text.index("[button]")]
     earlier = text.replace(arm, "").replace("i2c = [2, 3]", "i2c = [2, 3]\nmeter_uart = [14, 15]") + EARLIER

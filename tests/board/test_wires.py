@@ -140,7 +140,7 @@ def test_a_sample_is_whole_or_not_there_while_another_process_rewrites_it(run_di
 def test_a_card_is_up_before_its_exchange_and_outlives_it(run_dir: Path) -> None:
     card = SimulatedCard(run_dir, 1, 2)
     assert not card.levels(NOW_MS * NS_PER_MS).hook.any()
-    for _ in range(2):  # the exchange comes, dies and comes again
+    for _ in range(2):  # the exchange starts, dies and starts again
         exchange = Wires.create(wires_path(run_dir, 1), 2)
         put(exchange, NOW_MS - 10, [True] * 10)
         assert card.levels(NOW_MS * NS_PER_MS + 999_999).hook.all()
@@ -209,7 +209,7 @@ def test_a_panel_that_has_not_made_its_folder_yet_is_dark(tmp_path: Path) -> Non
 
 
 def test_a_board_that_stands_still_drops_its_relays(run_dir: Path) -> None:
-    """As the real card's one-shot: a stopped process opens nothing, and need not."""
+    """Like the real card's one-shot: a stopped process opens nothing, and need not."""
     card = SimulatedCard(run_dir, 1, 2)
     exchange = Wires.attach(wires_path(run_dir, 1))
     card.levels(NOW_MS * NS_PER_MS)
@@ -221,5 +221,5 @@ def test_a_board_that_stands_still_drops_its_relays(run_dir: Path) -> None:
 
 
 def test_leds_are_dark_until_the_panel_has_its_folder(tmp_path: Path) -> None:
-    """Whoever draws them may look while the services are still starting."""
+    """A reader of the LEDs may start before the services."""
     assert not any(leds_shown(tmp_path / "run").values())

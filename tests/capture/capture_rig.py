@@ -36,7 +36,7 @@ LIMIT_S = 120.0
 
 
 def until[T](what: Callable[[], T | None], doing: str, limit_s: float = LIMIT_S) -> T:
-    """The first answer of `what` that is not None or False, looked for until the limit."""
+    """The first answer of `what` that is not None or False; polls until the limit."""
     deadline = SYSTEM.monotonic_ns() + round(limit_s * 1e9)
     while SYSTEM.monotonic_ns() < deadline:
         answer = what()
@@ -48,7 +48,7 @@ def until[T](what: Callable[[], T | None], doing: str, limit_s: float = LIMIT_S)
 
 @contextmanager
 def cable_in_ram(rate_hz: int, patient: bool = True) -> Iterator[JackCable]:
-    """Eight channels in a folder of its own, for the tests of a module to share: starting it takes a second."""
+    """Eight channels in a separate folder, shared by a module's tests: starting a cable takes a second."""
     folder = Path(tempfile.mkdtemp(prefix="linetap-test-", dir="/dev/shm"))
     try:
         with laid_cable(folder, 8, rate_hz, patient=patient) as cable:
@@ -61,7 +61,7 @@ def cable_in_ram(rate_hz: int, patient: bool = True) -> Iterator[JackCable]:
 def laid_cable(
     folder: Path, channels: int, rate_hz: int, survives: bool = True, patient: bool = True
 ) -> Iterator[JackCable]:
-    """A cable whose far end is playing, and is still playing at the end where it is to survive."""
+    """A cable whose far end is playing; with `survives` it must still be playing at the end."""
     with JackCable(folder, channels, rate_hz, patient=patient) as cable:
         ready = folder / "ready"
         log = (folder / "far_end.log").open("wb")
@@ -99,7 +99,7 @@ def unit(run_dir: Path, cable: JackCable, **card: object) -> Config:
 
 
 def notice_noise(number: int, frames: int = 8000) -> npt.NDArray[np.int16]:
-    """A notice that can be found in a capture to the frame: band noise, another for each number."""
+    """A notice that can be located in a capture to the frame: band noise, different for each number."""
     rng = np.random.default_rng(100 + number)
     spectrum = np.zeros(frames // 2 + 1, np.complex128)
     low, high = 300 * frames // 8000, 3400 * frames // 8000
@@ -154,7 +154,7 @@ class Unit:
         return self._caller.answers()
 
     def leave(self) -> None:
-        """Closes the recorder's end of the socket, as a recorder that dies."""
+        """Closes the recorder's end of the socket, as when a recorder dies."""
         self._caller.close()
 
     def relays(self) -> list[int]:
@@ -178,7 +178,7 @@ class Unit:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """Asked, then told."""
+    """Sends SIGTERM, then SIGKILL."""
     if process.poll() is None:
         process.send_signal(signal.SIGCONT)
         process.terminate()
@@ -190,7 +190,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def ring_of(run_dir: Path) -> list[Batch]:
-    """All the ring holds, from its first slot."""
+    """All slots of the ring."""
     reader = RingReader(run_dir, 1)
     reader.seek(0, 0)
     found: list[Batch] = []
@@ -214,7 +214,7 @@ _SEIZE, _INTERRUPT, _DETACH, _WALL = 0x4206, 0x4207, 17, 0x40000000
 
 @contextmanager
 def main_thread_frozen(pid: int) -> Iterator[None]:
-    """Stop a process's main thread alone: JACK's thread in it goes on filling the ALSA ring, as hardware would."""
+    """Stops only a process's main thread: JACK's thread in it continues to fill the ALSA ring, as hardware would."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
     libc.ptrace.restype = ctypes.c_long

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The other end of the cable: `far_end.py RATE_HZ CHANNELS READY`, plays numbered samples for ever and hears nothing.
+"""The other end of the cable: `far_end.py RATE_HZ CHANNELS READY` plays numbered samples until it is ended, and
+captures nothing.
 
-Its signal says where it is: at 8 kHz channel 0 holds the low 15 bits of the sample's number and channel 1 the rest.
+The signal tells the position: at 8 kHz channel 0 holds the low 15 bits of the sample's number and channel 1 the rest.
 At 48 kHz, where a filter lies between, every channel plays one known noise inside the telephone band.
 """
 
@@ -20,7 +21,7 @@ PERIODS = 64
 
 
 def numbered(first: int, count: int, channels: int) -> npt.NDArray[np.int16]:
-    """(count, channels) of samples `first` and on."""
+    """Samples from `first` on, (count, channels)."""
     n = np.arange(first, first + count, dtype=np.int64)
     mixed = (n[:, None] * 2654435761 + np.arange(channels) * 40503) >> 9
     out = (mixed & 0xFFFF).astype(np.uint16).view(np.int16)
@@ -34,7 +35,7 @@ NOISE_FRAMES = 1 << 17  # 16.4 s at 8 kHz before it repeats
 
 
 def band_noise(rate_hz: int) -> npt.NDArray[np.int16]:
-    """One turn of noise in 300-3400 Hz, the same at every rate: int16 (NOISE_FRAMES x rate / 8000,)."""
+    """One period of noise in 300-3400 Hz, the same at every rate: int16 (NOISE_FRAMES x rate / 8000,)."""
     length = NOISE_FRAMES * rate_hz // 8000
     rng = np.random.default_rng(8000)
     low, high = round(300 * NOISE_FRAMES / 8000), round(3400 * NOISE_FRAMES / 8000)

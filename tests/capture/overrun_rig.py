@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A codec that overruns when a test wants it, which no real one can be made to do between two reads.
+"""A codec that overruns on request, which a real one cannot be made to do between two reads.
 
 It answers as pyalsaaudio 0.11 does (alsaaudio.c, alsapcm_read): -EPIPE once, with the stream prepared again; the next
-read starts it and has nothing.
+read starts it and returns nothing.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ READ_NS = NS_PER_MS // 10
 
 
 class Codec:
-    """8 lines at 8 kHz. Time passes by `wait`, where there is no period yet, and by every read."""
+    """8 lines at 8 kHz. Time advances by `wait`, if there is no period yet, and by every read."""
 
     period = RATE_HZ * SLOT_MS // 1000
     buffer = BUFFER_PERIODS * period
@@ -37,14 +37,14 @@ class Codec:
     def __init__(self, clock: ManualClock) -> None:
         self.clock = clock
         self.runs_from_ns: int | None = None  # None: prepared
-        self.was_read = 0  # frames of this run
-        self.slow_read_ms = 0  # the next read comes so late
-        self.work_ns = READ_NS  # of a period
+        self.was_read = 0  # frames read in this run
+        self.slow_read_ms = 0  # delay of the next read
+        self.work_ns = READ_NS  # duration of a read
         self.reads = 0
-        self.is_dead = False  # it overruns, whatever is done
-        self.never_reports = False  # and reads do not say so
+        self.is_dead = False  # it overruns after every restart
+        self.never_reports = False  # reads do not report overruns
         self.available = lambda: OVERRUN if self.is_dead or self._there() > self.buffer else self._there()
-        self.room = lambda: self.buffer - 4 * self.period  # playback is not what this is about
+        self.room = lambda: self.buffer - 4 * self.period  # playback is not tested here
 
     def _there(self) -> int:
         if self.runs_from_ns is None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The delay between ALSA's position and a notice's arrival on the line: the number for `playback_offset_ms`. Pure over
-the ring's contents; needs a line that returns what is played on it, as every hybrid and every cable does.
+"""Measures the delay between ALSA's position and a notice's arrival on the line, the number for `playback_offset_ms`.
+
+It uses only the ring's contents; it needs a line that returns played audio, as every hybrid and every cable does.
 """
 
 from __future__ import annotations
@@ -10,22 +11,23 @@ import numpy as np
 from linetap.notices import Notice
 from linetap.ring import I16, RATE_HZ, SLOT_FRAMES, Batch
 
-REACH_MS = 500  # no codec, no USB queue and no exchange is later
-LEAST_SCORE = 0.5  # of 1 for the notice alone: below, it was not heard
+REACH_MS = 500  # longer than the delay of any codec, USB queue or exchange
+LEAST_SCORE = 0.5  # a pure notice scores 1; below this it was not heard
 
 
 def reported_start(batches: list[Batch], row: int, tag: int) -> int | None:
-    """The ring frame at which notice `tag` began on a line by the slots' own word; None where it never did."""
+    """The ring frame at which notice `tag` began on a line, according to the slots; None if it never did."""
     for batch in batches:
-        slots = np.flatnonzero(batch.notice[:, row] == tag)  # a gap has none
+        slots = np.flatnonzero(batch.notice[:, row] == tag)  # a gap has no notice
         if len(slots):
             return int(batch.frame + slots[0] * SLOT_FRAMES - batch.notice_frame[slots[0], row])
     return None
 
 
 def heard_start(batches: list[Batch], row: int, samples: I16, near: int) -> tuple[int, float]:
-    """The place where `samples` fit best within REACH_MS of ring frame `near`: (frame, normalised correlation -1 to
-    1)."""
+    """The frame within REACH_MS of ring frame `near` where `samples` fit best, and their normalised correlation, -1 to
+    1.
+    """
     reach = REACH_MS * RATE_HZ // 1000
     first = near - reach
     window = np.zeros(len(samples) + 2 * reach)
@@ -45,7 +47,7 @@ def heard_start(batches: list[Batch], row: int, samples: I16, near: int) -> tupl
 
 
 def measure_playback_offset(batches: list[Batch], row: int, notice: Notice) -> float | None:
-    """Milliseconds to add to the card's `playback_offset_ms`; None when the notice was not played or not heard."""
+    """Milliseconds to add to the card's `playback_offset_ms`; None if the notice was not played or not heard."""
     reported = reported_start(batches, row, notice.tag)
     if reported is None:
         return None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The same at 48 kHz, where capture decimates and notices are upsampled."""
+"""Capture at 48 kHz, where it decimates and notices are upsampled."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def cable() -> Iterator[JackCable]:
 
 
 def place_in_noise(audio: I16) -> tuple[int, float]:
-    """The place of a piece in the far end's noise (8 kHz frames), and its signal to difference in dB."""
+    """The place of a piece in the far end's noise (8 kHz frames), and the ratio of signal to difference in dB."""
     noise = band_noise(8000).astype(np.float64)
     piece = np.zeros(NOISE_FRAMES)
     piece[: len(audio)] = audio

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Capture at 8 kHz over a real cable: what is in the ring is what was on the line, when it was."""
+"""Capture at 8 kHz over a real cable: the ring has what was on the line, at the right time."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def cable() -> Iterator[JackCable]:
 
 @pytest.fixture(scope="module")
 def impatient_cable() -> Iterator[JackCable]:
-    """Whose server does not wait for a process that a test stops or kills."""
+    """A cable whose server does not wait for a process that a test stops or kills."""
     with cable_in_ram(8000, patient=False) as laid:
         yield laid
 
 
 def check_true_to_time(batches: list[Batch], cable: JackCable) -> list[Batch]:
-    """Every frame bears the far end's number, all at one distance within a period; the gaps."""
+    """Checks that every frame has the far end's number, all at one distance within a period; returns the gaps."""
     reached, distances = 0, []
     for batch in batches:
         assert batch.frame == reached
@@ -75,7 +75,7 @@ def test_s32_is_the_same_audio(cable: JackCable, run_dir: Path) -> None:
 
 
 def test_overrun_is_a_gap_where_it_was_and_as_long_as_it_was(cable: JackCable, run_dir: Path) -> None:
-    """ALSA's own -EPIPE: the loop stands still while the device goes on. The ring's 200 ms are lost with it."""
+    """ALSA's own -EPIPE: the loop stands still while the device continues. The ring's 200 ms are lost too."""
     with Unit(unit(run_dir, cable), cable) as capture:
         before = capture.captured(60).progress
         with main_thread_frozen(capture.process.pid):
@@ -92,8 +92,9 @@ def test_overrun_is_a_gap_where_it_was_and_as_long_as_it_was(cable: JackCable, r
 
 @pytest.mark.parametrize("late_ms", [0, 40], ids=["woken at once", "woken late"])
 def test_frames_lost_without_a_word_are_a_gap_too(impatient_cable: JackCable, run_dir: Path, late_ms: int) -> None:
-    """The whole process stands still, JACK's thread with it: ALSA sees no overrun, only the clock tells. What came
-    after the hole and before anybody looked must not be taken for what was before it."""
+    """The whole process stands still, JACK's thread with it: ALSA sees no overrun, only the clock shows it. Audio that
+    came after the hole and before anybody looked must not be taken for audio from before it.
+    """
     with Unit(unit(run_dir, impatient_cable), impatient_cable) as capture:
         before = capture.captured(60).progress
         stopped_ns = SYSTEM.monotonic_ns()
@@ -135,7 +136,7 @@ def test_second_instance_says_who_holds_it(cable: JackCable, run_dir: Path) -> N
 
 
 def test_a_device_that_is_not_as_configured_is_refused(cable: JackCable, run_dir: Path) -> None:
-    """The bare JACK device is FLOAT_LE whatever is asked; pyalsaaudio opens it all the same."""
+    """The bare JACK device is FLOAT_LE whatever is requested; pyalsaaudio opens it nevertheless."""
     with Unit(unit(run_dir, cable, capture_pcm="unit_capture_jack"), cable) as capture:
         assert capture.process.wait(LIMIT_S) == 2
         assert "codec_mismatch: unit_capture_jack (card 1): format S16_LE asked, FLOAT_LE given" in capture.said()

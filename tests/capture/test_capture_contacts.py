@@ -30,7 +30,7 @@ def asked(wires: Wires) -> bool:
 
 
 def opened(capture: Unit, ms: int) -> Wires:
-    """Once capture holds the contact of line 11 open."""
+    """Waits until capture holds the contact of line 11 open."""
     capture.captured(60)
     wires = Wires.attach(wires_path(capture.run_dir, 1))
     capture.send(ReleaseLine(11, ms))
@@ -63,7 +63,7 @@ def test_a_card_without_contacts_answers_why(cable: JackCable, run_dir: Path) ->
 
 
 def test_a_capture_that_is_killed_leaves_no_contact_open(cable: JackCable, run_dir: Path) -> None:
-    """The command ends with it: what it wrote last is believed for CONTACT_HELD_MS."""
+    """The command ends with capture: its last written value is valid for CONTACT_HELD_MS."""
     with Unit(with_contacts(run_dir, cable), cable) as capture:
         wires = opened(capture, MOST_OPEN_MS)
         capture.process.send_signal(signal.SIGKILL)

@@ -50,8 +50,9 @@ def test_reported_where_heard_on_many_lines_at_once(cable: JackCable, run_dir: P
 
 
 def test_notice_goes_on_in_its_place_after_an_underrun(cable: JackCable, run_dir: Path) -> None:
-    """The loop stands still for longer than playback holds and shorter than capture does: no gap, a hole in the sound,
-    and what follows is where it would have been."""
+    """The loop stands still for longer than playback's buffer and shorter than capture's: no gap, a hole in the sound,
+    and the rest of the notice is at its right time.
+    """
     config = unit(run_dir, cable, capture_pcm=cable.unit_loop, buffer_ms=600)
     with Unit(config, cable) as capture:
         capture.captured(60)

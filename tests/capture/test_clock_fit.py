@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The clock fit: late wake-ups do not move it, drift does, and a hole is told from either."""
+"""The clock fit: late wake-ups do not move it, drift does, and a hole is distinguished from both."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MS = 1_000_000
 
 
 def run(periods: int, ppm: float = 0.0, late_ms: float = 0.0, seed: int = 1) -> tuple[Timeline, float]:
-    """A timeline after so many periods of a codec `ppm` slow, and the largest error in ms of the last half."""
+    """A timeline after this number of periods of a codec `ppm` slow, and the largest error in ms of the last half."""
     rng = np.random.default_rng(seed)
     line = Timeline(RATE_HZ)
     worst = 0.0

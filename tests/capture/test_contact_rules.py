@@ -31,7 +31,7 @@ NOTICES = {"ko": Notice("ko", "", np.arange(1, 501, dtype=np.int16), 77)}
 
 
 class Bench:
-    """A card whose lines do what the test says; the clock goes on by periods."""
+    """A card whose lines do what the test says; its clock advances by periods."""
 
     def __init__(self, run_dir: Path, card: Card = CARD) -> None:
         self.clock = ManualClock(monotonic_ns=10**12)
@@ -52,7 +52,7 @@ class Bench:
         return bool(self.wires.asked_open(self.clock.monotonic_ns() // NS_PER_MS)[line - 1])
 
     def run(self, ms: int) -> int:
-        """For how many milliseconds the contact of line 1 was open."""
+        """The number of milliseconds for which the contact of line 1 was open."""
         held = 0
         for _ in range(ms // PERIOD_MS):
             self.clock.advance(PERIOD_MS * NS_PER_MS)
@@ -114,7 +114,9 @@ def test_a_card_without_contacts_is_refused(run_dir: Path) -> None:
 
 
 def test_no_contact_opens_under_a_notice(bench: Bench) -> None:
-    """Requested, playing and played but not captured to its end are all too early; another line's does not matter."""
+    """Requested, playing, and played but not captured to its end are all too early; a notice on another line does not
+    matter.
+    """
     assert bench.player.play(1, "ko", 1400) is None
     assert "notice" in str(bench.contacts.open(1, 2000))
     for first in range(0, 1600, 80):
@@ -166,7 +168,9 @@ def test_a_line_that_rings_unanswered_after_an_opening_may_be_open(bench: Bench)
 
 
 def test_a_capture_that_begins_again_knows_what_the_one_before_had_noticed(bench: Bench) -> None:
-    """Line 2 is opened no more since its contact was found stuck; line 1's was open when the other ended."""
+    """Line 2 is not opened again since its contact was found stuck; line 1's was open when the previous
+    capture ended.
+    """
     before = msgspec.structs.replace(bench.state, opened=[1], contact_open=[4], contact_stuck=[1, 2, 9])
     bench.up[3] = False
     bench.contacts.take_over(before)

@@ -68,7 +68,7 @@ def test_full_scale_is_limited_and_s32_is_scaled() -> None:
 
 
 def upsampled(samples: npt.NDArray[np.int16], first: int = 0) -> npt.NDArray[np.float64]:
-    """A notice from device frame `first` on, period by period as it is played."""
+    """A notice from device frame `first` on, upsampled period by period as it is played."""
     upsampler, n = Upsampler(), len(samples) * FACTOR
     return np.concatenate([upsampler.piece(samples, i, min(i + IN, n)).copy() for i in range(first, n, IN)])
 

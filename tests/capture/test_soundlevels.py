@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A line by its sound alone: what the drawing's front end captures of ringing, and what people and exchanges send."""
+"""A line judged by its sound alone: what the drawing's front end captures of ringing, and what people and exchanges
+send.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ F64 = npt.NDArray[np.float64]
 
 
 def tone(dbm0: float, seconds: float, *hertz: float) -> F64:
-    """Each frequency at this level."""
+    """The given frequencies, each at this level."""
     t = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
     peak = 32767 * 10 ** ((dbm0 - FULL_SCALE_DBM0) / 20)
     total: F64 = sum((peak * np.sin(2 * pi * hz * t) for hz in hertz), np.zeros(len(t)))

@@ -88,7 +88,7 @@ def test_all_well(
     unit.write()
 
     class Clock:
-        """The machine's, and each time the command waits, the services get on."""
+        """The machine's clock; each time the command waits, the services progress."""
 
         monotonic_ns = staticmethod(SYSTEM.monotonic_ns)
         utc_ns = staticmethod(SYSTEM.utc_ns)

@@ -83,7 +83,7 @@ WELL = {
 
 @dataclass
 class Ill:
-    """A change of a healthy unit: other states, killed services, other files of the machine."""
+    """A change to a healthy unit: other states, killed services, other files of the machine."""
 
     states: dict[str, Any] = field(default_factory=dict)
     dead: tuple[str, ...] = ()
@@ -111,7 +111,7 @@ def of_reporter(**fields: Any) -> Ill:
 
 
 def of_codec(code: str) -> Ill:
-    """capture has said it as it ended."""
+    """capture reported this code as it ended."""
     return Ill({"capture@1": capture(fault=Fault(code, ""))}, dead=("capture@1",))
 
 
@@ -205,7 +205,7 @@ def test_every_check_of_the_folder_is_run_and_raised_here() -> None:
 
 
 class Views:
-    """A unit of which everything is well, but for one thing."""
+    """A unit on which everything is well except for one thing."""
 
     def __init__(self, run_dir: Path, root: Path, ill: Ill, monkeypatch: pytest.MonkeyPatch) -> None:
         broken.forget()  # what an earlier test of this process found

@@ -130,7 +130,7 @@ class TestOverruns:
 
 
 def after_s(seconds: float, status: Status = "alive", **fields: Any) -> Snapshot:
-    """The recorder's word so long after its start."""
+    """The recorder's state at this time after its start."""
     about = {"started_ns": 0, "mono_ns": round(seconds * NS_PER_S), **fields}
     return unit(status=status, of_recorder=about)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opus as linetap writes it, judged by ffmpeg: the right length to the sample, whole, cut, and begun again."""
+"""Opus as linetap writes it, checked by ffmpeg: the right length to the sample, complete, cut, and continued."""
 
 from __future__ import annotations
 

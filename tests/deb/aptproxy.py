@@ -48,7 +48,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._fetch(url.netloc, url.path, kept)
 
     def _fetch(self, host: str, path: str, keep: Path | None) -> None:
-        """Passes on apt's conditional headers, by which an index is sent only if newer; keeps whole packages."""
+        """Forwards apt's conditional headers, so that an index is sent only if newer; keeps complete packages."""
         asked = {name: value for name in ("If-Modified-Since", "Range", "If-Range") if (value := self.headers[name])}
         connection = http.client.HTTPConnection(host, timeout=_LIMIT_S)
         with contextlib.closing(connection):

@@ -44,7 +44,7 @@ def base() -> Path:
 
 @contextlib.contextmanager
 def bare(packages: Path = PACKAGES) -> Iterator[Guest]:
-    """Booted, with the packages at /srv/linetap and apt able to reach the archive."""
+    """A booted guest, with the packages at /srv/linetap and apt able to reach the archive."""
     with guest(base(), installed=False) as machine:
         shutil.copytree(packages, machine.root / MEDIUM, ignore=shutil.ignore_patterns("work"))
         machine.write("/etc/apt/apt.conf.d/01proxy", _PROXY)
@@ -54,7 +54,7 @@ def bare(packages: Path = PACKAGES) -> Iterator[Guest]:
 
 
 def shell(machine: Guest, line: str, limit_s: float = _LIMIT_S) -> tuple[int, str]:
-    """A line as root types it: its exit status and what it says, on both streams."""
+    """Runs a line as root: its exit status and its output, both streams together."""
     done = subprocess.run(
         [*machine.entered(), "env", "-i", _PATH, "HOME=/root", "bash", "-c", f"cd; {line}"],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,

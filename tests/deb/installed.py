@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A desk that the packages have been installed as, on a bare Debian: what root types there, a unit, and a person."""
+"""A desk installed from the packages on a bare Debian: what root types there, a unit, and a person."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FIGURES = "runuser -u linetap-desk -- linetap desk metrics --config /etc/linetap
 
 @dataclass
 class Installed:
-    """`said`: by line, its exit status and what it said."""
+    """A desk on a guest. `said`: for each line, its exit status and output."""
 
     machine: Guest
     said: dict[str, tuple[int, str]] = field(default_factory=dict)

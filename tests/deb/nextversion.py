@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The packages of `./build.sh deb` once more as those of a later version: the same files under another number, and one
-more step of the pages' database. Made by dpkg-deb, so that what is tried is apt, dpkg and the maintainer scripts."""
+"""The packages of `./build.sh deb` repacked as a later version: the same files with another number, and one more
+migration of the pages' database. dpkg-deb makes them, so apt, dpkg and the maintainer scripts are tested.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ _LIMIT_S = 600
 
 
 def make(packages: Path, folder: Path, work: Path) -> None:
-    """A folder for apt, as build.sh makes one, of the packages of another such folder."""
+    """Makes a folder for apt, as build.sh does, from the packages of another such folder."""
     folder.mkdir()
     work.mkdir()
     for package in sorted(packages.glob("*.deb")):
@@ -43,7 +44,7 @@ def make(packages: Path, folder: Path, work: Path) -> None:
 
 
 def _renumber(tree: Path) -> None:
-    """Version and the packages of the same version that it depends on; Python's own word on it too."""
+    """Changes the version, the dependencies on packages of the same version, and the version in Python's metadata."""
     control = tree / "DEBIAN/control"
     found = re.search(r"^Version: (\S+)$", control.read_text(), re.MULTILINE)
     assert found, control

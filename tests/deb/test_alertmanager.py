@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The example for Alertmanager, judged by its own tool: read, and each alert where it belongs."""
+"""The example for Alertmanager, checked by its own tool: it is accepted, and each alert goes to the right receiver."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class Podman:
         return done.stdout
 
     def take(self, root: Path) -> None:
-        """A folder as an image."""
+        """Imports a folder as an image."""
         with subprocess.Popen(["tar", "-C", str(root), "-c", "."], stdout=subprocess.PIPE) as packed:
             assert packed.stdout is not None
             self.run("import", "-", "localhost/debian13", stdin=packed.stdout.fileno())

@@ -39,7 +39,7 @@ def desk() -> Iterator[Installed]:
 
 
 def test_the_commands_of_the_page_set_up_a_desk(desk: Installed) -> None:
-    """The last is the doctor, whose verdict is another test's."""
+    """The last command is the doctor, whose result another test checks."""
     for line, (status, said) in list(desk.said.items())[:-1]:
         assert status == 0, f"{line}: {said}"
     assert len(desk.said) <= 5
@@ -144,7 +144,7 @@ def test_all_of_it_starts_with_the_machine(desk: Installed) -> None:
 
 
 def test_an_upgrade_restarts_what_runs_and_keeps_everything(desk: Installed) -> None:
-    """By the same packages once more: apt runs the same scripts as for a later version."""
+    """Installs the same packages again: apt runs the same scripts as for a later version."""
     files = "cd / && sha256sum etc/linetap-desk/* etc/mosquitto/linetap/*"
     running = "systemctl show -P MainPID linetap-serve linetap-ingest"
     kept, before = desk.type(files), desk.type(running).split()
@@ -161,7 +161,7 @@ SIGNED = "deb [signed-by=/srv/linetap/linetap.pgp] file:/srv/linetap ./"
 
 @pytest.fixture
 def signed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The packages, signed by a key of this test's; gpg's agent has to find its socket by a short name."""
+    """The packages, signed by this test's own key; gpg's agent needs a short path for its socket."""
     with tempfile.TemporaryDirectory() as home:
         monkeypatch.setenv("GNUPGHOME", home)
         key = [
@@ -184,8 +184,9 @@ def signed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_tools_alone_need_no_server_and_a_server_takes_postgresql(signed: Path) -> None:
-    """A keyholder's computer has what a keyholder needs, and names the package of what it has not. By apt from a
-    folder that is signed, as the page has it."""
+    """A keyholder's computer has what a keyholder needs, and names the package of what is missing. apt installs from a
+    signed folder, as the page describes.
+    """
     if why := bare.cannot():
         pytest.fail(why)  # it was asked for by name: `./build.sh deb --try`
     assert SIGNED in PAGE.read_text()
@@ -207,7 +208,7 @@ def test_tools_alone_need_no_server_and_a_server_takes_postgresql(signed: Path) 
 
 
 def _unit(desk: Installed) -> None:
-    """A unit's package beside the others: its users, its units as systemd reads them; and nothing runs by itself."""
+    """A unit's package next to the others: its users, its units as systemd reads them; and nothing starts by itself."""
     desk.type("DEBIAN_FRONTEND=noninteractive apt-get install -qq linetap-unit")
     desk.type("id linetap-recorder && python3 -c 'import alsaaudio, linetap.recorder'")
     names = "linetap-capture@1.service linetap-recorder.service linetap-reporter.service linetap-panel.service"
@@ -218,7 +219,7 @@ def _unit(desk: Installed) -> None:
 
 
 def _forged(desk: Installed) -> None:
-    """apt takes no other list of packages than the signed one, and none that is signed otherwise."""
+    """apt accepts only the signed list of packages, and none with another signature."""
     for name, said in (("Packages", "Hash Sum mismatch"), ("InRelease", "Message has been manipulated")):
         desk.type(f"cd /srv/linetap && cp {name} /root/whole && sed -i 's/linetap/lynetap/' {name}")
         desk.type("rm -rf /var/lib/apt/lists/_srv_linetap*")
@@ -228,7 +229,7 @@ def _forged(desk: Installed) -> None:
 
 
 def _postgresql(desk: Installed) -> None:
-    """A desk whose databases are PostgreSQL's, on the same machine."""
+    """A desk whose databases are in PostgreSQL on the same machine."""
     desk.type("DEBIAN_FRONTEND=noninteractive apt-get install -qq linetap-desk postgresql python3-psycopg")
     desk.type("linetap desk setup --name desk.city.example --admin kim --database postgresql")
     assert desk.doctor() == []

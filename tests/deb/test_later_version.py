@@ -84,7 +84,9 @@ def test_to_a_later_version(desk: Installed, later: Path) -> None:
 
 
 def test_an_older_program_leaves_a_later_database_alone(desk: Installed, tmp_path: Path) -> None:
-    """Somebody installs the older packages by hand: the pages do not start, and say why; the later ones go on."""
+    """Somebody installs the older packages by hand: the pages do not start, and say why; the later packages then work
+    again.
+    """
     older = tmp_path / "older"
     shutil.copytree(bare.PACKAGES, older, ignore=shutil.ignore_patterns("work"))
     _bring(desk, older)
@@ -112,7 +114,7 @@ def test_removed_purged_and_installed_again(desk: Installed, later: Path) -> Non
 
 
 def _bring(desk: Installed, packages: Path) -> None:
-    """The folder of another version, in the place of the one that is there."""
+    """Puts the folder of another version in the place of the present one."""
     target = Path(f"/proc/{desk.machine.pid}/root/{bare.MEDIUM}")
     for old in target.iterdir():
         old.unlink()

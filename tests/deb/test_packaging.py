@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""firmware/debian against what it packages: versions, users, units, and the page that says how. Nothing is built."""
+"""firmware/debian compared with what it packages: versions, users, units, and the page that describes it. Nothing is
+built.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,7 @@ def packages() -> dict[str, dict[str, str]]:
 
 
 def versions(depends: str) -> dict[str, str]:
-    """Package -> the version that is asked for at least, without Debian's epoch."""
+    """Package -> the minimum version, without Debian's epoch."""
     return {
         name: re.sub(r"^\d+:", "", least)
         for name, least in re.findall(r"([a-z0-9.-]+)(?: \(>= ([^)]+)\))?(?:,|$)", depends)
@@ -74,7 +76,7 @@ def test_a_purge_names_what_stays_and_deletes_nothing() -> None:
 
 
 def test_whatever_a_container_keeps_is_in_a_volume() -> None:
-    """And its users have the same numbers in every image, which each are of the package and of Mosquitto."""
+    """Its users have the same numbers in every image; these come from the package and from Mosquitto."""
     compose = yaml.safe_load((DEBIAN / "container/compose.yaml").read_text())
     volumes = {each.partition(":")[2] for each in compose["services"]["desk"]["volumes"]}
     kept = (machine.FOLDER, machine.STATE, machine.PAGES_STATE, machine.COPY, machine.PKI, machine.MOSQUITTO)
@@ -92,7 +94,7 @@ def test_the_page_has_five_commands() -> None:
 
 
 def test_no_other_package_of_debian_is_needed_for_a_wheel() -> None:
-    """The one thing that is compiled is named with its hash in requirements.lock."""
+    """The only part that is compiled is named with its hash in requirements.lock."""
     script = (DEBIAN / "build.sh").read_text()
     assert re.findall(r"grep '\^([a-z]+)==' requirements\.lock", script) == ["pyalsaaudio"]
     assert "--require-hashes" in script

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Says a retained message at a broker by TLS, as the unit whose certificate it has, and ends when it is acknowledged:
-`unitsays.py TOPIC PAYLOAD FOLDER`, which has ca.pem, tls.pem and tls.key. Run in the broker's network."""
+"""Publishes a retained message at a broker over TLS, with a unit's certificate, and ends when it is acknowledged:
+`unitsays.py TOPIC PAYLOAD FOLDER`; FOLDER has ca.pem, tls.pem and tls.key. Run in the broker's network.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A person at the desk who adopts new units, by the forms of the page alone."""
+"""A person at the desk who adopts new units, using only the forms of the page."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROLE = "officer"
 
 
 class Officer:
-    """Somebody at the desk, by the forms of the page alone."""
+    """A person at the desk, using only the forms of the page."""
 
     def __init__(self, served: ServeSite) -> None:
         self.served, self.client = served, served.client(ROLE)
@@ -49,14 +49,14 @@ class Officer:
         return re.findall(r'action="/adoption/run/([0-9a-f]{64})/choose"', self.page())
 
     def chooses(self) -> str:
-        """The last one that asks: it then counts its digits."""
+        """Chooses the last requesting unit, which then counts its digits."""
         until(lambda: len(self.asking()) > 0, LIMIT_S)
         run = self.asking()[-1]
         assert self.post(f"/adoption/run/{run}/choose").status_code == 303
         return run
 
     def waits(self) -> str:
-        """The exchange that was chosen."""
+        """The state of the chosen exchange."""
         until(lambda: len(self.runs()) > 0, LIMIT_S)
         return self.runs()[0]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A house with two units whose events are signed, a second copy, a hold and a table of who sits where; its pages."""
+"""A house with two units whose events are signed, a second copy, a hold and a table of seats; its pages."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ def name_of(at_ns: int, line: int) -> str:
 
 
 class CallsHouse:
-    """`names`: what the tests call its calls by -> call_id."""
+    """`names`: the tests' names of its calls -> call_id."""
 
     def __init__(self, folder: Path, url: str = "") -> None:
-        """`url`: of another database than SQLite."""
+        """`url`: of a database other than SQLite."""
         self.folder, self.copies = folder, folder / "copies"
         self.names: dict[str, str] = {}
-        self.ends: dict[str, str] = {}  # call_id -> why it was ended
+        self.ends: dict[str, str] = {}  # call_id -> reason of its end
         self.engine = database.open_writer(url or f"sqlite:///{folder / 'desk.db'}")
         self.tellers = {unit: Teller(folder / unit, unit=unit, key=self.key_of(unit)) for unit in (UNIT, OTHER)}
         self.told: dict[str, int] = dict.fromkeys(self.tellers, 0)

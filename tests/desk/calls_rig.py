@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rows of calls as an ingest might have them, made without one."""
+"""Rows of calls as in an ingest's database, made without an ingest."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from linetap_desk.calls.criteria import SearchCriteria, Seat
 from linetap_desk.calls.reading import Cursor, Way
 from linetap_desk.ingest import tables
 
-EVIL = """<script>alert(1)</script>"'; DROP TABLE calls;--{{7*7}}%s"""  # no longer than a name may be
+EVIL = """<script>alert(1)</script>"'; DROP TABLE calls;--{{7*7}}%s"""  # the longest permitted name
 START_NS = parse_rfc3339("2026-11-24T00:00:00Z")
 EMPTY: dict[str, Any] = {column.name: None for column in tables.calls.columns} | {"late": False}
 
@@ -42,7 +42,7 @@ def fill(engine: Engine, rows: list[dict[str, Any]] | list[Mapping[str, Any]]) -
 
 
 def fits(row: dict[str, Any], criteria: SearchCriteria) -> bool:
-    """Whether the row fits the criteria, written again and plainly."""
+    """Whether the row fits the criteria: an independent, simple implementation."""
     seats = [Seat(row["unit"])] if criteria.seats is None else criteria.seats
     return (
         (criteria.since is None or row["began_at"] >= criteria.since)
@@ -70,7 +70,7 @@ def order(row: dict[str, Any]) -> tuple[str, str, str]:
 def walk(
     db: Connection, criteria: SearchCriteria, size: int, way: Way = "older", first: str = at(-1)
 ) -> list[list[dict[str, Any]]]:
-    """Page by page to the end; each token goes through its text."""
+    """The pages from first to last; each token is converted to text and back."""
     cursor = None if way == "older" else Cursor("newer", first)
     pages = []
     for _ in range(10_000):

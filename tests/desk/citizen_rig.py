@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A citizen's released call as the desk packs it: approved for the purpose, and for a copy or for listening alone."""
+"""A citizen's released call as packed by the desk: approved for the purpose, and for a copy or for listening alone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CITIZEN = {"basis": "PIPA 35", "id": "citizen", "text_en": "Access by the citize
 
 
 def asked(desk: Desk, recipient: str = citizen.BY_PASSPHRASE, case: str = CASE, purpose: str = "citizen") -> Path:
-    """The marked call, and an approved request for it; returns the request."""
+    """The marked call with an approved request for it; returns the request."""
     call = marked_call(desk)
     desk.sign_roles(2, purposes=[*PURPOSES, CITIZEN])
     desk.run(roles, "use", desk.root / "roles.json", "--desk", desk.folder)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An ingest's copying without a network: a real vault answers what is asked, a test owns the clock."""
+"""An ingest's copying without a network: a real vault answers the requests, and the test controls the clock."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Asked = tuple[Window | Copied | Close, bytes | None]
 
 
 class Units:
-    """`sealed_call` makes one at the unit; `serve` lets the desk ask, and answers as a unit does."""
+    """`sealed_call` makes a call at the unit; `serve` delivers the desk's requests, and the unit's answers."""
 
     def __init__(self, folder: Path, clock: ManualClock, engine: Engine | None = None, **config: Any) -> None:
         self.folder, self.clock = folder, clock
@@ -51,11 +51,11 @@ class Units:
             | config,
             CopyConfig,
         )
-        self.changed: dict[str, bytes] = {}  # file -> what a broker makes of each of its blocks
+        self.changed: dict[str, bytes] = {}  # file -> the broker's change of each of its blocks
         self.asked: list[Window | Copied] = []
         self.closes_asked: list[str] = []
-        self.closings: dict[str, Closing] = {}  # call -> what it answers
-        self.asked_ns: list[int] = []  # monotonic, of each
+        self.closings: dict[str, Closing] = {}  # call -> the unit's answer
+        self.asked_ns: list[int] = []  # monotonic time of each request
         with self.engine.begin() as db:
             db.execute(insert(tables.units).values(unit=UNIT, named=True, state="online", set_aside=0))
         self.copying = self.start()
@@ -93,7 +93,7 @@ class Units:
         return record
 
     def log(self, record: CallRecord) -> Closing:
-        """The call stands in the unit's log, and its closing is what the unit answers."""
+        """Puts the call into the unit's log; the unit answers with its closing."""
         log = UnitLog(self.vault, UNIT, self.teller.key, self.clock)
         log.close_call(record.call_id)
         found = log.closing(record.call_id)
@@ -115,10 +115,10 @@ class Units:
     def folder_of(self, call_id: str) -> Path:
         return self.vault / sealed.call_path(call_id)
 
-    # --- between ---------------------------------------------------------------------------------------------------
+    # --- transport -------------------------------------------------------------------------------------------------
 
     def serve(self, most_blocks: int = 1000) -> int:
-        """The desk's turns until it asks no more, or so many blocks have come; how many these were."""
+        """Runs the desk until it requests nothing more, or this many blocks have arrived; returns their number."""
         blocks = idle = 0
         while idle < 3:
             asked = [self._read(saying) for saying in self.copying.turn()]
@@ -143,7 +143,7 @@ class Units:
         return blocks
 
     def _closing(self, wanted: Close, correlation: bytes | None) -> Arrived:
-        """The closing; a unit without one gives the answer of an earlier version."""
+        """The closing; a unit without one answers like an earlier version."""
         found = self.closings.get(wanted.call_id)
         code = "command_malformed" if found is None else "done"
         answer = Answer(unit=UNIT, at="", done=found is not None, code=code, text="", closing=found)
@@ -173,7 +173,7 @@ class Units:
         assert isinstance(found, Window | Copied | Close)
         return found, saying.correlation
 
-    # --- what became of it -----------------------------------------------------------------------------------------
+    # --- results ---------------------------------------------------------------------------------------------------
 
     def copy_of(self, record: CallRecord) -> Path:
         return self.store / UNIT / sealed.call_path(record.call_id)
@@ -182,7 +182,7 @@ class Units:
         return self.store / UNIT / closing_path(record.call_id)
 
     def is_copied(self, record: CallRecord) -> bool:
-        """All of it, byte for byte."""
+        """Whether the copy is complete, byte for byte."""
         copy, own = self.copy_of(record), self.folder_of(record.call_id)
         return copy.is_dir() and contents(copy) == contents(own)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A released call as the desk packs it, and the custodian's helper over it: uvicorn on the loopback, in a thread."""
+"""A released call as packed by the desk, and the custodian's helper for it: uvicorn on the loopback, in a thread."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ LIMIT_S = 120
 
 
 def marked_call(desk: Desk, *, until_open: bool = False) -> Path:
-    """A sealed call with a notice, a gap and a mark, in its unit's log. `until_open`: by no class of retention yet."""
+    """A sealed call with a notice, a gap and a mark, in its unit's log. `until_open`: not yet in a class of
+    retention.
+    """
     samples = SECONDS * 8000
     folder = desk.rig.create(CALL)
     folder.write(noise(samples, seed=7))
@@ -116,7 +118,7 @@ class Helper:
         assert not self.thread.is_alive()
 
     def client(self) -> httpx.Client:
-        """A browser that has not come in. Its answers are not followed."""
+        """A browser that is not admitted yet; it does not follow redirects."""
         client = httpx.Client(base_url=self.site.url, timeout=LIMIT_S)
         self.held.callback(client.close)
         return client

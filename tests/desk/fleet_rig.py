@@ -19,7 +19,7 @@ PLACES = '["본관"]\nmain-01 = 1\nmain-02 = 2\nmain-b1 = "B1"\n["별관"]\nwest
 
 
 class Speaking:
-    """Says what units say, retained as they do; `say` returns when the broker has it."""
+    """Sends units' messages, retained as in reality; `say` returns when the broker has stored the message."""
 
     def __init__(self, port: int) -> None:
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The custodians of a group, each with the helper over what they have fetched from the pages."""
+"""The custodians of a group, each with the helper for the package fetched from the pages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LISTEN, GIVE, HAND_ON = (f"/call/{CALL_ID}/{step}" for step in ("listen", "give"
 
 
 def ready(house: GroupHouse, call_id: str = CALL_ID) -> str:
-    """A request of which the officers have brought their half."""
+    """A request whose half the officers have uploaded."""
     request_id = house.approved(call_id=call_id)
     half = house.half_of(1, 2, request_id, call_id)
     assert house.bring_half(request_id, half, "vault-2", together=True).status_code == 303
@@ -32,7 +32,7 @@ def package(house: GroupHouse, name: str, request_id: str) -> dict[str, bytes]:
 
 
 def helper(house: GroupHouse, number: int, request_id: str, one_time: bool = False) -> Helper:
-    """The custodian's helper over what they have fetched, with their own identity, signers and access log."""
+    """The helper for the custodian's package, with their own identity, signers and access log."""
     name = f"keeper-{number}"
     place = house.place(name)
     desk = dataclasses.replace(house.desk, folder=place / "desk", clock=ManualClock(SYSTEM.utc_ns()))

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A house whose vault officers and custodians are groups of three, two of which are needed, each at a desk of their
-own."""
+"""A house whose vault officers and custodians are groups, two of three each, every member at a separate desk."""
 
 from __future__ import annotations
 
@@ -44,7 +43,7 @@ class GroupHouse(ReleaseHouse):
         return requestfile.write_key(self.desk.one_time_file(request_id), request_id)
 
     def place(self, name: str) -> Path:
-        """That person's own device, with a desk's folder and an access log of their own."""
+        """That person's own device, with a desk's folder and an access log."""
         folder = self.desk.root / "places" / name
         if not folder.exists():
             folder.mkdir(parents=True)
@@ -52,7 +51,7 @@ class GroupHouse(ReleaseHouse):
         return folder
 
     def at(self, name: str, line: str, good: bool = True) -> str:
-        """The output of a command typed there, by a shell and the real command; both streams."""
+        """The output (both streams) of a command typed there, through a shell and the real command."""
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         folder = self.place(name)
         done = subprocess.run(
@@ -77,16 +76,16 @@ class GroupHouse(ReleaseHouse):
             return archive.getnames()
 
     def shown(self, name: str, path: str, role: str = "vault") -> str:
-        """The page as that person has it."""
+        """The page as shown to that person."""
         return self.client(role, name).get(path).text
 
     def command(self, name: str, path: str, number: int, wanted: str) -> str:
-        """The first line of the page that begins so, with the member's own file."""
+        """The first line of the page that begins with the command, with the member's own file."""
         line, *_ = re.findall(rf"^(?:<pre>)?({wanted} .*?)(?:</pre>)?$", self.shown(name, path), re.MULTILINE)
         return html.unescape(line).replace("EPOCH.txt", str(self.officers.files[number - 1]))
 
     def unwrap(self, number: int, request_id: str, name: str = "") -> bytes:
-        """The file that officer `number` makes of the archive by the command on their page."""
+        """The file made by officer `number` from the archive, by the command on their page."""
         name = name or f"vault-{number}"
         self.take(name, f"/release/{request_id}/vault")
         line = self.command(name, f"/release/{request_id}", number, "linetap unwrap")
@@ -102,20 +101,20 @@ class GroupHouse(ReleaseHouse):
         return self.bring(f"/release/{request_id}/unwrap", data, "vault", name, **more)
 
     def peeled(self, number: int, call_id: str = CALL_ID) -> bytes:
-        """A layer of an officer off a call's key, by stock age and without asking anybody."""
+        """A call's key without one officer's layer, removed by stock age without any check."""
         key = self.copies / "closet-3f" / "2026/11/24" / call_id / "key.age"
         line = f"tar xOf {key} {number}.age | age -d -i {self.officers.files[number - 1]}"
         return subprocess.run(["sh", "-ec", line], capture_output=True, check=True, timeout=TIMEOUT_S).stdout
 
     def inner_layer(self, first: int, second: int, call_id: str = CALL_ID) -> bytes:
-        """The layer sealed to the custodians, made by stock tools as two officers could who work together."""
+        """The layer sealed to the custodians, made with stock tools as by two cooperating officers."""
         key = self.copies / "closet-3f" / "2026/11/24" / call_id / "key.age"
         ages = [f"age -d -i {path}" for path in self.officers.some(first, second)]
         line = f"tar xOf {key} {first}.age | {ages[0]} | {ages[1]}"
         return subprocess.run(["sh", "-ec", line], capture_output=True, check=True, timeout=TIMEOUT_S).stdout
 
     def half_of(self, first: int, second: int, request_id: str, call_id: str = CALL_ID) -> bytes:
-        """The same to the one-time key."""
+        """The same, sealed to the one-time key."""
         line = f"age -r $(age-keygen -y {self.desk.one_time_file(request_id)})"
         inner = self.inner_layer(first, second, call_id)
         return subprocess.run(["sh", "-ec", line], input=inner, capture_output=True, check=True, timeout=120).stdout
@@ -124,7 +123,7 @@ class GroupHouse(ReleaseHouse):
         return self.served.post(self.client("custodian", name), f"/release/{request_id}/close", **fields)
 
     def custodians_part(self, number: int, request_id: str) -> bytes:
-        """The file that custodian `number` hands on of the half at the desk, made by stock tools."""
+        """The partial result of custodian `number` for the half at the desk, made by stock tools."""
         half = self.half_of(1, 2, request_id)
         line = (
             f"age -d -i {self.desk.one_time_file(request_id)} | tar xOf - {number}.age"

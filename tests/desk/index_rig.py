@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A desk that copies the index of one real unit, without a network. A test may lose or change what is sent."""
+"""A desk that copies the index of one real unit, without a network. A test may drop or change messages."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SECOND = 1_000_000_000
 
 
 class IndexDesk:
-    """`unit` and desk share a clock. `between`: what becomes of a message; None: it is lost."""
+    """`unit` and desk share a clock. `between`: maps each message to the delivered one; None: it is lost."""
 
     def __init__(self, folder: Path, run_dir: Path, **config: object) -> None:
         keeper = Keeper(folder, run_dir)
@@ -56,7 +56,9 @@ class IndexDesk:
         self.start()
 
     def turns(self, seconds: float = 30, most_messages: int = 100_000) -> int:
-        """The desk's turns for so long, one a second, or every five if it is long; how many messages came."""
+        """Runs the desk for this time, one turn a second, or every five if it is long; returns the number
+        of messages.
+        """
         came, step_s = 0, 1 if seconds <= 60 else 5
         for _ in range(round(seconds / step_s)):
             for message in list(self.copying.turn()):
@@ -76,14 +78,14 @@ class IndexDesk:
     def _command(self, unit: str, verb: str, body: dict[str, str]) -> Message:
         return Message(f"{unit}/{verb}", msgspec.json.encode(body))
 
-    # --- what became of it -----------------------------------------------------------------------------------------
+    # --- results ---------------------------------------------------------------------------------------------------
 
     @property
     def folder(self) -> IndexFolder:
         return IndexFolder(self.store, UNIT)
 
     def differences(self) -> set[str]:
-        """Names of segments that desk and unit do not have alike."""
+        """Names of segments that differ between desk and unit."""
         theirs = contents(self.unit.root)
         own = contents(self.store / UNIT / index.FOLDER)
         return {name for name in theirs.keys() | own.keys() if theirs.get(name) != own.get(name)}

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The time of a practised person by the keystroke-level model: pages do not know how fast people are.
+"""The time of a practised person by the keystroke-level model, as pages cannot measure people.
 
-Card, Moran and Newell, CACM 23(7), 1980: the operators, and their times for an average typist who is no secretary.
-Reading is none of them: its rate is that of Brysbaert, JML 109, 2019, for silent reading of English non-fiction, and a
-Korean word is what stands between two spaces. On a touch screen the same times are taken: the extensions of the model
-to touch do not agree on others (Al-Megren, Khabti and Al-Khalifa, AHCI 2018).
+Card, Moran and Newell, CACM 23(7), 1980: the operators, and their times for an average non-secretary typist. The model
+excludes reading: its rate is that of Brysbaert, JML 109, 2019, for silent reading of English non-fiction, where a
+Korean word is the text between two spaces. The same times are used for touch screens: extensions of the model for touch
+do not agree on others (Al-Megren, Khabti and Al-Khalifa, AHCI 2018).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def _of_syllable(code: int) -> int:
 
 
 def press_s(presses: int = 1) -> float:
-    """One thought, one way to the target, and so many presses there."""
+    """The time of one thought, one movement to the target, and the presses there."""
     return THINK_S + POINT_S + presses * PRESS_S
 
 
@@ -50,12 +50,12 @@ def typing_s(keys: int) -> float:
 
 
 def file_s() -> float:
-    """The button; in the dialog a double click on the file."""
+    """The time of choosing a file: the button, and a double click on the file in the dialog."""
     return press_s() + press_s(2)
 
 
 def command_s() -> float:
-    """Copied from the page into a terminal: marked, two keys, the other window, two keys, Enter."""
+    """The time of copying from the page into a terminal: marking, two keys, the other window, two keys, Enter."""
     return press_s(2) + press_s() + typing_s(5)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The desk's pages under a host name, and people who log in there with a password and a passkey of ours."""
+"""The desk's pages under a host name, and people who log in there with a password and a software passkey."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def challenge_of(page: httpx.Response) -> bytes:
 
 @dataclass
 class Person:
-    """`key`: theirs; its counter goes on."""
+    """`key`: their own; its counter continues."""
 
     name: str
     client: httpx.Client
@@ -74,7 +74,7 @@ class LoginHouse:
         return self.at(name)
 
     def at(self, name: str, key: SoftPasskey | None = None) -> Person:
-        """Somebody's browser without a session."""
+        """A browser of that person without a session."""
         return Person(name, self.served.client(), key or SoftPasskey(NAME, credential=_text(name.encode())))
 
     def invite(self, name: str) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A small OIDC provider over https, its protocol by Authlib. It can be made to lie."""
+"""A small OIDC provider over https, with Authlib's protocol, which can return false tokens."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class Lies:
     """The faults of the next ID token."""
 
     claims: Callable[[Claims], Claims] = lambda claims: claims
-    key: Any = None  # signs in the place of the published one
+    key: Any = None  # signs instead of the published one
     alg: str = "RS256"
-    none: bool = False  # there is no ID token at all
+    none: bool = False  # no ID token
 
 
 @dataclass
@@ -123,7 +123,7 @@ class Provider(AuthorizationServer):  # type: ignore[misc]
         super().__init__(scopes_supported=["openid"])
         self.key = JsonWebKey.generate_key("RSA", 2048, {"kid": "1"}, is_private=True)
         self.lies, self.client, self.codes = Lies(), Client(), dict[str, Code]()
-        self.asked: list[dict[str, str]] = []  # what the authorize endpoint was asked
+        self.asked: list[dict[str, str]] = []  # requests to the authorize endpoint
         self.register_token_generator("default", BearerTokenGenerator(lambda **_: "an access token, and no more"))
         self.register_grant(_grant(self), [_id_token(self), CodeChallenge(required=True)])
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -152,23 +152,23 @@ class Provider(AuthorizationServer):  # type: ignore[misc]
         }
 
     def authorize(self, asked: Asked, sub: str) -> Any:
-        """Whoever `sub` is has logged in here; empty: has thought better of it."""
+        """`sub` has logged in here; empty: the person has cancelled."""
         try:
             grant = self.get_consent_grant(asked, end_user=sub)
         except OAuth2Error as error:
             return 400, str(error), []
         return self.create_authorization_response(asked, grant_user=sub or None, grant=grant)
 
-    # ----- what Authlib asks its framework
+    # ----- called by Authlib
 
     def query_client(self, client_id: str) -> Client | None:
         return self.client if client_id == CLIENT else None
 
     def save_token(self, _token: Any, _request: Any) -> None:
-        """Nobody asks this provider for anything by its access tokens."""
+        """Does nothing: this provider's access tokens are not used."""
 
     def send_signal(self, _name: str, *_: Any, **_more: Any) -> None:
-        """Nobody listens."""
+        """Does nothing: there is no receiver."""
 
     def create_oauth2_request(self, request: Asked) -> Asked:
         return request
@@ -207,7 +207,7 @@ def _id_token(provider: Provider) -> OpenIDCode:
             return {"key": provider.key, "alg": "RS256", "iss": provider.url, "exp": 300, "kid": "1"}
 
         def generate_user_info(self, user: str, _scope: str) -> UserInfo:
-            return UserInfo(sub=user, roles=["vault"], groups=["vault"])  # which must mean nothing
+            return UserInfo(sub=user, roles=["vault"], groups=["vault"])  # must have no effect
 
         def process_token(self, grant: Any, response: Any) -> Any:
             token, lies = super().process_token(grant, response), provider.lies

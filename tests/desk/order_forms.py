@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two forms of an order, filled in: what all units of a site share, and a unit of two line cards."""
+"""The two forms of an order, filled in: the common settings of a site's units, and a unit of two line cards."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def files(card: Card, ca: bytes) -> dict[str, bytes]:
 
 
 def mistakes(page: str) -> dict[str, str]:
-    """Field -> what stands beside it."""
+    """Field -> its error message."""
     return {name: html.unescape(text) for name, text in WRONG.findall(page)}
 
 
 def download(desk: Officer) -> tuple[str, bytes]:
-    """The path of the one order that waits for its signature, without its last part; and its bytes."""
+    """The path of the one unsigned order, without its last part; and its bytes."""
     (path,) = set(re.findall(r'href="(/adoption/[^"/]+)/order"', desk.page()))
     answer = desk.client.get(f"{path}/order")
     assert answer.status_code == 200
@@ -45,7 +45,7 @@ def download(desk: Officer) -> tuple[str, bytes]:
 
 
 def signed_by_ssh_keygen(key: Path, data: bytes, folder: Path) -> bytes:
-    """A signature by OpenSSH's program, as the page describes it."""
+    """A signature by OpenSSH's program, as described on the page."""
     file = folder / "floor-03.linetap.toml"
     file.write_bytes(data)
     file.with_suffix(".toml.sig").unlink(missing_ok=True)

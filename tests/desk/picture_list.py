@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The list of pictures of the desk's pages: a row for each page of the route table, and some in another look.
 
-A new page gets a row here, in the order in which docs/desk-pages.md shall show it; then tools/screenshots.py. What it
-shows has to be in picture_site.py. `{call}` in an address is filled in from there.
+A new page gets a row here, in the order of docs/desk-pages.md; then run tools/screenshots.py. picture_site.py must
+contain the pictured data, and fills in `{call}` in an address.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ import msgspec
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """`route`: its path in the table. `role`: who looks; empty before the login. `locked`: their session is."""
+    """`route`: its path in the table. `role`: the viewer's; empty before the login. `locked`: whether their
+    session is.
+    """
 
     name: str  # of the file
     route: str
@@ -26,7 +28,7 @@ class Shot:
     wide: int = 960
     locked: bool = False
     live: bool = False  # its script opens the stream of units
-    waits: Literal["", "passkey", "new"] = ""  # a login that has begun, for a passkey or for a new one
+    waits: Literal["", "passkey", "new"] = ""  # a started login that waits for a passkey or for a new one
 
 
 SHOTS = (
@@ -299,7 +301,7 @@ SHOTS = (
     ),
 )
 
-# Addresses that answer GET and are no page.
+# Addresses that answer GET but are no pages.
 NO_PAGE = {
     "/static/{path:path}": "style sheets and scripts",
     "/alive": "how long its session goes on, for a page that lies open",

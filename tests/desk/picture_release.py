@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""For the pictures: a release that waits for its second approval, one that is over, a hold that is asked for, and a
-certificate on its way to the units."""
+"""Data for the pictures: a release that waits for its second approval, a completed one, a requested hold, and a
+certificate being sent to the units.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +51,7 @@ _STAFF = LineStaff(
 
 
 def write_roles(folder: Path) -> None:
-    """Writes the files that [serve] roles and authority name."""
+    """Writes the files named by [serve] roles and authority."""
     authority, *others = (_key(name) for name in ("authority", "lee", "park"))
     lines = [keys.public_line(key.public_key()) for key in others]
     people = [Person("이서연", "legal", lines[0]), Person("박준호", "privacy", lines[1])]
@@ -61,7 +62,7 @@ def write_roles(folder: Path) -> None:
 
 
 def register(site: Site, now_ns: int) -> None:
-    """Three citizens: overdue, soon, and one in time that was granted in part."""
+    """Three citizens' requests: overdue, due soon, and one in time and partly granted."""
     today = site.pages.local(now_ns).date()
     common = {"verified": "id_card", "registered_by": "officer"}
     with writing(site.own) as db:
@@ -109,7 +110,9 @@ def ask(site: Site, unit: str, call_id: str, now_ns: int) -> None:
 
 
 def command(folder: Path, names: list[str], now_ns: int) -> None:
-    """A day's certificate on its way: one unit is away, the others have noted it. And a configuration that weakens."""
+    """A day's certificate being sent: one unit is away, the others have recorded it. And a configuration
+    that weakens.
+    """
     at = rfc3339(now_ns - 600 * NS_PER_S)
     lines = [_line(name, "destroy", 1, now_ns) for name in names]
     _put(folder, "2026-11-25", lines, {

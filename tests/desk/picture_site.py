@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A desk in the middle of a working day, always the same one: what the pictures of the pages are taken of."""
+"""A desk in the middle of a working day, always the same: the site of the pages' pictures."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ ENDED_S = -2 * 86400 + 600  # two days before
 
 
 class Noon(ManualClock):
-    """The time of day stands still; what is measured goes on."""
+    """A clock with a constant time of day; only the monotonic time runs."""
 
     def monotonic_ns(self) -> int:
         return SYSTEM.monotonic_ns()
@@ -123,7 +123,7 @@ class House(CallsHouse):
         self._hear(NOW_NS - NS_PER_S, UNIT, OTHER)
 
     def _close(self, name: str) -> None:
-        """The proof from a log of one leaf."""
+        """Writes the proof from a log of one leaf."""
         call_id, teller = self.names[name], self.tellers[UNIT]
         digest = hashlib.sha256(
             (self.copies / UNIT / sealed.call_path(call_id) / sealed.RECORD).read_bytes()
@@ -147,7 +147,7 @@ class PictureSite:
     @classmethod
     @contextlib.contextmanager
     def opened(cls, folder: Path) -> Iterator[PictureSite]:
-        """`folder` is made; its name stands on the page of a call."""
+        """A site in `folder`, which is created and whose name is on the page of a call."""
         with contextlib.ExitStack() as held:
             broker = held.enter_context(Broker(folder / "broker", saves=False))
             floor = Speaking(broker.port)
@@ -176,7 +176,7 @@ class PictureSite:
         return shot.address.format(call=self.calls["marked"], ended=self.calls["ended-0"])
 
     def open(self, browser: Browser, shot: Shot) -> Page:
-        """Opens the page and waits until nothing on it changes any more."""
+        """Opens the page and waits until it no longer changes."""
         roles = (shot.role,) if shot.role else ()
         context = self.served.context(
             browser, *roles, name=f"{shot.role}-locked" if shot.locked else "", scheme=shot.scheme
@@ -205,7 +205,7 @@ class PictureSite:
 
 
 def _adopt(served: ServeSite) -> None:
-    """One unit asks, one configuration waits for it; another unit has its own, and needs a certificate."""
+    """One unit requests adoption, one configuration waits for it; another unit has its own, and needs a certificate."""
     own = X25519PrivateKey.from_private_bytes(bytes(32))
     opening = Opening(key=adoption.public_of(own), nonce="00" * 32)
     said = Begin(
@@ -231,7 +231,7 @@ def _adopt(served: ServeSite) -> None:
 
 
 def _template(folder: Path) -> Template:
-    """A template whose keys are not on the page."""
+    """A template whose keys are not shown on the page."""
     authority = Authority(folder)
     listed = msgspec.structs.replace(authority.make("2026-11-20", 3), custodians=[authority.new("custodian")])
     return Template(
@@ -242,7 +242,7 @@ def _template(folder: Path) -> Template:
 
 
 def _lose(served: ServeSite) -> None:
-    """Somebody has lost a passkey, and one of the two has asked for a new one."""
+    """Somebody has lost a passkey, and one of the two has requested a new one."""
     at = rfc3339(NOW_NS - 1200 * NS_PER_S)
     with writing(served.site.own) as db:
         person = db.execute(select(people.c.id).where(people.c.name == "custodian")).scalar()
@@ -267,7 +267,7 @@ def _keep_watch(served: ServeSite) -> None:
 
 
 def _standings(served: ServeSite) -> dict[str, str]:
-    """Once the broker has told everything."""
+    """The standings after all messages of the broker."""
     _, desk, units = served.site.fleet.state(Reader(True, "ko"))
     return {one["unit"]: one["standing"] for one in units} if desk.link == "live" else {}
 
@@ -276,7 +276,7 @@ BY_STAFF = {(UNIT, 5): "exchange", (UNIT, 8): "staff", (OTHER, 3): "no_contact"}
 
 
 def _speak(floor: Speaking) -> None:
-    """Everything retained before the desk listens, so that no moment of hearing is on a page."""
+    """Publishes all retained messages before the desk subscribes, so that no page shows a time of reception."""
     at = {"since": rfc3339(NOW_NS - 3600 * NS_PER_S)}
     for unit in (UNIT, OTHER, "main-b1", "annex-01"):
         floor.is_well(unit, 8, storage_days_left=312.4)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap custody` without arguments, as a browser sees it: in a thread, or as a process in the Windows-like
-environment."""
+"""`linetap custody` without arguments, as seen by a browser: in a thread, or as a process in the Windows-like
+environment.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +29,11 @@ from linetap_desk.web import secure
 from release_rig import Desk
 
 LIMIT_S = 120
-IDLE_S = 90 * 86_400  # longer than a test's clock jumps: the program would end before the next request
+IDLE_S = 90 * 86_400  # longer than any jump of a test's clock: otherwise the program would end before the next request
 
 
 class Browser:
-    """Inside the program. Answers are not followed."""
+    """A browser admitted to the program; it does not follow redirects."""
 
     def __init__(self, held: contextlib.ExitStack, url: str, code: str) -> None:
         self.url = url
@@ -51,7 +52,7 @@ class Browser:
         return self.client.post(self.room + path, data={secure.FIELD: token, **fields}, headers={"origin": self.url})
 
     def do(self, path: str, /, **fields: str | list[str]) -> str:
-        """A step that is taken, and the page to which it leads."""
+        """Submits a step, and returns the page to which it leads."""
         answer = self.post(path, **fields)
         assert answer.status_code == 303, re.sub(r"<[^>]+>|\s+", " ", answer.text)
         page = self.client.get(answer.headers["location"])
@@ -68,7 +69,7 @@ class Browser:
 
 
 class InThread:
-    """`with InThread(desk) as run: run.browser`; not `enters`: the code is left for another browser."""
+    """`with InThread(desk) as run: run.browser`; without `enters` the code is left for another browser."""
 
     def __init__(self, desk: Desk, settings: Settings | None = None, *, enters: bool = True) -> None:
         self.enters, self.desk, self.settings = enters, desk, settings or Settings(output=str(desk.root / "out"))
@@ -92,7 +93,7 @@ class InThread:
         return self
 
     def stranger(self) -> httpx.Client:
-        """A browser, or another program, that has not come in."""
+        """A browser, or another program, that is not admitted."""
         return self.held.enter_context(httpx.Client(base_url=self.browser.url, timeout=LIMIT_S))
 
     def __exit__(self, *_: object) -> None:
@@ -105,7 +106,7 @@ class InThread:
 
 
 class OnWindows:
-    """A process of its own. `with OnWindows(folder, desk_folder) as run: run.browser`"""
+    """A separate process: `with OnWindows(folder, desk_folder) as run: run.browser`."""
 
     def __init__(self, folder: Path, desk_folder: Path) -> None:
         words = [sys.executable, windows_like.__file__, str(folder), "custody", "--no-browser"]

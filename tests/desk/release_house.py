@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The desk's pages over people with keys and two sealed calls in the second copy, and who does what there."""
+"""The desk's pages with people with keys, two sealed calls in the second copy, and the people's actions."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ holds = "{holds}"
 """
 SERVE = 'roles = "{root}/roles.json"\nauthority = "{root}/authority.pub"'
 LEGAL, MANAGER = "approver-legal", "approver-manager"
-SIGNS = {LEGAL: PARK, MANAGER: KIM}  # the account's role -> whose key is on that desk
+SIGNS = {LEGAL: PARK, MANAGER: KIM}  # the account's role -> owner of the key at that desk
 
 
 class ReleaseHouse:
@@ -61,7 +61,7 @@ class ReleaseHouse:
         self.clients: dict[str, httpx.Client] = {}
 
     def know(self, call: Path, copied: bool) -> None:
-        """Stores the call as the ingest does from the unit's signed events."""
+        """Stores the call like the ingest, from the unit's signed events."""
         digest = hashlib.sha256((call / sealed.RECORD).read_bytes()).hexdigest()
         at = rfc3339(sealed.call_ns(call.name))
         row: dict[str, Any] = {
@@ -80,7 +80,7 @@ class ReleaseHouse:
         return place
 
     def close_in_log(self, call: Path) -> Path:
-        """The call stands in its unit's log, and the ingest has put the closing beside the copy; the file."""
+        """Puts the call into its unit's log, and the closing beside the copy, like the ingest; returns its file."""
         log = self.desk.rig.log()
         log.publish()
         found = log.closing(call.name)
@@ -127,7 +127,7 @@ class ReleaseHouse:
         return request_id
 
     def request(self, request_id: str) -> Path:
-        """request.json as somebody downloads it."""
+        """request.json as downloaded."""
         path = self.desk.root / f"{request_id}.json"
         path.write_bytes(self.client("vault").get(f"/release/{request_id}/request.json").content)
         return path
@@ -189,7 +189,7 @@ class ReleaseHouse:
 
 @contextlib.contextmanager
 def served_at(desk: Desk, clock: Clock, top: str = "") -> Iterator[ReleaseHouse]:
-    """The served pages; the people's tools have the time of the pages."""
+    """The served pages; the people's tools use the same clock."""
     desk.clock.step_utc(NOW_NS - desk.clock.utc_ns())
     house = ReleaseHouse(desk, clock, top=top)
     with house.served:
@@ -198,6 +198,6 @@ def served_at(desk: Desk, clock: Clock, top: str = "") -> Iterator[ReleaseHouse]
 
 
 def refusal(answer: httpx.Response) -> str:
-    """The code that the page says; else the status."""
+    """The code shown on the page; otherwise the status."""
     found = re.search(r'role="alert".*?<code>(\w+)</code>', answer.text, re.DOTALL)
     return html.unescape(found[1]) if found else str(answer.status_code)

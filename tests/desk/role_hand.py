@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A person at a browser: what they press, type and choose, counted step by step, with a picture of each step.
+"""A person at a browser: presses, typing and choices, counted step by step, with a picture of each step.
 
-Presses are counted twice: here, and by the pages themselves as trusted events; `Recording.settle` holds one against the
-other. A picture shows the step as it is before the page is left, with what is pressed framed.
+Presses are counted twice: here, and by the pages themselves as trusted events; `Recording.settle` compares the two. A
+picture shows the step before the page is left, with a frame around the pressed element.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from playwright.sync_api import BrowserContext, Page, expect
 from broker import until
 from linetap_core.clock import NS_PER_S, SYSTEM
 
-LIMIT_S = 120  # of a machine that is busy
+LIMIT_S = 120  # for a busy machine
 _COUNT = "addEventListener('pointerdown', (event) => { if (event.isTrusted) window.pressed(); }, true);"
 _FRAME = "(element, on) => { element.style.outline = on ? '4px solid #d4351c' : ''; }"
 _DRAWN = "() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))"
-# What stands in an address and is drawn anew each time.
+# Random parts of addresses.
 _DRAWN_ANEW = (
     (re.compile(r"\d{8}T\d{6}\.\d{3}Z-L\d\d"), "{call_id}"),
     (re.compile(r"\b[0-9a-f]{64}\b"), "{run}"),
@@ -47,7 +47,7 @@ PHONE = Device("phone", 390, 844)
 
 
 class Action(msgspec.Struct, omit_defaults=True):
-    """`on`: the selector. `keys`: typed. `typed`: what, unless it is drawn anew each time."""
+    """`on`: the selector. `keys`: their number. `typed`: the text, unless it is random."""
 
     do: str
     on: str = ""
@@ -71,7 +71,7 @@ class Step(msgspec.Struct):
 
 
 class Run(msgspec.Struct):
-    """`begins`: what there is before the first step."""
+    """A run; `begins`: the state before the first step."""
 
     name: str
     role: str
@@ -80,7 +80,7 @@ class Run(msgspec.Struct):
     steps: list[Step] = []
 
     def count(self) -> dict[str, Any]:
-        """The figures that do not depend on the machine or the day."""
+        """The figures that depend neither on the machine nor on the day."""
         counted = ("presses", "keys", "files", "commands")
         sums = {name: sum(getattr(one, name) for one in self.steps) for name in counted}
         return sums | {"pages": [(one.who, one.page, one.device) for one in self.steps]}
@@ -88,14 +88,14 @@ class Run(msgspec.Struct):
 
 @dataclass
 class Recording:
-    """`pictures`: name of the step -> PNG; none are taken where `takes` is off."""
+    """`pictures`: name of the step -> PNG; none without `takes`."""
 
     run: Run
     takes: bool = False
     pictures: dict[str, bytes] = field(default_factory=dict)
     hands: list[Hand] = field(default_factory=list)
-    pressed: int = 0  # by what the pages say
-    clicked: int = 0  # by what was done here
+    pressed: int = 0  # counted by the pages
+    clicked: int = 0  # counted here
 
     def hand(self, who: str, context: BrowserContext, device: Device, *, narrow: bool = False) -> Hand:
         """`narrow`: each step is pictured at the width of a telephone too."""
@@ -115,7 +115,7 @@ class Recording:
         last = self.hands[-1].page
 
         def same() -> bool:
-            last.wait_for_timeout(10)  # lets what the pages said arrive
+            last.wait_for_timeout(10)  # time for the pages' last reports
             return self.pressed == self.clicked
 
         until(same, LIMIT_S)
@@ -132,13 +132,13 @@ class Hand:
     # --- where one is ------------------------------------------------------------------------------------------------
 
     def open(self, url: str) -> None:
-        """A window of one's own, before the first step or beside another."""
+        """Opens a separate window, before the first step or beside another."""
         self.page = self.context.new_page()
         self.page.set_viewport_size({"width": self.device.wide, "height": self.device.high})
         self.page.goto(url)
 
     def begin(self, says: str, *reads: str) -> None:
-        """A step on the page that is shown. `reads`: what the person has to read of it."""
+        """Starts a step on the present page. `reads`: the text that the person must read."""
         self.end()
         self._step = Step(self.who, says, place(self.page.url), self.device.name)
         self._shown = False
@@ -163,14 +163,14 @@ class Hand:
     # --- what one does -----------------------------------------------------------------------------------------------
 
     def press(self, selector: str, *, stays: bool = False) -> None:
-        """`stays`: no other page comes of it."""
+        """Presses an element. `stays`: no other page follows."""
         if stays:
             self._click(selector)
         else:
             self._leaving(selector, lambda: self._navigate(selector))
 
     def act(self, selector: str) -> None:
-        """A press that changes the page, which stays; the picture is from before."""
+        """Presses an element that changes the page without leaving it; the picture is from before."""
         self._framed(selector)
         self._click(selector)
 
@@ -201,13 +201,13 @@ class Hand:
         self._keys(selector, klm.keystrokes(text), "" if secret else text)
 
     def day(self, selector: str, day: str) -> None:
-        """A date field, which is typed without its hyphens."""
+        """Fills a date field, which is typed without its hyphens."""
         self._click(selector)
         self.page.locator(selector).fill(day)
         self._keys(selector, len(day.replace("-", "")), "")
 
     def copy(self, selector: str) -> str:
-        """A click on what is marked as a whole, and two keys."""
+        """Copies: a click selects the whole text, then two keys."""
         self._click(selector)
         text = self.page.locator(selector).inner_text().strip()
         marked = str(self.page.evaluate("getSelection().toString()")).strip()
@@ -221,7 +221,7 @@ class Hand:
         self._keys(selector, 2, "")
 
     def select(self, selector: str, value: str) -> None:
-        """Selects in a list that opens: two presses, which the page does not see."""
+        """Selects in a list that opens: two presses, invisible to the page."""
         self.page.locator(selector).select_option(value)
         self._now.presses += 2
         self._now.person_s += 2 * klm.press_s()
@@ -234,13 +234,13 @@ class Hand:
         self._now.actions.append(Action("file", selector))
 
     def command(self, text: str) -> None:
-        """Pasted into a terminal from the page."""
+        """Pastes a command from the page into a terminal."""
         self._now.commands += 1
         self._now.person_s += klm.command_s()
         self._now.actions.append(Action("command", "", 0, text))
 
     def beside(self, what: str) -> None:
-        """A press that no page sees: another window, or the finger on the passkey."""
+        """A press outside the page: another window, or the finger on the passkey."""
         self._now.presses += 1
         self._now.person_s += klm.press_s()
         self._now.actions.append(Action("beside", "", 0, what))
@@ -306,7 +306,7 @@ class Hand:
 
 
 def place(url: str) -> str:
-    """The address without what is drawn anew. On the loopback's other ports: the program on one's own computer."""
+    """The address without its random parts. On the loopback's other ports: the program on one's own computer."""
     parts = urlsplit(url)
     if parts.scheme == "http":
         if parts.hostname != "127.0.0.1":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The desk's pages with signed rules in force, approvers with passkeys, and the signing page on a host of its own."""
+"""The desk's pages with signed rules in force, approvers with passkeys, and the signing page on a separate host."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PURPOSES = [
 
 @contextlib.contextmanager
 def ruled_house(browser: Browser, folder: Path, *, ruled: bool = True) -> Iterator[tuple[ReleaseHouse, dict[str, Any]]]:
-    """The house before it is served, and each approver's passkeys. Not `ruled`: two approvals for every purpose."""
+    """The house before it is served, and each approver's passkeys. Without `ruled`: two approvals for every purpose."""
     sign = Served()
     with contextlib.ExitStack() as held:
         held.callback(sign.end)
@@ -60,7 +60,7 @@ def ruled_house(browser: Browser, folder: Path, *, ruled: bool = True) -> Iterat
 
 
 def give_passkeys(page: Page, credentials: list[Any]) -> None:
-    """The virtual authenticator of this page has those that were made before, and always says yes."""
+    """Gives this page's virtual authenticator the existing passkeys; it always confirms."""
     session = page.context.new_cdp_session(page)
     session.send("WebAuthn.enable")
     made = session.send("WebAuthn.addVirtualAuthenticator", {"options": AUTHENTICATOR})["authenticatorId"]

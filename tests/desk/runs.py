@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The recorded runs: whose task, in which house, and what does it."""
+"""The recorded runs: the role of the task, the house, and its function."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Told:
     begins: str
     house: House
     do: Callable[[Any, Browser, Recording], None]
-    after: str = ""  # the run of this house that has to be done before
+    after: str = ""  # the run of this house that must precede it
 
 
 def _night(folder: Path, _browser: Browser) -> AbstractContextManager[Any]:

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A new unit in a closet, and an administrator at the desk: what all units share, the unit's own configuration, the
-authority's signature, six digits by telephone, the certificate. The unit is its own process; order and certificate are
-signed by buttons, in `linetap custody` on the authority's computer."""
+"""A new unit in a closet, and an administrator at the desk: common settings, the unit's own configuration, the
+authority's signature, six digits by telephone, the certificate.
+
+The unit is a separate process; order and certificate are signed by buttons in `linetap custody` on the authority's
+computer.
+"""
 
 from __future__ import annotations
 
@@ -29,14 +32,14 @@ LINES = {1: ("station", "2101"), 2: ("station", "2102"), 3: ("trunk", "01"), 4: 
 
 
 class NewHouse:
-    """`people`: the computer of the authority; `folder`: where its browser and the administrator's download to."""
+    """`people`: the computer of the authority; `folder`: the downloads of its browser and the administrator's."""
 
     def __init__(self, served: ServeSite, unit: NewUnit, folder: Path, people: Desk) -> None:
         self.served, self.unit, self.folder, self.people = served, unit, folder, people
 
     @contextlib.contextmanager
     def program(self, hand: Hand, chosen: Settings) -> Iterator[None]:
-        """`linetap custody`, started by its icon; its window has the code that its page asks for."""
+        """`linetap custody`, started by its icon; its window shows the code required by its page."""
         clock, chosen.output = self.people.clock, str(self.folder)
         clock.step_utc(SYSTEM.utc_ns() - clock.utc_ns())
         with InThread(self.people, chosen, enters=False) as run:
@@ -54,7 +57,7 @@ def new_house(folder: Path, _browser: Browser) -> Iterator[NewHouse]:
     for name in ("unit", "home/다운로드", "people"):
         (folder / name).mkdir(parents=True)
     with NewUnit.of(folder / "unit") as unit, contextlib.ExitStack() as held:
-        os.environ["HOME"] = str(home)  # where the program's choice of a file begins
+        os.environ["HOME"] = str(home)  # start of the program's file dialog
         held.callback(os.environ.__setitem__, "HOME", before)
         unit.card.home.mkdir()
         shutil.copy(PINS, unit.card.home / "pins.toml")  # as the image has it
@@ -153,5 +156,5 @@ def _takes(authority: Hand, what: str, name: str) -> None:
 
 
 def _shows(hand: Hand, selector: str) -> None:
-    """The page goes on by itself, until the unit has come so far."""
+    """Waits: the page advances by itself when the unit has."""
     hand.page.locator(selector).first.wait_for(timeout=LIMIT_S * 1000)

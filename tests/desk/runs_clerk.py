@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A clerk whose computer has the index keys: a call is found by its number, which stays there, and its release is asked
-for. The index is a real unit's, copied by the desk; the call is sealed and in the unit's log."""
+"""A clerk whose computer has the index keys finds a call by its number, which stays there, and requests its release.
+
+The index is a real unit's, copied by the desk; the call is sealed and in the unit's log.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,7 @@ def search(folder: Path, _browser: Browser) -> Iterator[SearchHouse]:
 
 
 def _know(house: SearchHouse) -> None:
-    """The ingest has the units' signed events of these calls."""
+    """Stores the units' signed events of these calls, like the ingest."""
     with house.central.engine.begin() as db:
         for record in house.unit.keeper.vault.glob("2026/*/*/*/record.json"):
             call_id = record.parent.name

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/role-runs.md, written from docs/role-runs.json, which tools/role_runs.py makes."""
+"""Writes docs/role-runs.md from docs/role-runs.json, which tools/role_runs.py makes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def page(recorded: Recorded) -> str:
 
 
 def sheets(run: Run) -> list[tuple[str, bool]]:
-    """The files of its pictures; True: at a telephone's width, of a task that is done at a desk."""
+    """The files of its pictures; True: at a telephone's width, of a task done at a desk."""
     found = [(f"{run.name}.webp", False)]
     return [*found, (f"{run.name}-{PHONE.wide}.webp", True)] if _is_wide(run) else found
 

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A night at the wall: 150 units before a real broker, a switch without supply, and the ingest's own record of it. The
-officer on duty finds which closet and why, says who has seen it and hands over; somebody of the building goes there
-with a telephone."""
+"""A night at the wall: 150 units at a real broker, a switch without supply, and the ingest's own record of it.
+
+The officer on duty finds the closet and the cause, acknowledges it and hands over; a person of the building goes there
+with a telephone.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,7 @@ class Night:
         return self.served.context(browser, "watch", name=name)
 
     def mended(self) -> None:
-        """The switch has its supply again."""
+        """Restores the supply of the switch."""
         for unit in SILENT:
             self.floor.say(unit, "status", {**ONLINE, "since": rfc3339(SYSTEM.utc_ns())})
 
@@ -76,14 +78,14 @@ def night(folder: Path) -> Iterator[Night]:
 
 
 def standings(served: ServeSite) -> dict[str, str] | None:
-    """The standings of units that are not well; None before all are known."""
+    """The standings of units with faults; None before all are known."""
     _, desk, units = served.site.fleet.state(Reader(False, "ko"))
     wrong = {one["unit"]: one["standing"] for one in units if one["standing"] != "fine"}
     return wrong if desk.link == "live" and len(units) == len(NAMES) else None
 
 
 def _heard(folder: Path) -> None:
-    """Stores an outage of a month ago, and the last reception of each unit, as the ingest does."""
+    """Stores an outage of a month ago, and the last reception of each unit, like the ingest."""
     engine, now_ns = database.open_writer(f"sqlite:///{folder / 'desk.db'}"), SYSTEM.utc_ns()
     store = Store(engine)
 

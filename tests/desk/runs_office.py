@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """An office in which a recording is released: a sealed call, signed rules, a supervisor and a data-protection officer
-with passkeys, and the program `linetap custody` on the computers of those who hold keys."""
+with passkeys, and the program `linetap custody` on the computers of the holders of keys.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +36,7 @@ ZONE = ZoneInfo("Asia/Seoul")
 
 
 class Office:
-    """`home`: the folder of whoever is at a computer, with what their browser downloads."""
+    """`home`: the folder of the present computer's user, with the browser's downloads."""
 
     def __init__(self, house: ReleaseHouse, passkeys: dict[str, Any], browser: Browser, home: Path) -> None:
         self.house, self.passkeys, self.browser, self.home = house, passkeys, browser, home
@@ -56,7 +57,7 @@ class Office:
 
     @contextlib.contextmanager
     def program(self, hand: Hand, name: str, *identities: Path) -> Iterator[None]:
-        """`linetap custody`, started by its icon; its window has the code that its page asks for."""
+        """`linetap custody`, started by its icon; its window shows the code required by its page."""
         desk, served = self.house.desk, self.house.served
         desk.clock.step_utc(SYSTEM.utc_ns() - desk.clock.utc_ns())
         chosen = Settings(
@@ -75,12 +76,12 @@ class Office:
 
 @contextlib.contextmanager
 def empty_office(folder: Path, browser: Browser, *, ruled: bool = True) -> Iterator[Office]:
-    """Not `ruled`: two approvals for every purpose."""
+    """An office without a request. Without `ruled`: two approvals for every purpose."""
     home, before = folder / "home", os.environ.get("HOME", "")
     (home / "다운로드").mkdir(parents=True)
     (folder / "desk").mkdir()
     with ruled_house(browser, folder / "desk", ruled=ruled) as (house, passkeys), contextlib.ExitStack() as held:
-        os.environ["HOME"] = str(home)  # where the program's choice of a file begins
+        os.environ["HOME"] = str(home)  # start of the program's file dialog
         held.callback(os.environ.__setitem__, "HOME", before)
         _month_before(house.served.config)
         with house.served:
@@ -89,14 +90,14 @@ def empty_office(folder: Path, browser: Browser, *, ruled: bool = True) -> Itera
 
 @contextlib.contextmanager
 def office(folder: Path, browser: Browser) -> Iterator[Office]:
-    """Somebody's call on their own line has been asked for."""
+    """An office in which a person has requested a call of their own line."""
     with empty_office(folder, browser) as made:
         made.request_id = made.house.asked(purpose="dispute/own_line", requester=STAFF, days="3")
         yield made
 
 
 def _month_before(config: Path) -> None:
-    """Accounts, and a month that is over, in which two people worked."""
+    """Accounts, and a past month in which two people worked."""
     now = datetime.fromtimestamp(SYSTEM.utc_ns() / NS_PER_S, ZONE)
     month = (now.replace(day=1) - timedelta(days=1)).replace(day=1, hour=9, minute=30)
     clock = ManualClock(round(month.timestamp()) * NS_PER_S)
@@ -185,7 +186,7 @@ def custodian(office: Office, _browser: Browser, record: Recording) -> None:
 
 
 def hand_out(office: Office, record: Recording, *, gives: bool = True) -> None:
-    """Not `gives`: it is listened to, and no more."""
+    """A release; without `gives` it is only listened to."""
     hand = office.sits_down(record, "custodian", "custodian")
     office.to_request(hand)
     hand.begin("requests a ticket")
@@ -227,7 +228,7 @@ def hand_out(office: Office, record: Recording, *, gives: bool = True) -> None:
 
 
 def registering(office: Office, record: Recording, alias: str, called_on: str, today: datetime) -> Hand:
-    """A clerk, who has registered that a citizen wants to listen to a call of that day."""
+    """A clerk who has registered a citizen's request to listen to a call of that day."""
     hand = office.sits_down(record, "clerk", "officer")
     hand.begin("receives a citizen with an identity card")
     hand.press('nav a[href="/citizen"]')

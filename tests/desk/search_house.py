@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A unit whose index the desk has, the desk's pages, and a custodian with the index key who searches."""
+"""A unit whose index the desk has, the desk's pages, and a searching custodian with the index key."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ class SearchHouse:
         self.connections: list[DeskConnection] = []
 
     def copied(self, *numbers: str) -> None:
-        """Calls of these numbers, and the desk has their index."""
+        """Makes calls of these numbers, and lets the desk copy their index."""
         for number in numbers:
             self.unit.call(number)
-        for _ in range(10):  # a desk asks every ten minutes
+        for _ in range(10):  # a desk polls every ten minutes
             self.central.turns(70)
             if not self.central.differences():
                 return
@@ -91,7 +91,7 @@ class SearchHouse:
         answer = session.search(kind, typed, session.begun.first, session.begun.last)
         return [row.entry.number for row in answer.rows]
 
-    # --- what was logged -------------------------------------------------------------------------------------------
+    # --- the logs ----------------------------------------------------------------------------------------------------
 
     def rows(self, act: str = "find") -> list[dict[str, Any]]:
         """The rows of the desk's access log."""
@@ -104,7 +104,7 @@ class SearchHouse:
         return [entry for entry in read_log(self.people.folder / "access")[0] if entry.verb == "find"]
 
     def server_files(self) -> bytes:
-        """All that the server has on its disk."""
+        """The content of all of the server's files."""
         return b"".join(path.read_bytes() for path in self.served.folder.rglob("*") if path.is_file())
 
     def close(self) -> None:

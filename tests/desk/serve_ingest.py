@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap desk ingest` as a process of its own, with less patience than at a desk."""
+"""`linetap desk ingest` as a separate process, with shorter time limits than at a desk."""
 
 from __future__ import annotations
 

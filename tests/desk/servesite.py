@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The desk's pages as people have them: uvicorn over https on a free port, somebody of a role, a real browser."""
+"""The desk's pages as in operation: uvicorn over https on a free port, logged-in people, a real browser."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from linetap_desk.web import secure
 from pki_rig import Pair, Pki
 
 CHROMIUM = "/usr/bin/chromium"
-SHELL = "/usr/bin/chromium-headless-shell"  # its engine, without windows and tabs: a third of the work
+SHELL = "/usr/bin/chromium-headless-shell"  # the engine without windows and tabs: a third of the work
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 LIMIT_S = 120
 HOST = "127.0.0.1"
@@ -45,7 +45,7 @@ expect.set_options(timeout=LIMIT_S * 1000)
 
 @cache
 def tls() -> tuple[Pair, Path]:
-    """Made once for all sites."""
+    """A broker's certificate and its CA, made once for all sites."""
     folder = Path(tempfile.mkdtemp(prefix="linetap-serve-tls-"))
     atexit.register(shutil.rmtree, folder)
     pki = Pki(folder / "made")
@@ -54,7 +54,7 @@ def tls() -> tuple[Pair, Path]:
 
 @cache
 def migrated() -> Path:
-    """A database as the migrations leave it, made once. Each of them is in test_serve_access.py."""
+    """A database after all migrations, made once. test_serve_access.py tests each of them."""
     folder = Path(tempfile.mkdtemp(prefix="linetap-serve-db-"))
     atexit.register(shutil.rmtree, folder)
     opendatabase.open_own(f"sqlite:///{folder / 'serve.db'}").dispose()
@@ -62,16 +62,17 @@ def migrated() -> Path:
 
 
 def migrated_there(url: str) -> None:
-    """SQLite's file, where there is none yet."""
+    """Copies SQLite's file, if there is none yet."""
     path = database.file_of(database.parse_url(url))
     if path is not None and not path.exists():
         shutil.copy(migrated(), path)
 
 
 class ServeSite:
-    """`folder` has desk.toml; `more` is put at the end of its [serve] table, `tables` (before it) is the rest of it.
+    """The pages. `folder` has desk.toml; `more` is appended to its [serve] table, `tables` (before it) is the rest of
+    the file.
 
-    `name`: the host name under which browsers know it, as passkeys need one; clients go to the address all the same.
+    `name`: the host name used by browsers, as required by passkeys; clients use the address.
 
     `with ServeSite(tmp_path) as served: served.client("watch").get("/")`
     """
@@ -117,7 +118,7 @@ class ServeSite:
         assert not self._thread.is_alive()
 
     def session(self, *roles: str, name: str = "") -> str:
-        """The token of somebody who has just logged in, and who is made where there is no such person."""
+        """The session token of a person who has just logged in; a missing person is created."""
         name, now_ns = name or "-".join(roles) or "nobody", self.clock.utc_ns()
         with writing(self.site.own) as db:
             person = db.execute(select(people.c.id).where(people.c.name == name)).scalar()
@@ -133,7 +134,7 @@ class ServeSite:
             return sessions.begin(db, person, HOST, self.site.settings, now_ns)
 
     def client(self, *roles: str, name: str = "") -> httpx.Client:
-        """Somebody of these roles; without any, somebody who has not logged in. Its answers are not followed."""
+        """A client of a person with these roles; without any, not logged in. It does not follow redirects."""
         client = httpx.Client(base_url=self.at, verify=self.trust(), timeout=LIMIT_S, headers={"accept": "text/html"})
         self.held.callback(client.close)
         if roles:
@@ -144,12 +145,12 @@ class ServeSite:
         return ssl.create_default_context(cafile=str(self.ca))
 
     def post(self, client: httpx.Client, path: str, **fields: str) -> httpx.Response:
-        """A form of our own page, sent by who has a session."""
+        """Sends a form of our own page with the client's session."""
         token = secure.token_of(str(client.cookies.get(sessions.COOKIE)))
         return client.post(path, data={secure.FIELD: token, **fields}, headers={"origin": self.url})
 
     def post_anew(self, client: httpx.Client, path: str, to: str = "", /, **fields: str) -> httpx.Response:
-        """The form of the page at `path`, as a browser without a session would send it."""
+        """Sends the form of the page at `path`, like a browser without a session."""
         found = re.search(r'name="csrf" content="(\w+)"', client.get(path).text)
         assert found
         return client.post(to or path, data={secure.FIELD: found[1], **fields}, headers={"origin": self.url})
@@ -157,7 +158,7 @@ class ServeSite:
     def context(
         self, browser: Browser, *roles: str, name: str = "", scheme: str = "light", script: bool = True
     ) -> BrowserContext:
-        """A browser of somebody's own, closed with the site."""
+        """A separate browser of a person, closed with the site."""
         context = browser.new_context(
             ignore_https_errors=True,
             locale="ko-KR",
@@ -188,14 +189,14 @@ class ServeSite:
 
 
 def _close(context: BrowserContext) -> None:
-    """Closes before the server ends, which waits for connected clients; the browser may have gone already."""
+    """Closes before the server ends, which waits for connected clients; the browser may already be gone."""
     with contextlib.suppress(PlaywrightError):
         context.close()
 
 
 def require_accessible(page: Page) -> None:
-    """axe-core finds nothing against WCAG 2.2 AA, and at 320 px nothing has to be scrolled sideways."""
-    page.wait_for_load_state()  # a page whose style sheet is still to come is another one
+    """Asserts that axe-core finds nothing against WCAG 2.2 AA, and that no sideways scrolling is needed at 320 px."""
+    page.wait_for_load_state()  # before its style sheet has arrived the page looks different
     found = Axe().run(page, options={"runOnly": WCAG})
     assert not found.violations_count, found.generate_report()
     size = page.viewport_size
@@ -208,7 +209,7 @@ def require_accessible(page: Page) -> None:
 
 @contextlib.contextmanager
 def chromium() -> Iterator[Browser]:
-    """Debian's. One for a module: its start is most of what it costs."""
+    """Debian's Chromium, one for each module: most of the cost is its start."""
     with sync_playwright() as playwright, launched(playwright) as browser:
         yield browser
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The known type of a value in a template: by its annotation, and by the value itself where there is one.
+"""The known type of a value in a template: by its annotation, and by the value itself if there is one.
 
-`Known` None is anything, so nothing is said of its attributes. An attribute is missing where no annotation, property,
-method, assignment to self or live value has it.
+`Known` None is any type, whose attributes are not checked. An attribute is missing if no annotation, property, method,
+assignment to self or live value has it.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from typing import Any, TypeAliasType, TypeVar, Union, get_args, get_origin, get
 import msgspec
 
 NOTHING: Any = object()
-ABSENT = (types.NoneType, msgspec.UnsetType)  # a template asks first whether a value is there
-MOST_LOOKED_AT = 5  # values of a container without an annotation
+ABSENT = (types.NoneType, msgspec.UnsetType)  # a template first tests whether a value is there
+MOST_LOOKED_AT = 5  # values checked in a container without an annotation
 _SELF = re.compile(r"\bself\.(\w+)(?::[^=\n]+)? =|\bself\.(\w+), self")
 
 
 @dataclass(frozen=True)
 class Of:
-    """A value of an annotated type; `live` is one of them. `row`: of a list, so it has the keys of the others."""
+    """A value of an annotated type; `live` is an example. `row`: an element of a list, with the keys of the others."""
 
     hint: Any
     live: Any = NOTHING
@@ -35,14 +35,14 @@ class Of:
 
 @dataclass(frozen=True)
 class Keys:
-    """A dict that a template writes itself, or the names of a module of macros."""
+    """A dict written in a template, or the names of a module of macros."""
 
     each: dict[str, Known]
 
 
 @dataclass(frozen=True)
 class Each:
-    """A list that a template writes itself."""
+    """A list written in a template."""
 
     of: Known
 
@@ -93,7 +93,7 @@ def hints_of(kind: type) -> dict[str, Any]:
 
 @cache
 def assigned(kind: type) -> frozenset[str]:
-    """Names that its methods, and those of its bases, assign to self."""
+    """Names assigned to self in its methods and those of its bases."""
     found: set[str] = set()
     for base in kind.__mro__[:-1]:
         try:
@@ -111,7 +111,7 @@ def returned(function: Any) -> Known:
 
 
 def attribute(option: Option, name: str) -> Known:
-    """The type of `value.name` as Jinja reads it: an attribute, else an item. MissingError if there is neither."""
+    """The type of `value.name` by Jinja's rule: an attribute, otherwise an item. MissingError if there is neither."""
     if isinstance(option, Keys):
         if name in option.each:
             return option.each[name]
@@ -174,7 +174,7 @@ def _of_class(option: Of, kind: type, name: str) -> Known:
 
 
 def _lit(known: Known, live: Any) -> Known:
-    """The same, with the live value where the type is its own."""
+    """The same, with the live value if its type matches."""
     options = []
     for option in known or ():
         kind = get_origin(option.hint) or option.hint if isinstance(option, Of) else None
@@ -217,7 +217,7 @@ def pairs(option: Option) -> Known:
 
 
 def _some(values: Iterable[Any]) -> Known:
-    """The type of the first few values, which is that of the rest."""
+    """The type of the first few values, assumed for the rest."""
     first = [value for _, value in zip(range(MOST_LOOKED_AT), values, strict=False) if value is not None]
     return tuple(Of(type(value), value, row=True) for value in first) or None
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Walks a template with what it was given: every branch, also those that this rendering has not taken.
+"""Walks a template with its arguments: every branch, including those not taken in this rendering.
 
-Jinja's StrictUndefined fails on a missing attribute where it is evaluated; here each attribute that the template, its
-parents, includes and macros name is held against the type of what it is read from.
+Jinja's StrictUndefined fails on a missing attribute only when it is evaluated; here each attribute named in the
+template, its parents, includes and macros is compared with the type of its object.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from template_types import (
     union,
 )
 
-KEEPS = {"select", "selectattr", "reject", "rejectattr", "sort", "list", "reverse", "unique"}  # elements are the same
+KEEPS = {"select", "selectattr", "reject", "rejectattr", "sort", "list", "reverse", "unique"}  # same elements
 TEXTS = {"upper", "lower", "join", "format", "urlencode", "xmlattr", "string", "trim"}
-DEPTH = 12  # of macros that call macros
-_OWN = {"loop", "caller", "varargs", "kwargs", "super", "self"}  # which Jinja itself provides
+DEPTH = 12  # of nested macro calls
+_OWN = {"loop", "caller", "varargs", "kwargs", "super", "self"}  # provided by Jinja itself
 TEXT: Known = (Of(str),)
 
 
 @dataclass(frozen=True)
 class Macro:
-    """A macro of a template; it sees that template's own names, or those of its importer with the context."""
+    """A macro of a template, with that template's own names, or its importer's with the context."""
 
     node: nodes.Macro
     template: str
@@ -45,7 +45,7 @@ class Macro:
 
 @dataclass
 class Walk:
-    """The faults of one template, as "template:line: what has no such attribute"."""
+    """The faults of one template, as "template:line: the missing attribute"."""
 
     environment: Environment
     faults: list[str] = field(default_factory=list)
@@ -197,7 +197,7 @@ class Walk:
         return union(item(each) for each in known) if isinstance(known, tuple) else None
 
     def _attribute(self, node: nodes.Node, whole: Any, attr: str, name: str) -> Any:
-        if isinstance(whole, dict):  # a template that was imported
+        if isinstance(whole, dict):  # an imported template
             if attr not in whole:
                 self._fault(node, name, f"no macro is called {attr}")
             return whole.get(attr)
@@ -277,7 +277,7 @@ def _returned(option: Any, method: str) -> Known:
 
 
 def shape(value: Any) -> str:
-    """The same of values that a walk sees alike."""
+    """Equal for values that a walk treats alike."""
     match value:
         case Mapping():
             return f"{type(value)}{sorted(map(str, value))[:40]}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each page that a test of the desk renders is walked in the branches that it has not taken, too: template_walk.py."""
+"""Walks each page rendered in a test of the desk, including the branches not taken: template_walk.py."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _faults: set[str] = set()
 
 @cache
 def begin() -> None:
-    """For the rest of this process."""
+    """Watches for the rest of this process."""
     render = Template.render
 
     def walking(self: Template, *given: Any, **more: Any) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The access log: there before the deed, and not to be shortened or changed unnoticed."""
+"""The access log: written before the act, and not to be shortened or changed unnoticed."""
 
 from __future__ import annotations
 
@@ -78,12 +78,12 @@ def test_cut_back_together_with_its_head(desk: Desk, log: Path) -> None:
     (log / "tree.bin").unlink()
     assert fault(desk) == "access_log_shortened"
     put_back(early, log)
-    assert desk.access("verify")[0] == 1  # nobody who kept nothing can know
+    assert desk.access("verify")[0] == 1  # undetectable without a kept head
     assert desk.access("verify", "--head", early)[0] == 0
     assert fault(desk, "--head", early, "--head", kept) == "access_log_shortened"
     desk.clock.advance(1_000_000)
     with pytest.raises(Refusal):
-        desk.unwrap(desk.call, None)  # grown again, with another entry in the place of the old
+        desk.unwrap(desk.call, None)  # grown again, with another entry in place of the old
     assert fault(desk, "--head", kept) == "access_log_rewritten"
 
 
@@ -128,7 +128,7 @@ def test_no_byte_of_a_leaf_counts_for_nothing(desk: Desk, log: Path) -> None:
 
 
 def test_nothing_is_opened_while_the_log_is_short(desk: Desk, log: Path) -> None:
-    """A request is not made unused by taking the last entries away."""
+    """Removing the last entries does not make a request unused."""
     request = desk.root / f"{ID}.json"
     lines = (log / "leaves.jsonl").read_bytes().splitlines(keepends=True)
     (log / "leaves.jsonl").write_bytes(b"".join(lines[:-1]))
@@ -187,7 +187,7 @@ def test_a_crash_between_leaf_and_head_is_made_good(desk: Desk, log: Path) -> No
 
 
 def test_written_before_it_is_done(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the log holds on disk at the moment `age` is started."""
+    """Compares the log's content on disk at the moment when `age` is started."""
     request = desk.approved(desk.call)
     seen, folder = desk.root / "seen", desk.root / "bin"
     folder.mkdir()

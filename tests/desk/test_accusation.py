@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap accusation`: what was released becomes a bundle, verified like any other, and the draft of a statement; what
-was not does not."""
+"""`linetap accusation`: a released call becomes a bundle, verified like any other, and the draft of a statement; an
+unreleased one does not.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +35,7 @@ def accuse(bundled: BundleRig, *more: str, calls: tuple[str, ...] = (CALL_ID,), 
 
 
 def released(bundled: BundleRig) -> str:
-    """The option for the first call, as a release leaves it: `open` with both keys marks it, a release does not."""
+    """The option for the first call, as after a release: `open` with both keys marks it, a release does not."""
     wav = bundled.opened()
     release(bundled)
     return wav
@@ -60,11 +61,11 @@ def test_a_released_call_becomes_evidence_and_a_draft(bundled: BundleRig, capsys
     numbers = [whole.get("dialled"), (whole.get("caller") or {}).get("number")]
     assert any(numbers)
     assert not any(number in draft for number in numbers if number)
-    assert accuse(bundled, f"--wav={bundled.root / 'call.wav'}") == 2  # it is there already
+    assert accuse(bundled, f"--wav={bundled.root / 'call.wav'}") == 2  # it already exists
 
 
 def test_what_was_not_released_does_not_go_out(bundled: BundleRig, capsys: pytest.CaptureFixture[str]) -> None:
-    wav = bundled.opened()  # with both keys in one hand
+    wav = bundled.opened()  # one person with both keys
     for words, why in (
         ([wav], f"{CALL_ID}: it was opened without a release [call_not_released]"),
         ([], f"{CALL_ID}: its opened recording is missing: --wav [call_not_released]"),
@@ -117,7 +118,7 @@ def test_the_draft_has_times_and_situations_in_order() -> None:
 
 
 def test_the_draft_has_each_code_of_staff_and_whole_seconds() -> None:
-    """Also of a call that was not ended: the end was stopped, or the code only marks."""
+    """Also for a call that was not ended: the end was stopped, or the code only marks."""
     marks = [Mark(3.0, "threat"), Mark(4.0, "end_cancelled"), Mark(9.0, "own"), Mark(9.5, "end_far")]
     one = record(1, marks=marks)
     one.duration_s = 119.7

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Our reading half of age against stock `age` and pyrage: the same bytes, the same refusals."""
+"""Our reader of age compared with stock `age` and pyrage: the same bytes, the same refusals."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_what_was_cut_short_or_has_more_behind_it(tmp_path: Path) -> None:
 
 
 def test_a_bit_anywhere_is_noticed() -> None:
-    """pyrage, another implementation, refuses them too."""
+    """pyrage, another implementation, also refuses them."""
     identity = pyrage.x25519.Identity.from_str(MINE.secret)
     data = age.encrypt(b"who called", [keys.new_identity().recipient, MINE.recipient], b"-> linetap-call a b\n\n")
     assert ours(data) == (b"who called", True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap bundle`: what goes in, what it refuses, and what stands in the access log of it."""
+"""`linetap bundle`: its content, its refusals, and its entry in the access log."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_without_signers_or_ca_it_is_consistent_and_the_answer_is_no(
 
 
 def test_the_signers_inside_are_not_trusted(bundled: BundleRig, capsys: pytest.CaptureFixture[str]) -> None:
-    """A whole bundle by somebody with a recorder and a name of his own: it is in order, and his word is nobody's."""
+    """A complete bundle by a stranger with a recorder and a made-up name: it is consistent, but not trusted."""
     assert bundled.bundle() == 0
     other = bundled.root / "published"
     other.write_text(f"{UNIT} {keys.public_line(keys.new_unit_key().public_key())}\n")
@@ -82,7 +82,7 @@ def test_the_signers_inside_are_not_trusted(bundled: BundleRig, capsys: pytest.C
 
 
 def refused(bundled: BundleRig, capsys: pytest.CaptureFixture[str], *more: str, status: int = 1) -> str:
-    """The one line; nothing is left behind."""
+    """The one line of the refusal; asserts that nothing is left behind."""
     capsys.readouterr()
     before = sorted(bundled.root.iterdir())
     assert bundled.bundle(*more) == status
@@ -201,7 +201,7 @@ def test_a_call_outside_its_vault_with_the_log_named(bundled: BundleRig) -> None
 
 
 def test_a_call_at_the_top_of_a_medium(bundled: BundleRig, capsys: pytest.CaptureFixture[str]) -> None:
-    """Less deep than a vault has it, so that there is no folder which a log could lie in."""
+    """Fewer folders deep than in a vault, so that no folder can contain a log."""
     words = ["--signers", str(bundled.rig.signers_file), "-o", str(bundled.root / "case.zip")]
     with tempfile.TemporaryDirectory(dir="/tmp") as medium:
         moved = Path(medium, CALL_ID)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bundle of a call whose times were amended: the amendment goes in, and what was changed in it is found."""
+"""A bundle of a call whose times were amended: the amendment is included, and changes in it are detected."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sealing_rig import CALL_ID, run
 
 @pytest.fixture
 def amended(bundled: BundleRig, tmp_path: Path) -> BundleRig:
-    """Another copy: the call has an amendment beside its record."""
+    """A copy whose call has an amendment beside its record."""
     shutil.copytree(bundled.root, tmp_path / "rig")
     rig = BundleRig.at(tmp_path / "rig")
     data = (rig.call() / sealed.RECORD).read_bytes()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/bundle.md is right: its own commands make and check a bundle, and it names every code there is."""
+"""docs/bundle.md is correct: its own commands make and check a bundle, and it names every code."""
 
 from __future__ import annotations
 

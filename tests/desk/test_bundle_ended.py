@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bundle of a call that was ended: the log's own word on it goes in, and both checkers hold it against the record."""
+"""A bundle of a call that was ended: the log's leaf about it is included, and both checkers compare it with
+the record.
+"""
 
 from __future__ import annotations
 
@@ -81,14 +83,14 @@ def checked(rig: BundleRig, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def failed(rig: BundleRig, path: Path) -> str:
-    """The published checker's message; it must refuse."""
+    """The published checker's message; asserts that it refuses."""
     done = checked(rig, unpacked(path, path.with_suffix("")))
     assert done.returncode != 0
     return done.stderr
 
 
 def changed(rig: BundleRig, change: Callable[[dict[str, bytes]], object]) -> Path:
-    """The bundle as somebody without a key can change it: the sums fit."""
+    """The bundle with a change possible without a key: the sums match."""
     found = members(rig.root / "case.zip")
     change(found)
     return pack(rig.root / f"changed-{len(list(rig.root.glob('changed-*.zip')))}.zip", found)
@@ -141,7 +143,7 @@ def test_a_leaf_of_another_kind_or_call_is_found_by_both(ended: BundleRig, field
 
 
 def test_an_end_that_the_log_does_not_have_is_found_by_both(ended: BundleRig) -> None:
-    """It says what the record says; what is hashed is another line."""
+    """It agrees with the record; the hashed line is another."""
     assert ended.bundle() == 0
     path = changed(ended, lambda found: found.update({LEAF: reworded(found[LEAF], at="2026-11-24T22:00:00.000Z")}))
     assert codes(ended, path) == ["not_in_log"]
@@ -178,7 +180,7 @@ def test_a_log_that_contradicts_the_record_is_not_bundled(ended: BundleRig, caps
 
 
 def test_by_its_closing_it_is_what_the_log_gives(ended: BundleRig) -> None:
-    """As the desk has it, which has no log."""
+    """As at the desk, which has no log."""
     log, options = ended.rig.log(), []
     for call_id in (CALL_ID, SECOND):
         proof = log.closing(call_id)
@@ -223,7 +225,7 @@ def test_a_log_without_ends_is_of_an_earlier_version() -> None:
 
 
 def test_the_words_of_an_end_are_those_of_this_number() -> None:
-    """Another sum: the words have changed, and TEXTS has to grow (test_bundle_report.py)."""
+    """Another hash means that the texts have changed, and TEXTS has to be increased (test_bundle_report.py)."""
     kinds = [ended_record(end=msgspec.structs.replace(END, seen_by=seen, by=by)) for seen, by in SEEN]
     made = "".join(page for call in kinds for page in derived([call], version=1).values())
     assert hashlib.sha256(made.encode()).hexdigest() == PINNED

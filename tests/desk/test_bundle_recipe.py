@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/check-bundle.sh: stock tools alone say of a bundle what `linetap verify` says, and no to every other byte."""
+"""docs/check-bundle.sh: with stock tools alone the result for a bundle equals that of `linetap verify`, and every other
+byte is refused.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from linetap_core.records import Audio
 from linetap_desk.bundle import recipe
 from sealing_rig import CALL_ID, TIMEOUT_S, record, run
 
-# All that the checker may call. Neither linetap nor a Python is among them.
+# All programs that the checker may call, without linetap and Python.
 TOOLS = [
     *(
         "bash",
@@ -58,7 +60,7 @@ def stock_path(bundled: BundleRig) -> Path:
 
 
 def check(bundled: BundleRig, case: Path, signers: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """The published checker, from where it was published, where there is nothing but stock tools."""
+    """The published checker, run from its published place with only stock tools."""
     path = stock_path(bundled)
     words = [str(path / "bash"), str(CHECKER), str(case), str(signers or bundled.rig.signers_file), str(bundled.ca)]
     env = {"PATH": str(path)}
@@ -72,7 +74,7 @@ def flip(path: Path, at: int) -> None:
 
 
 def repair(bundled: BundleRig, case: Path) -> None:
-    """Repairs the sums, as anybody who changes a file would."""
+    """Recomputes the sums, as anybody who changes a file can."""
     script = "find . -type f ! -path ./SHA256SUMS | LC_ALL=C sort | xargs sha256sum > /tmp/x; cat /tmp/x > SHA256SUMS"
     script = script.replace("/tmp/x", str(bundled.root / "sums"))
     assert run(["sh", "-c", script], cwd=case).returncode == 0
@@ -139,7 +141,7 @@ def test_an_opened_call_that_does_not_fit(bundled: BundleRig, case: Path) -> Non
 
 
 def test_the_checker_requires_the_published_signers(bundled: BundleRig, case: Path) -> None:
-    for more in ([], [str(bundled.rig.signers_file)]):  # a CA of its own would vouch for itself
+    for more in ([], [str(bundled.rig.signers_file)]):  # a CA inside the bundle would vouch for itself
         words = [str(stock_path(bundled) / "bash"), str(CHECKER), str(case), *more]
         done = subprocess.run(words, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
         assert done.returncode != 0
@@ -150,7 +152,7 @@ def test_the_checker_requires_the_published_signers(bundled: BundleRig, case: Pa
 
 
 def test_a_key_that_was_replaced_since(bundled: BundleRig) -> None:
-    """ssh-keygen would ask whether it is valid today; what counts is when the call was."""
+    """ssh-keygen would check the key's validity today; the time of the call counts."""
     text = bundled.rig.signers_file.read_text()
     old = text.replace("closet-3f ssh", 'closet-3f valid-after="20261101Z",valid-before="20261125Z" ssh', 1)
     assert old != text
@@ -164,7 +166,7 @@ def test_a_key_that_was_replaced_since(bundled: BundleRig) -> None:
 
 
 def test_the_opening_in_the_report_opens(bundled: BundleRig, case: Path) -> None:
-    """As two people would: with stock age."""
+    """As two people would do it: with stock age."""
     text = (case / "report.en.html").read_text()
     recipe = text[text.rindex("<pre>") + 5 : text.rindex("</pre>")].replace("&quot;", '"').replace("&gt;", ">")
     for name, path in (("epoch.txt", bundled.rig.epoch_file), ("custodian.txt", bundled.rig.custodian_files[0])):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The report: the same facts and commands in both languages, no number, no name, words for all that a record says."""
+"""The report: the same facts and commands in both languages, no number, no name, texts for everything in a record."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ from linetap_desk.bundle.container import Source
 from linetap_desk.ceremony.certificate import Certificate
 from sealing_rig import CALL_ID, UNIT, run
 
-# By number of texts. Another sum: the words have changed, TEXTS has to grow, its sum is added here, and what the words
-# were goes to earlier_texts.py.
+# By number of texts. With another hash the texts have changed: TEXTS has to be increased, its hash is added here, and
+# the old texts go to earlier_texts.py.
 PINNED = {
     5: "cf8e2a50046bd35b8a4250f0e8903fad17f77f9605ce9fef982a023d239790a1",
     6: "e6580960f63c343f9bcd273d94ad89057b655117befd6d416af0aee2bee16a2a",
@@ -72,7 +72,7 @@ class Tags(HTMLParser):
 
 
 def fixed(records: list[CallRecord], version: int = layout.CHECKER_VERSION) -> dict[str, Source]:
-    """The sources of a report, the same bytes every time: the key is no secret."""
+    """The sources of a report, with the same bytes every time: the key is not secret."""
     key, person = (Ed25519PrivateKey.from_private_bytes(bytes(range(at, at + 32))) for at in (0, 1))
     sources: dict[str, Source] = {layout.ABOUT: document.encode(facts.About(case="2026가합117 <&>", checker=version))}
     tree, leaves = merkle.Tree(), []
@@ -157,7 +157,7 @@ def derived(records: list[CallRecord], version: int = layout.CHECKER_VERSION) ->
 
 @pytest.mark.parametrize("number", {*PINNED, layout.TEXTS})
 def test_the_words_are_those_of_this_number(number: int) -> None:
-    sources = fixed(of_all_kinds(), version=1)  # a report names the checker, and it has changed since
+    sources = fixed(of_all_kinds(), version=1)  # a report names the checker, which has changed since
     found = facts.load(sources)
     found.about = msgspec.structs.replace(found.about, texts=number)
     made = b"".join(finish.derived(sources, found).values())
@@ -232,7 +232,7 @@ def test_the_report_has_no_scripts_and_fetches_nothing(language: str) -> None:
 
 
 def test_the_commands_stand_in_both_reports_for_a_person_to_type(bundled: BundleRig) -> None:
-    """They are typed here, in the unpacked bundle: each by itself, as a reader would."""
+    """The test types them one by one in the unpacked bundle, as a reader would."""
     assert bundled.bundle(*bundled.everything, bundled.opened()) == 0
     case = unpacked(bundled.root / "case.zip", bundled.root / "case")
     typed = []

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap verify` of a bundle: every byte of it matters, no trick of the zip format has a way in, and its parts belong
-together even where somebody has made the sums fit."""
+"""`linetap verify` of a bundle: every byte matters, no trick of the zip format works, and its parts belong together
+even if the sums were recomputed.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +61,7 @@ def codes(whole: Path, path: Path) -> list[str]:
 
 
 def frame(path: Path) -> set[int]:
-    """Every place of the file that is not a member's data."""
+    """Every position in the file outside members' data."""
     with path.open("rb") as file:
         inside = {at for m in container.read(file) for at in range(m.offset, m.offset + m.size)}
     return set(range(path.stat().st_size)) - inside
@@ -115,7 +116,7 @@ def test_what_is_no_zip(whole: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 def ours(name: str) -> zipfile.ZipInfo:
-    """A member of the stock library's, spelled as a bundle's."""
+    """An entry of the stock library in a bundle's form."""
     info = zipfile.ZipInfo(name)
     info.create_version, info.external_attr = 20, 0o100644 << 16
     return info
@@ -189,7 +190,7 @@ def test_a_bomb_is_not_unpacked(whole: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("code", ["zip_order", "zip_checksum"])
 def test_a_frame_that_is_ours_over_members_that_are_not(whole: Path, tmp_path: Path, code: str) -> None:
-    """Twice, in another order, or with a checksum that is wrong in both places."""
+    """Repeated, in another order, or with a checksum that is wrong in both places."""
     found: dict[str, container.Source] = dict(members(whole / "case.zip"))
     good = [container.measure(name, found[name]) for name in sorted(found)]
     wrong = dataclasses.replace(good[-1], crc=good[-1].crc ^ 1)
@@ -208,7 +209,7 @@ def test_more_than_a_zip_can_count() -> None:
 
 
 def test_the_proof_of_another_call(whole: Path, tmp_path: Path) -> None:
-    """Leaf and paths fit each other and the head, and are the other call's."""
+    """Leaf and paths match each other and the head, but belong to the other call."""
     found = members(whole / "case.zip")
     there = {name: name.replace(SECOND, CALL_ID) for name in found if name.startswith(LOG) and SECOND in name}
     assert len(there) == 4
@@ -234,13 +235,13 @@ def test_the_certificate_of_another_day(whole: Path, made_bundle: Path, tmp_path
 
 
 def test_our_own_spelling_by_hand_is_taken(whole: Path, tmp_path: Path) -> None:
-    """What `pack` makes is what the command makes: the tests below change a member and nothing else."""
+    """`pack` gives the same bytes as the command: the tests below change only a member."""
     path = pack(tmp_path / "case.zip", members(whole / "case.zip"))
     assert path.read_bytes() == (whole / "case.zip").read_bytes()
 
 
 def test_every_member_removed(whole: Path, tmp_path: Path) -> None:
-    """With the old sums, and with sums that fit what is left."""
+    """With the old sums, and with recomputed ones."""
     found = members(whole / "case.zip")
     for name in sorted(found.keys() - {"SHA256SUMS"}):
         left = {other: data for other, data in found.items() if other != name}
@@ -297,7 +298,7 @@ def test_a_report_that_says_something_else(whole: Path, tmp_path: Path) -> None:
     ("change", "code"),
     [
         ({"format": 99}, "bundle_format"),
-        ({"format": 3}, "not_a_bundle"),  # which has an end, and this one none
+        ({"format": 3}, "not_a_bundle"),  # format 3 requires the end, which is missing here
         ({"texts": 99}, "other_texts"),
         ({"checker": 99}, "other_texts"),
         ({"more": 1}, "not_a_bundle"),
@@ -311,7 +312,7 @@ def test_a_bundle_of_another_version(whole: Path, tmp_path: Path, change: dict[s
 
 
 def test_what_a_time_stamp_is_asked_for(whole: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """The bundle's own CA is nobody's word; another's does not fit."""
+    """The bundle's own CA is not trusted; another's does not match."""
     words = ["verify", str(whole / "case.zip"), "--signers", str(whole / "allowed_signers")]
     assert main(words) == 1
     other = tmp_path / "other.pem"

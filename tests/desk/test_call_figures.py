@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The end of a call, as the ingest has it of signed events; and the figures of destroyed calls, which stay."""
+"""The end of a call, stored by the ingest from signed events; and the figures of destroyed calls, which stay."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Unit:
         self.tell("sealed", call_id, 41, disposition="recorded", **said)
 
     def heard(self) -> dict[str, Any]:
-        """The row of its first call, once the desk has all that was told."""
+        """The row of its first call, once the desk has all reports."""
         Store(self.engine).write(self.teller.reports(self._told + 1), trusted(self.teller))
         self._told = self.teller.outbox.last_seq
         return rows(self.engine, tables.calls)[0]
@@ -90,7 +90,7 @@ def test_an_end_that_staff_stopped_did_not_end_the_call(unit: Unit) -> None:
 
 
 def test_a_later_sealing_says_how_it_ended(unit: Unit) -> None:
-    """The unit learned of it after its restart: the live event had no situation."""
+    """The unit found it after its restart: the live event had no situation."""
     unit.tell("started")
     unit.tell("ended", disposition="recorded")
     assert unit.heard()["situation"] is None
@@ -102,7 +102,7 @@ def test_more_steps_than_there_can_be_are_cut(unit: Unit) -> None:
     unit.tell("started")
     unit.tell("sealed", disposition="recorded", steps=["end_far"] * 3000)
     row = unit.heard()
-    assert row["disposition"] == "recorded"  # nothing else is lost for it
+    assert row["disposition"] == "recorded"  # nothing else is lost
     assert row["steps"].split() == ["end_far"] * 64
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`./build.sh bench search`, small: what it makes is what it says, and what it writes is stored."""
+"""`./build.sh bench search`, small: its data have the stated properties, and are stored."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nothing found, and why: no call, nobody heard the unit, policy, destroyed. From what the ingest itself has stored."""
+"""An empty result with its reason: no call, unit not received, policy, destroyed. From the ingest's own data."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_a_unit_that_nobody_knows(house: CallsHouse) -> None:
 
 @pytest.mark.parametrize("how", ["hole", "health"])
 def test_events_that_are_missing(house: CallsHouse, how: str) -> None:
-    """One that is lost on the way, with another behind it; or the newest, of which only the unit's health tells."""
+    """One event lost with a later one received; or the newest, known only from the unit's health."""
     teller = house.tellers[UNIT]
     last = teller.outbox.last_seq
     house.tell("started", UNIT, "20261124T050000.000Z-L05", 5, 7300)

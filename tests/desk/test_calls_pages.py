@@ -99,7 +99,7 @@ class TestInTheBrowser:
         assert page.locator("tbody th time").all_inner_texts() == seen[:50]
 
     def go(self, page: Page, role: Literal["button", "link"], name: str) -> None:
-        """Goes to the next page, from which later reads are."""
+        """Opens the next page, from which later reads are."""
         with page.expect_navigation():
             page.get_by_role(role, name=name).click()
 
@@ -141,7 +141,7 @@ class TestInTheBrowser:
 
 
 class TestNothing:
-    """The reasons for an empty result, in words that differ."""
+    """The reasons for an empty result have different texts."""
 
     def said(self, officer: httpx.Client, query: str) -> str:
         answer = officer.get(f"/calls/found?{query}")

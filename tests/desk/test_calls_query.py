@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The search against a plain reading of all rows, in both databases, and its way through the indexes."""
+"""The search compared with a simple reading of all rows, in both databases, and its use of the indexes."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def a_search(draw: st.DrawFn) -> SearchCriteria:
 
     some = st.sampled_from([None, None, 2, 4]).map(time)
     seat = st.builds(Seat, st.sampled_from(UNITS), st.sampled_from([None, 1, 2]), some, some)
-    # Of one line there is one seat at a time: departments.py makes no others.
+    # A line has one seat at a time: departments.py makes no others.
     seats = st.lists(seat, max_size=4, unique_by=lambda one: one.unit)
     return SearchCriteria(
         since=time(draw(st.sampled_from([None, None, 1, 3]))), until=time(draw(st.sampled_from([None, None, 3, 5]))),
@@ -92,7 +92,7 @@ def a_search(draw: st.DrawFn) -> SearchCriteria:
 def test_as_a_plain_reading_has_it(
     engine: Engine, rows: list[dict[str, Any]], criteria: SearchCriteria, size: int, chunk: int, way: Way
 ) -> None:
-    """Whatever the size of a page, and in however many steps it is looked."""
+    """For any size of a page, and any number of search steps."""
     with engine.begin() as db:
         db.execute(delete(tables.calls))
     fill(engine, rows)
@@ -145,7 +145,7 @@ class TestPages:
     def test_of_several_places_the_one_that_looked_least_far_counts(
         self, db: Connection, monkeypatch: pytest.MonkeyPatch, way: Way
     ) -> None:
-        """Twenty calls of one place in the time of five of another: a page must not pass over the twenty."""
+        """Twenty calls of one place in the time of five of another: a page must not skip the twenty."""
         for name in ("CHUNK", "BUDGET", "LEAST"):
             monkeypatch.setattr(query, name, 4)
         rows = [recorded("floor-04", 1, 5 * n) for n in range(5)] + [recorded("floor-05", 1, n) for n in range(20)]
@@ -202,7 +202,7 @@ MIX = {
 
 @pytest.fixture(scope="module")
 def unknown() -> Iterator[Connection]:
-    """A database as the ingest makes it: nobody has run ANALYZE on it."""
+    """A database as made by the ingest, without ANALYZE."""
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         engine = database.open_writer(f"sqlite:///{folder}/desk.db")
         with engine.connect() as db:
@@ -276,7 +276,7 @@ def counting(db: Connection) -> Iterator[Callable[[], int]]:
 
 
 class TestWork:
-    """The cost of a search does not grow with the table. Measured in steps of SQLite's machine, by no clock."""
+    """The cost of a search does not grow with the table. Measured in steps of SQLite's machine, without a clock."""
 
     CALLS, ROWS, STEPS = 40_000, 400, 30_000
 
@@ -309,7 +309,9 @@ class TestWork:
 
 
 class TestPostgresql:
-    """PostgreSQL with statistics, and one table: a page's reads do not grow with it. Measured in rows, by no clock."""
+    """PostgreSQL with statistics, and one table: a page's reads do not grow with it. Measured in rows,
+    without a clock.
+    """
 
     CALLS, ROWS = 60_000, 1_000
 
@@ -339,7 +341,7 @@ class TestPostgresql:
         assert self.read(many, select(tables.calls.c.unit).where(tables.calls.c.gaps_ms > 0), {}) == self.CALLS
 
     def read(self, db: Connection, asked: Statement, values: dict[str, Any]) -> int:
-        """Rows that the statement's scans came by, of the table or an index."""
+        """Rows read by the statement's scans, of the table or an index."""
         made = asked.params(values).compile(db.engine, compile_kwargs={"literal_binds": True})
         (plan,) = db.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {made}".replace("%", "%%")).one()
         scans = [node for node in _nodes(plan) if "Scan" in node["Node Type"]]

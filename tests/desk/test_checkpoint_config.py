@@ -93,7 +93,7 @@ def test_an_emptied_policy_carries_nothing(made: Site, capsys: pytest.CaptureFix
 
 
 def test_the_units_on_the_desks_server() -> None:
-    """systemd takes every unit of the folder; and what the service starts is a command that there is."""
+    """systemd accepts every unit file of the folder; and the service's command exists."""
     names = sorted(path for path in UNITS.iterdir() if path.suffix in (".service", ".timer"))
     done = subprocess.run(["systemd-analyze", "verify", "--man=no", *map(str, names)], capture_output=True, text=True,
                           timeout=LIMIT_S, check=False)  # fmt: skip
@@ -115,7 +115,7 @@ def test_the_units_on_the_desks_server() -> None:
 
 
 class Until(ManualClock):
-    """The clock of a follower: at each look something happens, and after the last it is told to end."""
+    """The clock of a follower: at each reading an event happens, and after the last it is told to end."""
 
     def __init__(self, *happens: Callable[[], object]) -> None:
         super().__init__(utc_ns=0, monotonic_ns=10**12)
@@ -143,7 +143,7 @@ def sizes(made: Site) -> list[str]:
 
 
 def test_a_head_is_carried_when_it_arrives(made: Site) -> None:
-    """One second after it is here; a busy log once a minute, and then all that has come."""
+    """One second after its arrival; a busy log once a minute, and then everything new."""
 
     def arrives(number: int) -> None:
         made.call(f"20261124T2257{number:02d}.123Z-L03", "2026-11-24T22:58:00.000Z")
@@ -161,7 +161,7 @@ def test_a_head_is_carried_when_it_arrives(made: Site) -> None:
 
 
 def test_half_a_log_and_a_witness_that_was_away(made: Site, capsys: pytest.CaptureFixture[str]) -> None:
-    """Tried again by itself, and no unit keeps another from being carried."""
+    """It is retried automatically, and no unit blocks another's."""
     tree = made.root / "logs" / UNIT / "tree.bin"
     whole = tree.read_bytes()
     tree.write_bytes(b"")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A citizen's copy from the custodian's pages, opened by stock 7-Zip and decoded by stock ffmpeg: silence in the marked
-spans to the sample, all else the original's samples, and a proof that stock ssh-keygen verifies."""
+spans to the sample, otherwise the original's samples, and a proof that stock ssh-keygen verifies.
+"""
 
 from __future__ import annotations
 
@@ -99,12 +100,12 @@ def test_the_copy_is_silent_where_it_was_marked_and_the_original_elsewhere(helpe
     entry = desk.log()[-1]
     assert (entry.verb, entry.outcome, entry.calls, entry.case) == ("copy", "granted", [CALL], CASE)
     assert proof["wav_sha256"] in entry.text
-    # The passphrase is on that page alone: not in the log, not beside the file, not on the next page.
+    # The passphrase is only on that page: not in the log, not beside the file, not on the next page.
     kept = [path for folder in (desk.folder, helper.output, helper.folder) for path in folder.rglob("*")]
     assert [path for path in kept if path.is_file() and phrase.encode() in path.read_bytes()] == []
     assert phrase not in helper.get(inside, f"/call/{CALL}").text
     assert phrase not in Path("/proc/self/cmdline").read_text()
-    assert helper.post(inside, f"/call/{CALL}/copy").status_code == 409  # nothing is written over
+    assert helper.post(inside, f"/call/{CALL}/copy").status_code == 409  # nothing is overwritten
     assert helper.post(inside, f"/call/{CALL}/give").status_code == 409  # nobody has that key
 
 
@@ -141,7 +142,7 @@ def test_spans_that_are_refused(from_s: str, to_s: str, reason: str) -> None:
 @settings(max_examples=40)
 @given(st.lists(st.tuples(st.integers(0, 12_000_000), st.integers(0, 12_000_000)), max_size=20))
 def test_whatever_is_marked_is_silent_and_nothing_else(pairs: list[tuple[int, int]]) -> None:
-    """Microseconds; a span that is refused changes nothing."""
+    """Microseconds; a refused span changes nothing."""
     pcm, spans = np.ones(SECONDS * 8000, np.int16), list[masking.Span]()
     silent = np.zeros(len(pcm), bool)
     for from_us, to_us in pairs:
@@ -191,7 +192,7 @@ def test_a_copy_that_was_not_approved(desk: Desk, change: dict[str, str], code: 
 
 
 def test_an_old_approval_makes_no_second_copy(helper: Helper) -> None:
-    """Closed, or expired since: the call is still in memory, and no copy of it is made any more."""
+    """Closed, or expired since: the call is still in memory, but cannot be copied any more."""
     inside, desk = helper.inside(), helper.desk
     helper.post(inside, f"/call/{CALL}/listen")
     desk.clock.advance(8 * 24 * 3600 * 10**9)

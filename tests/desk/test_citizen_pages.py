@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The register of citizens' requests: ten days, a decision by somebody else, notices, the release, and what is left."""
+"""The register of citizens' requests: ten days, a decision by another person, notices, the release, and the remaining
+data.
+"""
 
 from __future__ import annotations
 
@@ -80,10 +82,10 @@ def row(house: ReleaseHouse, request_id: str) -> Any:
         ("2026-11-27", "2026-12-07", "2026-12-07"),  # a Monday
         ("2026-11-26", "2026-12-06", "2026-12-07"),  # a Sunday
         ("2026-11-25", "2026-12-05", "2026-12-07"),  # a Saturday
-        ("2026-12-15", "2026-12-25", "2026-12-28"),  # Christmas, a Friday: over the week's end
+        ("2026-12-15", "2026-12-25", "2026-12-28"),  # Christmas, a Friday: postponed over the weekend
         ("2026-12-22", "2027-01-01", "2027-01-04"),  # New Year, a Friday
         ("2028-02-19", "2028-02-29", "2028-02-29"),  # a leap day
-        ("2026-02-06", "2026-02-16", "2026-02-16"),  # Lunar New Year's eve: not known, so earlier than the law says
+        ("2026-02-06", "2026-02-16", "2026-02-16"),  # Lunar New Year's eve: unknown, so before the law's date
     ],
 )
 def test_the_end_of_ten_days(received: str, tenth: str, end: str) -> None:
@@ -135,7 +137,7 @@ def test_nobody_registers_or_decides_on_their_own(house: ReleaseHouse) -> None:
 
 
 def test_one_account_with_both_roles_does_not_decide_on_what_it_registered(house: ReleaseHouse) -> None:
-    """Roles of one person exclude each other; whoever changed roles in between is still the one who registered it."""
+    """Roles of one person exclude each other; a person who changed roles is still the one who registered it."""
     request_id = registered(house)
     accounts.set_roles(house.served.site.access, "", "officer", [LEGAL])
     del house.clients["officer"]
@@ -198,7 +200,7 @@ def test_postponing_again_and_again_ends_ninety_days_after_the_receipt() -> None
 
 
 def test_from_the_register_to_the_end(house: ReleaseHouse) -> None:
-    """The release carries purpose, case and way from the register; nobody types a key."""
+    """The release has purpose, case and form from the register; nobody types a key."""
     request_id = decided(house)
     ask = {"unit": UNIT, "call_id": CALL_ID, "days": "7", "way": "copy"}
     answer = post(house, "officer", f"/citizen/{request_id}/release", **ask)
@@ -211,7 +213,7 @@ def test_from_the_register_to_the_end(house: ReleaseHouse) -> None:
         assert word in signed
     assert "홍길동" not in signed
     at_the_call = {"unit": UNIT, "call_id": CALL_ID, "purpose": "citizen", "case": f"{request_id}/0000", "days": "7"}
-    # From the page of the call somebody could ask with digits that nobody registered.
+    # On the page of the call one could request it with unregistered digits.
     assert house.ask(**at_the_call, recipient=citizen.BY_PASSPHRASE).status_code == 409
     assert "citizen" not in house.client("officer").get(f"/release/ask/{UNIT}/{CALL_ID}").text.partition("<main")[2]
     done = {"outcome": "copied"}
@@ -237,7 +239,9 @@ def test_from_the_register_to_the_end(house: ReleaseHouse) -> None:
 
 
 def test_by_its_rule_the_data_protection_officer_is_enough(house: ReleaseHouse) -> None:
-    """The register states no party: the purpose has a rule for one alone. An officer with a line of their own asks."""
+    """The register states no party: the purpose has a rule for one approver. An officer with their own line requests
+    it.
+    """
     rule = {"approvals": [["privacy"]], "max_age_days": 365, "party": "citizen", "purpose": "citizen"}
     staff = {"line": 9, "name": "officer 님", "recipient": house.desk.requester.recipient, "since": NOW}
     house.desk.sign_roles(
@@ -256,7 +260,7 @@ def test_by_its_rule_the_data_protection_officer_is_enough(house: ReleaseHouse) 
 
 
 def copied(house: ReleaseHouse, released: str, case: str) -> None:
-    """The package of that release in the custodian's program, with the roles that are in force there."""
+    """The package of that release in the custodian's program, with the roles in force there."""
     desk, package = house.desk, house.fetch(house.ticket(released))
     assert package.status_code == 200, package.text
     desk.run(roles, "use", desk.root / "roles.json", "--desk", desk.folder)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A machine of the desk whose clock stands before this software was made: nothing is decided or signed by it.
+"""A desk machine whose clock is earlier than this software: nothing is decided or signed by it.
 
-The real commands, under libfaketime.
+The real commands run under libfaketime.
 """
 
 from __future__ import annotations
@@ -58,13 +58,13 @@ def bare_clock() -> set[str]:
 
 
 def test_nobody_at_the_desk_asks_the_machines_clock_itself() -> None:
-    """`timekeeping.KEPT` says no time that cannot be; it is the default of every command."""
+    """`timekeeping.KEPT` refuses an impossible time; it is the default of every command."""
     assert bare_clock() == set()
 
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Path:
-    """The files that the commands read before they ask for the time."""
+    """The files read by the commands before they read the time."""
     key = keys.new_unit_key()
     write_key(tmp_path / "key", key)
     (tmp_path / "desk").mkdir()
@@ -93,7 +93,7 @@ def test_each_command_refuses_and_gives_the_reason(desk: Path, name: str) -> Non
 def test_an_ingest_whose_clock_is_set_back_there_counts_on(
     tmp_path: Path, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What comes then has not come in 1970, and none of it is lost."""
+    """Its new events are not dated 1970, and none is lost."""
     clock = tmp_path / "clock"
     clock.write_text("+0\n")
     teller = Teller(tmp_path / "unit")

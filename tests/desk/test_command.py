@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signed commands as files, from the desk's tools to a recorder that runs, with stock age and ssh-keygen between."""
+"""Signed commands as files, from the desk's tools to a running recorder, with stock age and ssh-keygen."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def stock(script: str, folder: Path) -> bytes:
 
 
 def test_a_desk_whose_clock_says_2007_signs_nothing(tmp_path: Path) -> None:
-    """A computer with a dead battery, or a time server with a week that rolled over: its times would be signed."""
+    """A computer with a dead battery, or a time server after a week rollover: its times would be signed."""
     stock("ssh-keygen -q -t ed25519 -N '' -C '' -f desk.key", tmp_path)
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
@@ -124,7 +124,7 @@ class Office:
         return found
 
     def ack(self, through: int) -> Path:
-        """A confirmation as `linetap desk ingest` makes it."""
+        """A confirmation as made by `linetap desk ingest`."""
         key = load_key(self.root / "desk.key")
         unit_key = keys.load_unit_key(Path(load_config(self.config_file).key).read_bytes())
         now_ns = SYSTEM.utc_ns()
@@ -236,7 +236,7 @@ def test_roles_time_and_a_hold_reach_a_running_unit(office: Office) -> None:
 
 
 def test_a_configuration_comes_into_effect_by_itself(office: Office) -> None:
-    """With the roles of the test above: signed, taken, put in place; the recorder ends and starts again with it."""
+    """With the roles of the test above: signed, accepted, applied; the recorder restarts with it."""
     before = office.state()["config_sha256"]
     new = office.root / "new.toml"
     new.write_text(office.config_file.read_text().replace("recommended_call_s = 1200", "recommended_call_s = 900"))
@@ -261,7 +261,7 @@ def test_a_configuration_comes_into_effect_by_itself(office: Office) -> None:
 
 
 def test_what_weakens_takes_two_and_a_third_to_confirm_it(office: Office) -> None:
-    """Looked at, cosigned by stock tools, done by a recorder that runs, seen by `linetap check`, and confirmed."""
+    """Reviewed, cosigned by stock tools, executed by a running recorder, shown by `linetap check`, and confirmed."""
     stock("ssh-keygen -q -t ed25519 -N '' -C '' -f privacy.key", office.root)
     people = [
         {"key": (office.root / f"{role}.key.pub").read_text().strip(), "name": f"the {role}", "role": role}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap command send` over a real broker, to a real reporter in front of a real half of a recorder."""
+"""`linetap command send` over a real broker, to a real reporter with the recorder's real half of commands."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Send = Callable[..., tuple[int, str]]
 
 @pytest.fixture
 def send(capsys: pytest.CaptureFixture[str]) -> Send:
-    """Exit status, and what the command says."""
+    """Runs the command; returns exit status and output."""
 
     def called(file: Path, *words: object) -> tuple[int, str]:
         status = cli.main(["command", "send", *map(str, (file, *words))])
@@ -80,7 +80,7 @@ def test_of_several_each_is_sent_although_one_is_refused(
 
 
 def test_an_answer_to_somebody_else_is_none_of_ours(broker: Broker, tmp_path: Path, floor: Kept) -> None:
-    """And a unit that is away is not waited for for ever."""
+    """The wait for an absent unit is limited."""
     made = tmp_path / "one.command"
     made.write_bytes(floor.envelope("identify", {"seconds": "5"}, unit="floor-09"))
     with Desk(broker.port) as other:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The second copy from a real vault to a store, over a real broker, whatever breaks on the way."""
+"""The second copy from a real vault to a store, over a real broker, with every possible interruption."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def place(store: Path, record: CallRecord) -> Path:
 
 
 def copied(ingest: Ingesting, floor: Kept, store: Path, *records: CallRecord) -> None:
-    """Each is in the store, byte for byte, and the unit's own event says that it knows."""
+    """Asserts that each is in the store, byte for byte, and that the unit's own event confirms it."""
 
     def told() -> bool:
         found = {row["call_id"]: row["copied_at"] for row in rows(ingest.engine, tables.calls)}
@@ -93,7 +93,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_every_sealed_call_is_copied_and_the_copy_proves_itself(
     ingest: Ingesting, floor: Kept, store: Path, tmp_path: Path
 ) -> None:
-    """And its closing comes by itself, so that a bundle can be made in the store, where there is no log."""
+    """Its closing arrives automatically, so that a bundle can be made in the store, which has no log."""
     records = [floor.call(samples, parts=parts) for samples, parts in ((300_000, 3), (10, 1))]
     ingest.start()
     until(lambda: "session_" in ingest.said())
@@ -113,7 +113,7 @@ def test_every_sealed_call_is_copied_and_the_copy_proves_itself(
 
 
 def test_the_index_is_copied_beside_the_calls(ingest: Ingesting, floor: Kept, store: Path, broker: Broker) -> None:
-    """Over a real broker, by the reporter's process: a segment of many blocks too, and the broker dies meanwhile."""
+    """Over a real broker, with the reporter's process: also a segment of many blocks; the broker dies meanwhile."""
     root = floor.config.vault_path / index.FOLDER
     with floor._lock:
         for number, size in enumerate((900_000, 300, 200_000), 1):
@@ -142,7 +142,7 @@ def test_the_index_is_copied_beside_the_calls(ingest: Ingesting, floor: Kept, st
 
 
 def test_copying_goes_on_after_every_break(ingest: Ingesting, floor: Kept, store: Path, broker: Broker) -> None:
-    """Ingest, broker and reporter are killed in the middle of a file; what was here by then is not fetched again."""
+    """Ingest, broker and reporter are killed in the middle of a file; received data are not fetched again."""
     record = floor.call(size := 4_000_000)
     part = store / ".incoming" / UNIT / record.call_id / "audio.001.age.part"
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Copies and wrong clocks: what the desk's clock and the units' say deletes nothing that nobody has counted."""
+"""Copies and wrong clocks: the desk's and units' clocks alone delete nothing; counted time is required."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_two_wrong_clocks_delete_no_copy(units: Units, clock: ManualClock) -> No
 
 
 def test_its_unit_proves_that_it_is_over(units: Units, clock: ManualClock) -> None:
-    """A desk that ran little: the unit has counted the period, and has destroyed its own."""
+    """On a rarely running desk: the unit has counted the period, and has destroyed its own."""
     record = units.sealed_call(1)
     units.serve()
     clock.step_utc(61 * DAY_NS)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The desk's copies of an index: whole, checked against the unit's signed list, resumed, and gone with their day."""
+"""The desk's copies of an index: whole, checked against the unit's signed list, resumed, and deleted on their day."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_a_list_that_another_signed_is_refused(desk: IndexDesk, caplog: pytest.L
 def test_an_older_list_does_not_replace_a_newer_one(
     desk: IndexDesk, caplog: pytest.LogCaptureFixture, more_calls: int
 ) -> None:
-    """Neither one of earlier segments, nor an earlier head of the same list, which says that it ends earlier."""
+    """Neither a list of earlier segments, nor an earlier head of the same list with an earlier end."""
     desk.unit.call()
     kept: list[Sent] = []
 
@@ -161,7 +161,7 @@ def test_a_unit_of_an_earlier_version_is_asked_seldom(desk: IndexDesk) -> None:
 
 
 def test_what_was_not_requested_is_ignored(desk: IndexDesk) -> None:
-    """A publisher at the broker sends blocks of its own, and too many of them."""
+    """A publisher at the broker sends false and surplus blocks."""
     desk.unit.call()
     name = desk.unit.names()[0]
 
@@ -201,7 +201,7 @@ class TestEnd:
                 db.execute(insert(tables.copies).values(**copy, period_s=10**9, counted_ms=0, **values))
 
     def later(self, desk: IndexDesk, days: float) -> None:
-        """The unit is silent: its own index does not end here."""
+        """Time passes without the unit: its own index does not end here."""
         desk.between = lambda _: None
         desk.clock.advance(round(days * DAY))
 

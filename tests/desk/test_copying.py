@@ -374,7 +374,7 @@ class TestClosing:
 
 class TestItsEnd:
     def after(self, units: Units, days: float) -> None:
-        """The desk's clock goes on, and a call begins at a unit."""
+        """Advances the desk's clock; a call begins at a unit."""
         units.clock.advance(round(days * DAY_NS))
         units.tell("started", _name(units.clock.utc_ns()), units.clock.utc_ns())
         units.serve()
@@ -415,7 +415,7 @@ class TestItsEnd:
         assert not units.copy_of(record).exists()
 
     def test_it_stays_when_it_is_held_again_by_a_clock_that_was_put_right(self, units: Units) -> None:
-        """A hold of then ended by a clock of 2034: what was said last counts, and not what names the latest time."""
+        """The earlier hold ended by a clock of 2034: the latest report counts, not the latest end."""
         record = units.sealed_call(1)
         units.serve()
         units.tell("held", record.call_id, NOW_NS + 8 * 365 * DAY_NS)
@@ -498,7 +498,7 @@ class TestHours:
 
 class TestForgetting:
     def destroyed(self, units: Units) -> Any:
-        """A call whose copy has gone, and which its unit has destroyed then."""
+        """A call whose copy is deleted, and which its unit has then destroyed."""
         record = units.sealed_call(1)
         units.serve()
         TestItsEnd().after(units, 61)

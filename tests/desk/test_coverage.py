@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The register of extensions, as PBXs and people write it; and each telephone against lines, calls and units."""
+"""The register of extensions, in the forms of PBXs and people; and each telephone compared with lines,
+calls and units.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,7 @@ from linetap_desk.ingest import database, tables
 from linetap_desk.searching.departments import Departments
 
 NOW = "2026-11-30T00:00:00Z"
-# The headings are those of FreePBX's bulk handler (its documentation), whose export has some sixty more.
+# The headings are those of FreePBX's bulk handler (its documentation), whose export has about sixty more.
 FREEPBX = "action,extension,name,tech,outboundcid\nedit,2001,Kim,dahdi,\nedit,2002,Lee,pjsip,\n"
 AVAYA = "Ext\tName\tType\tRoom\n2001\tKim\t2500\t민원실\n2002\tLee\t9608\t세무과\n2003\tPark\t6408D+\t\n"
 
@@ -65,14 +67,14 @@ def test_semicolons_of_a_spreadsheet_in_another_language(tmp_path: Path) -> None
 
 
 def test_a_bad_line_is_told_in_one_line(tmp_path: Path) -> None:
-    """A cell may have line breaks, and what a terminal would obey."""
+    """A cell may contain line breaks and terminal control characters."""
     with pytest.raises(Faults) as found:
         read(tmp_path, 'extension,kind\n2001,"IP\nset \x1b[2J"\n')
     assert [line.isprintable() for line in found.value.lines] == [True]
 
 
 def test_cells_without_a_kind_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Merged cells of a spreadsheet: all but the first are empty, and no telephone of staff."""
+    """Merged cells of a spreadsheet: all but the first are empty, and count as no telephone of staff."""
     path, out = tmp_path / "pbx.csv", tmp_path / "extensions.csv"
     path.write_text("extension,kind\n2001,analog\n2002,\n2003,\n")
     assert cli.main(["desk", "coverage", "import", str(path), "-o", str(out)]) == 0
@@ -107,7 +109,7 @@ def test_every_bad_line_is_told_and_nothing_is_written(tmp_path: Path, capsys: p
 )  # fmt: skip
 def test_a_list_that_is_none(tmp_path: Path, text: bytes, says: str) -> None:
     if not says:
-        assert read(tmp_path, text).extensions[0] == Extension("2001", "unused")  # a spreadsheet cuts empty cells off
+        assert read(tmp_path, text).extensions[0] == Extension("2001", "unused")  # trailing empty cells are cut
         return
     with pytest.raises(BadInput, match=says):
         read(tmp_path, text)
@@ -118,7 +120,7 @@ def test_what_is_imported_is_read_again(tmp_path: Path) -> None:
     (tmp_path / "extensions.csv").write_bytes(register.csv_of(found))
     assert Register.load(tmp_path / "extensions.csv") == found
     (tmp_path / "extensions.csv").write_text("extension,kind\n2001,SIP\n")
-    with pytest.raises(Faults):  # the register has our words alone
+    with pytest.raises(Faults):  # the register accepts only our words
         Register.load(tmp_path / "extensions.csv")
 
 
@@ -224,7 +226,7 @@ def text_of(served: ServeSite, path: str) -> str:
 
 @pytest.mark.usefixtures("engine")
 def test_the_lines_that_staff_hang_up_are_on_page_and_report(tmp_path: Path) -> None:
-    """As units report them at a real broker."""
+    """As reported by units at a real broker."""
     more = 'lines = "lines.csv"\nextensions = "extensions.csv"'
     with Broker(tmp_path / "broker", saves=False) as broker:
         floor = Speaking(broker.port)
@@ -252,7 +254,7 @@ def test_the_lines_that_staff_hang_up_are_on_page_and_report(tmp_path: Path) -> 
     [("contact", "모든 회선에서 기기가 직접 통화를 종료합니다"), (None, "통화를 종료한다고 보고한 기기가 없습니다")],
 )
 def test_what_no_unit_reports_is_not_claimed(tmp_path: Path, how: str | None, says: str) -> None:
-    """Units of an earlier version report nothing of it."""
+    """Units of an earlier version do not report it."""
     with Broker(tmp_path / "broker", saves=False) as broker:
         floor = Speaking(broker.port)
         floor.is_well("floor-01", 2)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The custodian's helper: who comes in, what is refused, and that each step is written down before it is done."""
+"""The custodian's helper: its admission, its refusals, and that each step is logged before it is done."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def test_what_cannot_be_played(helper: Helper, query: str) -> None:
 
 
 def refused(desk: Desk, members: dict[str, bytes], step: str, code: str, **more: object) -> str:
-    """The page, when the step was refused with this code and written down so; nothing was opened or written."""
+    """The page of a step refused with this code and logged so; asserts that nothing was opened or written."""
     with Helper(desk, members, **more) as helper:  # type: ignore[arg-type]
         page = helper.post(helper.inside(), step)
         assert page.status_code == 409
@@ -185,7 +185,7 @@ def test_a_tampered_package(desk: Desk, members: dict[str, bytes], step: str) ->
 
 @pytest.mark.parametrize("step", [*STEPS, "/bundle"])
 def test_a_request_that_was_changed(desk: Desk, members: dict[str, bytes], step: str) -> None:
-    """The requester's key is exchanged for another: who approved has not approved that."""
+    """The requester's key is replaced: the approvers have not approved that."""
     other = keys.new_identity().recipient.encode()
     mine = desk.requester.recipient.encode()
     members["request.json"] = members["request.json"].replace(mine, other)
@@ -230,7 +230,7 @@ def test_to_the_requester_and_closed(helper: Helper) -> None:
     inside = helper.inside()
     helper.post(inside, f"/call/{CALL}/listen")
     assert helper.post(inside, f"/call/{CALL}/give").status_code == 303
-    assert helper.post(inside, f"/call/{CALL}/give").status_code == 409  # nothing is written over
+    assert helper.post(inside, f"/call/{CALL}/give").status_code == 409  # nothing is overwritten
     for name in ("wav", "json"):
         path = helper.output / f"{CALL}.{name}.age"
         done = sealing_rig.run(["age", "-d", "-i", str(helper.desk.root / "requester.txt"), str(path)])
@@ -285,7 +285,7 @@ def test_the_helper_ends_when_it_is_idle(helper: Helper) -> None:
 
 
 class Packages(BaseHTTPRequestHandler):
-    """GET /package for one ticket, once."""
+    """A server of GET /package for one ticket, once."""
 
     ticket, package, used = "t1cket-of-ten-minutes", b"", False
     protocol_version = "HTTP/1.1"

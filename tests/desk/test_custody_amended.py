@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A call whose times its unit has amended: it is in every package, and whoever opens one sees the true end."""
+"""A call whose times its unit has amended: every package has the amendment, and shows the true end."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_an_amendment_of_anybody_else_does_not_count(desk: Desk) -> None:
 
 
 def test_a_record_that_leaves_its_end_open_has_a_page(desk: Desk) -> None:
-    """Until the unit amends it, nobody knows the day."""
+    """Until the unit amends it, the day is unknown."""
     with Helper(desk, released(desk, marked_call(desk, until_open=True))) as helper:
         inside = helper.inside()
         for _ in ("as the package says", "checked"):
@@ -86,7 +86,7 @@ def test_a_record_that_leaves_its_end_open_has_a_page(desk: Desk) -> None:
 
 @pytest.fixture
 def house(desk: Desk) -> Iterator[ReleaseHouse]:
-    """The copying has put the amendment beside the copy, as the unit's event brought it."""
+    """A house with the amendment beside the copy, as brought by the unit's event."""
     house = ReleaseHouse(desk)
     members = amended(desk.call, desk.rig.sign)
     lay(members, house.copies / UNIT)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A custodian at their own machine, with Debian's Chromium and by keyboard: from the code to the requester's files.
-Afterwards the disks, the browser's own folder too, are searched for the sound."""
+Afterwards the disks, including the browser's own folder, are searched for the audio.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ from sealing_rig import noise
 
 LIMIT_S = 120
 complaints: list[str] = []
-# What starts a sound: when, and from which place in the audio's own time.
+# Records the start of each playback: its time, and the position in the audio.
 WATCH = """
 window.started = [];
 const start = AudioBufferSourceNode.prototype.start;
@@ -88,7 +89,7 @@ def watched(context: BrowserContext) -> BrowserContext:
 
 
 def _listen(message: ConsoleMessage) -> None:
-    """But for answers that are meant to be refused, and for a helper that has ended."""
+    """Ignores expected refusals, and the end of a helper."""
     if message.type == "error" and not any(one in message.text for one in ("status of 4", "CONNECTION_REFUSED")):
         complaints.append(message.text)
 
@@ -106,7 +107,7 @@ def entered(helper: Helper, context: BrowserContext) -> Page:
 
 
 def tab_to(page: Page, selector: str) -> None:
-    """Only by keys, and within as many as a person would bear."""
+    """Moves only by keys, with a number of presses acceptable to a person."""
     for _ in range(30):
         if page.evaluate("(s) => document.activeElement.matches(s)", selector):
             return
@@ -210,7 +211,7 @@ def test_from_the_code_to_the_requesters_files_by_keyboard(helper: Helper, kept:
 
 
 def require_no_sound(*roots: Path) -> None:
-    """Neither as mu-law nor as the samples that the browser was given, nor as those that it played."""
+    """Asserts that no file has the audio as mu-law, as the browser's samples, or as played."""
     mulaw = np.frombuffer(noise(SECONDS * 8000, seed=7), np.uint8)
     pcm = g711.decode(mulaw)
     wanted = [
@@ -230,7 +231,7 @@ def require_no_sound(*roots: Path) -> None:
 
 
 def test_what_is_searched_for_is_what_was_heard(helper: Helper, tmp_path: Path) -> None:
-    """The search finds a recording that lies on a disk."""
+    """The search finds a recording on a disk."""
     inside = helper.inside()
     helper.post(inside, f"/call/{CALL}/listen")
     (tmp_path / "kept").write_bytes(helper.get(inside, f"/call/{CALL}/sound?from=0&speed=1.0").content)

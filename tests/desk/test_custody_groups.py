@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Custodians of a group one after another: each with `linetap custody` at their own desk, by way of the pages."""
+"""Custodians of a group in turn: each with `linetap custody` at their own desk, through the pages."""
 
 from __future__ import annotations
 

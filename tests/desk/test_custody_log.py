@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The desk alone is enough for the custodian's evidence bundle: a real `desk serve`, a package by ticket, and no --log.
-And a call whose key was wrapped anew opens from the same pages."""
+"""The desk alone suffices for the custodian's evidence bundle: a real `desk serve`, a package by ticket, and no --log.
+And a call whose key was wrapped again opens from the same pages.
+"""
 
 from __future__ import annotations
 
@@ -135,7 +136,7 @@ def test_a_log_that_was_tampered_with_at_the_desk(
 
 
 def test_a_log_by_a_key_that_the_custodian_does_not_know(house: ReleaseHouse) -> None:
-    """The desk has exchanged the head, its signature and its own list of signers: the custodian's own list counts."""
+    """The desk has replaced the head, its signature and its own list of signers: the custodian's own list counts."""
     request_id = house.unwrapped()
     package = members_of(house.fetch(house.ticket(request_id)))
     key = keys.new_unit_key()
@@ -198,7 +199,7 @@ def test_what_lies_there_and_is_no_file_of_ours(house: ReleaseHouse, what: str) 
     assert refusal(answer) == "closing_differs"
 
 
-# --- a key that was wrapped anew ------------------------------------------------------------------------------------
+# --- a key that was wrapped again -----------------------------------------------------------------------------------
 
 
 def wrap(house: ReleaseHouse, identity: keys.AgeIdentity, who: str = HAN) -> Path:
@@ -211,7 +212,7 @@ def wrap(house: ReleaseHouse, identity: keys.AgeIdentity, who: str = HAN) -> Pat
 
 
 def laid_down(house: ReleaseHouse, folder: Path) -> None:
-    """Puts the hold into the folder that desk.toml names."""
+    """Puts the hold into the folder named in desk.toml."""
     house.holds.mkdir(exist_ok=True)
     folder.rename(house.holds / CALL_ID)
 
@@ -232,7 +233,7 @@ def test_a_held_call_opens_with_the_holds_key_when_its_day_is_over(house: Releas
     assert callable(way)
     desk, identity = house.desk, keys.new_identity()
     way(house, wrap(house, identity))
-    desk.rig.epoch_file.unlink()  # as `linetap epoch destroy` does it
+    desk.rig.epoch_file.unlink()  # like `linetap epoch destroy`
     (desk.root / "hold.txt").write_text(keys.identity_file(identity, rfc3339(NOW_NS)))
     request_id = house.approved()
     (line,) = re.findall(r"linetap unwrap .*", shown(house, request_id, "vault"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Arbitrary bytes as a package; and a recording's waveform and audio as the page shows and plays them."""
+"""Arbitrary bytes as a package; and the waveform and audio of a recording on the page."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from sealing_rig import CALL_ID, record
 
 
 def archive(*members: tuple[str, bytes, bytes], form: int = tarfile.USTAR_FORMAT) -> bytes:
-    """(name, type, content or link's target)."""
+    """An archive of (name, type, content or link's target)."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=form) as file:
         for name, kind, content in members:

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files shipped for Prometheus, Grafana and Home Assistant name figures and entities that exist, and says each
-alert in both languages. promtool judges every expression; amtool judges Alertmanager's example (tests/deb)."""
+"""The files shipped for Prometheus, Grafana and Home Assistant name existing figures and entities, and have each alert
+in both languages.
+
+promtool judges every expression; amtool judges Alertmanager's example (tests/deb).
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ def promtool(*words: str) -> None:
 
 
 def figures() -> set[str]:
-    """Every name that the desk exposes, as the source has it; of those that are made of a list the beginning."""
+    """Every name exposed by the desk, from the source; of generated names the beginning."""
     text = "".join((ROOT / "firmware/desk/linetap_desk" / name).read_text() for name in SOURCES)
     return set(re.findall(r"\"(linetap_\w+)", text)) | {f"linetap_pbx_{name}" for name in ("missing", "calls")}
 

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A desk after a day of use: its disk, and the memory of ingest and pages, searched for what must not be there.
+"""A desk after a day of use: its disk, and the memory of ingest and pages, searched for forbidden data.
 
-All three are processes or files of their own: a real unit's reports and copies, a real broker, `linetap desk ingest`,
-`linetap desk serve`, and somebody who searches, opens calls, and types a telephone number where none is meant.
+All parts are separate processes or files: a real unit's reports and copies, a real broker, `linetap desk ingest`,
+`linetap desk serve`, and a person who searches, opens calls, and types a telephone number into other fields.
 
-The number is one that the unit knows: its call has it, sealed. Until somebody types it, it is in neither memory; then
-what was typed stands in the pages' freed memory for a while (docs/desk-serve.md), and on no disk. That nothing holds on
-to it there is asked in test_serve_forgets.py.
+The number is in the unit's sealed call. Until it is typed, it is in neither memory; then it stays in the pages' freed
+memory for a while (docs/desk-serve.md), and on no disk. test_serve_forgets.py tests that no object keeps it.
 """
 
 from __future__ import annotations
@@ -112,7 +111,7 @@ def test_what_must_not_be_at_the_desk_is_not(tmp_path: Path, run_dir: Path, brok
 
 @pytest.mark.parametrize("wide", ["", "님", "😀"])
 def test_what_is_planted_is_found(wide: str) -> None:
-    """Each spelling by itself, in a text of each width that Python has."""
+    """Each form separately, in a text of each of Python's widths."""
     plant = (
         "import sys; kept = [text[::-1] + sys.argv[1] for text in sys.argv[2:]]; print(1, flush=True); sys.stdin.read()"
     )
@@ -128,7 +127,7 @@ def test_what_is_planted_is_found(wide: str) -> None:
 
 
 def looks(record: CallRecord) -> list[tuple[str, dict[str, str]]]:
-    """A day of who knows the number, and does not type it: but for its end, as people search by one."""
+    """A day of a person who knows the number but types only its end, as in a search."""
     return [
         (f"/calls/{record.unit}/{record.call_id}", {}),
         ("/calls/found", {}),
@@ -150,7 +149,7 @@ def asks(record: CallRecord) -> list[tuple[str, dict[str, str]]]:
 
 
 def types(number: str) -> list[tuple[str, dict[str, str]]]:
-    """Wherever none is meant."""
+    """The number in every other field."""
     fields = ("extension", "department", "unit", "case", "from")
     return [("/calls/found", {name: number}) for name in fields] + [
         (f"/calls/floor-03/{number}", {}), (f"/release/{number}", {}), (f"/fleet/unit/{number}", {}),

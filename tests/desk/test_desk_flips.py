@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One bit of a small file of the desk's own is changed: it is found and named, and what is kept twice goes on."""
+"""One bit of a small file of the desk is flipped: it is detected and named, and duplicated data stay usable."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HEADS = {f"closet-{n:02d}": Last(n, f"{n:064x}") for n in range(1, 4)}
 
 
 def flipped(path: Path, step: int = 1) -> Iterator[int]:
-    """Each bit of it in turn, or every `step`th; the file is as it was afterwards."""
+    """Flips each bit in turn, or every `step`th; the file is restored afterwards."""
     whole = path.read_bytes()
     for bit in range(0, 8 * len(whole), step):
         one = bytearray(whole)
@@ -87,7 +87,7 @@ class TestAWitness:
 
 class TestTheRegister:
     def test_takes_no_changed_bit_for_an_entry(self, tmp_path: Path) -> None:
-        """Nor loses one: of the last line's end, too, a bit changes nothing."""
+        """Nor does it lose one: not even a flipped bit of the last line's end has an effect."""
         path = tmp_path / "issued.jsonl"
         path.write_bytes(b"")
         register = Register(path)
@@ -104,7 +104,7 @@ class TestTheRegister:
             assert twin_of(path).read_bytes() == good
 
     def test_names_the_line(self, tmp_path: Path) -> None:
-        """Where both are damaged: nothing is issued by what is left."""
+        """If both are damaged, nothing is issued from the rest."""
         path = tmp_path / "issued.jsonl"
         path.write_bytes(b"")
         Register(path).append(issued(1), issued(2), issued(3))
@@ -141,7 +141,7 @@ class TestTheRegister:
 
 
 def test_what_is_signed_is_held_against_its_signature(desk: Desk, call: Path) -> None:
-    """Roles, and the access log's leaves and head: none of their bits changes what is read of them without a word."""
+    """Roles, and the access log's leaves and head: no flipped bit changes the result silently."""
     desk.approved(call)
     roles, authority = desk.folder / "roles.json", read_authority(desk.folder / "authority.pub")
     before = read_roles(roles, authority)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The index made again from the store and from units, and held against the one that was, row by row."""
+"""The index rebuilt from the store and from units, compared row by row with the original."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from linetap_desk.rebuild import newdatabase, storedcalls
 from postgres_rig import Postgres
 
 LIMIT_S = 120
-# When something came here, and how far behind its own time, is of each telling: the unit's bytes are the same.
+# Times of reception and delays differ for each delivery: the unit's bytes are the same.
 MOMENTS = {
     "events": {"received_at", "late"},
     "calls": {"late"},
@@ -54,7 +54,7 @@ MOMENTS = {
 
 @pytest.fixture(autouse=True)
 def _as_it_was() -> Iterator[None]:
-    """The command takes the signals and the log, as a process of its own may."""
+    """Restores signals and log: the command changes them like a separate process."""
     before = [(number, signal.getsignal(number)) for number in (signal.SIGTERM, signal.SIGINT)]
     log, (handlers, level) = (
         logging.getLogger("linetap"),
@@ -83,7 +83,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def floor(tmp_path: Path, url: str) -> Iterator[Units]:
-    """Four calls with a copy, one of them held, one destroyed with its copy over; one without a copy."""
+    """Four calls with a copy, one of them held, one destroyed with its copy expired; one without a copy."""
     clock = ManualClock(START_NS + NS_PER_S, 5 * NS_PER_S)
     units = Units(tmp_path, clock, database.open_writer(url))
     configure(tmp_path, url, units.store, units.holds)
@@ -105,7 +105,7 @@ def rebuild(folder: Path, *words: str) -> int:
 
 
 def everything(engine: Engine, *but: str) -> dict[str, list[dict[str, Any]]]:
-    """Every row of every table, without what is of its telling alone."""
+    """Every row of every table, without delivery-dependent columns."""
     return {
         table.name: sorted(
             ({name: value for name, value in row.items() if name not in MOMENTS.get(table.name, set())}
@@ -165,7 +165,7 @@ def test_calls_of_a_unit_that_is_gone_come_from_their_records(floor: Units, tmp_
 
 
 def test_what_the_unit_tells_later_counts_for_more(floor: Units, tmp_path: Path, url: str) -> None:
-    """Once its events are here the rows are the live ones, and nothing is left that was made from a record."""
+    """Once its events are here the rows are the live ones, and nothing made from a record is left."""
     for minute in range(3):
         floor.sealed_call(minute)
     floor.serve()
@@ -213,7 +213,7 @@ def test_forged_and_damaged_records_are_refused_and_counted(floor: Units, tmp_pa
 
 
 def test_a_copy_that_the_units_own_event_contradicts_is_none(floor: Units, tmp_path: Path) -> None:
-    """A second record that the unit has signed: the one that its event names is the call's."""
+    """A second record signed by the unit: the one named in its event is the call's."""
     record = floor.sealed_call(1)
     floor.serve()
     data = (floor.copy_of(record) / "record.json").read_bytes().replace(b'"line":1', b'"line":2')
@@ -266,7 +266,7 @@ class Dies(BaseException):
 
 
 def dying(patched: pytest.MonkeyPatch, step: int) -> None:
-    """At the so-many-th change of a file's name and beginning of a transaction."""
+    """Dies at the n-th rename of a file or beginning of a transaction."""
     left = step
 
     def watched(original: Any) -> Any:
@@ -286,7 +286,7 @@ def dying(patched: pytest.MonkeyPatch, step: int) -> None:
 
 
 def test_interrupted_anywhere_it_is_begun_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is always one whole database in the place, the old one or the new."""
+    """There is always one whole database in place, the old one or the new."""
     url = f"sqlite:///{tmp_path / 'desk.db'}"
     units = Units(tmp_path, ManualClock(START_NS + NS_PER_S, 5 * NS_PER_S))
     configure(tmp_path, url, units.store, units.holds)
@@ -302,7 +302,7 @@ def test_interrupted_anywhere_it_is_begun_again(tmp_path: Path, monkeypatch: pyt
                 break
             except Dies:
                 pass
-        gc.collect()  # who dies has no database open any more
+        gc.collect()  # a dead process has no open database
         engine = now(url)
         there = everything(engine)
         engine.dispose()
@@ -352,7 +352,7 @@ def test_not_while_an_ingest_writes_or_somebody_reads(floor: Units, tmp_path: Pa
 
 
 def test_postgresqls_readers_read_on(server: Postgres, tmp_path: Path) -> None:
-    """A role that could read the tables can read the new ones, and the old ones are there in a schema of their own."""
+    """A role that could read the tables can read the new ones, and the old ones are in a separate schema."""
     engine = create_engine(server.url)
     with engine.begin() as db:
         for name in ("public", *(one for one in inspect(db).get_schema_names() if one.startswith("linetap_before"))):
@@ -432,7 +432,7 @@ def test_the_result_equals_the_live_one(tmp_path: Path, run_dir: Path) -> None:
             assert again[name] == its, name
         assert len(again["events"]) >= 60 + 3 * 3
         engine.dispose()
-        floor.events(5)  # which no desk has confirmed yet
+        floor.events(5)  # not confirmed by a desk yet
         found = subprocess.run([*command, "--for", "50"], capture_output=True, text=True, timeout=LIMIT_S, check=False)
         assert found.returncode == 0, found.stdout + found.stderr
         engine = now(ingest.db)

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The nightly summary: its numbers, and its way over a real SMTP and a real HTTPS server, with and without luck."""
+"""The nightly summary: its numbers, and its delivery by a real SMTP and a real HTTPS server, with and
+without errors.
+"""
 
 from __future__ import annotations
 
@@ -34,8 +36,9 @@ DAY = "2026-11-24"
 
 
 class Smtp(socketserver.StreamRequestHandler):
-    """An SMTP server with as much of RFC 5321, 3207 and 4954 as a client needs. `server.faults`: answers to RCPT, one a
-    letter, before it takes any."""
+    """An SMTP server with the parts of RFC 5321, 3207 and 4954 that a client needs. `server.faults`: answers to RCPT,
+    one for each letter, before it accepts any.
+    """
 
     timeout = LIMIT_S
     server: Any
@@ -116,7 +119,7 @@ class Quiet(socketserver.ThreadingTCPServer):
     daemon_threads = True
 
     def handle_error(self, *_: Any) -> None:
-        """A client that does not trust us hangs up in the handshake."""
+        """A client that does not trust the server disconnects in the handshake."""
 
 
 class Hooks(ThreadingHTTPServer):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A flood of alerts, forged events, events in any order: what the desk stores and what its pages say."""
+"""A flood of alerts, forged events, events in any order: the desk's stored data and its pages."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DESK = 'db = "sqlite:///desk.db"\nsigners = "allowed_signers"\n'
 
 
 def test_a_hundred_thousand_alerts_at_the_ingest(tmp_path: Path) -> None:
-    """Units that no file names, each with fewer alerts than it may have; and one unit with all of them."""
+    """Units without a signers' file, each with fewer alerts than permitted; and one unit with all of them."""
     engine = database.open_writer(f"sqlite:///{tmp_path / 'desk.db'}")
     store, alert = Store(engine), json.dumps(ALERT).encode()
     crowd = [
@@ -45,7 +45,7 @@ def test_a_hundred_thousand_alerts_at_the_ingest(tmp_path: Path) -> None:
 
 
 def test_a_hundred_thousand_alerts_before_the_fleet_page() -> None:
-    """Through the model that page and stream are made of; with the real bounds."""
+    """Through the model behind page and stream; with the real limits."""
     told, alert = units.Units(), json.dumps(ALERT).encode()
     for n in range(FLOOD_UNITS):
         for check in range(FLOOD_ALERTS):
@@ -72,7 +72,7 @@ def pages(served: ServeSite, calls: list[str]) -> list[str]:
 
 
 def test_late_doubled_and_reordered_events_give_the_same_pages(tmp_path: Path) -> None:
-    """All came an hour late, so that only their order differs: what comes behind its successor is said to be late."""
+    """All arrived an hour late, so that only their order differs: an event after its successor is reported as late."""
     teller = Teller(tmp_path / "unit")
     for call in range(5):
         teller.call(call)
@@ -90,7 +90,7 @@ def test_late_doubled_and_reordered_events_give_the_same_pages(tmp_path: Path) -
 
 
 def test_forged_events_are_on_no_page(tmp_path: Path) -> None:
-    """Signed by a key that no file names, changed behind the signature, another unit's own under this topic."""
+    """Signed by an unknown key, changed after the signature, another unit's own under this topic."""
     teller, stranger = Teller(tmp_path / "unit"), Teller(tmp_path / "stranger")
     other = Teller(tmp_path / "other", unit="floor-04")
     for one in (teller, stranger, other):
@@ -98,7 +98,7 @@ def test_forged_events_are_on_no_page(tmp_path: Path) -> None:
     good = teller.reports()
 
     def forged(call: int, report: Report) -> Report:
-        """The same with another call in it, and the signature of before."""
+        """The same with another call, and the old signature."""
         told = json.loads(report.payload) | {"call_id": f"20261124T2256{call:02d}.000Z-L01"}
         return Report(UNIT, json.dumps(told).encode(), report.sig, report.received_ns)
 

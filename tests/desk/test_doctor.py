@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The findings of `linetap desk doctor` on files, certificates and a real broker with the shipped configuration. The
-whole of it, against a server with faults: tests/deb/test_install.py."""
+"""The findings of `linetap desk doctor` on files, certificates and a real broker with the shipped configuration.
+tests/deb/test_install.py tests it on a server with faults.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +36,7 @@ def shipped(pki: Pki, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ship
 
 
 def as_wall(shipped: ShippedBroker, pki: Pki, ca: Path | None = None) -> Broker:
-    """A name that may read: what the doctor's own is."""
+    """A client name that may read, like the doctor's own."""
     if not (pki.root / "desk-wall.pem").exists():
         pki.desk("wall")
     pair = pki.pair("desk-wall")
@@ -55,7 +56,7 @@ def test_the_shipped_broker_has_nothing_wrong(shipped: ShippedBroker, pki: Pki) 
 
 
 def test_who_may_speak_as_a_unit_is_found(shipped: ShippedBroker, pki: Pki) -> None:
-    """An acl with one line too many, for the name of the doctor's unit."""
+    """An acl with an additional line, for the name of the doctor's unit."""
     acl = shipped.folder / "linetap" / "acl"
     whole = acl.read_text()
     try:
@@ -98,7 +99,7 @@ def test_the_authority_may_stay_for_a_week(pki: Pki) -> None:
 
 
 def test_a_port_that_is_open_to_others() -> None:
-    """By the kernel's own table: a socket on every address, and one on the loopback alone."""
+    """By the kernel's own table: a socket on every address, and one only on the loopback."""
     with socket.create_server(("0.0.0.0", 0)) as wide, socket.create_server((HOST, 0)) as narrow:
         numbers = [wide.getsockname()[1], narrow.getsockname()[1]]
         found = [one for one in serverstate.ports(numbers, ManualClock(0, 10**9)) if "1883" not in one.said]

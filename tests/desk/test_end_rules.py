@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Supervisors are called for an ended call: the figure, and Prometheus' rules over it, judged by promtool."""
+"""Supervisors are notified of an ended call: the figure, and Prometheus' rules for it, judged by promtool."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_the_last_end_of_each_named_unit_is_a_figure(tmp_path: Path) -> None:
 
 
 def alert(name: str, at: str, unit: str, **more: str) -> dict[str, Any]:
-    """The alert that promtool expects of a rule at that time; empty `unit`: it is silent."""
+    """The alert expected by promtool from a rule at that time; none for an empty `unit`."""
     labels = {"unit": unit, "severity": "info", "audience": "supervisor", **more}
     return {"eval_time": at, "alertname": name, "exp_alerts": [{"exp_labels": labels}] if unit else []}
 

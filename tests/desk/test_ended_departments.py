@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Supervisors of some departments: what they are told, see and review; and that no ended call is without a reviewer."""
+"""Supervisors of some departments: their notifications, lists and reviews; and that no ended call is without a
+reviewer.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +69,7 @@ def supervisors(served: ServeSite, monkeypatch: pytest.MonkeyPatch, **department
 
 
 def told(served: ServeSite, name: str) -> set[int]:
-    """The lines."""
+    """The lines of which this person is notified."""
     answer = served.client(SUPERVISOR, name=name).get("/ended/now").json()
     return {int(found[1]) for one in answer if (found := re.search(r"(\d)번 회선", one["text"]))}
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ended calls at the desk: the list, a supervisor's review, the statement for the caller, and who sees what."""
+"""Ended calls at the desk: the list, a supervisor's review, the statement for the caller, and permissions."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_a_review_is_added_and_logged(served: ServeSite, house: House) -> None:
     page = client(served, SUPERVISOR).get("/ended").text
     assert (page.count("To be reviewed"), page.count("Not justified")) == (2, 1)
     shown = text_of(client(served, "officer").get(of(house, "abuse")))
-    assert shown.index("안내가 끝나기 전") < shown.index("Justified :")  # the newest first, and none is gone
+    assert shown.index("안내가 끝나기 전") < shown.index("Justified :")  # the newest first, without omissions
     with served.site.own.connect() as db:
         logged = db.execute(select(access.c.calls, access.c.remark).where(access.c.act == "ended_review")).all()
     assert [(house.names["abuse"] in row.calls, row.remark) for row in logged] == [
@@ -141,7 +141,7 @@ def test_what_waits_is_on_the_first_page(served: ServeSite, house: House) -> Non
     assert "Ended calls without a review" not in client(served, "officer").get("/").text
     with house.engine.begin() as db:
         db.exec_driver_sql("ALTER TABLE calls RENAME TO away")
-    assert client(served, SUPERVISOR).get("/").status_code == 200  # whatever becomes of the ingest's database
+    assert client(served, SUPERVISOR).get("/").status_code == 200  # whatever the state of the ingest's database
 
 
 def test_the_statement_says_why_by_what_law_and_where_to_complain(served: ServeSite, house: House) -> None:
@@ -156,7 +156,7 @@ def test_the_statement_says_why_by_what_law_and_where_to_complain(served: ServeS
     ):
         assert said in page
     assert "2026-11-24 12:10:00 KST" in page
-    assert "2001" not in page  # no extension: whose telephone it was is nobody's business
+    assert "2001" not in page  # no extension, which would identify a person
     assert "01012345678" not in page
     assert "prank&lt;b&gt;" in client(served, "officer").get(of(house, "own", "statement")).text
 

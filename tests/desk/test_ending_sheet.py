@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The staff's sheet on ending a call: it has the notices as they are spoken, and the sheet is one page of A4."""
+"""The staff's sheet on ending a call: it has the notices as spoken, and is one page of A4."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A supervisor is told of calls that are being ended, on whatever page is open: from signed events, without a name."""
+"""A supervisor is notified of calls being ended, on any open page: from signed events, without a name."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_an_end_is_shown_for_a_quarter_of_an_hour(house: House, served: ServeSit
 
 
 def test_an_old_report_that_came_late_is_no_alarm(served: ServeSite, clock: ManualClock) -> None:
-    """A unit that was cut off in the middle of an end, and has said no more."""
+    """A unit disconnected in the middle of an end, without a later report."""
     clock.advance(endingcalls.SHOWN_S * NS_PER_S + NS_PER_S)
     assert told(served) == []
 

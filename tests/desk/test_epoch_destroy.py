@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The end of a day: its keys go when they must, and only then, and what was sealed to them opens no more."""
+"""The end of a day: its keys are destroyed exactly when required, and data sealed to them cannot be opened any more."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def nothing_destroyed(desk: Desk, name: str = DAY) -> bool:
 def test_what_was_sealed_to_a_day_opens_no_more(desk: Desk) -> None:
     call, other = desk.call(DAY), desk.call(NEXT_DAY, OTHER_ID)
     identity, index = desk.keys_of(DAY)[1], desk.keys_of(DAY)[0]
-    kept = os.open(identity, os.O_RDONLY)  # the very blocks, whatever their name
+    kept = os.open(identity, os.O_RDONLY)  # the same blocks, under any name
     assert "index" in index.name
     assert desk.opens(call, identity)
     assert desk.destroy(DAY, "--rule", "office order 12") == 0
@@ -65,8 +65,9 @@ def test_nothing_is_destroyed_before_its_time(desk: Desk) -> None:
 
 
 def test_a_day_ends_when_its_calls_were_told_that_it_does(desk: Desk) -> None:
-    """Zone data has changed since, or this machine's is another: what a record says stands. No record keeps a key for
-    longer than zones ever differ."""
+    """Zone data have changed since, or differ on this machine: the record's end counts. No record keeps a key for
+    longer than zones can differ.
+    """
     said = "2026-12-01T16:00:00.000Z"
     desk.call(DAY, until=said)
     desk.call(DAY, OTHER_ID, until="2999-12-01T15:00:00.000Z")
@@ -158,7 +159,7 @@ def test_another_days_sheet_is_found_out(desk: Desk, monkeypatch: pytest.MonkeyP
         desk.destroy(DAY, "--sheets", 1, media=[])
 
 
-# --- what outlives the day ----------------------------------------------------------------------------------------
+# --- later uses of a day's key ------------------------------------------------------------------------------------
 
 
 def hold_epoch(desk: Desk) -> tuple[Path, str]:
@@ -321,7 +322,7 @@ def counted(days: float, memory: str = "m") -> CountedMoment:
 
 
 def test_a_clock_that_was_put_forward_destroys_no_day(desk: Desk) -> None:
-    """No unit has counted so long, and the officer's watch does not say that it is so late."""
+    """No unit has counted that long, and the officer's watch does not confirm the date."""
     until, ended = "2026-12-01T15:00:00.000Z", "2026-11-24T22:57:00.000Z"
     call = desk.call(DAY, until=until, ended_at=ended, counted=counted(0))
     desk.call(NEXT_DAY, "20341201T150000.000Z-L04", counted=counted(6))  # of a unit whose clock is put forward too

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The keys of many days: on sheets that reach no disk, or on one medium where that was asked for; and their list."""
+"""The keys of many days: on sheets that reach no disk, or on one medium on request; and their list."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_standard_output_to_a_file_is_refused_and_nothing_is_made(tmp_path: Path
 
 
 def test_a_printer_that_fails_leaves_no_list(tmp_path: Path) -> None:
-    """More than a pipe holds, and nobody reads."""
+    """More than a pipe holds, without a reader."""
     command = f"{sys.executable} -m linetap keygen epochs --from {DAY} --days 100 | true; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, timeout=120, check=False)
     assert done.returncode == 141

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The modes of the desk's files do not depend on the umask that a program was started
-with: public documents of the authority all, databases and copies nothing."""
+"""The modes of the desk's files do not depend on the umask at a program's start: everybody may read the authority's
+public documents, and nobody databases and copies.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +41,7 @@ def mode(path: Path) -> int:
 
 
 def opened(name: str, path: Path) -> Engine:
-    """A database with a change that still stands in its log."""
+    """A database with a change still in its log."""
     engine = (database.open_writer if name == "desk" else opendatabase.open_own)(f"sqlite:///{path}")
     with engine.connect() as db:
         db.execute(text("CREATE TABLE IF NOT EXISTS more (n INTEGER)"))
@@ -93,7 +94,7 @@ def test_incomplete_copies_are_closed_to_others(tmp_path: Path) -> None:
 
 
 def readable_by_nobody(path: Path) -> bool:
-    """Asked of another user's process, where this one may become another user."""
+    """Tested with another user's process, if this one may become another user."""
     if os.getuid() != 0:
         return bool(path.stat().st_mode & 0o004)
     return (

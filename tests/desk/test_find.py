@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap find`: by number, time and line, with the keys in hand; and what it says of what it could not open."""
+"""`linetap find`: by number, time and line, with the keys; and its message about segments that it could not open."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Vaults:
         return path
 
     def keys(self, *epochs: str) -> Path:
-        """A folder as `keygen epochs --all-on-one-medium` makes it: the calls' keys lie there too."""
+        """A folder as made by `keygen epochs --all-on-one-medium`: it also contains the calls' keys."""
         folder = self.folder / "medium"
         folder.mkdir(exist_ok=True)
         for epoch in epochs:
@@ -150,7 +150,7 @@ def test_only_segments_of_these_days_are_opened(vaults: Vaults, monkeypatch: pyt
     monkeypatch.setattr(indexsearch, "decrypt_segment", counted)
     asked = ["--identity", vaults.keys("2027-01-23"), "--from", "2026-11-14", "--to", "2026-11-14"]
     assert vaults.find(*asked) == 0
-    assert len(opened) == 4  # a call ends a day later at most, and days may be another zone's
+    assert len(opened) == 4  # a call ends a day later at most, and days may be of another zone
 
 
 def test_a_call_that_began_before_midnight_is_in_the_segment_of_the_day_after(vaults: Vaults) -> None:
@@ -319,7 +319,7 @@ def test_keys_that_open_no_index_are_bad_input(vaults: Vaults, capsys: pytest.Ca
 
 
 def test_what_the_document_says_of_stock_tools(vaults: Vaults) -> None:
-    """The last recipe of docs/finding.md, as it stands there."""
+    """The last recipe of docs/finding.md, unchanged."""
     vaults.lay("2027-01-23", "2026-11-24", call(), call(line=4, number="0212340000"))
     document = (Path(__file__).parents[2] / "docs/finding.md").read_text()
     recipe = document.split("```sh\n")[-1].partition("```")[0]
@@ -383,7 +383,7 @@ def test_a_bad_case_or_number_is_logged_as_refused(vaults: Vaults, desk: Desk) -
 
 
 def amend(vaults: Vaults, call_id: str, began_at: str) -> None:
-    """Beside a record of that call, as its unit signs it."""
+    """Writes an amendment beside a record of that call, like its unit."""
     document = amendment.encode(Amendment(
         suite=amendment.SUITE, unit="floor-03", call_id=call_id, number=1, record_sha256="5f" * 32, began_at=began_at,
         ended_at=began_at, uncertainty_s=40, until="2027-01-23T15:00:00.000Z", made_at=began_at,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""JSON of other people's: whatever it is, one line says what is wrong, and nothing at the desk reads it otherwise."""
+"""JSON from others: invalid input gives one line of error, and the desk has no other parser for it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from linetap_core.evidence.merklelog.unitlog import Leaf
 from linetap_desk.inputs import strict
 
 DESK = Path(desk.__file__).parent
-# Their callers are services, which tell several faults apart: `judge` what a unit said, `units` what is on the broker.
+# Their callers are services, which distinguish several faults: `judge` a unit's message, `units` the broker's state.
 READERS = ("msgspec.json.decode", "json.loads", "json.load")
 ELSEWHERE = {"ingest/judge.py", "watch/units.py"}
 

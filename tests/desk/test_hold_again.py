@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A hold on a hold, by pages and buttons alone: renewed when the key of the call's day is gone, and ended early by two.
-Stock age and ssh-keygen say whether it is so."""
+"""A hold on a hold, only by pages and buttons: renewed when the key of the call's day is destroyed, and ended early by
+two. Verified by stock age and ssh-keygen.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +67,7 @@ def computer(house: ReleaseHouse, who: str, *keys: Path) -> InThread:
 
 
 def held(house: ReleaseHouse, until: str, opens: Path, by: str = "held") -> tuple[str, bytes, Path]:
-    """The hold's id, the command that one officer has signed and brought, and the hold's key."""
+    """The hold's id, the command signed and uploaded by one officer, and the hold's key."""
     hold_id, output = asked(house, until), house.desk.root / "out"
     with computer(house, HAN, opens) as run:
         archive = house.desk.root / f"{hold_id}-call.tar"
@@ -85,7 +86,7 @@ def held(house: ReleaseHouse, until: str, opens: Path, by: str = "held") -> tupl
 
 
 def inner(key_age: Path, identity: Path) -> bytes:
-    """The part that is still closed to all but the custodians, decrypted by stock age."""
+    """The layer that only the custodians can open, decrypted by stock age."""
     return sealing_rig.run(["age", "-d", "-i", str(identity), str(key_age)]).stdout
 
 
@@ -117,7 +118,7 @@ def signatures(data: bytes, folder: Path) -> list[str]:
 
 
 def cosigned(house: ReleaseHouse, hold_id: str, who: str, role: str, name: str) -> bytes:
-    """Downloaded on the page by another person, read in the program, signed there."""
+    """The command downloaded by another person, reviewed and signed in the program."""
     path = house.desk.root / f"{hold_id}.command"
     path.write_bytes(house.client(role, name).get(f"/hold/{hold_id}/hold.command").content)
     with computer(house, who) as run:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whatever opens an index, pyrage or stock `age`: the same files open, and the same do not."""
+"""Opening an index by pyrage or stock `age` gives equal results."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def opener(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     if name == "age":
         monkeypatch.setattr(indexsearch, "pyrage", None)
     else:
-        monkeypatch.setenv("PATH", "")  # no `age` is found: whoever starts one fails
+        monkeypatch.setenv("PATH", "")  # `age` is not found: starting it fails
     return name
 
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap desk ingest` as a process, with a real Mosquitto and a real reporter: over kills, locks and rubbish."""
+"""`linetap desk ingest` as a process, with a real Mosquitto and a real reporter: with kills, locks and
+invalid input.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,7 @@ def session_stands(ingest: Ingesting) -> None:
 
 
 def everything(ingest: Ingesting, floor: Floor) -> None:
-    """Every event of the outbox is at the desk, once, with its call."""
+    """Asserts that every event of the outbox is at the desk, once, with its call."""
     wanted = list(range(1, floor.outbox.last_seq + 1))
     until(lambda: ingest.count() >= len(wanted), why="not all of it came")
     assert sorted(ingest.seqs()) == wanted
@@ -83,7 +85,7 @@ def test_what_a_unit_says_is_stored_as_it_was_signed(ingest: Ingesting, floor: F
 
 
 def test_killed_ten_times_while_events_flow(ingest: Ingesting, floor: Floor) -> None:
-    """kill -9 at any moment, also between commit and acknowledgement: nothing is lost, nothing is there twice."""
+    """kill -9 at any moment, also between commit and acknowledgement: nothing is lost or duplicated."""
     ingest.start()
     session_stands(ingest)
     floor.reporter()
@@ -92,13 +94,13 @@ def test_killed_ten_times_while_events_flow(ingest: Ingesting, floor: Floor) -> 
         floor.events(30)
         until(lambda: ingest.count() > before + 5)  # noqa: B023 - asked before it changes
         ingest.kill()
-        floor.events(30)  # nobody hears them but the broker
+        floor.events(30)  # received only by the broker
         ingest.start()
     everything(ingest, floor)
 
 
 def test_away_while_the_broker_restarts(ingest: Ingesting, floor: Floor, broker: Broker) -> None:
-    """The session waits at the broker, which has it on disk here."""
+    """The session is queued at the broker, which stores it on disk here."""
     ingest.start()
     session_stands(ingest)
     floor.reporter()
@@ -123,7 +125,7 @@ def test_a_database_that_takes_nothing_acknowledges_nothing(ingest: Ingesting, f
     floor.events(50)
     floor.reached(lambda state: state.delivered_seq == 60)
     until(lambda: "database_away" in ingest.said(), 120)
-    ingest.kill()  # had it acknowledged what it has not stored, the broker would not send it again
+    ingest.kill()  # if it had acknowledged unstored events, the broker would not resend them
     lock.execute("ROLLBACK")
     lock.close()
     ingest.start()
@@ -187,7 +189,7 @@ def test_two_of_them_never_write(ingest: Ingesting, floor: Floor) -> None:
 
 
 def test_desk_toml(ingest: Ingesting, floor: Floor, broker: Broker, tmp_path: Path) -> None:
-    """Names in it are relative to it."""
+    """Paths in it are relative to it."""
     config = tmp_path / "desk.toml"
     config.write_text(
         f'signers = "{floor.signers.name}"\ndb = "sqlite:///desk.db"\n[broker]\nhost = "{HOST}"\nport = {broker.port}\n'

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A city with two brokers: an ingest for each, both in one PostgreSQL database, each in a schema of its own."""
+"""A city with two brokers: an ingest for each, both in one PostgreSQL database, each in a separate schema."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_one_ingest_for_each_and_no_second(server: Postgres, engines: dict[str, 
 
 
 def test_a_unit_of_one_name_at_both(engines: dict[str, Engine], tmp_path: Path) -> None:
-    """Same name, same numbers, another key: neither is set aside, and neither searches into the other."""
+    """Same name, same numbers, another key: neither is set aside, and neither accesses the other."""
     tellers = {name: Teller(tmp_path / name) for name in NAMES}
     for count, (name, teller) in enumerate(tellers.items(), 1):
         for call in range(count):
@@ -75,7 +75,7 @@ def test_a_unit_of_one_name_at_both(engines: dict[str, Engine], tmp_path: Path) 
 
 
 def test_a_broker_that_comes_back_says_nothing_of_the_other(engines: dict[str, Engine]) -> None:
-    """A new connection makes every unit's state unknown until the broker has told it: of its own units."""
+    """A new connection makes the state of every one of its own units unknown until the broker has reported it."""
     for engine in engines.values():
         Store(engine).write([Notice("floor-01", "status", ONLINE, START_NS)], [])
     Store(engines["east"]).connected()
@@ -90,7 +90,7 @@ def test_a_schema_that_is_not_there(server: Postgres) -> None:
 def test_two_ingests_with_two_brokers(
     server: Postgres, engines: dict[str, Engine], tmp_path: Path, run_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Real brokers and processes: one is killed, and the other's events go on."""
+    """Real brokers and processes: one is killed, and the other's events continue."""
     folders = [tmp_path / name for name in NAMES]
     for name, folder in zip(NAMES, folders, strict=True):
         folder.mkdir()

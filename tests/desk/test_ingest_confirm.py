@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The desk's confirmations to its units, held against the unit's own check of a command."""
+"""The desk's confirmations to its units, tested with the unit's own check of a command."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Office:
         self.counters = Counters()
 
     def read(self, saying: Message) -> Command:
-        """Reads the command as a unit does, with the counter."""
+        """Parses the command like a unit, with the counter."""
         unit = saying.topic.split("/")[2]
         now_ns = self.clock.utc_ns()
         key = AUTHORITY.public_key()
@@ -71,7 +71,7 @@ def test_at_most_one_a_second_and_the_newest_word(office: Office) -> None:
 
 
 def test_what_stood_already_is_reported_again(office: Office) -> None:
-    """An event that comes twice tells of a confirmation that was lost; so does a unit that is back."""
+    """A repeated event means that a confirmation was lost; so does a reconnected unit."""
     office.confirmer.confirm([(GROUP, 7)])
     assert office.said()
     office.clock.sleep(EVERY_S)
@@ -116,7 +116,7 @@ def test_a_unit_that_knows_no_desk_is_left_in_peace(office: Office, caplog: pyte
 
 @pytest.mark.parametrize("answer", ["before the new disk's first event", "after it"])
 def test_a_refusal_for_the_lost_disk_delays_nothing_of_the_new_one(office: Office, answer: str) -> None:
-    """A confirmation on its way while the unit lost its disk names a vault that is not there any more."""
+    """A confirmation sent while the unit lost its disk names a vault that no longer exists."""
     new = (UNIT, f"{ORIGIN} 4f55c22210b3dfb6")
     office.confirmer.confirm([(GROUP, 7)])
     (late,) = office.confirmer.due()

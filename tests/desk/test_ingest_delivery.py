@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Delivery from the outbox to the desk: nothing leaves the one before the other has it, whichever process is killed."""
+"""Delivery from the outbox to the desk: an event leaves the one only after the other has it, whichever process is
+killed.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ KILLS = 10
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Broker]:
-    """A Mosquitto with its default settings: acknowledged messages are in RAM, and a queue has a limit."""
+    """A Mosquitto with its default settings: acknowledged messages are in RAM, and a queue is limited."""
     with Broker(tmp_path / "broker", saves=False) as running:
         yield running
 
@@ -38,7 +40,7 @@ def ingest(tmp_path: Path, broker: Broker, floor: Kept) -> Iterator[Ingesting]:
 
 
 def everything(ingest: Ingesting, floor: Kept) -> None:
-    """Every event is at the desk, once, and the unit knows it."""
+    """Asserts that every event is at the desk, once, and confirmed to the unit."""
     wanted = floor.outbox.last_seq
     try:
         until(lambda: floor.confirmed == wanted, 120)
@@ -51,7 +53,7 @@ def everything(ingest: Ingesting, floor: Kept) -> None:
 
 
 def test_confirmed_end_to_end(ingest: Ingesting, floor: Kept) -> None:
-    """Also what a broker took before it had ever heard of a desk."""
+    """Also events accepted by a broker before a desk ever connected."""
     floor.events(40)
     floor.reporter(desk_s=3)
     floor.reached(lambda state: state.delivered_seq == 40)
@@ -62,7 +64,7 @@ def test_confirmed_end_to_end(ingest: Ingesting, floor: Kept) -> None:
 
 
 def test_the_head_of_the_log(ingest: Ingesting, floor: Kept) -> None:
-    """From the unit's disk to the desk's, signature and all."""
+    """From the unit's disk to the desk's, with its signature."""
     floor.unit_log.publish()
     ingest.start()
     floor.reporter()
@@ -74,7 +76,7 @@ def test_the_head_of_the_log(ingest: Ingesting, floor: Kept) -> None:
 
 
 def test_the_ingest_killed_ten_times_and_the_broker_three(ingest: Ingesting, floor: Kept, broker: Broker) -> None:
-    """kill -9: what the broker had acknowledged and not passed on is gone there, and still in the outbox."""
+    """kill -9: undelivered messages acknowledged by the broker are lost there, and still in the outbox."""
     ingest.start()
     floor.reporter(desk_s=3)
     for n in range(KILLS):
@@ -92,7 +94,7 @@ def test_the_ingest_killed_ten_times_and_the_broker_three(ingest: Ingesting, flo
 
 
 def test_weeks_without_a_desk(ingest: Ingesting, floor: Kept, broker: Broker) -> None:
-    """A broker acknowledges 1,500 events for a desk that is away, keeps 1,000 of them, and then loses those too."""
+    """A broker acknowledges 1,500 events for an absent desk, keeps 1,000 of them, and then loses those too."""
     ingest.start()
     floor.reporter(desk_s=3)
     floor.events(10)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A log's head at the desk: it grows, or two signed heads are kept that prove it did not."""
+"""A log's head at the desk: it grows, or two signed heads are kept as a proof that it did not."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def alarms(engine: Engine) -> list[tuple[str, int, int]]:
 
 
 def test_a_log_that_grows(engine: Engine, teller: Teller) -> None:
-    """Said again, signed again over the same leaves, and late: none of it is news."""
+    """Repeated, signed again over the same leaves, and late: none of it is new."""
     first = head(teller, 5, 0)
     hears(engine, teller, first, first, head(teller, 9, 20), head(teller, 9, 30), head(teller, 7, 10), first)
     (row,) = rows(engine, tables.heads)
@@ -66,7 +66,7 @@ def test_a_shorter_one_that_was_signed_later(engine: Engine, teller: Teller) -> 
 
 @pytest.mark.parametrize("at_s", [5, 20])
 def test_another_over_the_same_leaves(engine: Engine, teller: Teller, at_s: int) -> None:
-    """Whenever it says that it was signed: both signatures are kept."""
+    """Whatever its stated time: both signatures are kept."""
     hears(engine, teller, head(teller, 9, 10), head(teller, 9, at_s, of="other"))
     assert alarms(engine) == [("log_fork", 9, 9)]
     both = rows(engine, tables.heads)
@@ -86,7 +86,7 @@ def test_what_is_kept_has_a_bound(engine: Engine, teller: Teller, monkeypatch: p
 
 
 def test_a_new_key_is_a_new_log(engine: Engine, teller: Teller, tmp_path: Path) -> None:
-    """A unit that gets a new vault gets a new key with it."""
+    """A unit with a new vault gets a new key with it."""
     again = Teller(tmp_path / "again")
     hears(engine, teller, head(teller, 9, 0))
     hears(engine, again, head(again, 1, 20))
@@ -120,7 +120,7 @@ def test_what_closes_a_hole_does_not_close_this(engine: Engine, teller: Teller) 
 
 
 def test_a_database_of_an_older_version(tmp_path: Path) -> None:
-    """It gets the columns that it lacks, and old rows stay as they are."""
+    """It gets the missing columns, and old rows stay unchanged."""
     url = f"sqlite:///{tmp_path / 'old.db'}"
     engine = database.open_writer(url)
     with engine.begin() as db:

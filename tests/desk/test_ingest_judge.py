@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The desk's judgement of a payload: each defect has its kind and code, and no defect is stored."""
+"""The desk's judgement of a payload: each defect has its kind and code, and none is stored."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class TestRead:
         assert verdict(report, other) == ("bad_signature", "signer_not_trusted")
 
     def test_another_units_key_does_not_count_here(self, teller: Teller, tmp_path: Path) -> None:
-        """A unit that was taken over speaks for itself alone."""
+        """A compromised unit can only send its own events."""
         other = Teller(tmp_path / "other", unit="floor-04")
         other.tell()
         told = json.loads(other.reports()[0].payload) | {"unit": UNIT}
@@ -71,7 +71,7 @@ class TestRead:
         assert verdict(report, teller, other) == ("bad_signature", "signer_not_trusted")
 
     def test_another_signature_by_a_key_in_hardware_is_the_same_event(self, tmp_path: Path) -> None:
-        """ECDSA signs the same bytes otherwise each time, and who carries a signature can turn it into another."""
+        """ECDSA gives a different signature each time, and a carrier of a signature can convert it into another."""
         teller = Teller(tmp_path / "p256", key=P256Key(ec.generate_private_key(ec.SECP256R1())))
         teller.call(0)
         first = teller.reports(1, 1)[0]
@@ -135,7 +135,7 @@ class TestRead:
         "fields", [{"event": "teleported"}, {"more": 1}, {"why": "a\u0000b"}, {"line": -1}, {"at": ""}, {"at": "0001"}]
     )
     def test_a_later_version_leaves_no_hole(self, teller: Teller, fields: dict[str, Any]) -> None:
-        """What only a search needs may be unreadable: the event is one all the same."""
+        """Fields only for the search may be unreadable: the event is still accepted."""
         report = changed(teller, **fields) if "at" not in fields else None
         if report is None:
             told = json.loads(teller.reports(1, 1)[0].payload) | fields
@@ -167,7 +167,7 @@ class TestPlace:
 
     @pytest.mark.parametrize("there", [(3,), (5,), (3, 5)])
     def test_out_of_chain(self, its: list[Event], teller: Teller, there: tuple[int, ...]) -> None:
-        """Signed with the unit's own key, and yet neither what was before nor what came behind it knows of it."""
+        """Signed with the unit's own key, but linked neither to earlier nor to later events."""
         told = json.loads(its[3].report.payload) | {"prev": "ab" * 32}
         forged = event(teller.report(json.dumps(told).encode()), teller)
         assert judge.check_chain(forged, self.known(its, *there)) == Verdict(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ingest's connection and a hostile broker: it ends with a reason, and nothing grows meanwhile."""
+"""The ingest's connection and a hostile broker: it ends with a reason, and its memory does not grow."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def publication(mid: int, qos: int = 1) -> bytes:
 
 
 def heard(greeting: bytes) -> tuple[list[LinkEvent], str]:
-    """All that the first connection brings, and why it ended."""
+    """All events of the first connection, and the reason of its end."""
     happened: list[LinkEvent] = []
     with MuteServer(greeting) as server:
         broker = BrokerConfig(host=HOST, port=server.port, keepalive_s=5)
@@ -68,7 +68,7 @@ def test_the_connection_ends_with_a_reason(greeting: bytes, said: str) -> None:
 def test_the_session_stands_when_the_subscription_is_answered(
     answer: bytes, said: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What somebody says before reaches nobody: only then is there a session to speak of."""
+    """Earlier messages reach nobody: only then is there a session."""
     caplog.set_level(logging.INFO)
     heard(CONNACK + answer + HANGS_UP)
     assert "connected to" in caplog.text
@@ -76,7 +76,7 @@ def test_the_session_stands_when_the_subscription_is_answered(
 
 
 def test_many_filters_are_asked_for_in_turn(tmp_path: Path) -> None:
-    """A broker that makes each durable is busy meanwhile; the session stands when the last is answered."""
+    """A broker that makes each durable is busy meanwhile; the session is established with the last answer."""
     units = [f"floor-{number:02d}" for number in range(25)]
     with Broker(tmp_path) as broker, Desk(broker.port, client_id="units", topics="none") as unit:
         link = Link(
@@ -103,7 +103,7 @@ def test_many_filters_are_asked_for_in_turn(tmp_path: Path) -> None:
 
 
 def test_a_broker_with_too_much_to_do_is_given_more_time(tmp_path: Path) -> None:
-    """Each new connection makes it more work: all events of the units that begin anew."""
+    """Each new connection adds work: all events of the restarting units."""
     patience = Patience(first_ms=1, longest_ms=1, answer_ms=50)
     with MuteServer(CONNACK) as server:
         link = Link(BrokerConfig(host=HOST, port=server.port), "desk", ["linetap/v1/+/call"], SYSTEM, patience)
@@ -132,7 +132,7 @@ def test_more_than_was_agreed_is_not_kept() -> None:
 
 
 def fill(port: int) -> Link:
-    """A link that has said all that it may."""
+    """A link that has sent all that it may."""
     link = Link(BrokerConfig(host=HOST, port=port, keepalive_s=60), "desk", ["linetap/v1/+/call"], SYSTEM, Patience())
     until(lambda: turned(link).connected)
     for _ in range(MOST_QUEUED):
@@ -162,14 +162,14 @@ def test_a_broker_that_takes_acknowledgements_is_sent_more(tmp_path: Path) -> No
 
 
 def test_what_nobody_promises_is_passed_over() -> None:
-    """QoS 0 has no window: a flood of it would be a flood of memory."""
+    """QoS 0 has no window: a flood of it would fill the memory."""
     flood = b"".join(publication(0, qos=0) for _ in range(1000))
     happened, _ = heard(CONNACK + flood + publication(1) + HANGS_UP)
     assert [one.mid for one in happened if isinstance(one, Arrived)] == [1]
 
 
 def test_a_broker_that_reads_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is acknowledged leaves the window, and would then wait to be written for ever."""
+    """An acknowledgement leaves the window, and would then wait forever to be written."""
     connect = socket.create_connection
 
     def narrow(*args: Any, **more: Any) -> socket.socket:

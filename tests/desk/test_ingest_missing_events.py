@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A hole is noticed, asked for, alerted and closed, each in its time; a long backlog is none."""
+"""A gap is detected, requested, alerted and closed, each in its time; a long backlog is no gap."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from linetap_desk.ingest.missingevents import ASK_AGAIN_S, Holes, Missing
 from linetap_desk.ingest.register import Notice
 from linetap_desk.ingest.store import Store
 
-NOTICED_IN_S, ALERTED_IN_S = 5, 60  # what was promised
-HOURS_S = 5.0  # between two looks, where a test goes through hours
+NOTICED_IN_S, ALERTED_IN_S = 5, 60  # documented limits
+HOURS_S = 5.0  # between two polls, for a test over hours
 
 
 class Watched:
-    """A unit with 20 events, of which the desk gets what the test gives it."""
+    """A unit with 20 events; the test selects those that reach the desk."""
 
     def __init__(self, folder: Path, engine: Engine) -> None:
         self.teller = Teller(folder / "unit")
@@ -94,7 +94,7 @@ def test_the_next_hole_is_asked_for_when_the_first_is_closed(unit: Watched) -> N
 
 
 def test_the_end_that_a_broker_has_lost(unit: Watched) -> None:
-    """Nothing came behind it: the unit's health alone knows of it."""
+    """Nothing followed it: only the unit's health reveals it."""
     unit.give(1, 2)
     assert unit.passes(20) == []
     unit.health(20)
@@ -135,7 +135,7 @@ def test_after_a_restart_it_is_one_alert(unit: Watched) -> None:
 
 
 def test_a_health_says_nothing_of_an_old_key(unit: Watched, tmp_path: Path) -> None:
-    """The unit has a new one since: the old one's events end where they end."""
+    """The unit has a new one since: the old key's events end where they end."""
     unit.give(*range(1, 6))
     again = Teller(tmp_path / "again")
     again.call(1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Outages of a unit as the ingest stores them, through the same door as everything else that comes."""
+"""Outages of a unit as stored by the ingest, through its normal input."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ START_NS = parse_rfc3339("2026-11-24T08:00:00Z")
 
 
 class Desk:
-    """An ingest's database with a clock that stands still."""
+    """An ingest's database with a constant clock."""
 
     def __init__(self, engine: Engine, teller: Teller) -> None:
         self.engine, self.teller = engine, teller
@@ -48,7 +48,7 @@ class Desk:
             self.outages.update()
 
     def kept(self, unit: str = UNIT) -> list[tuple[str, str, float | None, float | None]]:
-        """Kind, why, and from when to when in seconds from the start; without `before`."""
+        """Kind, reason, begin and end in seconds from the start; without `before`."""
 
         def seconds(at: str | None) -> float | None:
             return None if at is None else (parse_rfc3339(at) - START_NS) / NS_PER_S
@@ -73,7 +73,7 @@ def test_offline_from_its_word_to_its_return(desk: Desk) -> None:
     desk.status("offline")
     desk.clock.sleep(50)
     desk.status("online", "b")
-    desk.status("offline", "a")  # the broker's late word of the session before
+    desk.status("offline", "a")  # the broker's late message of the previous session
     assert desk.kept() == [("offline", "", 100, 200)]
 
 
@@ -115,7 +115,7 @@ def test_nobody_heard_is_the_desks_own(desk: Desk) -> None:
         desk.health(unit)
     desk.wait(600)
     assert desk.kept() == desk.kept("other") == []
-    for _ in range(2):  # the database was away for a moment: the ingest asks again
+    for _ in range(2):  # the database was away for a moment: the ingest retries
         desk.outages.connected()
     assert desk.kept("") == [("desk", "", 0, 600)]
     desk.wait(90)

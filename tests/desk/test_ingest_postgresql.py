@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The same with PostgreSQL in the place of SQLite."""
+"""The ingest with PostgreSQL instead of SQLite."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_copy_from_its_coming_to_the_end_of_its_index(engine: Engine, tmp_path
 
 
 def test_an_index_in_partitions_goes_on(server: Postgres, tmp_path: Path) -> None:
-    """As an earlier version made it: calls still come in and are found, in whatever partition they lie."""
+    """As made by an earlier version: calls are still stored and found, in any partition."""
     home = database.open_writer(server.url)
     columns = "unit, call_id, began_at, late"
     with home.begin() as db:
@@ -115,7 +115,7 @@ def test_whatever_order_they_come_in(engine: Engine, teller: Teller) -> None:
 
 
 def test_what_it_cannot_store_is_set_aside_or_left_out(engine: Engine, teller: Teller) -> None:
-    """A NUL in a text, a number beyond 32 bits: SQLite takes both."""
+    """A NUL in a text, a number beyond 32 bits: SQLite accepts both."""
     payload = teller.reports(1, 1)[0].payload
     odd = [
         teller.report(json.dumps(json.loads(payload) | fields).encode())
@@ -130,7 +130,7 @@ def test_what_it_cannot_store_is_set_aside_or_left_out(engine: Engine, teller: T
 
 
 def test_another_disk_under_the_same_key(engine: Engine, tmp_path: Path) -> None:
-    """Chains apart, the old one's hole stated as lost, and the one in use confirmed."""
+    """Separate chains, the old one's gap stated as lost, and the one in use confirmed."""
     store, key = Store(engine), keys.new_unit_key()
     old, new = (Teller(tmp_path / name, key=key, vault=name) for name in ("0000100000000001", "0000200000000002"))
     for teller, call in ((old, 1), (new, 2)):
@@ -193,7 +193,7 @@ def test_search(engine: Engine, teller: Teller, server: Postgres, capsys: pytest
 
 
 def test_what_the_pages_read(engine: Engine, server: Postgres, tmp_path: Path) -> None:
-    """When nobody heard a unit, what policy let pass, what is destroyed; and a call with its signatures."""
+    """Outages, calls skipped by policy, destroyed calls; and a call with its signatures."""
     assert engine
     house = CallsHouse(tmp_path, server.url)
     house.fill()
@@ -208,7 +208,7 @@ def test_what_the_pages_read(engine: Engine, server: Postgres, tmp_path: Path) -
 
 
 def test_the_server_killed_while_events_flow(tmp_path: Path, run_dir: Path, server: Postgres, engine: Engine) -> None:
-    """What was acknowledged is there when it comes back, and what was not is sent again."""
+    """Acknowledged events are there when it returns, and the others are sent again."""
     with (
         Broker(tmp_path / "broker") as broker,
         Kept(tmp_path, run_dir, broker.port) as floor,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Several ingests beside each other on one PostgreSQL: a unit has one at a time, whichever dies, freezes or wakes."""
+"""Several ingests on one PostgreSQL: a unit belongs to one at a time, whichever dies, freezes or resumes."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_an_ingest_without_its_lease_writes_nothing(
     store = Store(fenced(lease), share=lease.share)
     assert store.write(teller.reports(1, 2), trusted(teller))
     expire(engine)
-    assert store.write(teller.reports(3, 1), trusted(teller))  # nobody has taken it
+    assert store.write(teller.reports(3, 1), trusted(teller))  # no other ingest has it
     leases_of("other").take(0)
     for deed in (lambda: store.write(teller.reports(4, 2), trusted(teller)), store.reached, store.connected):
         with pytest.raises(ShareLost, match="another ingest has it"):
@@ -140,7 +140,7 @@ def test_an_ingest_without_its_lease_writes_nothing(
 def test_a_transaction_under_way_keeps_the_share_until_it_ends(
     engine: Engine, fenced: Callable[..., Engine], leases_of: Callable[..., Leases]
 ) -> None:
-    """And where its ingest froze in it, PostgreSQL ends it."""
+    """If its ingest froze during it, PostgreSQL ends it."""
     leases, other = leases_of("one"), leases_of("other")
     first, second = leases.take(0)
     expire(engine)
@@ -160,7 +160,7 @@ def test_a_transaction_under_way_keeps_the_share_until_it_ends(
 def test_an_ingest_that_freezes_while_it_renews_holds_nobody_up(
     engine: Engine, leases_of: Callable[..., Leases], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its open transaction holds rows that every other one changes."""
+    """Its open transaction holds rows that all others change."""
     monkeypatch.setattr("linetap_desk.ingest.share.RENEW_S", 0.2)
     leases, other = leases_of("one"), leases_of("other")
     leases.renew([], 0)
@@ -200,7 +200,7 @@ def test_one_for_all_units_and_some_with_shares_exclude_each_other(engine: Engin
 
 
 def test_what_an_ingest_does_without_a_message_stays_in_its_share(engine: Engine, tmp_path: Path) -> None:
-    """A new connection, holes, destroyed calls, silence: of its own units; and time passes once for both."""
+    """A new connection, gaps, destroyed calls, silence: only for its own units; and time is counted once for both."""
     tellers = [Teller(tmp_path / name, unit=name) for name in EARS]
     for teller in tellers:
         teller.call(0)
@@ -229,7 +229,7 @@ def test_what_an_ingest_does_without_a_message_stays_in_its_share(engine: Engine
 
 
 def test_units_of_a_share_that_nobody_had_were_unheard_until_then(engine: Engine, tmp_path: Path) -> None:
-    """Not the whole desk: other ingests went on. What comes next ends it."""
+    """Not the whole desk: other ingests continued. The next message ends the outage."""
     later_ns = START_NS + 600 * NS_PER_S
     tellers = [Teller(tmp_path / name, unit=name) for name in EARS]
     for unit, at_ns in zip(EARS, (START_NS, later_ns), strict=True):
@@ -253,7 +253,7 @@ def test_a_share_has_a_session_of_its_own(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("retained", [True, False])
 def test_what_a_kept_session_has_told_stands_where_the_broker_repeats_nothing(tmp_path: Path, retained: bool) -> None:
-    """An alert that is not retained is as every alert at RabbitMQ: a new connection would forget it for good."""
+    """An alert that is not retained is like every alert at RabbitMQ: a new connection would lose it for good."""
     teller = Teller(tmp_path)
     (tmp_path / "allowed_signers").write_text(teller.signer)
     with (
@@ -293,8 +293,9 @@ def test_the_signers_file_names_each_unit_in_full(tmp_path: Path) -> None:
 
 
 def test_two_ingests_while_one_freezes_and_one_is_killed(tmp_path: Path, server: Postgres, engine: Engine) -> None:
-    """Every event of every outbox is in the database once, byte for byte, and confirmed; whoever had the unit. Some of
-    the shares have no unit."""
+    """Every event of every outbox is in the database once, byte for byte, and confirmed, whichever ingest had the unit.
+    Some of the shares have no unit.
+    """
     city = City(tmp_path / "city", SYSTEM)
     city.make(5)
     with Broker(tmp_path / "broker") as broker:

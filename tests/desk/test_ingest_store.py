@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The desk's tables: the same whatever order things come in, and nothing in them that was not proved."""
+"""The desk's tables: the same for any order of arrival, with only proven content."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def codes(engine: Engine) -> list[str]:
 
 
 def told(engine: Engine) -> list[dict[str, Any]]:
-    """The calls, without what depends on when it came."""
+    """The calls, without arrival-dependent columns."""
     return [{name: row[name] for name in row if name != "late"} for row in rows(engine, tables.calls)]
 
 
@@ -60,7 +60,7 @@ class TestOrder:
     def test_whatever_order_they_come_in(
         self, filled: tuple[Teller, list[Report]], chance: random.Random, at_once: int
     ) -> None:
-        """With doubles among them, and whatever the batches are."""
+        """With duplicates among them, and in any batches."""
         teller, reports = filled
         shuffled = [*reports, *chance.sample(reports, 10)]
         chance.shuffle(shuffled)
@@ -113,7 +113,9 @@ class TestOrder:
         }
 
     def test_what_was_said_later_counts_for_more(self) -> None:
-        """Later is by number, and of two keys by which spoke first; the clock may have been put back."""
+        """Later means by number, and of two keys by the order of their first messages; the clock may have been set
+        back.
+        """
 
         def part(origin: str, seq: int, at: str, **more: Any) -> callrow.Part:
             told = EventFields(seq=seq, event="ended", at=at, unit=UNIT, origin=origin, prev="0" * 64, **more)
@@ -148,7 +150,7 @@ class TestOrder:
         assert callrow.row([heard])["rebuilt"] is False
 
     def test_a_hold_that_has_ended_is_none(self) -> None:
-        """And what ended it is not why the call is what it is."""
+        """The event that ended it does not count as a cause of the call's state."""
 
         def part(seq: int, event: str, why: str | None = None) -> callrow.Part:
             at = f"2026-11-24T22:5{seq}:00.000Z"
@@ -180,7 +182,7 @@ class TestHoles:
         assert [row["late"] for row in rows(engine, tables.calls)] == [True, True]
 
     def test_what_is_told_to_a_unit_is_what_stands(self, engine: Engine, teller: Teller) -> None:
-        """Up to the hole and no further; and a double is answered too: the unit has not heard of the first."""
+        """Up to the gap and no further; and a duplicate is answered too: the unit has not received the first answer."""
         teller.call(0)
         reports, its = teller.reports(), Store(engine)
         group = (UNIT, teller.origin)
@@ -260,7 +262,7 @@ class TestSetAside:
         assert caplog.text.count("set_aside_full") == 1
 
     def test_nothing_holds_up_what_comes_behind_it(self, engine: Engine, teller: Teller) -> None:
-        """Should a database ever refuse one row, the others are stored and that one is set aside."""
+        """If the database refuses one row, the others are stored and that one is set aside."""
         teller.call(0)
         with engine.begin() as db:
             db.execute(text(
@@ -285,7 +287,7 @@ def test_all_of_a_batch_or_nothing(engine: Engine, teller: Teller) -> None:
 
 
 def test_indexes_of_an_earlier_version_are_made_anew(tmp_path: Path) -> None:
-    """A search would be slow without the new ones, and every event dearer with the old ones beside them."""
+    """A search would be slow without the new ones, and every event more expensive with the old ones beside them."""
     url = f"sqlite:///{tmp_path / 'desk.db'}"
     engine = database.open_writer(url)
     with engine.begin() as db:
@@ -302,7 +304,7 @@ def test_indexes_of_an_earlier_version_are_made_anew(tmp_path: Path) -> None:
 
 
 def test_a_commit_is_on_disk(engine: Engine) -> None:
-    """WAL without FULL may lose the last commits at a power cut, and those were acknowledged."""
+    """WAL without FULL may lose the last commits at a power cut, although they were acknowledged."""
     with engine.connect() as db:
         assert db.execute(text("PRAGMA journal_mode")).scalar() == "wal"
         assert db.execute(text("PRAGMA synchronous")).scalar() == 2
@@ -357,7 +359,7 @@ class TestRegister:
 
 
 def test_a_reader_writes_nothing(engine: Engine, teller: Teller, tmp_path: Path) -> None:
-    """The database refuses it, also where no ingest has it open."""
+    """The database refuses it, even if no ingest has it open."""
     teller.call(0)
     Store(engine).write(teller.reports(), trusted(teller))
     engine.dispose()

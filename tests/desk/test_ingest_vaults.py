@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A unit that lost its disk and kept its key: its new vault is taken, said and alerted, and the old one stays."""
+"""A unit that lost its disk and kept its key: its new vault is accepted, reported and alerted, and the old
+one stays.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +81,7 @@ def test_all_calls_of_a_new_disk_are_taken_and_none_of_the_old_is_lost(desk: Des
 
 
 def test_numbers_are_unique_over_all_vaults_of_a_key() -> None:
-    """What the contract promises to whoever else listens: (unit, origin, seq) names one event."""
+    """The contract's promise to other receivers: (unit, origin, seq) names one event."""
     names = [vaultname.new_name() for _ in range(2000)]
     firsts = {vaultname.first_seq(name) for name in names}
     assert len(firsts) > 1990
@@ -159,7 +161,7 @@ def test_an_old_disk_that_comes_back_and_two_that_live_at_once(desk: Desk, tmp_p
 
 
 def test_an_old_disk_comes_back_in_a_closet_whose_clock_stays_in_1970(desk: Desk, tmp_path: Path) -> None:
-    """Nothing that it says is ever of a time after its end, and it is confirmed to all the same."""
+    """None of its reports is dated after its end, and it is confirmed all the same."""
     before, after = lost_disk(tmp_path, OLD)
     before.call(1)
     desk.take(before)
@@ -180,14 +182,15 @@ def test_an_old_disk_comes_back_in_a_closet_whose_clock_stays_in_1970(desk: Desk
 
 
 def test_a_broker_that_was_away_for_hours_makes_no_old_disk_come_back(desk: Desk, tmp_path: Path) -> None:
-    """A second broker has events of before the loss and delivers them in one go, however late. Nothing is lost of
-    them; a disk that lives goes on for longer than that."""
+    """A second broker delivers its events from before the loss at once, however late. None of them is lost; a live disk
+    continues for longer than that.
+    """
     before, after = lost_disk(tmp_path, OLD)
     for call in range(3):
         before.call(call)
     known = before.reports()
     for call in range(3, 6):
-        before.call(call)  # told to the other broker alone
+        before.call(call)  # only to the other broker
     desk.store.write(known, trusted(before))
     after.call(9)
     desk.take(after, late_s=60)
@@ -209,8 +212,9 @@ def test_a_broker_that_was_away_for_hours_makes_no_old_disk_come_back(desk: Desk
 
 
 def test_a_second_vault_that_counts_from_one_again_loses_nothing(desk: Desk, tmp_path: Path) -> None:
-    """Data partition and configuration are lost: the unit does not know that there was a vault before. Both number
-    their calls from 1, the name alone keeps them apart, and what the new one told makes nothing of the old lost."""
+    """Data partition and configuration are lost: the unit does not know of the earlier vault. Both number their calls
+    from 1, only the name distinguishes them, and the new one's reports do not make the old one's events lost.
+    """
     key = keys.new_unit_key()
     other = "0000000000000002"
     before, after = teller(tmp_path / "old", key, "0000000000000001"), teller(tmp_path / "new", key, other)
@@ -254,7 +258,7 @@ def test_a_vault_says_only_numbers_of_its_own(desk: Desk, tmp_path: Path) -> Non
 
 
 def damage_end(teller: Teller, events: int) -> None:
-    """One bit in each of the newest events."""
+    """Flips one bit in each of the newest events."""
     (file,) = (teller.folder / "outbox").glob("*.events")
     frames = list(outboxfiles.read(file))
     data = bytearray(file.read_bytes())
@@ -266,7 +270,7 @@ def damage_end(teller: Teller, events: int) -> None:
 @pytest.mark.parametrize("vault", ["", OLD])
 @pytest.mark.parametrize("know", [0, 17, 20])
 def test_a_damaged_end_that_was_delivered(desk: Desk, tmp_path: Path, vault: str, know: int) -> None:
-    """No number is used again, whatever this disk still knows of what was used; and confirmation goes on."""
+    """No number is used again, whatever this disk still knows of used ones; and confirmation continues."""
     one = teller(tmp_path / "a", keys.new_unit_key(), vault)
     for call in range(4):
         one.call(call)
@@ -307,7 +311,7 @@ def test_a_power_cut_in_an_event_is_no_damage(tmp_path: Path) -> None:
 
 
 def test_the_end_is_gone_without_a_trace_and_the_desk_knows(desk: Desk, tmp_path: Path) -> None:
-    """A file cut back by a file system's repair looks like one that never was longer."""
+    """A file truncated by a file system's repair looks like one that was never longer."""
     one = teller(tmp_path / "a", keys.new_unit_key(), OLD)
     for call in range(4):
         one.call(call)
@@ -340,7 +344,9 @@ def test_the_log_knows_numbers_that_the_outbox_lost(tmp_path: Path) -> None:
 
 
 def test_a_database_of_an_earlier_version_gets_what_is_missing(tmp_path: Path) -> None:
-    """Heads without the name of a log, and no table of vaults: the first start makes both, and the old rows count."""
+    """Heads without the name of a log, and no table of vaults: the first start creates both, and the old rows stay
+    valid.
+    """
     url = f"sqlite:///{tmp_path / 'desk.db'}"
     before, after = lost_disk(tmp_path)
     engine = database.open_writer(url)

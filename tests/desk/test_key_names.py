@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A file name is of one key: what signs and what TLS uses have names of their own, in every document and example."""
+"""A file name belongs to one key: signing keys and TLS keys have different names in every document and example."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ OF_TLS = (
 
 
 def names(patterns: tuple[str, ...]) -> dict[str, set[str]]:
-    """Each name of a key -> the files that name it so."""
+    """Each name of a key -> the files that use it."""
     found: dict[str, set[str]] = {}
     for path, text in TEXTS.items():
         for pattern in patterns:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/log.md does what it says: its own commands, run as they stand there."""
+"""docs/log.md is correct: its own commands are run unchanged."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ended calls of a log: held against their records by us and by stock tools, and told after their destruction."""
+"""The ended calls of a log: compared with their records by us and by stock tools, and reported after their
+destruction.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,7 @@ def leaves(rig: Rig) -> list[dict[str, Any]]:
 
 
 def rewrite(rig: Rig, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> None:
-    """Whoever holds the unit's key writes another log and signs it."""
+    """Writes and signs another log, as the owner of the unit's key can."""
     lines = [json.dumps(leaf, separators=(",", ":")).encode() for leaf in change(leaves(rig))]
     folder = rig.vault / "log"
     head = json.loads((folder / "head.json").read_bytes())

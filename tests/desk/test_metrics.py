@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap desk metrics` over a database that an ingest's own code has filled, judged by promtool."""
+"""`linetap desk metrics` over a database filled by an ingest's own code, judged by promtool."""
 
 from __future__ import annotations
 
@@ -216,7 +216,7 @@ def test_served_and_printed_are_the_same(url: str, engine: Engine, teller: Telle
     Store(engine).write([status("online"), said("alert", HUM, "hum")], trusted(teller))
     printed = linetap("desk", "metrics", "--db", url)
     with Served(url) as served:
-        slow = [socket.create_connection((HOST, served.port)) for _ in range(2)]  # they say nothing
+        slow = [socket.create_connection((HOST, served.port)) for _ in range(2)]  # they send nothing
         with urllib.request.urlopen(served.url, timeout=END_S) as answer:
             assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
             assert answer.read().decode() == printed

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A unit that loses its disk and keeps its key, with a real broker, reporter and ingest; and one whose outbox rots."""
+"""A unit that loses its disk and keeps its key, with a real broker, reporter and ingest; and one whose
+outbox decays.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,7 @@ def confirmed(ingest: Ingesting, floor: Kept) -> None:
 
 
 def test_every_call_of_three_disks_is_known(ingest: Ingesting, floor: Kept) -> None:
-    """A vault of an earlier version, then two new disks: of 150 calls the desk knows 150, and which disk had them."""
+    """A vault of an earlier version, then two new disks: the desk knows all 150 calls, and the disk of each."""
     floor.start_again()
     for disk in range(3):
         reporter = floor.reporter(desk_s=3)
@@ -73,7 +75,7 @@ def test_every_call_of_three_disks_is_known(ingest: Ingesting, floor: Kept) -> N
 
 
 def test_the_order_is_signed_by_the_unit(ingest: Ingesting, floor: Kept) -> None:
-    """The desk says which vault it is; the unit signs that in document, log and event, and the desk asks no more."""
+    """The desk reports the vault; the unit signs that in document, log and event, and the desk stops asking."""
     floor.lose_disk()
     floor.reporter(desk_s=3)
     floor.events(3)
@@ -119,7 +121,7 @@ def test_an_outbox_that_rots_at_its_end(ingest: Ingesting, floor: Kept) -> None:
 def test_the_index_is_made_again_of_a_unit_with_its_second_disk(
     ingest: Ingesting, floor: Kept, broker: Broker, tmp_path: Path
 ) -> None:
-    """The desk asks for all there is, and cannot know of which vault. What it alone has seen stays: order and alert."""
+    """The desk requests everything, and cannot know of which vault. Its own observations stay: order and alert."""
     floor.start_again()
     floor.reporter(desk_s=3)
     floor.events(5)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opening with both keys, with the vault officer's half, and everything that must not open."""
+"""Opening with both keys, with the vault officer's half, and all cases that must not open."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def test_damaged_or_strangers_call_is_not_opened(rig: Rig) -> None:
 
 
 def resealed(rig: Rig, path: Path, **files: bytes) -> None:
-    """The unit itself signs other contents, in the place of what it first sealed."""
+    """Replaces the sealed files by others that the unit itself signs."""
     whole = msgspec.json.decode((path / "record.json").read_bytes(), type=CallRecord)
     for stem, data in files.items():
         name = stem.replace("_", ".") + ".age"
@@ -265,7 +265,7 @@ def test_keygen_into_a_folder_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_identity_with_a_passphrase_is_left_to_age(rig: Rig) -> None:
-    """age asks for the passphrase itself; here it has no terminal to ask on, and says so."""
+    """age asks for the passphrase itself; here it has no terminal, and reports that."""
     locked = rig.root / "locked.age"
     locked.write_bytes(b"age-encryption.org/v1\n-> scrypt AAAAAAAAAAAAAAAAAAAAAA 18\n" + b"A" * 43 + b"\n--- x\n")
     with pytest.raises(Refusal, match="epoch's layer does not open"):

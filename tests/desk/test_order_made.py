@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Orders made of the desk's forms pass the unit's own check without a mistake: the desk has no schema."""
+"""Orders from the desk's forms pass the unit's own check without an error: the desk has no schema."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def shared(authority: Authority) -> template.Template:
 
 
 def taken(data: bytes) -> order.Order:
-    """The order as the unit reads it, with its unit.toml."""
+    """The order as parsed by the unit, with its unit.toml."""
     found = order.read(Source(Path("linetap.toml"), data))
     source = Source(Path("/etc/linetap/unit.toml"), found.files["unit.toml"].encode())
     checked(source)
@@ -115,7 +115,7 @@ def test_everything_that_is_typed_is_in_it(authority: Authority) -> None:
 
 
 def ending_of(shared: template.Template, authority: Authority) -> Config:
-    """The configuration of a unit, from the order that is made of this part and one line."""
+    """The configuration of a unit, from an order with this common part and one line."""
     unit = unitform.read(Form(smdrform.STANDARD | {"unit": "floor-03", "kind1": "station"}), 1)
     assert unit is not None
     found = taken(orderfile.order_of(shared, unit, authorities.of(authority.key.public_key()), MADE_AT))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Wi-Fi and the PBX's call log in a unit's form: what is typed reaches the unit, or is a mistake beside its field."""
+"""Wi-Fi and the PBX's call log in a unit's form: the input reaches the unit, or is an error beside its field."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from linetap_desk.serve.orders.fields import Form
 MADE_AT = "2026-11-29T09:00:00.000Z"
 ONE = smdrform.STANDARD | {"unit": "floor-03", "kind1": "station", "number1": "2101", "smdr_format": ""}
 WIFI = {"wifi_ssid": "시청 3층", "wifi_passphrase": "p4ss phrase"}
-# A PBX whose manual prints `YY/MM/DD  HH:MMAM` and so on: nothing of it is a default.
+# A PBX that prints `YY/MM/DD  HH:MMAM` and so on: no field has its default.
 COLUMNS = {
     "smdr_format": "columns", "smdr_baud": "1200", "smdr_columns": "kind:1 date:8 time:7 ext:5 trunk:2 duration:8",
     "smdr_date": "YY/MM/DD", "smdr_time": "HH:MMAM", "smdr_duration": "HH:MM'SS", "smdr_time_is": "end",
@@ -116,7 +116,7 @@ def test_a_mistake_stands_beside_its_field(typed: dict[str, str], fields: set[st
 
 
 def test_columns_that_nobody_chose_are_not_read() -> None:
-    """The fields of another PBX are on the form all the time."""
+    """The fields of another PBX are always on the form."""
     unit = unitform.read(Form(ONE | COLUMNS | {"smdr_format": "", "smdr_columns": "nonsense"}), 1)
     assert unit is not None
     assert unit.smdr is None
@@ -132,7 +132,7 @@ def test_a_passphrase_is_in_no_text_that_is_made_of_a_unit() -> None:
     ("ssid", "is_one"), [("시청본관삼층통신실무", True), ("시청본관삼층통신실무선", False), ("a" * 32, True)]
 )
 def test_the_name_of_a_wireless_network_has_32_bytes(ssid: str, is_one: bool) -> None:
-    """wpa_supplicant 2.10 says of more: `too long ssid (len=33 max_len=32)`, and reads none of its file."""
+    """wpa_supplicant 2.10 reports for a longer one: `too long ssid (len=33 max_len=32)`, and ignores its whole file."""
     assert order.is_ssid(ssid) == is_one
     text = f'[network]\nwifi = {{ ssid = "{ssid}", passphrase = "p4ss phrase" }}\n[files]\n"unit.toml" = ""\n'
     source = Source(Path("linetap.toml"), text.encode())

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The PBXs' figures of a day: as the ingest stores them from health, in the night's summary and the desk's figures, and
-in an index that is rebuilt."""
+"""The PBXs' figures of a day: stored by the ingest from health, in the night's summary and the desk's figures, and in a
+rebuilt index.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +81,7 @@ def test_a_day_is_kept_and_corrected_by_what_is_said_later(desk: Desk) -> None:
 
 
 def test_what_is_said_again_is_not_written_again(desk: Desk) -> None:
-    """It comes every 30 s of every unit."""
+    """Every unit sends them every 30 s."""
     desk.hear(**told(9, 6, 2, 1))
     written: list[str] = []
 
@@ -207,7 +208,7 @@ def test_a_rebuilt_index_has_the_days_that_the_old_one_had(tmp_path: Path, capsy
 
 
 def test_an_index_of_an_earlier_version_is_taken_over_as_far_as_it_goes(tmp_path: Path) -> None:
-    """It has neither the table nor the column."""
+    """It lacks the table and the column."""
     url = f"sqlite:///{tmp_path / 'desk.db'}"
     (tmp_path / "desk.toml").write_text(f'db = "{url}"\nsigners = "allowed_signers"\n')
     (tmp_path / "allowed_signers").write_text("")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The authority: what it issues and takes back, as stock openssl and ssh-keygen see it."""
+"""The authority: its certificates and revocations, tested with stock openssl and ssh-keygen."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def text(certificate: Path) -> str:
 
 
 def refused(pki: Pki, *words: str) -> str:
-    """The code of the refusal; nothing was put into the register."""
+    """The code of the refusal; asserts that nothing was entered in the register."""
     before = pki.register.read_bytes()
     with pytest.raises(LinetapError) as told:
         pki.run(*words)
@@ -136,7 +136,7 @@ class TestConstraints:
     def test_a_stolen_key_does_not_reach_further(
         self, run_dir: Path, where: tuple[str, str], host: str, good: bool
     ) -> None:
-        """openssl signs with the root's key whatever it is asked to: what counts is what a client takes."""
+        """openssl signs any request with the root's key: the client's check counts."""
         pki = Pki(run_dir / "city", *where)
         key, csr, made = (str(run_dir / name) for name in ("k", "csr", "made.pem"))
         names = run_dir / "names"
@@ -229,7 +229,9 @@ class TestRequest:
             request.check(msgspec.json.encode(request.Envelope(mine.csr, stolen)))
 
     def test_the_request_is_signed_by_the_key_it_asks_for(self) -> None:
-        """Somebody signs another unit's TLS key as their own: the name in the request is changed, its signature not."""
+        """Somebody submits another unit's TLS key as their own: the name in the request is changed, its
+        signature not.
+        """
         asking = Asking.new("floor-03")
         envelope = msgspec.json.decode(asking.request(), type=request.Envelope)
         changed = pem_of(der_of(envelope.csr.encode()).replace(b"floor-03", b"floor-04"))
@@ -425,7 +427,7 @@ class TestRabbitmq:
         found = json.loads((folder / "definitions.json").read_bytes())
         assert {row["user"] for row in found["permissions"]} == {row["name"] for row in found["users"]}
         assert not any(row["password_hash"] for row in found["users"])
-        assert found["policies"][0]["definition"] == {"delivery-limit": -1}  # of 20 by itself
+        assert found["policies"][0]["definition"] == {"delivery-limit": -1}  # the default is 20
         return {row["user"]: row for row in found["topic_permissions"]}
 
     def test_a_unit_speaks_for_itself_and_a_screen_is_silent(self, pki: Pki, tmp_path: Path) -> None:
@@ -453,7 +455,7 @@ class TestRabbitmq:
         assert not may("desk:wall", "write", "linetap/v1/floor-03/cmd/ack")
 
     def test_a_units_queue_has_the_name_of_the_key_in_its_certificate(self, pki: Pki, tmp_path: Path) -> None:
-        """RabbitMQ lets in a client of that name alone: `mqtt.ssl_cert_client_id_from`."""
+        """RabbitMQ admits a client only under that name: `mqtt.ssl_cert_client_id_from`."""
         names = {unit: client_id(pki.unit(unit).certificate.read_bytes()) for unit in ("floor-03", "floor-04")}
         assert all(name is not None and name.startswith("linetap-signer:SHA256:") for name in names.values())
         self.made(pki, tmp_path)

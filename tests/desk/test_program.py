@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One program for every step that needs a key: a release and a hold from their first button to their last, beside a
-real desk, in the Windows-like environment; and nobody types a command."""
+"""One program for every step that needs a key: a release and a hold from their first button to their last, with a real
+desk, in the Windows-like environment, without a typed command.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +41,7 @@ def house(desk: Desk) -> Iterator[ReleaseHouse]:
 
 
 def saved(house: ReleaseHouse, path: str, role: str) -> Path:
-    """The file as a browser downloads it."""
+    """The file as downloaded by a browser."""
     answer = house.client(role).get(path)
     assert answer.status_code == 200, refusal(answer)
     name = answer.headers["content-disposition"].partition('filename="')[2].rstrip('"')
@@ -50,7 +51,7 @@ def saved(house: ReleaseHouse, path: str, role: str) -> Path:
 
 
 def set_up(browser: Browser, house: ReleaseHouse, output: Path) -> None:
-    """A new computer: what the authority has published, the desk's address, and one's own keys."""
+    """A new computer: the authority's published files, the desk's address, and one's own keys."""
     desk = house.desk
     assert "아직 이 컴퓨터에" in browser.get("/")
     for what, name in (("roles", "roles.json"), ("authority", "authority.pub")):
@@ -136,7 +137,7 @@ def test_a_release_and_a_hold_by_buttons_alone(house: ReleaseHouse, tmp_path: Pa
 
     paper = house.holds / hold_id / "hold.json"
     roles = parse((desk.root / "roles.json").read_bytes())
-    require_checked(paper, paper.read_bytes(), roles, HAN)  # as `linetap epoch destroy` judges it
+    require_checked(paper, paper.read_bytes(), roles, HAN)  # as judged by `linetap epoch destroy`
     assert b"SECRET" not in (tmp_path / "computer" / NAME).read_bytes()
     done = sealing_rig.run(["age", "-d", "-i", str(desk.root / "requester.txt"), str(output / f"{CALL_ID}.wav.age")])
     with wave.open(io.BytesIO(done.stdout), "rb") as wav:
@@ -153,7 +154,7 @@ def group(tmp_path: Path) -> Iterator[GroupHouse]:
 
 
 def test_officers_of_a_group_one_after_another(group: GroupHouse) -> None:
-    """Members 1 and 3, each at their own computer; a hold goes the same way."""
+    """Members 1 and 3, each at their own computer; a hold is handled likewise."""
     request_id, hold_id = group.approved(), asked_hold(group)
     group.desk.clock.step_utc(SYSTEM.utc_ns() - group.desk.clock.utc_ns())
     to = keys.new_identity().recipient

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Other processes and pages, and files of a desk that was taken over: each is refused, and nothing is signed
-or opened."""
+"""Other processes and pages, and files of a compromised desk: each is refused, and nothing is signed or opened."""
 
 from __future__ import annotations
 
@@ -42,7 +41,7 @@ def run(desk: Desk) -> Iterator[InThread]:
 
 
 def call_files(desk: Desk, call: Path | None = None) -> dict[str, bytes]:
-    """The call's files as the desk packs them for an approver, with the proof of its close."""
+    """The call's files as packed by the desk for an approver, with the proof of its close."""
     call = call or desk.call
     names = ("record.json", "record.json.sig", "key.age", "meta.age")
     found = {f"calls/{call.name}/{name}": (call / name).read_bytes() for name in names}
@@ -157,7 +156,7 @@ class TestWhatTheDeskBrings:
         assert not list((desk.root / "out").iterdir())
 
     def test_a_hold_goes_to_the_unit_that_sealed_the_call(self, run: InThread, desk: Desk) -> None:
-        """Whatever unit the desk names."""
+        """For any unit named by the desk."""
         other = HoldRequest(id="H1", unit="floor-99", call_id=CALL_ID, case="2026-118", basis="Act", until=ASKED.until)
         run.browser.do(
             "/choose",

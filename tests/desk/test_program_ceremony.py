@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ceremonies in the program: keys of the days from a button to the certificate of their end, and what the authority
-signs. Stock age, ssh-keygen and jq say whether it is so."""
+"""The ceremonies in the program: keys of the days from a button to the certificate of their end, and the authority's
+signatures. Verified by stock age, ssh-keygen and jq.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +61,7 @@ def verified(path: Path, public: Path, namespace: str, sig: Path | None = None) 
 
 
 def sign(run: InThread, path: Path, who: Path) -> str:
-    """Signs as a person does: chooses the file, is shown its content, and signs."""
+    """Signs as a person does: chooses the file, sees its content, and signs."""
     run.program.keep(signing=str(who))
     page = run.browser.choose("paper", path)
     found = re.search(r'name="sha256" value="(\w+)"', page)
@@ -132,7 +133,7 @@ def test_from_the_keys_of_the_days_to_their_end(run: InThread, desk: Desk, out: 
 
 
 def test_where_there_is_no_posix(desk: Desk, out: Path) -> None:
-    """Made, signed and destroyed in the Windows-like environment, by the clock of this machine."""
+    """Made, signed and destroyed in the Windows-like environment, by this machine's clock."""
     settings.save(desk.folder, chosen(desk))
     with OnWindows(desk.root, desk.folder) as run:
         browser, medium = run.browser, desk.root / "medium"
@@ -158,7 +159,7 @@ def namespaces_sig(path: Path) -> Path:
 
 
 def ready(run: InThread, desk: Desk, out: Path) -> Browser:
-    """The day is over, its files are chosen, and nothing is in the way."""
+    """The day is over, its files are chosen, and nothing prevents its destruction."""
     made(run, out)
     desk.clock.advance(2 * NS_PER_DAY)
     for name in (f"{DAY}.txt", f"{DAY}.index.txt"):
@@ -225,7 +226,7 @@ def test_sheets_are_on_one_page_and_nowhere_else(run: InThread, desk: Desk, out:
 
 
 def test_a_groups_list_of_those_that_its_officers_made(run: InThread, desk: Desk, out: Path) -> None:
-    """Each at their own computer, with a medium of their own."""
+    """Each at their own computer, with their own medium."""
     lists = []
     for officer in ("1", "2", "3"):
         own, medium = desk.root / f"out-{officer}", desk.root / f"medium-{officer}"
@@ -299,7 +300,7 @@ def _shown(run: InThread) -> str:
 
 
 def test_what_is_signed_is_what_was_shown(run: InThread, desk: Desk, out: Path) -> None:
-    """Somebody who can write the medium puts another file in its place."""
+    """A person with access to the medium replaces the file."""
     path = made(run, out)
     run.program.keep(signing=str(desk.root / "authority"))
     run.browser.choose("paper", path)
@@ -326,7 +327,7 @@ def test_nothing_is_signed_that_nobody_would_take(run: InThread, desk: Desk, out
     path = out / ("linetap.toml" if "order" in what else "file.json")
     data = BAD[what]
     if what == "an older version":
-        data = (desk.root / "roles.json").read_bytes()  # in force here already
+        data = (desk.root / "roles.json").read_bytes()  # already in force here
     if what == "a day less":
         found = json.loads(made(run, out).read_bytes())
         data = json.dumps(found | {"epochs": found["epochs"][::2]}, separators=(",", ":")).encode()
@@ -351,7 +352,7 @@ def test_an_order_is_signed_whose_time_is_this_clocks(run: InThread, desk: Desk,
 
 
 def test_the_keys_that_a_form_alone_names(run: InThread, desk: Desk, out: Path) -> None:
-    """Files are taken by the choice alone: a path in a form is none."""
+    """Files are only accepted through the file dialog: a path in a form is refused."""
     made(run, out)
     desk.clock.advance(2 * NS_PER_DAY)
     medium = str(desk.root / "medium" / f"{DAY}.txt")

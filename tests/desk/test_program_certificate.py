@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A unit's certificate from the program, where the key of the certificates' authority is: in the Windows-like
-environment, and stock openssl takes it."""
+"""A unit's certificate from the program with the certificate authority's key: in the Windows-like environment, and
+accepted by stock openssl.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +48,7 @@ def test_from_the_request_to_the_certificate_and_its_renewal(desk: Desk, pki: Pk
         made = out / "floor-03.pem"
         assert pki.verified(made, "-purpose", "sslclient") == ""
         assert "floor-03 " in pki.signers.read_text()
-        browser.refused("/certificate", fingerprint=fingerprint, renews="on")  # nothing is written over
+        browser.refused("/certificate", fingerprint=fingerprint, renews="on")  # nothing is overwritten
         first = made.rename(out / "first.pem")
         assert "enrolled" in browser.refused("/certificate", fingerprint=fingerprint)
         browser.do("/certificate", fingerprint=fingerprint, renews="on")
@@ -58,7 +59,7 @@ def test_from_the_request_to_the_certificate_and_its_renewal(desk: Desk, pki: Pk
 
 
 def test_what_is_signed_is_what_was_shown(desk: Desk, pki: Pki) -> None:
-    """Another request is put in its place; and what is no request is not even shown."""
+    """The request is replaced by another; and an invalid request is not even shown."""
     path = asked(desk, Asking.new("floor-03"))
     with InThread(desk, Settings(output=str(desk.root / "out"), pki=str(pki.folder))) as run:
         fingerprint = shown(run.browser, path)

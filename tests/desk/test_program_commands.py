@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands to units by buttons alone: signed in the program by whoever's role sends them, by a second person where it
-takes two, brought to the page and sent. A unit's own judgement, stock ssh-keygen and sha256sum say whether it is so."""
+"""Commands to units by buttons alone: signed in the program by the holder of the role, by a second person if required,
+uploaded to the page and sent.
+
+Verified by a unit's own judgement, stock ssh-keygen and sha256sum.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +70,7 @@ def of(desk: Desk, who: str, medium: str = "") -> Settings:
 
 
 def made(desk: Desk, who: str, verb: str, about: str = UNIT, **fields: str) -> Path:
-    """The file that the program has written."""
+    """The file written by the program."""
     with InThread(desk, of(desk, who)) as run:
         page = run.browser.do("/commands", verb=verb, about=about, **fields)
     found = re.search(r"(/\S+\.commands)", page)
@@ -105,7 +108,7 @@ def cosigned(desk: Desk, who: str, path: Path) -> Path:
 
 
 def judged(house: ReleaseHouse, data: bytes) -> Signed:
-    """The command, judged as the unit does, and each signature by stock ssh-keygen."""
+    """The command as judged by the unit, with each signature verified by stock ssh-keygen."""
     opened, envelope = open_desk(house.desk.folder, house.desk.clock), json.loads(data)
     for block in re.findall(r"-----BEGIN.*?END SSH SIGNATURE-----\n", envelope["sig"], re.DOTALL):
         (house.desk.root / "sig").write_text(block)
@@ -210,7 +213,7 @@ def test_roles_and_a_version_go_to_all_units(house: ReleaseHouse, carrier: Batch
 
 
 def test_a_list_of_keys(house: ReleaseHouse, carrier: Batches, clock: ManualClock) -> None:
-    """Made and signed in the program before, and signed for units now."""
+    """Made and signed in the program earlier, and signed for units now."""
     desk, out = house.desk, house.desk.root / "out"
     (desk.root / "medium").mkdir()
     with InThread(desk, of(desk, "authority", medium=str(desk.root / "medium"))) as run:
@@ -262,8 +265,8 @@ def test_a_file_with_fewer_signatures_takes_no_place(house: ReleaseHouse) -> Non
 @pytest.mark.parametrize(
     ("by", "verb", "about", "second"),
     [
-        (HAN, "time", f"{UNIT} {CHALLENGE}", KIM),  # takes two of role vault
-        (OPERATOR, "learn", UNIT, KIM),  # takes nobody
+        (HAN, "time", f"{UNIT} {CHALLENGE}", KIM),  # requires two of role vault
+        (OPERATOR, "learn", UNIT, KIM),  # requires no second person
         (OPERATOR, "learn", UNIT, "authority"),
     ],
 )
@@ -355,7 +358,7 @@ def test_a_second_signature_needs_the_same_command_to_each(house: ReleaseHouse) 
 
 
 def test_a_command_that_lacks_its_second_member_of_the_authority(house: ReleaseHouse, desk: Desk) -> None:
-    """Of two of three: the first signs, the program takes the second's signature; alone the page refuses it."""
+    """With two of three: the first signs, the program adds the second's signature; one alone is refused by the page."""
     for name in ("second-authority", "third-authority"):
         desk.ssh_key(name)
     lines = [(desk.root / f"{name}.pub").read_text() for name in ("authority", "second-authority", "third-authority")]
@@ -374,7 +377,7 @@ def test_a_command_that_lacks_its_second_member_of_the_authority(house: ReleaseH
 
 
 def test_where_there_is_no_posix(house: ReleaseHouse) -> None:
-    """In the Windows-like environment, by the clock of this machine."""
+    """In the Windows-like environment, by this machine's clock."""
     settings.save(house.desk.folder, of(house.desk, PARK))
     with OnWindows(house.desk.root, house.desk.folder) as run:
         run.browser.do("/commands", verb="confirm", about=f"{UNIT} {NUMBER}")

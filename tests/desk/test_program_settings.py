@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The program's settings: what its next start would refuse is refused when it is typed."""
+"""The program's settings: values that its next start would refuse are refused at input."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The report on protection: its figures against a plain count, small numbers, the CSV, the page and the command."""
+"""The report on protection: its figures compared with a simple count, small numbers, the CSV, the page and
+the command.
+"""
 
 from __future__ import annotations
 
@@ -129,7 +131,7 @@ def test_a_destroyed_call_stays_in_the_figures(engine: Engine, tmp_path: Path) -
     assert kept == {cell: number for cell, number in before.cells.items() if cell[1] != "destroyed"}
     assert after.total["destroyed"] == sum(row["line"] in (1, 2) for row in rows)
     assert after.found.unmeasured == 0
-    with engine.begin() as db:  # as a desk of before did it
+    with engine.begin() as db:  # as done by an earlier desk
         db.execute(tables.cleared_days.delete())
     assert made(engine, "2026", departments).found.unmeasured == after.total["destroyed"]
 
@@ -156,7 +158,7 @@ TABLES = st.integers(1, 6).flatmap(
 
 @given(TABLES)
 def test_no_small_number_is_shown_or_follows_from_a_sum(table: list[list[int]]) -> None:
-    """Columns a and b with their sum in each row; each column's sum is known to the reader."""
+    """Columns a and b with their sum in each row; the reader knows each column's sum."""
     cells = {
         (str(row), name): number
         for row, numbers in enumerate(table)
@@ -174,8 +176,9 @@ def test_no_small_number_is_shown_or_follows_from_a_sum(table: list[list[int]]) 
 
 @pytest.mark.parametrize("departments", [2, 3])
 def test_what_is_shown_beside_its_sum_has_no_one_answer(departments: int) -> None:
-    """Of all tables of a column those that a reader cannot tell apart, who also knows how the hidden are chosen: a
-    small number is never the same in all."""
+    """For all tables of a column that a reader cannot distinguish, even with knowledge of the hiding rule: a small
+    number is never the same in all.
+    """
     alike: dict[tuple[str, ...], list[tuple[int, ...]]] = {}
     for numbers in product(range(11), repeat=departments):
         cells = {(str(row), "ended"): number for row, number in enumerate(numbers)}
@@ -195,7 +198,7 @@ def hiding(cells: dict[report.Cell, int], hidden: frozenset[report.Cell]) -> Rep
 def test_one_small_number_takes_the_next_smallest_with_it() -> None:
     cells = {("a", "x"): 3, ("b", "x"): 40, ("c", "x"): 7, ("d", "x"): 0}
     assert report.hidden(cells, [list(cells)]) == {("a", "x"), ("c", "x")}
-    cells |= {("b", "x"): 7}  # one of the two alone would tell which is below 5
+    cells |= {("b", "x"): 7}  # one of the two alone would reveal the one below 5
     assert report.hidden(cells, [list(cells)]) == {("a", "x"), ("b", "x"), ("c", "x")}
     assert report.hidden({("a", "x"): 5, ("b", "x"): 0}, [[("a", "x"), ("b", "x")]]) == frozenset()
 
@@ -207,7 +210,7 @@ def test_a_department_of_few_lines_is_not_a_row(engine: Engine, tmp_path: Path) 
     assert found.joined == 2
     without = "".join(line for line in LINES.splitlines(keepends=True) if "공보팀" not in line)
     found = made(engine, "2026-11", table_of(tmp_path, without))
-    assert found.departments == ["민원실", "세무과", report.OTHERS, NO_DEPARTMENT]  # alone it were one person's
+    assert found.departments == ["민원실", "세무과", report.OTHERS, NO_DEPARTMENT]  # alone it would be one person's
 
 
 def test_trunk_lines_have_their_department_or_a_row_of_their_own(engine: Engine, tmp_path: Path) -> None:
@@ -267,7 +270,7 @@ def test_the_csv_says_what_the_report_does(engine: Engine, tmp_path: Path) -> No
     headings = rows[2]
     office = next(row for row in rows if row and row[0] == "민원실")
     assert office[headings.index("열람·제공")] == "비공개"
-    assert "'=cmd|calc" in named  # a spreadsheet would run it
+    assert "'=cmd|calc" in named  # a spreadsheet would execute it
     assert not any(cell.startswith(("=", "+", "@")) for row in rows for cell in row)
     assert named["민원전화 전수녹음"] == ["민원전화 전수녹음"]
     assert re.fullmatch(r"[\d,]+ / [\d,]+ \(\d+\.\d %\)", named["녹음 대상 통화 중 자동으로 녹음한 통화"][1])

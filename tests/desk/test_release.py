@@ -54,7 +54,7 @@ def test_clear_wav_where_it_is_asked_for(desk: Desk, call: Path) -> None:
     opened = desk.open(call, desk.unwrap(call, desk.approved(call)), "call.wav")
     assert opened.read_bytes()[:4] == b"RIFF"
     assert "unreleased" not in json.loads((desk.root / "call.json").read_bytes())
-    assert desk.log()[-1].request == ID  # the one-time key says whose it is
+    assert desk.log()[-1].request == ID  # the one-time key names its request
 
 
 def test_approved_with_ssh_keygen_alone(desk: Desk, call: Path) -> None:

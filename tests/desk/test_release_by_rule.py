@@ -48,7 +48,7 @@ def ruled(desk: Desk) -> Desk:
 
 
 def use_rules(desk: Desk, version: int, rules: list[dict[str, Any]], *units: str) -> None:
-    """`units`: where the requester has line 3 too."""
+    """`units`: further units on which the requester has line 3."""
     staff = {"line": 3, "name": STAFF, "recipient": desk.requester.recipient, "since": NOW, "supervisors": [PARK]}
     desk.sign_roles(version, rules=rules, lines=[staff | {"unit": unit} for unit in (UNIT, *units)])
     desk.run(roles, "use", desk.root / "roles.json", "--desk", desk.folder)
@@ -59,7 +59,7 @@ def own_call(desk: Desk, call: Path) -> Path:
 
 
 def forged(desk: Desk, request: Path, changes: dict[str, Any], *signers: str) -> Path:
-    """A request that says something else, signed by people who look at no call. None: it does not say it."""
+    """A request with false claims, signed by people who look at no call. None: the field is missing."""
     data = {name: value for name, value in (json.loads(request.read_bytes()) | changes).items() if value is not None}
     path = request.with_name(f"forged-{request.name}")
     path.write_text(json.dumps(data, separators=(",", ":"), sort_keys=True, ensure_ascii=False) + "\n")
@@ -109,12 +109,12 @@ def test_a_request_by_a_rule_that_does_not_fit_is_not_made(ruled: Desk, call: Pa
         ({"unit": "floor-09"}, "party_differs"),
         ({"requester": "Ro Min"}, "party_differs"),
         ({"policy": 3}, "policy_older"),
-        ({"party": None, "unit": None, "policy": None}, "party_needed"),  # as a request was before there were rules
+        ({"party": None, "unit": None, "policy": None}, "party_needed"),  # a request from before there were rules
         ({"party": "citizen", "purpose": "abuse"}, "party_differs"),
     ],
 )
 def test_forged_claims_open_nothing_at_either_key(ruled: Desk, call: Path, changes: dict[str, Any], code: str) -> None:
-    """The approvers' hands signed them; the officer's and the custodian's tools refuse them each for itself."""
+    """The approvers signed them; the officer's and the custodian's tools refuse them independently."""
     request = own_call(ruled, call)
     ruled.approve(request, PARK)
     inner = ruled.unwrap(call, request)
@@ -126,7 +126,7 @@ def test_forged_claims_open_nothing_at_either_key(ruled: Desk, call: Path, chang
 
 
 def test_who_has_the_same_line_of_another_unit_gets_only_what_the_record_says(ruled: Desk, call: Path) -> None:
-    """The request fits the policy by itself; the sealed record contradicts it at every step."""
+    """The request satisfies the policy by itself; the sealed record contradicts it at every step."""
     use_rules(ruled, 3, [OWN], ELSEWHERE)
     request = own_call(ruled, call)
     ruled.approve(request, PARK)
@@ -141,7 +141,7 @@ def test_who_has_the_same_line_of_another_unit_gets_only_what_the_record_says(ru
 
 
 def test_a_unit_that_the_record_does_not_have(ruled: Desk, call: Path) -> None:
-    """Where the policy gives this person a line of that unit too, only the sealed record says whose call it is."""
+    """If the policy gives this person a line of that unit too, only the sealed record identifies the call's unit."""
     request = parse(own_call(ruled, call).read_bytes())
     found = checkedcall.require_verified(call, Basis(None), with_audio=False)
     policy = parse_roles((ruled.folder / "roles.json").read_bytes())
@@ -155,7 +155,7 @@ def test_a_unit_that_the_record_does_not_have(ruled: Desk, call: Path) -> None:
     [
         (BEGAN_NS, 60, ""),
         (BEGAN_NS, 15 * 86_400, "call_too_old"),  # it may be too old
-        (BEGAN_NS, None, "call_too_old"),  # nobody knows how old it is
+        (BEGAN_NS, None, "call_too_old"),  # its age is unknown
         (BEGAN_NS - 20 * NS_PER_DAY, 60, "call_too_old"),  # its clock was ahead
         (BEGAN_NS + 2 * NS_PER_DAY, 60, "call_too_old"),  # it was behind, and the call is not yet over
     ],
@@ -179,7 +179,7 @@ def test_the_age_is_that_of_the_unit_s_amendment(
 
 
 def test_a_desk_with_older_roles_opens_nothing_by_newer_rules(ruled: Desk, call: Path) -> None:
-    """Nor does an older file come back: the heavier rule of since counts for the request of before."""
+    """An older file is not accepted again either: the newer, stricter rule applies to the earlier request."""
     request = own_call(ruled, call)
     ruled.approve(request, PARK)
     use_rules(ruled, 3, [OWN | {"approvals": [["legal"], ["privacy"]]}])
@@ -191,7 +191,7 @@ def test_a_desk_with_older_roles_opens_nothing_by_newer_rules(ruled: Desk, call:
 
 
 def test_to_listen_is_to_listen(ruled: Desk, call: Path) -> None:
-    """The officer's half is made; the custodian plays it, and gives nothing out: no file, no bundle."""
+    """The officer's half is made; the custodian plays it, and exports nothing: no file, no bundle."""
     own = {"for": keys.new_identity().recipient}
     request = ruled.ask(call, requester="Citizen 7", party="citizen", purpose="abuse", days=7, **own)
     ruled.approve(request, KIM)

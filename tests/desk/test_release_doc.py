@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/release.md is right: its own commands lead from a request to a WAV, and it names every code there is."""
+"""docs/release.md is correct: its own commands lead from a request to a WAV, and it names every code."""
 
 from __future__ import annotations
 

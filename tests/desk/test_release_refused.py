@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""No one opens a recording alone: every path that must be refused, each with its code."""
+"""No one person opens a recording: every forbidden way is refused with its code."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sealing_rig import CALL_ID, UNIT
 
 
 def refused(desk: Desk, code: str, call: Path, request: Path | None) -> str:
-    """`unwrap` says no with this code, in one line, gives nothing, and the log has it; the line."""
+    """The line of `unwrap`'s refusal; asserts its code, that nothing is written, and that the log has it."""
     before = len(desk.log())
     with pytest.raises(Refusal) as caught:
         desk.unwrap(call, request, "refused.age")
@@ -51,7 +51,7 @@ def test_used_again(desk: Desk, call: Path, other: Path) -> None:
 
 
 def test_used_again_under_another_name_or_with_the_same_key(desk: Desk, call: Path, other: Path) -> None:
-    """The bytes are what is used up, and neither an id nor a one-time key serves twice."""
+    """Use is recorded for the bytes; neither an id nor a one-time key can be used twice."""
     request = desk.approved(call)
     desk.unwrap(call, request, "first.age")
     copy = desk.root / "elsewhere"
@@ -76,7 +76,7 @@ def test_expired_also_with_the_clock_set_back(desk: Desk, call: Path) -> None:
     desk.clock.advance(7 * DAY_NS)
     refused(desk, "request_expired", call, request)
     desk.clock.step_utc(-6 * DAY_NS)
-    refused(desk, "request_expired", call, request)  # the log knows how late it was
+    refused(desk, "request_expired", call, request)  # the log has the time of the attempt
 
 
 def test_not_yet(desk: Desk, call: Path) -> None:
@@ -192,7 +192,7 @@ def test_key_of_another_call_in_the_folder_of_an_approved_one(desk: Desk, call: 
 
 
 def held(desk: Desk, key_age: bytes, who: str = HAN, **fields: str) -> Path:
-    """The files that `linetap hold wrap` writes."""
+    """The files written by `linetap hold wrap`."""
     folder = desk.root / "holds" / CALL_ID
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

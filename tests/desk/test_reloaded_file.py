@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A file that is read again when it changes: what cannot be used is logged once, and is no end of what was read."""
+"""A file that is reloaded when it changes: an unusable version is logged once, and the old content stays in use."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LOG = logging.getLogger("linetap.test")
 
 
 def load(path: Path) -> str:
-    """A test may be root, whom no mode keeps from reading."""
+    """Loads the file; refuses by its mode, because a test as root can read anything."""
     if not path.exists() or not path.stat().st_mode & 0o044:
         raise BadInput(f"{path}: not to be read")
     return path.read_text()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/role-runs.md: it is what role-runs.json says, and seven of the runs, done again, cost what stands there."""
+"""docs/role-runs.md has the content of role-runs.json, and seven of the runs, repeated, have the recorded costs."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def test_no_number_reaches_the_server(house: SearchHouse, caplog: pytest.LogCapt
     for typed in (NUMBER, "345678", "+82 10-1234-5678"):
         assert house.found(session, "number", typed) == [NUMBER]
     stored = house.server_files()
-    for spelled in (NUMBER, "1234-5678", "345678"):  # four figures may stand in a key by chance
+    for spelled in (NUMBER, "1234-5678", "345678"):  # four figures may occur in a key by chance
         assert spelled.encode() not in stored
         assert spelled not in caplog.text
 
@@ -82,7 +82,7 @@ def test_an_ending_a_name_and_an_extension(house: SearchHouse) -> None:
 
 
 def test_a_department_behind_a_pbx_is_found_by_what_the_pbx_printed(house: SearchHouse) -> None:
-    """Its lines are trunks: the table names it by extension, from a day on, as a Mac's spreadsheet spells it."""
+    """Its lines are trunks: the table names it by extension, from a day on, in the encoding of a Mac's spreadsheet."""
     moved_ns = house.clock.utc_ns() + 90 * 10**9
     mac = [normalize("NFD", name) for name in ("세무과", "수도과")]
     house.table = [Row(0, UNIT, None, "2477", mac[0]), Row(moved_ns, UNIT, None, "2477", mac[1])]
@@ -116,7 +116,7 @@ def test_what_cannot_be_searched_is_refused_and_logged_here(house: SearchHouse, 
 
 
 def test_a_search_long_after_the_last(house: SearchHouse) -> None:
-    """The desk ends a connection that nothing comes on; a person types minutes later."""
+    """The desk closes an idle connection; a person types minutes later."""
     house.copied(NUMBER)
     session = house.session()
     for _ in range(2):
@@ -185,7 +185,7 @@ class TestReason:
 
 
 class TestLogged:
-    """A search without its entry shows nothing."""
+    """A search without its log entry shows nothing."""
 
     def test_a_body_with_a_number_is_refused(self, house: SearchHouse) -> None:
         connection = house.connection()
@@ -233,7 +233,7 @@ class TestLogged:
 
 
 class TestMissing:
-    """Segments that a desk leaves out or changes are named, and never searched."""
+    """Segments omitted or changed by a desk are named, and never searched."""
 
     def gaps(self, house: SearchHouse) -> dict[str, dict[str, list[str]]]:
         return house.session().gaps()
@@ -322,7 +322,7 @@ class TestMissing:
         assert session.count == 0
 
     def test_an_archive_that_is_none(self, house: SearchHouse) -> None:
-        """A file of a strange name among the lists: the archive counts up to there."""
+        """A file of a foreign name among the lists: the archive counts up to there."""
         house.copied(NUMBER)
         (house.central.folder.folder / "list-evil.json").write_bytes(b"x")
         assert unitindex.NOT_WHOLE in self.gaps(house)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A hostile desk or unit sends an index that is none: it is named, bounded, and the rest is searched."""
+"""A hostile desk or unit sends an invalid index: it is named, its size is limited, and the rest is searched."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ GOOD = Entry(call_id="20260102T030000.000Z-L03", unit=UNIT, line=3, at="2026-01-
 
 @pytest.fixture
 def opened(tmp_path: Path) -> Callable[..., tuple[UnitCalls, UnitReport]]:
-    """One good day, and another of this plaintext; what is changed in the archive."""
+    """Searches one good day, and another with this plaintext, in a possibly changed archive."""
     sealed_to, key = searchcentral.day_keys(tmp_path), keys.new_unit_key()
     named = signers.parse(f"{UNIT} {keys.public_line(key.public_key())}\n")
 
@@ -73,7 +73,7 @@ def test_a_line_that_no_unit_has_ends_nothing(opened: Callable[..., tuple[UnitCa
 
 
 def _size(archive: bytes, size: int) -> bytes:
-    """The header of the last segment says another size, with a right checksum."""
+    """Changes the size in the header of the last segment, with a valid checksum."""
     place = archive.rindex(b"2026-01-03-001.age") // 512 * 512
     head = bytearray(archive[place : place + 512])
     head[124:136] = b"%011o\0" % size
@@ -127,7 +127,7 @@ WANTED = st.one_of(
 @settings(max_examples=150, deadline=None)
 @given(st.lists(ENTRIES, max_size=30, unique_by=lambda entry: entry.call_id), WANTED)
 def test_columns_find_what_the_entries_themselves_say(entries: list[Entry], wanted: SearchQuery) -> None:
-    """The columns against the comparison of `linetap find`, one entry at a time."""
+    """Compares the columns with `linetap find`'s comparison, one entry at a time."""
     calls = UnitCalls(UNIT)
     calls.add(entries)
     calls.seal()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap search` as a person has it: the command with its ticket, its pages on the loopback, a real browser."""
+"""`linetap search` as in operation: the command with its ticket, its pages on the loopback, a real browser."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def house(tmp_path: Path, run_dir: Path) -> Iterator[SearchHouse]:
 
 
 class SearchHelper:
-    """The pages over a session, in a thread."""
+    """The pages of a session, in a thread."""
 
     def __init__(self, house: SearchHouse, session: SearchSession) -> None:
         self.held = contextlib.ExitStack()
@@ -129,7 +129,7 @@ def test_where_the_desk_logs_nothing_the_page_says_so(house: SearchHouse, helper
 
 
 def test_in_a_browser_from_the_reason_to_the_release(house: SearchHouse, helper: SearchHelper) -> None:
-    """With axe-core on each page; in Korean, as it begins."""
+    """With axe-core on each page; in Korean, the default."""
     with chromium() as browser, contextlib.ExitStack() as held:
         page = browser.new_page()
         held.callback(page.context.close)

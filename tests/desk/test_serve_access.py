@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The access log: written before anything is shown, chained, signed, and found out where somebody changed it."""
+"""The access log: written before anything is shown, chained, signed, and changes are detected."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def fill(table: AccessTable, count: int = 5) -> None:
 
 
 def judged(engine: Engine) -> str:
-    """The code, or `whole`."""
+    """The code of the fault, or `whole`."""
     with engine.connect() as db:
         try:
             verify_chain(db)
@@ -138,7 +138,7 @@ def _swap(engine: Engine) -> None:
 
 
 def _rewrite(first: int, last: int) -> Callable[[Engine], None]:
-    """Rewrites rows as somebody who knows how a row is hashed, and has no key."""
+    """Rewrites rows like somebody who knows how a row is hashed, without the key."""
 
     def spoil(engine: Engine) -> None:
         with writing(engine) as db:
@@ -201,7 +201,7 @@ def test_what_somebody_changed_is_found(what: str, run_dir: Path, clock: ManualC
 
 
 def test_nobody_goes_on_from_rows_of_who_has_no_key(table: AccessTable, clock: ManualClock) -> None:
-    """The chain can be made again by anybody, and signed with another key; ours must not be put to it."""
+    """Anybody can rebuild the chain and sign it with another key; ours must not be added to it."""
     fill(table)
     forger = AccessTable(table.engine, clock, keys.new_unit_key())
     with writing(table.engine) as db:
@@ -349,7 +349,7 @@ def test_a_row_says_who_where_what_whose_and_why(table: AccessTable) -> None:
     }  # fmt: skip
 
 
-# ----- before it is answered
+# ----- before the answer
 
 asked: list[str] = []
 

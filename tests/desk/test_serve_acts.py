@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The access log's verbs say what was shown: a call where a call was, units where units were, each in words."""
+"""The access log's verbs name the shown data: a call for a call, units for units, each with its text."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WRITES = re.compile(
     r'(?:append_in|write|refused|run_logged|_step)\([^"\n]*?(?:""[^"\n]*?)*(?<!remark=)"([a-z]+(?:_[a-z]+)*)"'
 )
 SERVE = Path(str(files("linetap_desk.serve")))
-# Verbs of what shows data, with the kind of page that they may stand for: by the first words of the route.
+# Verbs of pages with data, with their permitted pages: by the first words of the route.
 SHOWS = {
     "view": r"/(calls|release/ask|hold/ask)/\{unit\}/\{call_id:path\}",
     "search": r"/calls/found",

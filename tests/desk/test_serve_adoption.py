@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A new unit is adopted over the network: the unit's own process, the desk's pages, root's part, and https between."""
+"""A new unit is adopted over the network: the unit's own process, the desk's pages, root's part, and https between
+them.
+"""
 
 from __future__ import annotations
 
@@ -113,7 +115,7 @@ def test_a_button_alone_moves_nothing(served: ServeSite, unit: NewUnit) -> None:
 
 @pytest.mark.parametrize("moment", ["code", "confirmed", "taken", "certified"])
 def test_a_power_cut_at_each_step(served: ServeSite, unit: NewUnit, tmp_path: Path, moment: str) -> None:
-    """Before the button is pressed the unit begins anew, with other digits; afterwards it goes on."""
+    """Before the button is pressed the unit restarts the exchange, with other digits; afterwards it continues."""
     desk = Officer(served)
     unit.start(served.url)
     assert desk.prepare(unit).status_code == 303
@@ -191,7 +193,7 @@ def test_a_power_cut_after_the_configuration_and_before_the_key(
 
 @pytest.mark.parametrize("has_order", [False, True])
 def test_a_withdrawn_unit_lets_go(served: ServeSite, unit: NewUnit, has_order: bool) -> None:
-    """It may have been given the order or not; the keys of the exchange are on its disk."""
+    """With or without the order received; the keys of the exchange are on its disk."""
     desk = confirmed(served, unit)
     if has_order:
         unit.take()
@@ -234,7 +236,7 @@ def test_an_answer_that_was_lost_with_the_last_question(served: ServeSite, unit:
 
 
 def test_a_desk_that_was_away_or_was_started_anew(tmp_path: Path, unit: NewUnit) -> None:
-    """Before the digits were compared the unit begins anew; afterwards neither side notices."""
+    """Before the digits were compared the unit restarts the exchange; afterwards neither side notices."""
     folder = tmp_path / "serve"
     with ServeSite(folder) as first:
         port = first.url.rpartition(":")[2]
@@ -304,13 +306,13 @@ def test_what_the_unit_would_refuse_is_refused_when_it_is_uploaded(served: Serve
 
 
 class Watcher:
-    """Somebody before the unit with the printed page: sees the lights and has a finger on the button, and no more."""
+    """A person in front of the unit with the printed page, who only sees the lights and can press the button."""
 
     def __init__(self, run_dir: Path) -> None:
         self.run_dir = run_dir
 
     def counts(self) -> str:
-        """One round of CALL, from a long pause to the next: blinks are counted, a long light is zero."""
+        """One round of CALL, from a long pause to the next: the number of blinks, a long light is zero."""
         digits, blinks = "", 0
         self._waits_for_a_pause()
         while True:
@@ -342,8 +344,8 @@ class Watcher:
 
 
 def test_by_the_lights_and_the_button_of_the_panel_itself(served: ServeSite, unit: NewUnit, tmp_path: Path) -> None:
-    """The panel is a process too. As the page says, the digits are counted until they are the same twice."""
-    file = tmp_path / "panel.toml"  # a new unit has none; this one says that its board is simulated
+    """The panel is a process too. As on the page, the digits are counted until two counts agree."""
+    file = tmp_path / "panel.toml"  # a new unit has none; this one selects the simulated board
     file.write_text(f'run_dir = "{unit.run_dir}"\n[board]\nkind = "simulated"\n')
     unit.run_dir.mkdir(parents=True, exist_ok=True)
     panel = subprocess.Popen([sys.executable, "-m", "linetap", "panel", "--config", str(file)])

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An attacker between a new unit and its desk, or a neighbour who answers first: as the two people would see it.
+"""An attacker between a new unit and its desk, or a neighbour who answers first, as seen by the two people.
 
-The unit's process and the desk's pages are real; the attacker speaks the protocol with both, in keys of their own.
+The unit's process and the desk's pages are real; the attacker speaks the protocol with both, with separate keys.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from pki_rig import Pki
 
 
 class Thief:
-    """A desk for the unit. `real`: the address of the desk that they ask in the unit's place; None: a neighbour."""
+    """A false desk. `real`: the address of the desk that it queries in the unit's name; None: a neighbour."""
 
     def __init__(
         self, real: tuple[str, int] | None, order: tuple[str, str], choose: Callable[[str], object] | None = None
@@ -76,7 +76,7 @@ class Thief:
 def exchanged(
     desk: tuple[str, int], own: X25519PrivateKey, choose: Callable[[str], object], serial: str = ""
 ) -> Channel:
-    """A unit's exchange with a desk; `choose` is the officer."""
+    """A unit's exchange with a desk; `choose` acts as the officer."""
     opening = Opening(key=adoption.public_of(own), nonce="cd" * 32)
     begin = Begin(commitment=adoption.commitment(opening), serial=serial)
     run = msgspec.json.decode(deskrequests.post(desk, "/adopt", msgspec.json.encode(begin)), type=Waits).run
@@ -131,7 +131,7 @@ def order_of(unit: NewUnit) -> tuple[str, str]:
 
 
 def test_a_neighbour_who_answers_first_gets_nothing_without_the_button(unit: NewUnit, tmp_path: Path) -> None:
-    """They may offer an order that is valid in itself: nobody at the desk has these digits, so nobody presses."""
+    """The neighbour may offer a valid order: nobody at the desk has these digits, so nobody presses."""
     thief = Thief(None, order_of(unit))
     with listening(thief, Pki(tmp_path / "theirs")) as url:
         unit.start(url)
@@ -200,7 +200,7 @@ def test_a_replay_is_answered_by_nobody(tmp_path: Path, what: str) -> None:
 
 
 def test_a_desk_tells_nobody_its_part_before_an_officer_has_chosen_them(tmp_path: Path) -> None:
-    """Whoever knows a unit's digits could otherwise begin again and again until the desk's are the same."""
+    """Otherwise somebody who knows a unit's digits could retry until the desk's are the same."""
     with ServeSite(tmp_path / "serve") as served:
         desk, runs = ("127.0.0.1", int(served.url.rpartition(":")[2])), served.site.adoption
         opening = Opening(key=adoption.public_of(X25519PrivateKey.generate()), nonce="cd" * 32)
@@ -228,7 +228,7 @@ def test_a_desk_tells_nobody_its_part_before_an_officer_has_chosen_them(tmp_path
 
 
 def test_while_right_digits_are_being_noted_the_unit_is_not_sent_away(tmp_path: Path) -> None:
-    """A 404 in that moment would end the exchange on the unit, and the desk would wait for its button."""
+    """A 404 at that moment would end the exchange on the unit, and the desk would wait for its button."""
     with ServeSite(tmp_path / "serve") as served:
         desk, runs = ("127.0.0.1", int(served.url.rpartition(":")[2])), served.site.adoption
         made = exchanged(desk, X25519PrivateKey.generate(), runs.choose)
@@ -288,7 +288,7 @@ def test_a_commissioned_unit_asks_nobody(unit: NewUnit) -> None:
     assert unit.card.start() == 0
     assert unit.start("https://127.0.0.1:9").wait(LIMIT_S) == 0
     before = (unit.card.home / "unit.toml").read_bytes()
-    unit.pack()  # younger, and signed by its own authority: by card it would be taken
+    unit.pack()  # younger, and signed by its own authority: on a card it would be accepted
     unit.sent.mkdir(parents=True, exist_ok=True)
     for name in ("linetap.toml", "linetap.toml.sig"):
         (unit.sent / name).write_bytes((unit.card.desk / name).read_bytes())
@@ -298,7 +298,7 @@ def test_a_commissioned_unit_asks_nobody(unit: NewUnit) -> None:
 
 
 def test_root_leaves_what_a_card_has_said(unit: NewUnit) -> None:
-    """The exchange may call root as often as it likes."""
+    """The exchange may call root any number of times."""
     unit.stop.set()
     unit.sent.mkdir(parents=True)
     (unit.sent / adoptionfiles.ASKED).touch()
@@ -310,7 +310,7 @@ def test_root_leaves_what_a_card_has_said(unit: NewUnit) -> None:
 
 
 def test_a_refused_order_can_be_read_by_nobody(unit: NewUnit) -> None:
-    """It may have a Wi-Fi passphrase."""
+    """It may contain a Wi-Fi passphrase."""
     unit.stop.set()
     unit.sent.mkdir(parents=True)
     (unit.sent / "linetap.toml").write_text("[files]\npassphrase = 1\n")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Login, the locked session and the review, as people have them: by keyboard, in both languages, in every light.
+"""Login, the locked session and the review, as used by people: by keyboard, in both languages, in every colour scheme.
 
-The clock is the site's own, so that a session locks when the test says so.
+The clock is the site's own, so that the test decides when a session locks.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(autouse=True)
 def _no_complaints() -> Iterator[None]:
-    """A policy that was broken, a file that is missing: the browser's console has it."""
+    """Fails on messages of the browser's console: a broken policy, a missing file."""
     complaints.clear()
     yield
     assert complaints == []
@@ -65,7 +65,7 @@ def open_page(served: ServeSite, browser: Browser, look: tuple[str, str], path: 
 
 
 def _listen(message: ConsoleMessage) -> None:
-    """Chromium also writes down each answer that is no success, which a wrong password is meant to be."""
+    """Collects messages. Chromium also logs each unsuccessful answer, which is expected for a wrong password."""
     if message.type == "error" and "status of 4" not in message.text:
         complaints.append(message.text)
 
@@ -195,7 +195,7 @@ def test_no_script_of_another_gets_in(served: ServeSite, browser: Browser) -> No
 
 
 def test_a_unit_that_asks_is_on_the_page_by_itself(served: ServeSite, browser: Browser) -> None:
-    """Another one too; not over what somebody has opened, which the page says instead."""
+    """Another one too; without replacing an opened form, for which the page shows a message instead."""
     page = open_page(served, browser, ("en", "light"), "/adoption", "officer")
     asks = page.locator('form[action$="/choose"]')
     expect(asks).to_have_count(0)

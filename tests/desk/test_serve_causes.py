@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The likely cause of what is wrong with a unit, and what is shown beside it: since when, last heard, whom to call."""
+"""The likely cause of a unit's fault, and its details: since when, last reception, whom to call."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from linetap_desk.serve.live.journal import Absences, Acknowledged, Picture, Rea
 from linetap_desk.watch.places import Place
 from linetap_desk.watch.units import Units
 
-GOODBYE = {**OFFLINE, "since": "2026-11-24T23:30:00.000Z"}  # a will has the moment at which its session began
+GOODBYE = {**OFFLINE, "since": "2026-11-24T23:30:00.000Z"}  # a will has the time at which its session began
 CONTACTS = {"contact": "duty", "power": "facilities", "network": "IT", "lines": "PBX"}
 NOW_S = 1000
 
 
 def place(unit: str) -> Place:
-    """`a3`: building a, floor 3, a switch for every two floors. `b` has no switches, `xx` stands nowhere."""
+    """`a3`: building a, floor 3, a switch for every two floors. `b` has no switches, `xx` has no place."""
     building, floor = unit[0], unit[1:].partition("-")[0]
     if building == "x":
         return Place("", "", contacts=CONTACTS)
@@ -30,7 +30,7 @@ def place(unit: str) -> Place:
 
 
 class House:
-    """Units that were well, and what became of them."""
+    """Units that were well, and their later state."""
 
     def __init__(self, *names: str) -> None:
         self.units, self.names = Units(), names
@@ -123,7 +123,7 @@ def test_what_the_broker_retained_says_not_how_it_ended() -> None:
     shown = house.picture("a1")
     assert (shown["began"], shown["heard"]) == ("", "")
     past = Absences({("a1", "offline"): AT}, {"a1": "2026-11-24T22:55:00.000Z"})
-    shown = house.picture("a1", absences=past)  # the ingest has seen it go
+    shown = house.picture("a1", absences=past)  # the ingest has seen it disconnect
     assert (shown["began"], shown["heard"]) == (AT, "2026-11-24T22:55:00.000Z")
 
 
@@ -200,7 +200,7 @@ def test_an_acknowledgement_holds_for_the_faults_that_it_was_of() -> None:
     assert by() == ""
     house.units.receive("linetap/v1/a1/alert/line_cut", b"", 15 * NS_PER_S)
     house.say("a1", 16, status=OFFLINE)
-    assert by() == ""  # another matter
+    assert by() == ""  # another fault
     assert house.picture("a1", seen=Acknowledged(house.picture("a1")["faults"], "Lee", AT))["seen"] is not None
     house.say("a1", 17, status={**ONLINE, "session": "b"}, health=HEALTH)
     house.say("a1", 18, status={**OFFLINE, "session": "b"})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands from the page to one unit or to all: brought as one file, checked and sent by the ingest."""
+"""Commands from the page to one unit or to all: uploaded as one file, checked and sent by the ingest."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def online(house: ReleaseHouse, names: list[str]) -> None:
 
 
 def signed(house: ReleaseHouse, *names: str, day: str = DAY, by: str = HAN, paper_by: str = HAN) -> bytes:
-    """The file that the key program writes: by the same command, a line a unit."""
+    """The file written by the key program: a line for each unit, with the same command."""
     desk, paper = house.desk, house.desk.root / f"{day}.{paper_by}.destroyed.json"
     if not paper.exists():
         paper.write_text(json.dumps({"epoch": day, "recipient": "age1", "rule": "retention"}))
@@ -82,8 +82,8 @@ def signed(house: ReleaseHouse, *names: str, day: str = DAY, by: str = HAN, pape
 
 
 def bring(house: ReleaseHouse, data: bytes) -> str:
-    """The refusal's code; empty where it was taken."""
-    house.clients.clear()  # who has not logged in for a quarter of an hour is locked out
+    """The refusal's code; empty if accepted."""
+    house.clients.clear()  # a session is locked after a quarter of an hour
     answer = house.bring("/commands", data, "vault")
     return "" if answer.status_code == 303 else refusal(answer)
 
@@ -138,7 +138,9 @@ def test_one_file_reaches_all_units(house: ReleaseHouse, carrier: Batches, clock
 
 
 def test_a_file_that_is_brought_twice_is_sent_once(house: ReleaseHouse, carrier: Batches, clock: ManualClock) -> None:
-    """By two officers, in two tabs, or again while the unit's answer is under way: done twice it would alarm."""
+    """By two officers, in two tabs, or again while the unit's answer is under way: a second execution would raise an
+    alert.
+    """
     data = signed(house, *UNITS[:2])
     assert bring(house, data) == ""
     assert len(sent(carrier, clock)) == 2
@@ -200,7 +202,7 @@ def test_what_was_refused_or_ran_out_is_signed_and_sent_anew(
 def test_what_a_unit_has_counted_is_not_sent_to_it_again(
     house: ReleaseHouse, carrier: Batches, clock: ManualClock
 ) -> None:
-    """It would answer that it had the command before, and alarm."""
+    """It would answer that it had the command before, and raise an alert."""
     data = signed(house, *UNITS[:2])
     bring(house, data)
     sent(carrier, clock)
@@ -265,7 +267,7 @@ def test_what_the_ingest_refuses_stands_on_the_page(house: ReleaseHouse, carrier
 def test_an_answer_belongs_to_the_command_that_it_names(
     house: ReleaseHouse, carrier: Batches, clock: ManualClock
 ) -> None:
-    """A unit that does not know who signed repeats no counter, only what came beside the command."""
+    """A unit that does not know the signer repeats only the correlation data, not the counter."""
     bring(house, data := signed(house, UNITS[0]))
     (message,) = sent(carrier, clock)
     unit, payload = answer(data, "command_signer")
@@ -296,7 +298,7 @@ def test_each_verb_has_a_name_that_is_listed(tmp_path: Path) -> None:
 
 
 def test_every_refusal_of_a_unit_has_its_words() -> None:
-    """The codes of docs/commands.md, but those of commands that do not go from here."""
+    """The codes of docs/commands.md, except those of commands that are not sent from here."""
     table = Path(__file__).resolve().parents[2].joinpath("docs/commands.md").read_text().rpartition("## Refusals")[2]
     codes = set(re.findall(r"`([a-z_]+)`", "".join(line.split("|")[1] for line in table.splitlines() if "|" in line)))
     others = {code for code in codes if code.startswith(("ack_", "fetch_", "hold_")) or code.endswith("_")}
@@ -358,7 +360,7 @@ def test_what_is_none_is_neither_taken_nor_sent(
             data = b"\n\n"
     assert bring(house, data) == code
     assert not (carrier.folder / "batches").exists()
-    if what not in ("two days", "twice"):  # those are signed, and a mistake alone
+    if what not in ("two days", "twice"):  # those are signed, and an error alone
         batches.add_batch(carrier.folder, DAY, data.splitlines())
         assert sent(carrier, clock) == []
 
@@ -374,11 +376,11 @@ def test_over_a_real_broker(
         status = {"state": "online", "session": "s", "version": "1", "since": rfc3339(NOW_NS)}
 
         def turned() -> None:
-            clock.advance(NS_PER_S // 100)  # the link's patience is of this clock too
+            clock.advance(NS_PER_S // 100)  # the link's time limit uses this clock too
             ingest.turn()
 
         def heard() -> bool:
-            unit.publish(f"linetap/v1/{UNITS[0]}/status", json.dumps(status).encode())  # not before the ingest listens
+            unit.publish(f"linetap/v1/{UNITS[0]}/status", json.dumps(status).encode())  # once the ingest subscribes
             turned()
             return bool(unit.of("/cmd/destroy"))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The six commands of docs/desk-serve.md, as they stand there; and the ones about the access log."""
+"""The six commands of docs/desk-serve.md, unchanged; and those about the access log."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pages' figures for Prometheus: what they tell, what they never tell, and when a database is away."""
+"""The pages' figures for Prometheus: their content, their forbidden content, and a database that is away."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fleet before a real broker, as the stream tells it: who may see what, what a death does, what is bounded."""
+"""The fleet with a real broker, in the stream: permissions, the effect of deaths, limits."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def number(hub: Hub) -> int:
 
 
 class Stream:
-    """Events as somebody's browser gets them."""
+    """Events as received by a browser."""
 
     def __init__(self, client: httpx.Client, query: str = "", **headers: str) -> None:
         self._context = client.stream("GET", f"/fleet/events{query}", headers=headers)
@@ -96,7 +96,7 @@ class Stream:
         self._lines = self.response.iter_lines()
 
     def until(self, kind: str) -> dict[str, Any]:
-        """The next of this kind; `id` beside what it says."""
+        """The next event of this kind; `id` beside its data."""
         event: dict[str, str] = {}
         for line in self._lines:
             if line:
@@ -129,13 +129,13 @@ def test_a_broker_that_dies_makes_what_is_seen_old_and_comes_back_as_what_is_dif
         until(lambda: link(hub) == "away", END_S)
         assert hub.state(ALL)[1].since > since
         assert "refused" in hub.state(ALL)[1].why or hub.state(ALL)[1].why
-        assert standings(hub)["main-01"] == "fine"  # what was known then, and nobody is late without a broker
+        assert standings(hub)["main-01"] == "fine"  # the last known state; without a broker no unit is late
         broker.start()
         until(lambda: link(hub) == "live", END_S)
         floor.say("main-01", "line/3", {**LINE, "state": "ringing"})
         until(lambda: any(entry.kind == "unit" and "lines" in entry.fields for entry in told(hub, before)), END_S)
         of_units = [entry.fields for entry in told(hub, before) if entry.kind == "unit"]
-        assert {fields["unit"] for fields in of_units} == {"main-01"}  # and none of those that are as they were
+        assert {fields["unit"] for fields in of_units} == {"main-01"}  # and none of the unchanged ones
         assert all(set(fields.get("lines", {"3": 0})) == {"3"} for fields in of_units)
 
 
@@ -156,7 +156,7 @@ def test_doubled_and_late_words_are_no_change(broker: Broker, floor: Speaking, t
         before = number(hub)
         for _ in range(3):
             floor.say("main-01", "line/1", LINE)
-            floor.say("main-01", "status", {**OFFLINE, "session": "older"})  # the will of a connection that is over
+            floor.say("main-01", "status", {**OFFLINE, "session": "older"})  # the will of an earlier connection
         floor.say("main-01", "line/2", {**LINE, "state": "notice"})
         until(lambda: number(hub) > before, END_S)
         (only,) = told(hub, before)
@@ -177,10 +177,10 @@ def test_what_happens_at_once_is_one_change(
         before = number(hub)
         for n in range(1, 9):
             floor.tell("main-01", f"line/{n}", {**LINE, "state": "ringing"})
-        until(lambda: _ringing(hub, "main-01") == 8, END_S)  # as the watcher has it: nothing of it was published
+        until(lambda: _ringing(hub, "main-01") == 8, END_S)  # as seen by the watcher: nothing of it was published
         assert number(hub) == before
         monkeypatch.setattr(hubs, "JOIN_MS", 0)
-        floor.tell("main-01", "line/8", {**LINE, "state": "ringing"})  # the watcher looks again
+        floor.tell("main-01", "line/8", {**LINE, "state": "ringing"})  # the watcher reads again
         until(lambda: number(hub) > before, END_S)
         (only,) = told(hub, before)
         assert len(only.fields["lines"]) == 8
@@ -203,7 +203,7 @@ def test_a_flood_of_alerts_is_bounded_and_said(
 
 
 def test_a_broker_that_is_killed_while_the_desk_is_off(broker: Broker, floor: Speaking, tmp_path: Path) -> None:
-    """It has forgotten what was retained. Who has told it anew is seen as it is, the others are missed."""
+    """It has lost its retained messages. Units that have sent again are shown as they are, the others are missed."""
     for unit in ("main-01", "main-02"):
         floor.is_well(unit, 2)
     with watching(broker.port, PLACES, tmp_path) as hub:
@@ -218,7 +218,7 @@ def test_a_broker_that_is_killed_while_the_desk_is_off(broker: Broker, floor: Sp
         until(lambda: link(hub) == "live", END_S)
         assert standings(hub) == {"main-01": "fine", "main-02": "unheard", "main-b1": "unheard", "west-01": "unheard"}
         assert hub.state(ALL)[2][0]["lines"]["2"]["call"] == CALL
-        assert hub.number_of(id) is None  # a page that was open meanwhile gets all of it
+        assert hub.number_of(id) is None  # a page open meanwhile gets all of it
         back.is_well("main-02", 2)
         until(lambda: standings(hub)["main-02"] == "fine", END_S)
     back.close()
@@ -226,10 +226,10 @@ def test_a_broker_that_is_killed_while_the_desk_is_off(broker: Broker, floor: Sp
 
 @pytest.mark.parametrize("days", [-1, 1])
 def test_a_unit_whose_clock_is_a_day_off(served: ServeSite, floor: Speaking, days: int) -> None:
-    """Not late for that, and its times are shown as it says them."""
+    """Not late because of that, and its times are shown as sent."""
     at = rfc3339(SYSTEM.utc_ns() + days * 86_400 * NS_PER_S)
     floor.say("main-02", "status", {**ONLINE, "session": "b", "since": at})
-    floor.say("main-02", "health", {**HEALTH, "at": at})  # behind it: a birth alone is good for some seconds
+    floor.say("main-02", "health", {**HEALTH, "at": at})  # a birth alone is only valid for some seconds
     floor.say("main-02", "line/2", {**LINE, "state": "ringing", "since": at})
     hub = served.site.fleet
     until(lambda: _main_02(hub)["lines"]["2"]["since"] == at, END_S)
@@ -335,7 +335,7 @@ def _is_let_in(client: httpx.Client) -> bool:
 def test_who_comes_back_gets_what_followed_or_all_of_it_once(
     served: ServeSite, floor: Speaking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hubs, "SHARED_NS", -1)  # each its own
+    monkeypatch.setattr(hubs, "SHARED_NS", -1)  # separate for each
     client = served.client("watch")
     here = Stream(client)
     first = here.until("snapshot")
@@ -374,13 +374,13 @@ def test_a_browser_that_does_not_read_costs_nothing_and_ends_right(
     until(lambda: len(hub._readers) == 1, END_S)
     long = {**ALERT, "text_ko": "가" * 400, "action_ko": "나" * 400}
     four = [one["unit"] for one in hub.state(ALL)[2]]
-    for n in range(160):  # 6 MB: more than lies in the sockets between us
+    for n in range(160):  # 6 MB: more than fits into the sockets between
         before = number(hub)
         for unit in four:
             floor.tell(unit, f"alert/a{n % 4}", {**long, "line": n})
         until(lambda before=before: number(hub) >= before + 4, END_S)  # type: ignore[misc]
     assert len(hub._journal._entries) == 20
-    other = Stream(served.client("watch"))  # nobody waits for the one that does not read
+    other = Stream(served.client("watch"))  # a client that does not read blocks nobody
     other.until("snapshot")
     floor.say("main-02", "line/1", {**LINE, "state": "recording"})
     assert other.until("unit")["lines"]["1"]["state"] == "recording"
@@ -411,7 +411,7 @@ def test_a_browser_that_never_reads_loses_its_place(
             floor.tell(unit, f"alert/a{n % 4}", {**long, "line": n})
         floor.say("main-02", "line/1", {**LINE, "since": f"round {n}"})
         while other.until("unit").get("lines", {}).get("1", {}).get("since") != f"round {n}":
-            pass  # nobody waits for the one that does not read
+            pass  # a client that does not read blocks nobody
         if len(hub._readers) == 1:
             break
     assert len(hub._readers) == 1
@@ -421,7 +421,7 @@ def test_a_browser_that_never_reads_loses_its_place(
 
 
 def _unread(served: ServeSite, token: str) -> ssl.SSLSocket:
-    """A stream that somebody asks for and does not read."""
+    """A stream that is requested and not read."""
     bare = socket.socket()
     bare.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     bare.connect((SITE_HOST, int(served.url.rpartition(":")[2])))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fleet's pages in a real browser: they follow, they can be paused, they say how old they are, they are for all."""
+"""The fleet's pages in a real browser: live updates, pausing, their age, and accessibility."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from linetap_desk.serve.live.journal import Reader
 
 SCRIPT = "<img src=x onerror=alert(1)>"
 PLACES = f'["{SCRIPT}"]\nmain-01 = 1\nmain-02 = 2\n["별관"]\nwest-01 = "<i>"\nwest-02 = 2\n'
-FAULTS: list[str] = []  # of pages, seen at the end of each test: nothing can be raised where a browser tells of them
+FAULTS: list[str] = []  # of pages, checked at the end of each test: a browser's callbacks cannot raise
 VISIBILITY = """state => {
   Object.defineProperty(document, "visibilityState", { configurable: true, get: () => state });
   document.dispatchEvent(new Event("visibilitychange"));
@@ -113,7 +113,7 @@ def test_the_page_follows_and_texts_of_units_are_no_markup(
     assert page.locator("main img, main i").count() == 0
     assert page.evaluate("document.getAnimations().length") == 0
     assert said == []
-    page.reload()  # the server makes the same of it as the script
+    page.reload()  # the server gives the same result as the script
     expect(page.locator('[data-unit="main-02"] [data-field="says"]')).to_have_text(SCRIPT)
     has(page, "main-01", 3, "recording")
     page.context.close()
@@ -150,7 +150,7 @@ def test_paused_it_stays_and_then_catches_up(served: ServeSite, browser: Browser
 def test_a_tab_that_was_hidden_is_right_again(
     served: ServeSite, browser: Browser, floor: Speaking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So long that its place in the journal is gone: it gets all of it, once."""
+    """For so long that its position in the journal is gone: it gets everything, once."""
     monkeypatch.setattr(journal, "MOST_ENTRIES", 3)
     page = opened(served, browser)
     page.evaluate(VISIBILITY, "hidden")
@@ -176,7 +176,7 @@ def test_a_tab_that_was_hidden_is_right_again(
 def test_a_tab_that_was_hidden_for_an_hour_asks_once_for_what_it_lacks(
     served: ServeSite, browser: Browser, floor: Speaking
 ) -> None:
-    """How long that takes is the bench's to say. Here is what is fetched: nothing meanwhile, then the changes alone."""
+    """The bench measures the time. Here the fetches are checked: none meanwhile, then only the changes."""
     page = served.context(browser, "watch").new_page()
     page.clock.install()
     with page.expect_response(lambda answer: "/fleet/events" in answer.url):
@@ -237,7 +237,7 @@ def test_the_page_shows_its_age(served: ServeSite, browser: Browser, broker: Bro
     expect(page.locator("#desk")).to_contain_text("실시간")
     broker.stop()
     expect(page.locator("#desk")).to_contain_text("갱신되지 않음")
-    expect(page.locator('#well [data-unit="main-01"]')).to_be_visible()  # as it was; that it is old stands above
+    expect(page.locator('#well [data-unit="main-01"]')).to_be_visible()  # unchanged; its age is shown above
     broker.start()
     expect(page.locator("#desk")).to_contain_text("실시간")
     page.context.close()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fleet's pure parts: pictures, what is different in two of them, the journal, the LED mirror, the floors."""
+"""The fleet's pure parts: pictures, differences of two pictures, the journal, the LED mirror, the floors."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_how_a_call_is_ended_stands_on_the_units_own_page_alone() -> None:
     assert [line.get("release") for line in shown.values()] == ["exchange", "contact", None]
     assert all("release" not in line for line in journal.visible_fields(dict(now), every)["lines"].values())
     away = pictured(("line/1", of_staff), now_s=1000)["lines"]["1"]
-    assert (away["state"], away["release"]) == ("unknown", "exchange")  # it is not a state of now
+    assert (away["state"], away["release"]) == ("unknown", "exchange")  # it is not the present state
 
 
 def test_who_is_away_says_since_when_it_has_not_been_heard() -> None:

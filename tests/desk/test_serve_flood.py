@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""100,000 retained alerts of 1,000 units in a real broker, before the fleet page: bounded, counted, and said there.
+"""100,000 retained alerts of 1,000 units in a real broker, with the fleet page: limited, counted, and reported there.
 
-What it takes of memory and time is the bench's to say: `./build.sh bench desk-flood`.
+`./build.sh bench desk-flood` measures memory and time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from linetap_desk.watch import units
 
 NOT_SHOWN = deskload.UNITS * deskload.ALERTS - units.MOST_ALERTS_IN_ALL
 ALL = Reader(calls=False, language="en")
-READ_S = 240  # seconds where nothing else runs
+READ_S = 240  # seconds on an idle machine
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -44,10 +44,10 @@ def test_a_hundred_thousand_alerts_in_the_broker(tmp_path: Path) -> None:
             page = served.client("watch").get("/fleet")
             assert page.status_code == 200
             assert f"표시하지 않은 메시지: {NOT_SHOWN}건" in page.text
-            floor.is_well("main-01")  # to read all took longer than a unit may be silent, on a slow machine
+            floor.is_well("main-01")  # on a slow machine the reading takes longer than a unit may be silent
             until(lambda: _standing(served, "main-01") == "fine", READ_S)
             shown = [str(unit["unit"]) for unit in served.site.fleet.state(ALL)[2]]
-            floor.alerts("main-01")  # it is beyond the bound as well, and that is counted
+            floor.alerts("main-01")  # it is beyond the limit as well, and counted
             until(lambda: desk(served).not_shown == NOT_SHOWN + 1, READ_S)
             some = next(name for name in shown if name.startswith("flood-"))
             for check in range(deskload.ALERTS):  # whichever of them are kept: room for others

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A link to the desk that stands elsewhere, as in the program on one's own computer or in a mail: whoever is logged in
-arrives, and nobody else does. Another site cannot send a browser there without a person's click."""
+"""A link to the desk from elsewhere, such as the program on one's own computer or a mail: a logged-in person arrives,
+and nobody else. Another site cannot send a browser there without a person's click.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServeSite]:
 
 @pytest.fixture(scope="module")
 def elsewhere(served: ServeSite) -> Iterator[str]:
-    """A page of another site, with a link and a form; `goes` leads to the desk by itself."""
+    """A page of another site, with a link and a form; `goes` redirects to the desk."""
     goes = f"<script>location = '{served.url}/password'</script>".encode()
     stays = (
         f'<a href="{served.url}/password?a=1" target="_blank" rel="noreferrer">link</a>'

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Typed secrets are gone with the response: no object that outlives it in the server has them (docs/desk-serve.md)."""
+"""Typed secrets are released with the response: no longer-lived object of the server keeps them
+(docs/desk-serve.md).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ from linetap_desk.serve.people import sessions
 from memory import referred_to
 
 BACKWARDS = "71845039010"  # the number itself must be nowhere else in this process
-# Another process: what asks would have the number too. At last other pages, on the same connection.
+# A separate process, because the client has the number too. Finally other pages, on the same connection.
 ASKS = """
 import sys, httpx
 url, cookie, token, number = *sys.argv[1:4], sys.argv[4][::-1]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Officers of a group one after another through the pages, each on their own device with the real tools."""
+"""Officers of a group in turn through the pages, each on their own device with the real tools."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_all_in_one_place_is_said_so(house: GroupHouse) -> None:
 
 
 def test_a_chain_that_stands_still_is_begun_anew(house: GroupHouse) -> None:
-    """Officer 2 began, officer 3 is ill: officer 1 begins, and 2 ends it. An interrupted one waits where it is."""
+    """Officer 2 began, officer 3 is ill: officer 1 begins, and 2 completes it. An interrupted chain waits."""
     request_id = house.approved()
     assert house.partial(request_id, house.unwrap(2, request_id), "vault-2").status_code == 303
     told = plain(house.shown("vault-2", f"/release/{request_id}"))

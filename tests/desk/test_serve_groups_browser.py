@@ -27,7 +27,7 @@ def house(run_dir: Path) -> Iterator[GroupHouse]:
 
 
 def at(house: GroupHouse, browser: Browser, path: str, role: str, name: str) -> Page:
-    """Looked at by axe with script, then given to be used without."""
+    """The page, checked by axe with script, then used without."""
     looked = house.served.page(browser, path, role, name=name)
     for details in looked.locator("details").all():
         details.locator("summary").click()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Unexpected actions at a page: a button pressed twice, the way back, the same request in two tabs, a
-file that is another one or far too large, Korean as some programs paste it."""
+"""Unexpected actions at a page: a button pressed twice, the back button, the same request in two tabs, a wrong or far
+too large file, Korean in decomposed form.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +58,7 @@ def fill(page: Page, house: ReleaseHouse) -> None:
 
 
 def pressed_twice(page: Page, button: str, address: str) -> int:
-    """The number of times the form was sent: the second press comes while the first is on its way."""
+    """The number of times the form was sent: the second press comes while the first is being processed."""
     held: list[Route] = []
     page.route(address, lambda route: held.append(route) if route.request.method == "POST" else route.continue_())
     shown = page.get_by_role("button", name=button, exact=True)
@@ -71,7 +72,7 @@ def pressed_twice(page: Page, button: str, address: str) -> int:
             break
         page.wait_for_timeout(20)
     page.mouse.click(*middle)
-    page.wait_for_timeout(300)  # a second sending would have begun by then
+    page.wait_for_timeout(300)  # a second submission would have begun by then
     held[-1].continue_()
     page.unroute(address)
     return len(held)
@@ -80,7 +81,7 @@ def pressed_twice(page: Page, button: str, address: str) -> int:
 def test_a_double_click_is_one_request(house: ReleaseHouse, browser: Browser) -> None:
     page = at(house, browser, "officer", ASK)
     fill(page, house)
-    page.wait_for_timeout(600)  # what was typed is kept by then, and no first click waits for that
+    page.wait_for_timeout(600)  # the input is stored by then, and no first click waits for that
     assert pressed_twice(page, SENDS, "**/release/ask") == 1
     page.wait_for_url("**/release/2026-*")
     assert asked(house) == 1
@@ -92,7 +93,7 @@ def test_a_double_click_is_one_request(house: ReleaseHouse, browser: Browser) ->
 
 
 def test_two_tabs_of_one_request(house: ReleaseHouse, browser: Browser) -> None:
-    """The second is told that the step was taken, and sees the page as it is now."""
+    """The second gets a message that the step was done, and the present page."""
     request_id = house.keyed()
     context = house.served.context(browser, LEGAL, name=LEGAL)
     tabs = [context.new_page() for _ in range(2)]
@@ -110,7 +111,7 @@ def test_two_tabs_of_one_request(house: ReleaseHouse, browser: Browser) -> None:
 
 @pytest.mark.parametrize("size", [MOST_BODY_BYTES // 2, MOST_BODY_BYTES + 1, 30 << 20])
 def test_another_file_than_the_signature(house: ReleaseHouse, browser: Browser, tmp_path: Path, size: int) -> None:
-    """The page says so; a file that is too large is no broken connection."""
+    """The page reports it; a file that is too large does not break the connection."""
     request_id = house.keyed()
     page = at(house, browser, MANAGER, f"/release/{request_id}")
     wrong = tmp_path / "결재문서.pdf"
@@ -136,7 +137,7 @@ def test_korean_that_was_pasted_in_pieces() -> None:
 
 
 def test_a_double_click_in_the_key_program(desk: Desk, browser: Browser) -> None:
-    """What signs is pressed twice: one signature, and no refusal of a second one."""
+    """The signing button is pressed twice: one signature, and no refusal of a second one."""
     chosen = Settings(output=str(desk.root / "out"), signing=str(desk.root / "authority"))
     with InThread(desk, chosen, enters=False) as run:
         page = browser.new_context(locale="ko-KR").new_page()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A hold from the form to the unit's signed word: the command is made with the real tools, and judged here."""
+"""A hold from the form to the unit's signed confirmation: the command is made with the real tools, and judged here."""
 
 from __future__ import annotations
 
@@ -118,20 +118,20 @@ SECOND = "Seo Ji"
 
 @pytest.fixture
 def two(desk: Desk) -> None:
-    """There is another vault officer."""
+    """Adds another vault officer."""
     desk.ssh_key(SECOND)
     desk.sign_roles(2, PEOPLE | {SECOND: "vault"})
 
 
 def check(house: ReleaseHouse, hold_id: str, who: str, what: str = "hold.json", namespace: str = CHECK) -> bytes:
-    """The signature of `hold check`; another test is about the opening before it."""
+    """The signature of `hold check`; another test covers the opening before it."""
     sig = house.desk.root / "check.sig"
     house.desk.stock_sign(house.holds / hold_id / what, who, sig, namespace)
     return sig.read_bytes()
 
 
 def lacks(house: ReleaseHouse) -> list[str]:
-    """The reasons of `linetap epoch destroy` for not destroying the key of the call's day."""
+    """The reasons of `linetap epoch destroy` against destroying the key of the call's day."""
     roles = parse((house.desk.root / "roles.json").read_bytes())
     epoch = sealed.decode_record((house.desk.call / sealed.RECORD).read_bytes()).retention
     assert epoch is not None
@@ -140,7 +140,7 @@ def lacks(house: ReleaseHouse) -> list[str]:
 
 @pytest.mark.usefixtures("two")
 def test_the_wrapped_key_is_checked_by_another_officer(house: ReleaseHouse) -> None:
-    """A hold that came by the page keeps its day's key until somebody has seen that it opens."""
+    """A hold made on the page keeps its day's key until another person has verified that it opens."""
     hold_id = asked(house)
     assert refusal(house.bring(f"/hold/{hold_id}/check", b"x", "vault")) == "step_not_yet"
     assert house.client("vault").get(f"/hold/{hold_id}/check").status_code == 409

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A hold from its page to its unit: the pages hand the signed command over, the ingest checks it and sends it."""
+"""A hold from its page to its unit: the pages pass on the signed command, the ingest checks and sends it."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def carrier(house: ReleaseHouse, clock: ManualClock) -> Outgoing:
 
 
 def carried(house: ReleaseHouse, clock: ManualClock) -> Outgoing:
-    """The ingest's half, with a unit that is connected."""
+    """The ingest's half, with a connected unit."""
     ours = settings(house)
     assert ours.outgoing is not None
     online(house, True)
@@ -206,7 +206,7 @@ def test_pages_that_were_taken_over_send_nothing_else(
 def test_over_a_real_broker(
     house: ReleaseHouse, clock: ManualClock, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The ingest in its own turn: the unit's status says that it is there, and its answer comes back."""
+    """The ingest's own loop: the unit's status shows that it is connected, and its answer arrives."""
     ours = msgspec.structs.replace(settings(house), broker=BrokerConfig(host="127.0.0.1", port=broker.port))
     monkeypatch.setattr(outgoing, "READ_EVERY_S", 0)
     hold_id, data = asked(house), signed(house)
@@ -216,8 +216,8 @@ def test_over_a_real_broker(
         status = {"state": "online", "session": "s", "version": "1", "since": rfc3339(NOW_NS)}
 
         def turned() -> bool:
-            unit.publish(f"linetap/v1/{UNIT}/status", json.dumps(status).encode())  # not before the ingest listens
-            clock.advance(NS_PER_S // 100)  # the link's patience is of this clock too
+            unit.publish(f"linetap/v1/{UNIT}/status", json.dumps(status).encode())  # not before the ingest subscribes
+            clock.advance(NS_PER_S // 100)  # the link's time limit uses this clock too
             ingest.turn()
             return bool(unit.of("/cmd/hold"))
 
@@ -227,7 +227,7 @@ def test_over_a_real_broker(
         unit.publish(f"linetap/v1/{UNIT}/reply/hold", answer(data))
 
         def shown() -> bool:
-            clock.advance(NS_PER_S // 100)  # the link's patience is of this clock too
+            clock.advance(NS_PER_S // 100)  # the link's time limit uses this clock too
             ingest.turn()
             return "The unit has accepted the command" in page(house, hold_id)
 

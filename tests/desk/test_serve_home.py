@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The first page: what waits for whom, what is wrong, and the wall for whoever only watches."""
+"""The first page: each person's open tasks, present faults, and the wall for viewers."""
 
 from __future__ import annotations
 

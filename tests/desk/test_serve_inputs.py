@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""No input is cut by the browser: what is too long is refused by the server, and said."""
+"""No input is truncated by the browser: the server refuses one that is too long, with a message."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TEMPLATES = [
     for product in ("serve", "custody")
     for path in sorted(Path(str(files(f"linetap_desk.{product}"))).glob("templates/**/*.html"))
 ]
-SHORTER = {"admission.html": ["16"]}  # a code that is read from a screen; half of it fits nowhere
+SHORTER = {"admission.html": ["16"]}  # a code read from a screen; half of it is useless
 
 
 def test_no_input_is_cut() -> None:
@@ -31,7 +31,7 @@ def test_no_input_is_cut() -> None:
 
 
 def test_every_input_of_text_has_a_bound() -> None:
-    """So that a request stays below its own limit, whose refusal names no field."""
+    """So that a request stays below the general limit, whose refusal names no field."""
     for path in TEMPLATES:
         for tag in re.findall(r"<(?:input|textarea)\b[^>]*>", path.read_text()):
             kind = re.search(r'type="([^"]*)"', tag)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A lock while a person types: a warning comes first, and the text is there again afterwards.
+"""A lock while a person types: a warning comes first, and the text is restored afterwards.
 
-The clock is the site's own, so that a session locks when the test says so.
+The clock is the site's own, so that the test decides when a session locks.
 """
 
 from __future__ import annotations
@@ -60,10 +60,10 @@ def page(served: ServeSite, browser: Browser) -> Page:
 
 
 def holds(page: Page, expression: str) -> bool:
-    """Polled from here: `wait_for_function` evaluates a text, which the page's own policy forbids."""
+    """Polls from here: `wait_for_function` evaluates a text, which the page's own policy forbids."""
     try:
         return bool(page.evaluate(expression))
-    except PlaywrightError:  # the page is just going
+    except PlaywrightError:  # the page is being left
         return False
 
 
@@ -151,7 +151,7 @@ def test_a_search_that_was_sent_is_not_typed_any_more(served: ServeSite, page: P
 
 
 def test_a_form_sent_after_the_lock(served: ServeSite, browser: Browser, clock: ManualClock) -> None:
-    """Sooner than the page has noticed: what was typed is on its own page after the unlocking."""
+    """Before the page has noticed the lock: the input is on its own page after the unlocking."""
     page = served.page(browser, "/review/2026-09", "auditor", name="han")
     page.locator("#remark").fill("9월 점검: 이상 없음")
     clock.advance(served.site.settings.idle_s * NS_PER_S)
@@ -168,7 +168,7 @@ def test_a_form_sent_after_the_lock(served: ServeSite, browser: Browser, clock: 
 
 
 def test_what_a_refusal_does_not_take_is_there_again(served: ServeSite, browser: Browser) -> None:
-    """A reason of half a page, and a ground that does not belong to the decision."""
+    """A reason of half a page, and a ground that does not match the decision."""
     row = {
         "id": "C2026-0001", "alias": "홍길동", "digits": "5678", "called_on": "2026-10-05", "asked": "copy",
         "verified": "id_card", "received_on": "2026-10-06", "counted_from": "2026-10-06", "registered_by": "park",

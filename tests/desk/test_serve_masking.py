@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The access log keeps no telephone number from any field, and every case number whole."""
+"""The access log masks telephone numbers from every field, and keeps case numbers whole."""
 
 from __future__ import annotations
 
@@ -76,9 +76,9 @@ def test_a_case_number_stays_whole(case: str) -> None:
     [
         ("2026-0042", "2026-0042"),
         ("제2026-123호", "제2026-123호"),
-        ("2026-1588-1234", "2026-1588-1234"),  # a part of a longer one
-        ("2026-010-1234-5678", "2026-010-****-5678"),  # but no part of a case number looks like a mobile
-        ("02-2026-0042", "02-****-0042"),  # looks exactly like one of Seoul: docs/desk-serve.md says so
+        ("2026-1588-1234", "2026-1588-1234"),  # part of a longer one
+        ("2026-010-1234-5678", "2026-010-****-5678"),  # a part of a case number that looks like a mobile number
+        ("02-2026-0042", "02-****-0042"),  # looks exactly like a number of Seoul: documented in docs/desk-serve.md
         ("0101234567890", "0101234567890"),  # too long for one
     ],
 )

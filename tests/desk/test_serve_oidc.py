@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Login by a real OIDC provider, and by one that lies."""
+"""Login by a real OIDC provider, and by a false one."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def leave(client: httpx.Client, there: str = "/password") -> str:
 
 
 def at_provider(served: ServeSite, url: str, sub: str) -> str:
-    """Acts as a person at the provider; returns the path of the way back."""
+    """Acts as a person at the provider; returns the path of the redirect back."""
     with httpx.Client(verify=served.trust(), timeout=LIMIT_S) as client:
         client.get(url)
         back = urlsplit(client.post(url, data={"sub": sub}).headers["location"])

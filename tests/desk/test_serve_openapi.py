@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The server against docs/desk-openapi.yaml: schemathesis asks what the document allows, of everybody.
+"""The server compared with docs/desk-openapi.yaml: schemathesis sends permitted requests, with every role.
 
-The examples are the same in every run. The stream of the fleet's page has no end that could be waited for: it is asked
-by those alone who are refused.
+The examples are the same in every run. The stream of the fleet's page has no end, so it is only requested by refused
+clients.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 OPERATIONS = [(method, path) for path, its in DOCUMENT["paths"].items() for method in its]
 EXAMPLES = 8
 STREAM = "/fleet/events"
-# One connection for all, whoever asks: a handshake for each takes as long as its answer. It keeps nobody's cookies.
+# One connection for all: a handshake for each takes as long as its answer. It keeps no cookies.
 KEPT = requests.Session()
 KEPT.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 
@@ -76,12 +76,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServeSite]:
 
 @pytest.fixture(scope="module")
 def officer(served: ServeSite) -> httpx.Client:
-    """Another person than whoever is asked as: a ninth session of one ends the first."""
+    """Another person than the tested one, whose ninth session would end the first."""
     return served.client("officer", name="another-officer")
 
 
 def roles_of(method: str, path: str) -> list[str]:
-    """One who may, one who may not, and nobody."""
+    """A permitted role, a forbidden one, and none."""
     may = DOCUMENT["paths"][path][method].get("x-roles", list(ROLES))
     others = [role for role in ROLES if role not in may]
     return [*([] if path == STREAM else may[-1:]), *others[:1], ""]
@@ -136,7 +136,7 @@ def _parts() -> Iterator[tuple[str, str, str]]:
 def test_sql_and_script_in_whatever_is_asked(
     served: ServeSite, officer: httpx.Client, method: str, path: str, name: str
 ) -> None:
-    """It comes back escaped or not at all, and no answer lets a script run that is none of ours."""
+    """It is returned escaped or not at all, and no answer permits a foreign script."""
     for role in roles_of(method, path):
         named = re.findall(r"\{(\w+)\}", path)
         places = {n: EVIL if n == name else "2026-10" for n in named}
@@ -155,7 +155,7 @@ def test_sql_and_script_in_whatever_is_asked(
 
 @pytest.mark.parametrize("path", [path for method, path in OPERATIONS if method == "post"])
 def test_a_form_that_is_too_large(served: ServeSite, path: str) -> None:
-    """In a file where the form takes larger ones: a field of text has a limit of its own, which is lower."""
+    """As a file in a form that accepts larger ones: a text field has its own, lower limit."""
     client: httpx.Client = served.client(roles_of("post", path)[0])
     url, much = path.replace("{month}", "2026-10"), b"x" * LARGER.get(path, secure.MOST_BODY_BYTES)
     token = secure.token_of(str(client.cookies.get(sessions.COOKIE)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An order from the forms of the desk to a unit that has adopted it, without a command of ours on any machine."""
+"""An order from the forms of the desk to a unit that has adopted it, without a linetap command on any machine."""
 
 from __future__ import annotations
 
@@ -155,7 +155,9 @@ def test_a_private_key_is_not_kept_and_not_shown_again(desk: Officer, unit: NewU
 
 
 def test_a_passphrase_is_in_the_order_alone(desk: Officer, unit: NewUnit, capfd: pytest.CaptureFixture[str]) -> None:
-    """Not on a page, not in the access log, not in the journal; and in the database only until the order is over."""
+    """Not on a page, not in the access log, not in the journal; and in the database only until the order is
+    completed.
+    """
     filled(desk, unit)
     wifi = {"wifi_ssid": "city-3", "wifi_passphrase": (secret := "p4ss phrase of 3")}
     answer = desk.post("/adoption/order", None, **(UNIT | wifi | {"vlan": "12", "smdr_format": "columns"}))
@@ -182,7 +184,7 @@ def test_a_passphrase_is_in_the_order_alone(desk: Officer, unit: NewUnit, capfd:
 
 
 def test_a_certificate_that_is_no_authoritys_is_none(desk: Officer, unit: NewUnit) -> None:
-    """Made by openssl, of another hand than ours."""
+    """Made by openssl, independently of us."""
     words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout"]
     words += ["/dev/null", "-subj", "/CN=mqtt.city.example", "-days", "10", "-addext", "basicConstraints=CA:"]
     for ca, status in (("FALSE", 409), ("TRUE", 303)):
@@ -202,7 +204,7 @@ def test_without_an_authority_the_page_states_it(tmp_path: Path) -> None:
 
 
 def test_the_forms_are_accessible(desk: Officer, unit: NewUnit) -> None:
-    """Also with mistakes in them."""
+    """Also with errors in them."""
     with chromium() as browser:
         assert isinstance(browser, Browser)
         page = desk.served.page(browser, "/adoption/site", "officer")

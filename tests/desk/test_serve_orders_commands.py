@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every command that the page of new units shows is run as it stands there, by a shell, until the unit is adopted."""
+"""Every command shown on the page of new units is run unchanged in a shell, until the unit is adopted."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def desk(tmp_path: Path, unit: NewUnit) -> Iterator[Officer]:
 
 @pytest.fixture
 def folder(tmp_path: Path, unit: NewUnit) -> Path:
-    """Whoever holds the keys has them here, under the names that the page gives them."""
+    """The folder of the keys' owner, with the names used on the page."""
     made = tmp_path / "authority"
     made.mkdir()
     shutil.copy(unit.card.desk / PRIVATE, made / "authority.key")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Absences recorded by the ingest, as the pages of units read them."""
+"""Outages recorded by the ingest, on the pages of units."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def served(house: CallsHouse) -> Iterator[ServeSite]:
 
 
 def kept(house: CallsHouse, kind: str, began_s: int, ended_s: int | None, why: str = "", times: int = 1) -> None:
-    """Seconds before now."""
+    """Stores an outage; times in seconds before now."""
     at = [None if s is None else rfc3339(NOW_NS - s * NS_PER_S) for s in (began_s, ended_s)]
     with house.engine.begin() as db:
         row = {"unit": UNIT, "kind": kind, "why": why, "began_at": at[0], "ended_at": at[1], "times": times}
@@ -74,7 +74,7 @@ def test_the_outages_of_a_unit_with_cause_and_length(house: CallsHouse, served: 
 
 
 def test_the_wall_knows_since_when_a_unit_is_away(served: ServeSite) -> None:
-    """The broker says nothing of it here; what the ingest has recorded is in the model all the same."""
+    """The broker reports nothing of it here; the ingest's record is in the model all the same."""
     until(lambda: (UNIT, "offline") in served.site.fleet._absences.began, END_S)
 
 
@@ -96,7 +96,7 @@ def test_a_length_is_never_below_zero() -> None:
 
 
 def test_the_end_waits_for_a_query_that_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its thread would otherwise give its connection back to a pool that was closed before."""
+    """Its thread would otherwise return its connection to a pool that is already closed."""
     begun, may_end, ended = threading.Event(), threading.Event(), threading.Event()
 
     def slow(_: Any) -> Absences:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Calls of an overflow epoch, from the page and back to it, with the officers' own tools: re-wrapped by one, checked by
-another, and then the day's key opens them for a release."""
+another, and then the day's key opens them for a release.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +39,7 @@ SECOND = "Seo Bin"  # another vault officer
 AMENDED, BY_CLASS = "20261124T230000.000Z-L03", "20261124T231000.000Z-L03"
 DAY, OTHER_DAY, FIRST = "2026-12-02", "2026-12-03", "2026-12-01"
 UNTIL = "2026-12-02T15:00:00.000Z"  # the end of DAY in Seoul
-MOVED = "2026-12-02T15:30:00.000Z"  # the same by zone data that has changed since
+MOVED = "2026-12-02T15:30:00.000Z"  # the same by zone data that have changed since
 AT = "2026-11-29T00:00:00.000Z"
 
 
@@ -124,7 +125,7 @@ class Overflow:
         self.desk.run(holds, "check", at / "holds" / call_id, at / "calls" / call_id, *words)
 
     def bring(self, at: Path, name: str = "vault") -> httpx.Response:
-        """Uploads the archive as `tar --format=ustar -cf holds.tar holds` writes it, with the folders."""
+        """Uploads the archive as written by `tar --format=ustar -cf holds.tar holds`, with the folders."""
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
             archive.add(at / "holds", "holds")
@@ -231,7 +232,7 @@ def test_papers_of_another_call(overflow: Overflow) -> None:
 
 
 def test_a_copy_that_was_changed_since(overflow: Overflow) -> None:
-    """The papers are as they should be; what they are kept for is not."""
+    """The documents are valid; the data they keep are changed."""
     at = overflow.fetched()
     overflow.rewrap(at, AMENDED)
     key = overflow.house.copies / UNIT / sealed.call_path(AMENDED) / sealed.KEY

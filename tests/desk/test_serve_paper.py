@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The printed page of a new unit: each light on it is the legend's, as it lights and as it is called, on one sheet."""
+"""The printed page of a new unit: each light on it is the legend's, in pattern and name, on one sheet."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ Leds = dict[str, tuple[str, str]]
 
 
 def shown(page: str) -> dict[str, Leds]:
-    """code -> LED -> (name, the pattern as it is drawn: # for 100 ms lit). RUN of a table stands above its rows."""
+    """code -> LED -> (name, the drawn pattern: # for 100 ms lit). RUN of a table is above its rows."""
     found = {code: leds(cells) for code, cells in ROW.findall(page)}
     for above, table in TABLE.findall(page):
         for code, _ in ROW.findall(table):
@@ -70,7 +70,7 @@ def leds(cells: str) -> Leds:
 
 
 def as_it_lights(pattern: str) -> str:
-    """Three seconds of it; what is counted stands there once."""
+    """Three seconds of it; a counted pattern once."""
     steps = PATTERNS[pattern]
     return (steps if pattern.startswith("blink ") else steps * 30).ljust(30, ".")[:30]
 
@@ -92,7 +92,7 @@ def test_who_counts_the_blinks_of_a_bar_gets_their_number(count: int) -> None:
 
 
 def test_the_times_on_the_sheet_are_those_of_the_unit(served: ServeSite) -> None:
-    """In the words of the sheet, which round up."""
+    """Compared in the sheet's rounded-up words."""
     client = served.client("officer")
     client.cookies.set(LANGUAGE_COOKIE, "en")
     page = client.get("/adoption/paper").text
@@ -129,14 +129,14 @@ def test_an_order_that_cannot_be_read_has_no_lines(served: ServeSite) -> None:
 
 
 def test_no_light_that_a_new_unit_may_show_is_missing() -> None:
-    """The others are of a disk that is full or taken out: of a unit that has worked for a while."""
+    """The others are for a full or removed disk: of a unit that has worked for a while."""
     found = {code for codes in printedpage.AT_STEP.values() for code in codes} | set(printedpage.ELSE)
     assert CONDITIONS.keys() - found == {"pull", "removing", "removal_failed", "disk_full", "disk_forecast"}
     assert WALK.keys() <= found
 
 
 def test_the_example_is_counted_as_call_counts_it(served: ServeSite) -> None:
-    """Drawn in steps of the very pattern; each digit stands below its own blinks."""
+    """Drawn in steps of the same pattern; each digit is below its own blinks."""
     page = served.client("officer").get("/adoption/paper").text
     (drawn,) = re.findall(r'<svg class="bar call example" viewBox="0 0 (\d+) 24".*?>(.*?)</svg>', page, re.DOTALL)
     steps = ["."] * int(drawn[0])
@@ -154,7 +154,7 @@ def test_the_example_is_counted_as_call_counts_it(served: ServeSite) -> None:
 
 
 def prepared(served: ServeSite, desk: str = DESK, draft: bytes = b"-") -> str:
-    """The path of a unit's page; `desk`: the address of the desk, as desk.toml would have it."""
+    """The path of a unit's page; `desk`: the address of the desk, as in desk.toml."""
     values = {"id": ID, "unit": UNIT, "place": PLACE, "prepared_by": "officer", "prepared_at": rfc3339(0), "count": 0}
     with writing(served.site.own) as db:
         db.execute(delete(adoptions))
@@ -166,7 +166,7 @@ def prepared(served: ServeSite, desk: str = DESK, draft: bytes = b"-") -> str:
 @pytest.mark.parametrize("language", text.LANGUAGES)
 @pytest.mark.parametrize("name", ["generic", "unit"])
 def test_the_printed_page_is_one_sheet(served: ServeSite, tmp_path: Path, name: str, language: str) -> None:
-    """As a browser prints it on A4, both sides; with the longest that may stand on it, and large enough to be read."""
+    """As printed by a browser on A4, both sides; with the longest possible texts, and legible."""
     url, path = served.url, "/adoption/paper" if name == "generic" else prepared(served, draft=DRAFT)
     with chromium() as browser:
         assert isinstance(browser, Browser)
@@ -192,7 +192,7 @@ def test_the_printed_page_is_one_sheet(served: ServeSite, tmp_path: Path, name: 
 def test_a_foreign_reader_reads_the_code_in_a_picture_of_the_page(
     served: ServeSite, tmp_path: Path, media: Literal["print", "screen"], scheme: str
 ) -> None:
-    """zbar, which is no code of ours nor of the library that encodes: printed, on a screen, and in the dark."""
+    """zbar, independent of our code and of the encoding library: printed, on a screen, and in the dark."""
     url, path = served.url, prepared(served)
     with chromium() as browser:
         assert isinstance(browser, Browser)
@@ -218,7 +218,7 @@ def test_where_the_desks_own_address_is_not_known_there_is_no_code(served: Serve
 @settings(max_examples=40, deadline=None)
 @given(text=st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), min_size=1, max_size=120))
 def test_the_path_is_the_matrix(text: str) -> None:
-    """Each module of the drawing, against the library's own."""
+    """Each module of the drawing, compared with the library's own."""
     code = printedpage.code_of(text)
     drawn = {
         (int(x) + n, int(y)) for x, y, length in re.findall(r"M(\d+) (\d+)h(\d+)v1h-\3z", code.path)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A page that is sent in parts: each is with the browser before the next is rendered, and a fault on the way neither
-looks like the whole page nor tells the journal what it was about."""
+"""A page sent in parts: each reaches the browser before the next is rendered, and an error in between neither looks
+like a whole page nor discloses data in the journal.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ NUMBER = "010-1234-5678"
 
 
 def before_part_end(served: ServeSite, wait: Callable[[int], None]) -> None:
-    """`wait` is called with the number of each part when it has been rendered, and is not yet on its way."""
+    """`wait` is called with the number of each part when it has been rendered, and is not yet sent."""
     made = served.site.pages.page_in_parts
     count = [0]
 

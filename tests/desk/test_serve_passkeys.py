@@ -83,7 +83,7 @@ def test_a_link_is_good_once_and_for_a_day(house: LoginHouse) -> None:
     assert house.begin_first(other, code).status_code == 303
     assert house.begin_first(kim, code).status_code == 303
     assert house.finish_first(kim).status_code == 303
-    assert house.finish_first(other).status_code == 403  # both had typed it: the first to finish has it
+    assert house.finish_first(other).status_code == 403  # both had typed it: the first to finish gets it
     assert house.begin_first(house.at("kim"), code).status_code == 403
     with pytest.raises(BadInput, match="two people"):
         house.invite("kim")
@@ -189,7 +189,7 @@ def browser() -> Iterator[Browser]:
 
 
 def test_in_a_real_browser(house: LoginHouse, browser: Browser) -> None:
-    """Chromium's virtual authenticator; each page by axe."""
+    """Chromium's virtual authenticator; axe on each page."""
     house.person("lee", "vault")
     code = house.invite("lee")
     page = house.served.context(browser).new_page()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Accounts, passwords, sessions that lock and end, and the bound of attempts."""
+"""Accounts, passwords, sessions that lock and end, and the limit of attempts."""
 
 from __future__ import annotations
 
@@ -77,13 +77,13 @@ def test_from_name_and_password_to_a_session_and_out_again(served: ServeSite) ->
     token = str(client.cookies[sessions.COOKIE])
     assert token.encode() not in b"".join(path.read_bytes() for path in served.folder.glob("serve.db*"))
     assert served.post(client, "/logout").headers["location"] == "/login"
-    client.cookies.set(sessions.COOKIE, token, domain=HOST)  # a browser that forgets to forget
+    client.cookies.set(sessions.COOKIE, token, domain=HOST)  # a browser that keeps the cookie
     assert client.get("/password").status_code == 303
     assert acts(served)[1:] == [("kim", "login", "done"), ("kim", "logout", "done")]
 
 
 def test_a_session_that_was_there_before_is_not_the_one_of_the_login(served: ServeSite) -> None:
-    """Who puts a token of their own into somebody's browser does not have that somebody's session then."""
+    """Planting one's own token in another person's browser does not give that person's session."""
     client = served.client("vault", name="evil")
     planted = str(client.cookies[sessions.COOKIE])
     answer = log_in(served, client)
@@ -123,7 +123,7 @@ def test_attempts_from_an_address_have_a_bound(served: ServeSite, monkeypatch: p
 
 
 def test_who_knows_the_password_uses_nothing_up(served: ServeSite, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A city hall comes to work at nine, from one address."""
+    """A city hall logs in at nine, from one address."""
     monkeypatch.setitem(login.MOST_ATTEMPTS, "address", 2)
     client = served.client()
     assert [log_in(served, served.client()).status_code for _ in range(4)] == [303] * 4

@@ -25,7 +25,7 @@ def tool() -> dict[str, Any]:
     return runpy.run_path(str(ROOT / "tools/screenshots.py"))
 
 
-# Names of roles and classes are words on a page, and no codes.
+# Names of roles and classes are words on a page, not codes.
 IN_KOREAN = {"call": "보존 분류</dt><dd>일반", "release-one": "(법무 담당)"}
 CODES = ("legal", "privacy", "manager", "standard")
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A release from the page of a call to the requester's ears, with the real tools at every desk but the server's."""
+"""A release from the page of a call to the requester's playback, with the real tools everywhere except at
+the server.
+"""
 
 from __future__ import annotations
 
@@ -115,7 +117,7 @@ def test_from_the_page_to_the_wav_with_the_real_tools(house: ReleaseHouse) -> No
 
 
 def require_no_secret(house: ReleaseHouse, one_time: str, wav: Path) -> None:
-    """Neither a private key nor a piece of the sound, in the database, beside it, or in what the journal keeps."""
+    """Asserts that neither a private key nor a piece of the audio is in the database, beside it, or in the journal."""
     desk = house.desk
     secret = one_time.split("\n")[-2]
     assert secret.startswith("AGE-SECRET-KEY-1")

@@ -30,7 +30,7 @@ def house(desk: Desk) -> Iterator[ReleaseHouse]:
 
 
 class People:
-    """Each in a browser of their own. Looked at by axe with script, and used without."""
+    """Each person in a separate browser. Pages are checked by axe with script, and used without."""
 
     def __init__(self, house: ReleaseHouse, browser: Browser, scheme: str = "light") -> None:
         self.house, self.browser, self.scheme = house, browser, scheme

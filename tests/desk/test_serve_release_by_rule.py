@@ -78,7 +78,7 @@ COURT = {"approvals": [[role] for role in FOUR], "max_age_days": 3650, "party": 
 
 @pytest.fixture
 def of_four(desk: Desk) -> Iterator[ReleaseHouse]:
-    """A court's request takes four people of four roles."""
+    """A court's request requires four people of four roles."""
     people = {f"approver of {role}": role for role in FOUR}
     for name in people:
         desk.ssh_key(name)
@@ -130,7 +130,7 @@ def test_a_claim_that_does_not_fit_is_not_requested(house: ReleaseHouse, changes
 
 
 def test_the_line_is_that_of_the_sealed_record(house: ReleaseHouse) -> None:
-    """Somebody changed the ingest's database, and the line of the policy is that of another person."""
+    """Somebody changed the ingest's database, and the policy assigns the false line to another person."""
     in_force(house.desk, 3, OWN, line=5)
     with house.engine.begin() as db:
         db.execute(update(tables.calls).where(tables.calls.c.call_id == CALL_ID).values(line=5))
@@ -149,7 +149,7 @@ def test_a_rule_that_became_heavier_counts_at_once(house: ReleaseHouse) -> None:
 
 
 def test_one_party_alone_needs_no_choice(house: ReleaseHouse) -> None:
-    """As the register of citizens' requests asks: without a key of the citizen's, by its officer."""
+    """As requested from the citizens' register: without a key of the citizen's, by its officer."""
     request_id = house.keyed(purpose="abuse", requester=STAFF, recipient=BY_LISTENING)
     assert json.loads(house.request(request_id).read_bytes())["party"] == "citizen"
     assert "listen only" in page(house, "auditor", request_id)

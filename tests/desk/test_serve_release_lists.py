@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Releases and holds beyond what a page has: nothing is left out, nothing stands twice, and what is mine is found."""
+"""Releases and holds beyond one page: nothing is missing or repeated, and one's own tasks are found."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def asked(number: int, **more: Any) -> dict[str, Any]:
-    """Seven of each moment, so that a page ends among those of one."""
+    """Seven of each moment, so that a page ends within one moment."""
     at = NOW_NS - (2000 - number // 7) * NS_PER_S
     return {
         "id": f"2026-{number:04d}", "unit": UNIT, "call_id": CALL_ID, "line": 3, "record_sha256": "0" * 64,
@@ -158,7 +158,7 @@ def test_a_token_that_is_none(house: ReleaseHouse, token: str) -> None:
 def test_a_page_is_read_by_its_index(house: ReleaseHouse) -> None:
     with house.served.site.own.connect() as db:
         explain = "EXPLAIN QUERY PLAN"
-        if db.dialect.name == "postgresql":  # it reads so few rows without an index, if it may
+        if db.dialect.name == "postgresql":  # it reads so few rows without an index, if permitted
             db.execute(text("SET LOCAL enable_seqscan = off"))
             explain = "EXPLAIN"
         for table, order in (("requests", "asked_at"), ("requests", "expires_at"), ("holds", "asked_at")):

@@ -46,7 +46,7 @@ def approved_by(house: ReleaseHouse, request_id: str) -> int:
 
 
 def test_one_person_takes_one_step(house: ReleaseHouse) -> None:
-    """Accounts that may be both: officer and custodian, approver and vault officer."""
+    """Accounts with two possible roles: officer and custodian, approver and vault officer."""
     request_id = house.asked()
     both = {"role": "custodian,officer", "name": "officer"}
     with pytest.raises(BadInput, match="different people"):

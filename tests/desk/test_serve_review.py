@@ -20,9 +20,9 @@ MONTH = "2026-10"
 DEEDS = [  # Korean time is nine hours ahead: the first is Thursday 1 October 00:30, the last Saturday 31 October 23:59
     ("2026-09-30T14:59:59Z", "kim", "view", SHOWN),
     ("2026-09-30T15:30:00Z", "kim", "view", SHOWN),  # at night
-    ("2026-10-06T23:00:00Z", "kim", "view", SHOWN),  # Wednesday 08:00: on time
+    ("2026-10-06T23:00:00Z", "kim", "view", SHOWN),  # Wednesday 08:00: within hours
     ("2026-10-07T09:59:00Z", "kim", "search", SHOWN),  # 18:59
-    ("2026-10-07T10:00:00Z", "kim", "play", SHOWN),  # 19:00: too late
+    ("2026-10-07T10:00:00Z", "kim", "play", SHOWN),  # 19:00: after hours
     ("2026-10-08T01:00:00Z", "kim", "view", REFUSED),
     ("2026-10-08T01:00:00Z", "lee", "export_bundle", SHOWN),
     ("2026-10-08T01:00:00Z", "", "login", REFUSED),
@@ -90,7 +90,7 @@ def test_nobody_signs_what_they_did_themselves(served: ServeSite) -> None:
     assert "다른 감사자" in answer.text
     assert "fine" in answer.text, "what was typed is not lost"
     other = served.client("auditor", name="park")
-    other.get(f"/review/{MONTH}")  # to have looked at the review is no reason
+    other.get(f"/review/{MONTH}")  # having viewed the review is no obstacle
     assert served.post(other, f"/review/{MONTH}", remark="fine").status_code == 303
 
 

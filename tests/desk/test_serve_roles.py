@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every route against every role, and what a route must say before it is one."""
+"""Every route with every role, and the required declarations of a route."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ def path_of(route: Route) -> str:
 def test_a_route_is_for_its_roles_and_for_no_others(
     route: Route, served: ServeSite, clients: dict[str, httpx.Client]
 ) -> None:
-    """Whoever may is not stopped at the gate; that a form is not filled in is another matter."""
+    """A permitted role passes the gate; an empty form is another matter."""
     nobody = served.client()
     for method in route.methods:
         for role, client in clients.items():
             if route.background and role in route.roles:
-                continue  # a stream has no end that could be waited for; the refusals below are the same code
+                continue  # a stream has no end; the refusals below use the same code
             if route.path == "/password" and method == "POST":
-                continue  # it would end the session of the rest of this table
+                continue  # it would end the session for the rest of this table
             answer = client.get(path_of(route)) if method == "GET" else client.post(path_of(route))
             allowed = route.public or role in route.roles
             assert (answer.status_code != 403) == allowed, f"{role}: {method} {route.path}: {answer.status_code}"

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Acknowledgements and the shift log: who, what and when is kept, logged and bounded, and outlives a restart."""
+"""Acknowledgements and the shift log: person, subject and time are stored, logged and limited, and survive
+a restart.
+"""
 
 from __future__ import annotations
 
@@ -74,8 +76,8 @@ def test_what_cannot_be_acknowledged(served: ServeSite) -> None:
     for of in ("", "main-01", "main-01 xyz", "main-01 0000000g", "../x 00000000", "main-01 " + "0" * 2000):
         assert acknowledge(served, of=of) == 400, of
     assert acknowledge(served, of="nobody-99 00000000") == 404
-    assert acknowledge(served, of="main-02 00000000") == 404  # nothing is wrong with it
-    assert acknowledge(served, of="main-01 00000000") == 303  # what is over by now: it holds for nothing
+    assert acknowledge(served, of="main-02 00000000") == 404  # it has no fault
+    assert acknowledge(served, of="main-01 00000000") == 303  # the fault is over: the acknowledgement has no effect
     assert unit(served)["seen"] is None
     strange = served.client("auditor")
     assert served.post(strange, "/fleet/seen", of=f"main-01 {unit(served)['faults']}").status_code == 403
@@ -143,7 +145,7 @@ def test_a_month_begins_and_ends_at_midnight_of_the_desks_zone(served: ServeSite
 
 
 def test_all_that_is_kept_can_be_seen_and_an_entry_is_whole(served: ServeSite) -> None:
-    """One fault of 300 units stands where a page ends."""
+    """One fault of 300 units is at the end of a page."""
     for n in range(150):
         kept(served, f"2026-11-01T00:{n // 60:02d}:{n % 60:02d}.000Z", f"note {n:03d}")
     kept(served, "2026-11-02T00:00:00.000Z", "the broker", [f"floor-{n:03d}" for n in range(300)])
@@ -205,7 +207,7 @@ def test_a_switch_takes_one_acknowledgement_for_all_its_units(switched: tuple[Se
     assert all(f'/fleet/unit/{name}"' in log for name in OF_THE_SWITCH)
     floor.say("main-03", "status", {**ONLINE, "session": "next"})
     until(lambda: unit(served, "main-03")["cause"] is None, END_S)
-    floor.say("main-03", "status", {**OFFLINE, "session": "next"})  # it goes anew: nobody has seen that
+    floor.say("main-03", "status", {**OFFLINE, "session": "next"})  # it disconnects again: not acknowledged yet
     until(lambda: unit(served, "main-03")["standing"] == "offline", END_S)
     assert unit(served, "main-03")["seen"] is None
     assert unit(served, "main-01")["seen"] is not None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The skeleton: what is served at all, and to whom."""
+"""The skeleton: the served paths, and their permissions."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_who_does_not_say_what_they_want_is_hung_up_on(
         if before:
             line.sendall(before)
             assert b" 401 " in line.recv(65536)
-            said = said or b"G"  # else it is a connection that is kept, as a browser does
+            said = said or b"G"  # otherwise a kept connection, as a browser's
         line.sendall(said)
         while line.recv(65536):
             pass
@@ -71,7 +71,7 @@ def test_a_body_that_does_not_come(served: ServeSite, monkeypatch: pytest.Monkey
 
 
 def plain(served: ServeSite) -> ssl.SSLSocket:
-    """A connection to it with nothing said yet; what waits on it waits LIMIT_S at most."""
+    """A connection without any data yet; reads on it wait LIMIT_S at most."""
     host, port = served.url.removeprefix("https://").split(":")
     line = socket.create_connection((host, int(port)), timeout=LIMIT_S)
     return served.trust().wrap_socket(line, server_hostname=host)

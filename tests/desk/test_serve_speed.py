@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bounds on the cost of pages, streams and logins: small answers, shared ones, and a queue with an end."""
+"""Limits on the cost of pages, streams and logins: small answers, shared ones, and a bounded queue."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from linetap_desk.serve.people import accounts, sessions
 from linetap_desk.web import compressed, secure
 
 FIRST_BYTES = 14_600  # ten packets
-MOST_BYTES = 60_000  # of the page of 150 units, as it goes over the line
+MOST_BYTES = 60_000  # of the page of 150 units, as transferred
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def served(floor: tuple[Broker, Speaking], tmp_path_factory: pytest.TempPathFact
 
 
 def raw(client: httpx.Client, path: str, **headers: str) -> tuple[httpx.Headers, bytes]:
-    """The bytes as they are sent."""
+    """The bytes as sent."""
     with client.stream("GET", path, headers=headers) as answer:
         assert answer.status_code == 200
         return answer.headers, b"".join(answer.iter_raw())
@@ -69,7 +69,7 @@ def test_the_page_of_150_units_is_small(served: ServeSite) -> None:
 
 
 def test_the_first_unit_needs_no_second_request(served: ServeSite) -> None:
-    """It is painted from the page alone, and from what arrives of that before the first acknowledgement (RFC 6928)."""
+    """It is painted from the page alone, from the part that arrives before the first acknowledgement (RFC 6928)."""
     headers, data = raw(served.client("watch"), "/fleet")
     page = gzip.decompress(data).decode()
     assert "stylesheet" not in page
@@ -160,8 +160,9 @@ def test_the_more_read_the_less_often_each_is_written_to(served: ServeSite, monk
 
 
 def test_small_answers_leave_at_once(tmp_path: Path) -> None:
-    """Head and body are two writes. Without TCP_NODELAY the second waits until the first is acknowledged: 40 ms here,
-    another round trip at a telephone."""
+    """Head and body are two writes. Without TCP_NODELAY the second waits for the acknowledgement of the first: 40 ms
+    here, another round trip at a telephone.
+    """
     found: list[int] = []
 
     async def look(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -192,7 +193,7 @@ def test_a_login_beyond_the_queue_is_refused_before_anything_is_done(
 
 
 def test_passwords_are_looked_at_one_after_the_other_and_some_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A flood of logins: one is hashed at a time, as many as the queue takes wait, the others are told at once."""
+    """A flood of logins: one is hashed at a time, as many as the queue holds wait, the others are refused at once."""
     at_once, most, refused = [0], [0], [0]
 
     def slow(_stored: str | None, _password: str) -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A login leads back to where it was asked for, search and all; an open page learns how long its session goes on."""
+"""A login returns to the requested page with its search; an open page is informed of its session's remaining time."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def field(answer: httpx.Response, action: str, name: str) -> str:
 
 
 def target(answer: httpx.Response) -> str:
-    """The path to which a redirection to a login leads back."""
+    """The path to which a redirection to a login returns."""
     (there,) = parse_qs(urlsplit(answer.headers["location"]).query)["next"]
     return there
 
 
 @pytest.mark.parametrize("search", [SEARCH, LONG], ids=["search", "long"])
 def test_a_login_leads_back_to_the_search(served: ServeSite, search: str) -> None:
-    """By way of a wrong password, and of another language on the login's page."""
+    """After a wrong password, and a change of language on the login page."""
     client = served.client()
     answer = client.get(search)
     assert target(answer) == search
@@ -120,7 +120,7 @@ def test_an_open_page_learns_when_its_session_is_over(served: ServeSite, clock: 
 
 
 def test_the_key_of_what_is_typed(served: ServeSite, clock: ManualClock) -> None:
-    """The same for a person's next session, none for a locked one or for somebody else, and in no answer to these."""
+    """The same for a person's next session, none for a locked one or for another person, and in no answer to these."""
 
     def key(client: httpx.Client, path: str = "/") -> str:
         found = re.search(r'name="draft" content="([^"]+)"', client.get(path, follow_redirects=True).text)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names in the desk's templates and scripts exist. template_watch.py walks every page that any test renders; here it is
-shown that such a walk finds a name that does not exist, and each script is held against its page and what it reads.
+"""Names in the desk's templates and scripts exist. template_watch.py walks every page rendered in any test; these tests
+show that such a walk finds a missing name, and compare each script with its page and its data.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def test_a_page_that_is_rendered_is_walked() -> None:
 
 
 def test_a_method_that_was_renamed_is_found_in_the_page_that_names_it() -> None:
-    """By no more than the type of the case: nothing of it is rendered."""
+    """From the type of the case alone: the branch is not rendered."""
     given: dict[str, Any] = {"case": Case.__new__(Case)}
     loader = PackageLoader("linetap_desk.custody")
     source = {name: loader.get_source(Environment(), name)[0] for name in named("custody")}

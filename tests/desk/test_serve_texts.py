@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every text of the pages has its Korean, and ko.po has no other."""
+"""Every text of the pages has its Korean, and ko.po has no other texts."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _all(message: Any) -> list[str]:
 
 
 def _first(message: Any) -> str:
-    """Empty of a variable: what is in it is marked with N_ where it comes from."""
+    """The text; empty for a variable, whose content is marked with N_ at its source."""
     return next(iter(_all(message)), "")
 
 
@@ -77,7 +77,7 @@ def test_korean_unless_another_is_chosen(asked: str | None, word: str) -> None:
 
 
 ROOT = Path(__file__).parents[2]
-# Korean that an administrative reader stumbles over, and what is written in its place.
+# Korean expressions that are hard for an administrative reader, and their replacement.
 BETTER = {
     "공개 신청": "열람·제공 신청", "보관 책임자": "키 관리자", "보관자": "열람 담당자", "의 몫": "1차 개봉 파일",
     "제출하기": "제출", "소식": "수신", "로그 머리": "로그 상태값", "머리 두 개": "로그 상태값",

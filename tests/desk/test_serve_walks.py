@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page of a unit's walk tests: what was found, and commands that sign exactly the report that is shown."""
+"""The page of a unit's walk tests: the results, and commands that sign exactly the shown report."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServeSite]:
 
 
 def test_the_newest_comes_first_and_its_hash_is_what_is_signed(served: ServeSite, tmp_path: Path) -> None:
-    """The command is carried out as it is shown, with a key of the test's own."""
+    """The command is run as shown, with a key of the test."""
     page = served.client("officer").get(f"/fleet/unit/{UNIT}/walks").text
     assert re.findall(r"<td>([^<]*)</td>", page) == ["1, 2", "4", "-", "1, 2", "4", "3"]
     assert OLD not in page

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The wall of a control room in a real browser: 150 units on one screen, which one and why without a click; the same on
-a telephone in two screens."""
+"""The wall of a control room in a real browser: 150 units on one screen, the faulty ones and the causes without a
+click; the same on a telephone in two screens.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ from broker import Broker, until
 from linetap_desk.serve.live.journal import Reader
 
 WALL, PHONE = {"width": 1920, "height": 1080}, {"width": 390, "height": 844}
-WITHIN_S = 5  # of a practised reader, by the model of docs/role-runs.md
+WITHIN_S = 5  # for a practised reader, by the model of docs/role-runs.md
 _SHOWN = "element => { const at = element.getBoundingClientRect(); return [at.top, at.bottom, at.left, at.right]; }"
 _BOTTOM = "Math.max(...[...document.querySelectorAll('.unit')].map((one) => one.getBoundingClientRect().bottom))"
 
@@ -49,7 +50,7 @@ def served(floor: tuple[Broker, Speaking], tmp_path_factory: pytest.TempPathFact
 
 
 def standings(served: ServeSite) -> dict[str, str] | None:
-    """The standings of units that are not well; None before all are known."""
+    """The standings of units with faults; None before all are known."""
     _, desk, units = served.site.fleet.state(Reader(False, "ko"))
     wrong = {one["unit"]: one["standing"] for one in units if one["standing"] != "fine"}
     return wrong if desk.link == "live" and len(units) == len(NAMES) else None
@@ -133,7 +134,7 @@ def test_a_new_fault_sounds_once_where_somebody_has_allowed_it(
     expect(button).to_have_text("경보음 켜짐")
     assert breaks_and_mends(page, floor[1], "annex-02") == 2  # two tones, once
     page.reload()
-    expect(button).to_have_text(re.compile("경보음: 누르면 켜집니다|경보음 켜짐"))  # as the browser lets it
+    expect(button).to_have_text(re.compile("경보음: 누르면 켜집니다|경보음 켜짐"))  # as the browser permits
     page.locator("h1").click()
     expect(button).to_have_text("경보음 켜짐")
     assert breaks_and_mends(page, floor[1], "annex-03") == 2
@@ -144,7 +145,7 @@ def test_a_new_fault_sounds_once_where_somebody_has_allowed_it(
 
 
 def breaks_and_mends(page: Page, floor: Speaking, unit: str) -> int:
-    """The number of tones meanwhile. The fault is told again, and a line changes: nothing of it is new."""
+    """The number of tones meanwhile. The fault is repeated, and a line changes: nothing of it is new."""
     before: int = page.evaluate("window.tones")
     floor.say(unit, "alert/line_cut", NEW)
     expect(page.locator(f'#wrong [data-unit="{unit}"]')).to_be_attached()
@@ -163,7 +164,7 @@ def test_a_fault_is_acknowledged_with_a_name_and_the_page_stays(served: ServeSit
     for one in (page, other):
         expect(one.locator('[data-unit="main-11"] [data-field="seen"]')).to_contain_text("확인: watch 님")
         order = [unit.get_attribute("data-unit") for unit in one.locator("#wrong .unit").all()]
-        assert order == ["main-05", "main-12", "dong-02", "main-11", "health-07"]  # behind those that nobody has seen
+        assert order == ["main-05", "main-12", "dong-02", "main-11", "health-07"]  # after the unacknowledged ones
         expect(one.locator('[data-unit="main-11"] button')).to_be_hidden()
     assert page.evaluate("window.stays")
     page.goto(f"{served.url}/fleet/shift")
@@ -200,7 +201,7 @@ MORE = [f"health-{floor:02d}" for floor in range(11, 16)]
 def test_ten_faults_are_two_screens_of_a_telephone_too(
     served: ServeSite, browser: Browser, floor: tuple[Broker, Speaking]
 ) -> None:
-    """The worst six in full, each other with its name and its cause in one line that does not end in the middle."""
+    """The worst six in full, each other with its name and its cause in one complete line."""
     for number, unit in enumerate(MORE, 1):
         floor[1].say(unit, "alert/hum", {**ALERT, "line": number, "text_ko": f"{number}번 회선에 험이 큽니다."})
     until(lambda: len(standings(served) or ()) == len(WRONG) + len(MORE), END_S)
@@ -219,7 +220,7 @@ def test_ten_faults_are_two_screens_of_a_telephone_too(
 
 
 def test_no_unit_then_one_more_than_the_wall_was_made_for(browser: Browser, tmp_path: Path) -> None:
-    """An empty wall says that nothing is known, and not that nothing is wrong; 151 units are one screen too."""
+    """An empty wall states that nothing is known, not that there is no fault; 151 units still fit one screen."""
     names = [*NAMES, "dong-38"]
     with speaking_floor(tmp_path) as (broker, floor), fleet_site(tmp_path / "site", broker.port, "") as empty:
         until(lambda: empty.site.fleet.figures()[0] == "live", END_S)

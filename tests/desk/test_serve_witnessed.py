@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pages under a policy of witnesses: what nobody has seen in time is refused, and each page says how it is."""
+"""The pages under a policy of witnesses: calls not seen in time are refused, and each page shows the verdict."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_seen_too_late_is_refused_at_every_step(desk: Desk) -> None:
 
 
 def test_a_window_of_one_hour(desk: Desk) -> None:
-    """The call was closed 13 minutes before witnesses saw it: an hour is enough."""
+    """Witnesses saw the call 13 minutes after it was closed: an hour is enough."""
     with witnessed_house(desk, within=1) as (house, site):
         request_id = house.keyed()
         carry(house, site)
@@ -100,7 +100,7 @@ def test_a_policy_that_is_named_by_its_hash_is_missed_whatever_becomes_of_it(
 
 
 def changed(policy: Path, how: str) -> None:
-    """Disables the policy in one of several ways; `older`: the one before, which asked for one witness."""
+    """Disables the policy in one of several ways; `older`: the previous one, which required one witness."""
     if how == "gone":
         policy.unlink()
     elif how == "emptied":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap desk setup` as far as it changes no machine; the whole is tests/deb/test_install.py's."""
+"""`linetap desk setup` without changes to the machine; tests/deb/test_install.py tests the whole."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def asked(*words: str) -> argparse.Namespace:
 
 @pytest.fixture
 def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Answers:
-    """The answers of a setup with all places in a folder of the test's, and all files the test's own user's."""
+    """The answers of a setup with all paths in a folder of the test, owned by the test's own user."""
     monkeypatch.setattr(machine, "FOLDER", tmp_path / "etc")
     monkeypatch.setattr(machine, "MOSQUITTO_FILES", tmp_path / "mosquitto")
     monkeypatch.setattr(certificates, "set_owner", lambda path, _user, _group, mode: path.chmod(mode))
@@ -109,7 +109,7 @@ def test_ingest_and_pages_read_its_configuration(given: Answers, tmp_path: Path,
     settings = pages.read_settings(tmp_path / "etc/desk.toml")
     assert (settings.url, settings.desk.broker.host) == (f"https://{NAME}:8443", "127.0.0.1")
     assert settings.desk.copy is not None
-    for folder in (settings.desk.outgoing, settings.desk.copy.holds):  # the pages finish a hold and an overflow call
+    for folder in (settings.desk.outgoing, settings.desk.copy.holds):  # the pages complete a hold and an overflow call
         assert f"d {folder} 2770 {machine.PAGES} {machine.DESK} -" in FOLDERS
     ingest = argparse.Namespace(
         config=tmp_path / "etc/desk.toml", broker=None, signers=None, db=None, key=None, client_id=None, copy=None

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Approving with a passkey in a real browser: Chromium with its virtual authenticator, the signing page on a host of
-its own, and the result taken by the desk, by `linetap unwrap` and by stock ssh-keygen."""
+"""Approving with a passkey in a real browser: Chromium with its virtual authenticator, the signing page on a separate
+host, and the result accepted by the desk, by `linetap unwrap` and by stock ssh-keygen.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +80,7 @@ def sign() -> Iterator[Served]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """The page in an approver's browser, with an authenticator that always says yes."""
+    """The page in an approver's browser, with an authenticator that always confirms."""
     with contextlib.closing(browser.new_context(locale="ko-KR", accept_downloads=True)) as context:
         page = context.new_page()
         session = context.new_cdp_session(page)
@@ -109,7 +110,7 @@ def open_link(page: Page, house: ReleaseHouse, request_id: str, role: str = MANA
     korean = house.served.client(role, name=role)
     found = re.search(r'id="signing" href="([^"]+)"', korean.get(f"/release/{request_id}").text)
     assert found
-    page.goto("about:blank")  # with another fragment alone the page would not load again
+    page.goto("about:blank")  # with only another fragment the page would not reload
     page.goto(found[1])
 
 
@@ -135,7 +136,7 @@ def test_from_a_new_passkey_to_the_opened_key(house: ReleaseHouse, page: Page, s
     request = house.request(request_id)
     open_link(page, house, request_id)
     expect(page.locator("#fields")).to_contain_text("2026-117")
-    assert page.url == f"{sign.url}/"  # nothing of the request is in the browser's history
+    assert page.url == f"{sign.url}/"  # the browser's history has nothing of the request
     shown = page.locator("#fields").inner_text()
     asked = json.loads(request.read_bytes())
     for value in (*(text for text in asked.values() if isinstance(text, str)), CALL_ID):
@@ -184,7 +185,7 @@ def test_a_field_that_the_page_does_not_know_is_shown(page: Page, sign: Served) 
     page.goto(signingpage.link(sign.url, data.encode(), [Person("Kim", "privacy", soft.line)], "ko"))
     expect(page.locator("#fields")).to_contain_text("알 수 없는 항목: also")
     expect(page.locator("#fields")).to_contain_text('{"give":"<b>everything</b>"}')
-    page.get_by_role("button", name="패스키로 승인 서명하기").click()  # of a passkey that this device has not
+    page.get_by_role("button", name="패스키로 승인 서명하기").click()  # of a passkey that this device does not have
     expect(page.locator("#said")).to_contain_text("서명하지 않았습니다")
 
 
@@ -195,7 +196,7 @@ def test_a_fragment_that_is_no_request(page: Page, sign: Served, fragment: str) 
 
 
 def test_a_script_put_into_the_page_does_not_run(page: Page, sign: Served) -> None:
-    """The page's own policy names its script by hash: whoever can only add to the file adds nothing."""
+    """The page's own policy names its script by hash: additions to the file are not executed."""
     sign.page = sign.page.replace(b"</body>", b"<script>document.title = 'taken over'</script></body>")
     page.goto(sign.url)
     expect(page.get_by_label("이름")).to_be_visible()

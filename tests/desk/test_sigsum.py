@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Proofs that Debian's sigsum-verify accepts, and those it does not."""
+"""Proofs that Debian's sigsum-verify accepts, and those that it refuses."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_a_new_key_of_the_unit_leaves_the_old_proofs(rig: Rig) -> None:
 
 
 def test_the_desk_submits_for_a_unit_whose_key_is_in_hardware(rig: Rig) -> None:
-    """Sigsum takes Ed25519 alone. What the unit signed with the key that it had before stays its own."""
+    """Sigsum only supports Ed25519. Signatures of the unit's earlier key stay its own."""
     rig.sealed_call(200)
     rig.publish()
     new = P256Key(ec.generate_private_key(ec.SECP256R1()))
@@ -108,7 +108,7 @@ def test_the_desk_submits_for_a_unit_whose_key_is_in_hardware(rig: Rig) -> None:
 
 
 def test_a_unit_with_a_key_in_a_file_signs_for_itself(rig: Rig) -> None:
-    """A close without its signature is none, whatever the desk could do for it."""
+    """A close without the unit's signature is invalid; the desk cannot supply it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("linetap.recorder.vault.log.callleaves.Ed25519PrivateKey", P256Key)
         rig.sealed_call(200)
@@ -119,7 +119,9 @@ def test_a_unit_with_a_key_in_a_file_signs_for_itself(rig: Rig) -> None:
 def test_proofs_carry_the_cosignatures_that_their_policy_asks_for(
     rig: Rig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Debian's sigsum-witness, aics-witness of PyPI and ours cosign the tree of closes; sigsum-verify has them all."""
+    """Debian's sigsum-witness, aics-witness of PyPI and ours cosign the tree of closes; sigsum-verify
+    checks them all.
+    """
     key = keys.load_unit_key((tmp_path / "desk.key").read_bytes()).public_key()
     assert isinstance(key, Ed25519PublicKey)
     with witness_rig.all_three(tmp_path / "witnesses", key) as running:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tables as Excel saves them: Unicode text, a first line `sep=;`, a title above the header."""
+"""Tables as saved by Excel: Unicode text, a first line `sep=;`, a title above the header."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every record names its suite, and what is of another suite is refused by whoever would read it."""
+"""Every record names its suite, and readers refuse another suite."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
 
 
 def resuite(rig: Rig, call: Path, suite: str | None) -> None:
-    """The unit's own key under a record of another suite."""
+    """Signs a record of another suite with the unit's own key."""
     found = json.loads((call / sealed.RECORD).read_bytes())
     found["suite"] = suite
     if suite is None:

@@ -36,7 +36,7 @@ EXTENSIONS = "basicConstraints=critical,CA:false\nextendedKeyUsage=critical,time
 
 
 class Authority:
-    """`answer` may be set to bytes that are said instead, or to a status."""
+    """`answer` may be set to other bytes, or to a status."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.ca = folder, folder / "ca.pem"
@@ -192,7 +192,7 @@ def test_where_there_is_no_authority(
     assert capsys.readouterr().err.count("\n") == 1
 
 
-# --- who asks without being told to ---------------------------------------------------------------------------------
+# --- automatic requests ----------------------------------------------------------------------------------------------
 
 
 def witness(rig: Rig, authority: Authority, url: str, key: Path) -> int:
@@ -202,7 +202,7 @@ def witness(rig: Rig, authority: Authority, url: str, key: Path) -> int:
 
 
 def publish(rig: Rig, call_id: str, at: str) -> None:
-    """Another call in the log, and a head of that time."""
+    """Adds another call to the log, and a head of that time."""
     rig.sealed_call(200, call_id)
     log = UnitLog(rig.vault, UNIT, rig.unit_key, ManualClock(parse_rfc3339(at)))
     log.publish()
@@ -237,7 +237,7 @@ def test_a_certificate_of_destruction_is_stamped(
     named = ["--tsa", url, "--ca", str(authority.ca)]
     assert desk.destroy(DAY, *named) == 1
     certificate = desk.certificates / f"{DAY}.destroyed.json"
-    assert certificate.exists()  # what is gone is gone, and certified
+    assert certificate.exists()  # the destroyed key stays destroyed, and certified
     assert f"linetap timestamp file {certificate}" in capsys.readouterr().err
     authority.answer = None
     assert main(["timestamp", "file", str(certificate), *named]) == 0

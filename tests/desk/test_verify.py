@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every way to change a sealed call is found, and named."""
+"""Every change of a sealed call is detected and named."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def run(*arguments: object) -> int:
 
 
 def reseal(rig: Rig, path: Path, change: Callable[[CallRecord], None]) -> None:
-    """The unit's own key under a record that says something else: only the record's sense can give it away."""
+    """Signs a changed record with the unit's own key: only its contradictions can reveal it."""
     whole = msgspec.json.decode((path / "record.json").read_bytes(), type=CallRecord)
     change(whole)
     data = sealed.public_json(whole)

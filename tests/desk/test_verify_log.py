@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A vault with its log: whatever is taken away, added, changed, swapped or signed anew is found and named."""
+"""A vault with its log: every removal, addition, change, exchange or new signature is detected and named."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ HEAD, SIG = "head.json", "head.json.sig"
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Rig:
-    """Two calls, logged as a recorder does."""
+    """Two calls, logged like a recorder's."""
     rig = Rig.make(tmp_path_factory.mktemp("made"))
     rig.publish()
     for call_id in (CALL_ID, SECOND):
@@ -111,7 +111,7 @@ def test_every_file_of_a_vault_matters(rig: Rig) -> None:
     for file in sorted(path for path in rig.vault.rglob("*") if path.is_file()):
         good = file.read_bytes()
         file.unlink()
-        # The head once more: a vault of an earlier version has none, and nothing is lost with it.
+        # A repeated head: a vault of an earlier version lacks it, and nothing is lost with it.
         assert codes(rig) or file.name == "head.copy", f"{file} removed"
         file.write_bytes(good[:-1])
         assert codes(rig), f"{file} cut"
@@ -172,7 +172,7 @@ def repeated(rig: Rig) -> None:
 @pytest.mark.parametrize("tree_too", [False, True])
 def test_other_leaves(rig: Rig, change: Callable[[Rig], None], tree_too: bool) -> None:
     change(rig)
-    if tree_too:  # made anew, so that only the signed head is left to say it
+    if tree_too:  # recomputed, so that only the signed head reveals it
         (folder(rig) / TREE).unlink()
         LeafLog(folder(rig)).close()
     assert {"log_root", "log_size"} & set(codes(rig))
@@ -220,7 +220,7 @@ def test_a_call_that_is_gone_with_its_folder(rig: Rig) -> None:
 
 
 def destroy(rig: Rig) -> None:
-    """The day after its retention."""
+    """Destroys the calls, on the day after their retention."""
     log = UnitLog(rig.vault, UNIT, rig.unit_key, ManualClock(parse_rfc3339("2027-11-25T10:00:00.000Z")))
     log.append("destruction", call_id=CALL_ID)
     log.publish()
@@ -252,7 +252,7 @@ def test_a_call_sealed_a_second_time_by_the_unit_itself(rig: Rig) -> None:
 
 def test_a_call_closed_twice(rig: Rig) -> None:
     log = rig.log()
-    log._known = RecentlyWritten(0)  # as after more leaves than it remembers
+    log._known = RecentlyWritten(0)  # as after more leaves than it caches
     log.close_call(CALL_ID)
     log.publish()
     assert codes(rig) == ["closed_twice"]
@@ -313,7 +313,7 @@ def test_a_log_that_grows_is_cosigned(rig: Rig, desk: Path, capsys: pytest.Captu
         assert witness(rig, desk, folder(rig) / HEAD) == 0
         assert codes(rig, desk / "heads" / f"{UNIT}.json") == []
     add_call(rig, "20261124T230009.000Z-L01")
-    assert codes(rig, desk / "heads" / f"{UNIT}.json") == []  # the log may be further than its witness
+    assert codes(rig, desk / "heads" / f"{UNIT}.json") == []  # the log may be ahead of its witness
     assert witness(rig, desk) == witness(rig, desk) == 0
 
 
@@ -326,7 +326,7 @@ def test_stock_ssh_keygen_checks_both_signatures(rig: Rig, desk: Path) -> None:
 
 
 def rolled_back(rig: Rig) -> None:
-    """The unit's own key, and a last call that never was."""
+    """Signed with the unit's own key, without the last call."""
     shutil.rmtree(call(rig, SECOND))
     shutil.rmtree(folder(rig))
     rig.publish()
@@ -337,7 +337,7 @@ def rolled_back(rig: Rig) -> None:
 
 
 def forked(rig: Rig) -> None:
-    """The unit's own key, the same number of leaves, and another call in the place of one."""
+    """Signed with the unit's own key, with the same number of leaves, and one call replaced by another."""
     shutil.rmtree(folder(rig))
     shutil.rmtree(call(rig, SECOND))
     log = rig.log()
@@ -348,7 +348,7 @@ def forked(rig: Rig) -> None:
 
 
 def rewritten(rig: Rig) -> None:
-    """A log that grew, and does not go on from what was seen."""
+    """A log that grew, but does not continue the witnessed one."""
     forked(rig)
     add_call(rig, "20261124T230000.000Z-L05")
 

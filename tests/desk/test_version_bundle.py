@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading a bundle by `linetap versions`, which anybody may have made: by one call of unsquashfs, and nothing
-of this machine."""
+"""Reading an untrusted bundle by `linetap versions`: with one call of unsquashfs, and without access to this machine's
+files.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ CMDLINE = f"console=tty1 linetap.verity=256:{ROOT}:5a17\n"
 
 
 def made(folder: Path, content: dict[str, bytes | Path]) -> Path:
-    """A plain bundle, as far as its format goes: squashfs, signature by nobody, its length. A path is a link to it."""
+    """A plain bundle in its outer format: squashfs, a dummy signature, its length. A path is a link to it."""
     tree, out = folder / "tree", folder / "linetap-0.2.0.raucb"
     tree.mkdir()
     for name, what in content.items():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap versions`: a log that foreign witnesses cosign, and proofs that another implementation reads."""
+"""`linetap versions`: a log cosigned by independent witnesses, and proofs read by another implementation."""
 
 from __future__ import annotations
 
@@ -68,8 +68,9 @@ def test_an_entry_is_of_what_the_bundle_contains(log: VersionLog, bundles: list[
 
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_another_implementation_verifies_the_proof(log: VersionLog, bundles: list[Path], number: int) -> None:
-    """aics-tlog of PyPI: inclusion, the log's signature, and a quorum of three witnesses. The file is split by its
-    format's description alone."""
+    """aics-tlog of PyPI: inclusion, the log's signature, and a quorum of three witnesses. The file is split only by its
+    documented format.
+    """
     head, _, note = entry.proof_path(bundles[number]).read_text().partition("\n\n")
     first, extra, index, *path = head.split("\n")
     assert (first, index) == ("c2sp.org/tlog-proof@v1", f"index {number}")
@@ -139,7 +140,7 @@ def test_the_whole_log_and_its_bundles_verify(
 def test_a_monitor_names_every_lie(
     log: VersionLog, bundles: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """By whoever has the log's key and writes into its files; the heads are those that witnesses have cosigned."""
+    """Made by somebody with the log's key who writes into its files; the heads are those cosigned by witnesses."""
     assert bundles
     good = (log.folder / LEAVES).read_bytes().splitlines()
 
@@ -234,7 +235,7 @@ def test_a_log_that_was_cut_takes_nothing_more(
 def test_a_rewritten_log_gets_no_cosignature(
     log: VersionLog, bundles: list[Path], signer: Signer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The log's keeper begins it anew, with a secret version in the place of a published one."""
+    """The log's keeper restarts it, with a secret version in place of a published one."""
     secret = bundle(tmp_path / "secret", "0.2.0", signer)
     lines = (log.folder / LEAVES).read_bytes().splitlines()
     fresh = LeafLog(tmp_path / "versions")
@@ -255,7 +256,7 @@ def test_a_rewritten_log_gets_no_cosignature(
 def test_the_documents_recipes_say_the_same_with_stock_tools(
     log: VersionLog, bundles: list[Path], tmp_path: Path
 ) -> None:
-    """docs/update.md takes bundle and proof apart, docs/log.md checks what comes out; neither runs anything of ours."""
+    """docs/update.md takes bundle and proof apart, docs/log.md checks the result; neither uses linetap."""
     (apart,) = (text for text in recipes("update.md") if "$BUNDLE" in text)
     (check,) = (text for text in recipes("log.md") if "$POLICY" in text)
     env = {**os.environ, "BUNDLE": str(bundles[1]), "PROOF": "proof", "LEAF": "entry.json"}

@@ -61,7 +61,7 @@ def test_its_end_is_reported_when_everything_is_here(broker: Broker) -> None:
 
 
 def test_what_is_said_meanwhile_comes_in_its_order(broker: Broker) -> None:
-    """Whichever subscription brings it: the last word of each line stands at the end."""
+    """Whichever subscription brings it: the newest message of each line counts at the end."""
     speaking = Speaking(broker.port)
     for unit in UNITS:
         speaking.is_well(unit, 8)
@@ -118,7 +118,7 @@ def test_the_register_ends_the_start_as_soon_as_everybody_is_heard(broker: Broke
 
 
 def test_what_came_before_a_reset_is_read() -> None:
-    """A broker that refuses says why, and hangs up at once."""
+    """A broker that refuses gives the reason and disconnects at once."""
 
     class Peer:
         said: Iterator[bytes] = iter((CONNACK[:3], CONNACK[3:]))

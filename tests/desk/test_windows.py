@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The people's tools where nothing of POSIX is: a whole release under a Windows-like environment, and mypy's word on
-every module that they import."""
+"""The people's tools without POSIX: a whole release under a Windows-like environment, and mypy's check of every module
+that they import.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +68,7 @@ NOT_READ_BY_OTHERS = {"linetap_core.service", "linetap_desk.witnessing.carry"}
 
 
 def test_no_text_is_written_as_the_system_spells_it() -> None:
-    """Windows adds carriage returns, and takes cp949: what is signed or read elsewhere is written as bytes."""
+    """Windows adds carriage returns and uses cp949: text that is signed or read elsewhere is written as bytes."""
     found = {
         f"{module}:{node.lineno}"
         for module, path in modules_of_people().items()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The commands of docs/log.md that check cosignatures without our software, run as they stand there."""
+"""The commands of docs/log.md that check cosignatures without our software, run as written there."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def unit(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def check(where: Path, call_id: str) -> tuple[bool, list[str]]:
-    """Whether the recipe ended well, and who it says has cosigned."""
+    """Whether the recipe succeeded, and whose cosignatures it reports."""
     logs = where / "logs" / UNIT
     env = {
         **os.environ,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Our own witness over HTTP: what it cosigns, what it answers to everything else, and that it forgets nothing."""
+"""Our own witness over HTTP: what it cosigns, its answers to everything else, and that it forgets nothing."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_its_bounds(served: Served) -> None:
 
 
 def test_who_forgets_does_not_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A state that is not one's own would let it cosign forks; so would no log's key, or a name that is none."""
+    """Somebody else's state would let it cosign forks; so would a key that is no log's, or an invalid name."""
     (tmp_path / "w.key").write_bytes(keys.unit_key_file(WITNESS))
     (tmp_path / "w.key").chmod(0o600)
     signers = tmp_path / "signers"

@@ -87,7 +87,7 @@ def test_another_implementation_reads_what_is_kept(site: Site) -> None:
 
 
 def test_a_log_that_was_rewritten_gets_no_cosignature(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
-    """By whoever has the unit's key and the keeper's: the keeper's memory is emptied, the witnesses' is not."""
+    """Somebody has the unit's key and the keeper's: the keeper's memory is emptied, the witnesses' is not."""
     site.call(THIRD)
     assert site.carry() == 0
     (site.rig.root / "forged").mkdir()

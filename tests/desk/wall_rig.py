@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A hundred and fifty units before a real broker, five of them not well: what the wall of a control room shows."""
+"""A hundred and fifty units at a real broker, five of them with faults: the content of a control room's wall."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def speaking_floor(folder: Path) -> Iterator[tuple[Broker, Speaking]]:
 
 
 def places() -> str:
-    """Four units at a switch."""
+    """The file of places, with four units at one switch."""
     text = f'["*"]\n"*" = {{ contact = "당직실 2000", lines = "{CONTACT}", power = "시설팀 2119" }}\n'
     for short, (building, floors) in BUILDINGS.items():
         text += f'["{building}"]\n' + "".join(
@@ -49,7 +49,7 @@ def all_is_well(floor: Speaking, names: Sequence[str] = tuple(NAMES)) -> None:
 
 
 def goes_wrong(floor: Speaking) -> None:
-    """Lets units go wrong after the desk has seen them well: it knows how each ended."""
+    """Sends the faults after the desk has seen the units without: it knows how each ended."""
     now = rfc3339(SYSTEM.utc_ns() - 600 * NS_PER_S)
     texts = {"text_ko": CAUSE, "text_en": "Line 8: no voltage.", "action_ko": CURE, "action_en": "Look at pair 8."}
     floor.say("main-03", "line/2", {**LINE, "state": "recording", "call_id": "c"})
@@ -60,4 +60,4 @@ def goes_wrong(floor: Speaking) -> None:
     floor.say("health-07", "alert/hum", {**ALERT, "text_ko": "5번 회선에 험이 큽니다."})
     for unit in ("main-11", "main-12"):
         floor.say(unit, "status", OFFLINE)
-    floor.say("dong-02", "status", {**OFFLINE, "since": now})  # said by the unit itself
+    floor.say("dong-02", "status", {**OFFLINE, "since": now})  # sent by the unit itself

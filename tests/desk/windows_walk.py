@@ -71,7 +71,7 @@ def custody(desk: Desk, members: dict[str, bytes]) -> None:
 
 
 def held(desk: Desk) -> None:
-    """A hold's key, and what another officer signs of it: a signature has one spelling, without carriage returns."""
+    """A hold's key, and another officer's signature on it: a signature has one spelling, without carriage returns."""
     identity, folder, key = keys.new_identity(), desk.root / "held", desk.root / HAN
     (desk.root / "hold.txt").write_text(keys.identity_file(identity, "2026-11-24T00:00:00Z"), "utf-8")
     words = ["--case", "2026-118", "--basis", "Act 215", "--until", "2031-06-30", "--key", key, "--desk", desk.folder]

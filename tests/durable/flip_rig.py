@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A working unit with all its small files, one bit of one of them changed, and what its services then make of it."""
+"""A working unit with all its small files, one flipped bit in one of them, and the reaction of its services."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ AUDIO = spoken(3.0)
 
 
 class Source:
-    """The line's audio, from a made-up ring."""
+    """The line's audio, from a simulated ring."""
 
     def stretch(self, line: int, first: int, end: int) -> Stretch:
         assert line == 2
@@ -59,13 +59,13 @@ class Source:
 
 @dataclass
 class Outcome:
-    """The result of a start of the unit. `fault`: it did not start; `crashed`: with an unforeseen exception."""
+    """The result of a start of the unit. `fault`: it did not start; `crashed`: by an unforeseen exception."""
 
     fault: str = ""
     crashed: str = ""
     named: set[str] = field(default_factory=set)
     recorded: bool = False
-    lost: list[str] = field(default_factory=list)  # calls, events, holds that are there no more
+    lost: list[str] = field(default_factory=list)  # missing calls, events, holds
 
 
 class WorkingUnit:
@@ -78,11 +78,11 @@ class WorkingUnit:
         house.restart()
         self._fill(house)
         self.config_file = house.file
-        for name in ("allowed_signers", "custodian.txt", "epoch.txt"):  # which no unit has
+        for name in ("allowed_signers", "custodian.txt", "epoch.txt"):  # no unit has these
             (self.folder / name).unlink()
         house.outbox.close()
         house.log._log.close()
-        with self.started():  # by the code of today, so that all is as it writes it
+        with self.started():  # by the present code, so that all files are in its form
             self.record_a_call()
         self._states()
         unitkeys.keep_copy(Path(self.config.key))
@@ -142,8 +142,9 @@ class WorkingUnit:
     # --- one trial -----------------------------------------------------------------------------------------------
 
     def small_files(self) -> list[Path]:
-        """Relative names of all of them but sealed calls, which are verified, and the rings of bytes: log, outbox,
-        journal, whose own tests change each of their bits."""
+        """Relative names of all small files. Sealed calls are excluded, because they are verified; and log, outbox and
+        journal, because their own tests flip each of their bits.
+        """
         found = []
         for path in sorted(self.kept.rglob("*")):
             name = path.relative_to(self.kept)
@@ -155,13 +156,14 @@ class WorkingUnit:
         shutil.rmtree(self.folder)
         shutil.copytree(self.kept, self.folder, symlinks=True)
         for written in (self.config_file, self.folder / "notices" / "ko.wav"):
-            kept.keep(written)  # for a copy has another inode
+            kept.keep(written)  # a copy has another inode
         unitkeys.keep_copy(Path(self.config.key))
         broken.forget()
 
     def flip(self, name: Path, bit: int) -> None:
-        """Flips a bit as a medium does: nothing else changes, not even the time of the file. What is on a disk has
-        changed while the power was off: then of the last start nothing is in RAM."""
+        """Flips a bit as a medium does: nothing else changes, not even the time of the file. A file on disk changes
+        while the power is off: the content of RAM is lost too.
+        """
         path = self.folder / name
         if name.parts[0] == "vault":
             (self.folder / "calls" / "recorder.checkpoint").unlink()
@@ -211,7 +213,7 @@ class WorkingUnit:
             outcome.lost = self._lost()
         except LinetapError as error:
             outcome.fault = str(error)
-        except Exception as error:  # noqa: BLE001 - that is what is looked for
+        except Exception as error:  # noqa: BLE001 - the searched-for fault
             outcome.crashed = repr(error)
         outcome.named = {name.rpartition("/")[2] for name in broken.names()}
         return outcome
@@ -250,7 +252,9 @@ class WorkingUnit:
 
 
 def _is_another_tests(name: str) -> bool:
-    """The log's and the outbox's own tests change each of their bits, and `verify` those of what is sealed."""
+    """Whether other tests cover the file: those of log and outbox flip each of their bits, and `verify` those of sealed
+    files.
+    """
     top = name.split("/")
     if top[0] != "vault":
         return name.endswith((".lock", "journal.begun")) or top[0] in ("audio",)

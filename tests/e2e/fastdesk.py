@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A desk that confirms what a recorder has reported, by its own signed word, laid where the reporter lays it."""
+"""A desk that confirms a recorder's reports with its own signature, in the place of the reporter's files."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class FastDesk:
         made_at = rfc3339(now_ns - 86_400 * NS_PER_S)
         self.authority.publish(msgspec.structs.replace(days, made_at=made_at))
         self._counter, self._next_s, self.confirmed = 0, 0.0, 0
-        self._waiting: dict[str, str] = {}  # commands that lie there, and what each would confirm
+        self._waiting: dict[str, str] = {}  # commands in the folder, and what each would confirm
 
     def turn(self, config: Config, at_s: float, utc_ns: int) -> None:
-        """`at_s` of all time; `utc_ns`: by the recorder's clock."""
+        """`at_s`: total elapsed time; `utc_ns`: by the recorder's clock."""
         if at_s < self._next_s:
             return
         self._next_s = at_s + EVERY_S

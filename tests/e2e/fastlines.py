@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lines that are fed to a real recorder as fast as it follows: its ring, its clock, and capture's answers.
+"""Lines fed to a real recorder as fast as it can follow: its ring, its clock, and capture's answers.
 
-The recorder is the process that a unit runs, on a ring file and a vault of its own. Its clock (hastened.c) goes by the
-frames in the ring, so that six hours of calls are six hours to all its threads; the disk alone is as slow as it is.
+The recorder is a unit's process, with its own ring file and vault. Its clock (hastened.c) follows the frames in the
+ring, so that six hours of calls are six hours for all its threads; only the disk has its real speed.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ from linetap_core.clock import NS_PER_S, SYSTEM
 from linetap_core.records import CaptureCommand, PlayNotice
 
 LINES = 8
-STEP_SLOTS = 12  # twice that is what the recorder is behind at most, and a notice is asked for half a second ahead
-LIMIT_S = 120.0  # so long a recorder may take for one step, on a machine that has other things to do
+STEP_SLOTS = 12  # twice this is the recorder's greatest lag, and a notice is requested half a second ahead
+LIMIT_S = 120.0  # limit of a recorder for one step, on a machine with other work
 SAID = ("네, 시청 민원실입니다. 무엇을 도와드릴까요?", "어제 신청한 건축 허가가 어떻게 되었는지 궁금합니다.")
 _BREAK_S = 5.0  # between two calls of a line
-_IDLE_S = 25.0  # at the end of the tape: all calls are over, and it can begin again
+_IDLE_S = 25.0  # at the end of the tape: all calls are over, and it can restart
 
 
 class Tape:
-    """A stretch of calls on eight lines, rendered once and played again and again."""
+    """A stretch of calls on eight lines, rendered once and played repeatedly."""
 
     def __init__(self, seconds: float, folder: Path, seed: int = 17) -> None:
         calls = list(_drawn(seconds - _IDLE_S, random.Random(seed)))
@@ -85,7 +85,7 @@ def _call(line: int, at_s: float, chosen: random.Random) -> Call:
 
 
 class HastenedClock:
-    """The file of hastened.c; `environment` for the process that goes by it."""
+    """The file of hastened.c; `environment` for the process that uses this clock."""
 
     def __init__(self, folder: Path) -> None:
         shim, path = folder / "hastened.so", folder / "elapsed"
@@ -125,7 +125,9 @@ class FastLines:
         return self._ring.next_frame / RATE_HZ
 
     def play(self, living: object = None) -> Iterator[float]:
-        """The tape once; after each step how much of all time has gone. `living` is asked whether the recorder is."""
+        """Plays the tape once; yields the total elapsed time after each step. `living` tests whether the
+        recorder runs.
+        """
         begins, audio, levels = self._ring.next_frame, self._tape.audio.copy(), self._tape.levels
         card = ReplayCard(self._lines, audio, levels, self._notices, self._clock.began_utc_ns, set())
         while (batch := card.next(STEP_SLOTS)) is not None:
@@ -149,8 +151,9 @@ class FastLines:
         self._clock.to(self._ring.next_frame * NS_PER_FRAME)
 
     def _wait_until_heard(self, living: object) -> None:
-        """The bell has been silenced: what was written before this step has been followed. While the recorder does
-        other things its clock goes on as fast as any."""
+        """Waits until the recorder has acknowledged the doorbell: it has followed all slots before this step. During
+        its other work its clock runs at normal speed.
+        """
         begun_ns, written_ns = SYSTEM.monotonic_ns(), self._ring.next_frame * NS_PER_FRAME
         unheard = bytearray(4)
         while True:

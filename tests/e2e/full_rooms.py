@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A unit whose folders in RAM and whose vault are file systems of their own, and what is done to these meanwhile.
+"""A unit whose folders in RAM and whose vault are separate file systems, and faults of these.
 
-A child of its own (`python full_rooms.py FOLDER`), in a mount namespace of its own; says what it saw as JSON. See
+A separate child (`python full_rooms.py FOLDER`), in its own mount namespace; prints its observations as JSON. See
 test_full_rooms.py.
 """
 
@@ -43,9 +43,9 @@ ROOMS = {
     "reporter": "1m",
 }
 SERVICES = ("capture", "recorder", "reporter", "panel")
-STATE_ROOMS = ("capture", "recorder", "reporter", "panel")  # where a state lies that others read
+STATE_ROOMS = ("capture", "recorder", "reporter", "panel")  # folders with a state file that others read
 UNWELL = ("state_unwritten", "not_recording", "")
-NO_DISK = {"not_recording", "disk_full"}  # which also says that a file system does not answer
+NO_DISK = {"not_recording", "disk_full"}  # also raised if a file system does not answer
 LIMIT_S = 120
 SCRIPT = "lines = 2\nseed = 3\n" + "".join(
     f'[[call]]\nline = {1 + n % 2}\nstart_s = {2.0 + 4 * n}\ndirection = "in"\nrings = 1\ntalk_after_s = 0.0\n'
@@ -61,7 +61,7 @@ def run(*words: object) -> str:
 
 
 class Notified:
-    """systemd's end of sd_notify(3): who has said WATCHDOG=1, by pid."""
+    """systemd's end of sd_notify(3): the pids that have sent WATCHDOG=1."""
 
     def __init__(self, path: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -78,7 +78,7 @@ class Notified:
 
 
 class RoomyWorld(World):
-    """A world whose folders are small file systems, and so is its vault."""
+    """A world whose folders and vault are small file systems."""
 
     def prepare(self, *words: Any, **more: Any) -> Config:
         self.rooms = {name: self.run_dir / name for name in ROOMS}
@@ -107,7 +107,7 @@ class RoomyWorld(World):
         return state.unit_state if state is not None else ""
 
     def alerts(self) -> set[str]:
-        """The alerts as the reporter judges them, which publishes them where there is a broker."""
+        """The alerts as judged by the reporter, which would publish them."""
         state = read_state(self.run_dir, "reporter", ReporterState)
         return set(state.alerts) if state is not None else set()
 
@@ -146,7 +146,7 @@ class RoomyWorld(World):
 
     @contextmanager
     def _failing(self, room: Path) -> Iterator[None]:
-        """A medium that answers nothing any more covers it."""
+        """Covers the folder with a medium that always fails."""
         program = self.folder / "failing"
         if not program.exists():
             flags = run("pkg-config", "--cflags", "--libs", "fuse3").split()
@@ -201,12 +201,13 @@ class Seen:
         self.sealed_at = len(world.records())
         self.conditions: list[tuple[int, str, str]] = []
         self.alerts: set[str] = set()
-        self.told = True  # each time before the limit
+        self.told = True  # always before the limit
         self.began_ns = SYSTEM.monotonic_ns()
 
     def watch(self, seconds: float, until: Callable[[], bool] = lambda: True) -> None:
-        """At least so long, and until it is so; a busy machine gets LIMIT_S for that, and then the test says what
-        was not."""
+        """Watches for at least this time, and until the condition holds; a busy machine gets LIMIT_S for that, and then
+        the test names the condition.
+        """
         began_ns = SYSTEM.monotonic_ns()
         least_ns, most_ns = began_ns + round(seconds * NS_PER_S), began_ns + LIMIT_S * NS_PER_S
         while (now_ns := SYSTEM.monotonic_ns()) < least_ns or (now_ns < most_ns and not until()):
@@ -263,7 +264,7 @@ class Seen:
 def main(
     folder: Path, cases: list[tuple[str, str]], starts: list[tuple[str, str, str]], each_s: float
 ) -> dict[str, Any]:
-    """`cases`: room and how, in the middle of calls; `starts`: and which service begins in it. In the end the vault."""
+    """`cases`: folder and fault, during calls; `starts`: also the service that starts with it. Finally the vault."""
     script = folder / "script.toml"
     script.write_text(SCRIPT)
     seen: dict[str, Any] = {}
@@ -278,13 +279,13 @@ def main(
             seen[f"{name} {how}"] = one.as_json()
         for service, name, how in starts:
             world.children.end(services[service])
-            if name == "audio" and how in ("bytes", "inodes"):  # a ring that is there is taken over
+            if name == "audio" and how in ("bytes", "inodes"):  # an existing ring is reused
                 for path in world.rooms[name].iterdir():
                     path.unlink()
             with world.broken(name, how):
                 services[service] = world.start(service)
                 one = Seen(world, services)
-                # A vault that is missing is begun anew; nothing is wrong that could be told.
+                # A missing vault is created anew; there is no fault to report.
                 one.watch(each_s, partial(one.is_told, "" if how == "missing" else name))
             seen[f"{service} begins, {name} {how}"] = one.as_json()
             _begin_anew(world, services, service)
@@ -301,7 +302,7 @@ def main(
 
 
 def _begin_anew(world: RoomyWorld, services: dict[str, Child], service: str) -> None:
-    """Restarts the service as systemd does if it ended with status 75, and with no other."""
+    """Restarts the service like systemd if it ended with status 75, and with no other."""
     child = services[service]
 
     def works() -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a process grows: what it holds, looked at again and again, and the slope of it."""
+"""Whether a process grows: repeated samples of its resources, and their slope."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ MOST_KB_AN_HOUR = 1024
 
 
 class Held(NamedTuple):
-    """At `at_s`, by the clock that counts: kB, and numbers. `anonymous_kb` is the process's own: no file, no shared
-    memory."""
+    """Resources at `at_s` of the relevant clock: kB, and numbers. `anonymous_kb` is the process's own memory, without
+    files and shared memory.
+    """
 
     at_s: float
     calls: int
@@ -32,7 +33,7 @@ def held(pid: int, at_s: float, calls: int) -> Held:
 
 
 def an_hour(samples: list[Held], column: str) -> float:
-    """Theil and Sen: the median of all slopes, which no single jump moves; what is held more after an hour."""
+    """Theil and Sen: the median of all slopes, insensitive to single jumps; the growth in an hour."""
     x = np.array([each.at_s for each in samples])
     y = np.array([getattr(each, column) for each in samples])
     above, below = np.triu_indices(len(x), 1)
@@ -40,7 +41,7 @@ def an_hour(samples: list[Held], column: str) -> float:
 
 
 def assert_no_steps(samples: list[Held], column: str) -> None:
-    """A median hides what comes in a few steps: what is held in the last tenth is held against the first."""
+    """Compares the last tenth with the first, because a median hides growth in a few steps."""
     tenth = max(1, len(samples) // 10)
     first, last = (
         float(np.median([getattr(each, column) for each in part])) for part in (samples[:tenth], samples[-tenth:])
@@ -52,7 +53,7 @@ def assert_no_steps(samples: list[Held], column: str) -> None:
 
 
 def assert_no_more(samples: list[Held]) -> None:
-    """Descriptors and threads: not more in the second half than in the first."""
+    """Descriptors and threads: no more in the second half than in the first."""
     half = len(samples) // 2
     for column in ("descriptors", "threads"):
         first, second = ([getattr(each, column) for each in part] for part in (samples[:half], samples[half:]))

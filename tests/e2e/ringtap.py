@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ring's audio, kept by a separate reader: what a recorder had to record, whatever the cable did."""
+"""The ring's audio, stored by a separate reader: the reference for a recorder, independent of the cable."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class RingTap:
 
     @property
     def frames(self) -> int:
-        """Heard so far."""
+        """Frames read so far."""
         return sum(len(piece) for piece in self._pieces)
 
     def audio(self) -> I16:
-        """All of it; ends the tap. A gap is silence."""
+        """All audio; ends the tap. A gap is silence."""
         self._ended.set()
         self._thread.join(120)
         return np.concatenate(self._pieces)

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`./build.sh demo` with its abusive call alone: ended by the card's contact, opened and checked, and nothing left."""
+"""`./build.sh demo` with its abusive call alone: ended by the card's contact, opened and verified, without
+leftovers.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ def test_the_abusive_call_is_ended_by_the_card(tmp_path: Path) -> None:
     head, *calls = SCRIPT.read_text().split(CALL)
     (abusive,) = [call for call in calls if '"**2"' in call]
     script, folder = tmp_path / "calls.toml", tmp_path / "demo"
-    # A notice that a busy machine has disturbed is played once more: staff wait for the second, too.
+    # A notice disturbed by a busy machine is repeated: staff wait for the second, too.
     text = head + CALL + abusive
     for before, longer in (("duration_s = 50.0", "duration_s = 65.0"), ("talk_s = 25.0", "talk_s = 40.0")):
         assert text.count(before) == 1

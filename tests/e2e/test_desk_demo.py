@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`./build.sh demo --desk` as somebody has it who types it: eleven units, a call that can be found, and an end."""
+"""`./build.sh demo --desk` as typed by a user: eleven units, a call that can be found, and its end."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Demo:
         return self.out.read_text()
 
     def pids(self) -> set[int]:
-        """Everybody whom it has started: each stands below it in the tree of processes."""
+        """All processes that it has started: its descendants."""
         parents = {int(path.name): _parent(path) for path in Path("/proc").glob("[0-9]*")}
         found = {self.process.pid}
         while more := {pid for pid, parent in parents.items() if parent in found} - found:
@@ -97,7 +97,7 @@ def test_the_demo_opens_and_leaves_nothing_behind(demo: Demo) -> None:
         until(lambda: f"/calls/{UNIT}/" in officer.get("/calls/found", params=found).text, LIMIT_S)
         link = re.search(rf"/calls/{UNIT}/[^\"]+", officer.get("/calls/found", params=found).text)
         assert link
-        of_the_record = text.words("ko").gettext("Handset lifted")  # which the second copy has, and no event
+        of_the_record = text.words("ko").gettext("Handset lifted")  # only in the second copy, in no event
         until(lambda: of_the_record in officer.get(link[0]).text, LIMIT_S)
         assert 'value="dispute"' in officer.get(link[0].replace("/calls/", "/release/ask/", 1)).text
     with contextlib.closing(demo.login("watch")) as watch:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A call that staff end, in real time: exchange, meter, capture and recorder; one of them is killed with the loop open,
-or all at once.
+"""A call ended by staff, in real time: exchange, meter, capture and recorder; one of them, or all at once, is killed
+with the loop open.
 
-Whatever dies, the loop is closed again by what is left, it is opened once, and the call has one record. A capture or a
-meter that dies in those two seconds makes a flash of the opening: the line is not released, and staff hang up.
+Whatever dies, the rest closes the loop again, it is opened once, and the call has one record. If capture or the meter
+dies in those two seconds, the opening becomes a flash: the line is not released, and staff hang up.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ from unit_rig import save_notice, spoken
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
 SCRIPT = SCENARIOS / "ended.toml"
 NOTICE = "end-abuse.wav"
-RESTED_MS = 4000  # so long after its opening a contact that may open again would have
+RESTED_MS = 4000  # this long after its opening a contact that may open again would have done so
 BUSY_MS = 1000  # this machine's own delays
 LINES = 4  # of ended_power.toml
-DURABLE_MS = 1000  # what is older is on the disk
+DURABLE_MS = 1000  # older data are on the disk
 LAST_WORDS, HEARD = 3 * RATE_HZ // 2, 0.9
 
 pytestmark = pytest.mark.timeout(500)
 
 
 class Loop:
-    """Line 1's contact, as the commands on the card's wires hold it."""
+    """Line 1's contact, as held by the commands on the card's wires."""
 
     def __init__(self, wires: Wires) -> None:
         self._wires = wires
@@ -50,7 +50,7 @@ class Loop:
         self.closed_ms: list[int] = []
 
     def look(self) -> bool:
-        """Whether it is open now; called as often as time passes."""
+        """Whether it is open now; called repeatedly as time passes."""
         now_ms = SYSTEM.monotonic_ns() // NS_PER_MS
         is_open = bool(self._wires.asked_open(now_ms)[0])
         if is_open and len(self.opened_ms) == len(self.closed_ms):
@@ -78,7 +78,7 @@ def test_its_loop_is_opened_once_and_closed_whatever_dies(victim: str, tmp_path:
         if victim != "nobody":
             world.kill(services[victim])
         assert (tmp_path / "meter").is_symlink() == (victim != "meter"), "a dead meter's port may become another's"
-        if victim in ("recorder", "capture"):  # as systemd does
+        if victim in ("recorder", "capture"):  # like systemd
             world.start(victim)
         world.until(lambda: not loop.look(), "the loop is closed again")
         loop.watch(RESTED_MS / 1000)
@@ -101,7 +101,7 @@ def test_its_loop_is_opened_once_and_closed_whatever_dies(victim: str, tmp_path:
 
 
 def test_a_power_cut_with_loops_open_leaves_the_lines_whole_and_the_calls_known(tmp_path: Path) -> None:
-    """All services and the meter at once, at a random moment, and what was in RAM. The lines judge."""
+    """All services and the meter at once, at a random moment, including the content of RAM. The lines are judged."""
     save_notice(tmp_path / "notices" / NOTICE, spoken(1.5)[::-1])
     with (
         World(tmp_path, SCENARIOS / "ended_power.toml", patient=False, contacts=True) as world,

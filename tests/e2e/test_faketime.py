@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The real services under libfaketime: a clock of another decade, set in the middle of calls, over a power cut.
 
-What is asked of the kernel about its clock is answered by keptclock.c, so that a clock is agreed when the test says so.
+keptclock.c answers the services' queries of the kernel's clock state, so that the test decides when the clock counts as
+agreed.
 """
 
 from __future__ import annotations
@@ -37,9 +38,10 @@ LATE_S = 100
 
 
 class Closet(World):
-    """`says` sets the clock of all services, from now on; `keeps` has the kernel say that it is synchronised.
+    """`says` sets the clock of all services, from now on; `keeps` makes the kernel report it as synchronised.
 
-    A call whose notice a busy machine has torn is recorded all the same: it is clocks that are tried here."""
+    A call whose notice a busy machine has interrupted is recorded all the same: these tests concern clocks.
+    """
 
     def __init__(self, folder: Path, script: Path, changes: dict[str, str] | None = None, patient: bool = True) -> None:
         whatever = {'on_notice_failure = "discard"': 'on_notice_failure = "record_and_flag"'}
@@ -62,7 +64,7 @@ class Closet(World):
         self._clock.write_text(f"{offset_s:+d}\n")
 
     def keeps(self) -> None:
-        """The recorder sees the right time before it hears that somebody keeps it: libfaketime looks once a second."""
+        """The recorder gets the right time before it is reported as synchronised: libfaketime polls once a second."""
         self.says(0)
         leaves = self.config.vault_path / "log" / LEAVES
         self.until(lambda: _stepped_to_now(leaves), "the clock is set", LATE_S)
@@ -73,7 +75,7 @@ class Closet(World):
         return amendment.decode(path.read_bytes()) if path.exists() else None
 
     def journal_has_audio(self) -> bool:
-        """A tick or two of the call on line 2."""
+        """Whether it has a tick or two of the call on line 2."""
         runs = store.read(self.config.vault_path / "journal")
         return any(
             isinstance(entry, Tick) and "-L02" in entry.call_id
@@ -112,7 +114,7 @@ def has_no_absurd_field(record: CallRecord) -> None:
 
 
 def live(tmp_path: Path, first_s: int, then_s: int, power_cut: bool) -> None:
-    """A call that ends by the first clock, one that meets the second in its middle; then a clock that is agreed."""
+    """A call that ends by the first clock, one during which the second is set; then an agreed clock."""
     with Closet(tmp_path, SCRIPT, patient=False) as closet:
         closet.says(first_s)
         closet.start("capture")
@@ -165,7 +167,7 @@ def test_calls_by_a_clock_of_1970_that_is_set_in_their_middle(tmp_path: Path) ->
 
 @pytest.mark.timeout(300)
 def test_a_leap_second_in_the_middle_of_a_call(tmp_path: Path) -> None:
-    """By a clock that is kept all through it: nobody's end waits, and no length or order is lost."""
+    """With a clock synchronised throughout: no call's end is delayed, and no length or order is lost."""
     with Closet(tmp_path, SCRIPT, patient=False) as closet:
         closet.says(0)
         closet._kept.touch()

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hours of calls on eight lines through the real recorder, its real ring and vault, as fast as it follows
+"""Hours of calls on eight lines through the real recorder, its real ring and vault, as fast as it can follow
 (fastlines.py): each call is sealed once, and the process does not grow.
 
-What it remembers has bounds (4,096 events and leaves, 512 calls of an index segment). Until these are reached, with the
-1,500th call, it grows; what is measured is the time after that, and of that the process's own memory. Nobody confirms
-what is reported, as in an outage of the network; once a desk does. test_long_run.py is the same in real time, with
+Its caches are bounded (4,096 events and leaves, 512 calls of an index segment). Until these limits are reached, with
+the 1,500th call, it grows; the measurement is after that, of the process's own memory. Reports are not confirmed, as
+during an outage of the network; in one test a desk confirms them. test_long_run.py is the same in real time, with
 capture and a sound card.
 """
 
@@ -35,9 +35,9 @@ from linetap_core.service import read_state
 from unit_rig import save_notice, spoken
 
 HOURS = float(os.environ.get("LINETAP_SOAK_HOURS", "6"))
-WARM_CALLS = 1500  # of three leaves and six events each: all bounds are reached
+WARM_CALLS = 1500  # with three leaves and six events each: all limits are reached
 SAMPLE_S = 30.0
-LOSSES = {"ring_overtaken", "ring_damaged", "overrun", "capture_restart", "power"}  # else nobody may be recorded then
+LOSSES = {"ring_overtaken", "ring_damaged", "overrun", "capture_restart", "power"}  # in other cases nothing may be lost
 UP_S = 60
 
 
@@ -58,7 +58,7 @@ class Closet:
         return self.recorder.process.pid
 
     def hours(self, tapes: int, confirmed: bool = False) -> Iterator[tuple[int, float]]:
-        """So many times the tape; each time something has come: how often it was played whole, and the time."""
+        """The tape this many times; yields the number of complete passes, and the time."""
         for played in range(tapes):
             for at_s in self.lines.play(lambda: self.recorder.process.poll() is None):
                 if confirmed:
@@ -92,12 +92,12 @@ def closet(tmp_path: Path, run_dir: Path, tape: Tape) -> Iterator[Closet]:
     made = Closet(tmp_path, run_dir, tape)
     yield made
     made.close()
-    shutil.rmtree(tmp_path / "vault")  # of six hours 1 GB
+    shutil.rmtree(tmp_path / "vault")  # 1 GB for six hours
 
 
 @pytest.mark.parametrize("tape", [90], indirect=True)
 def test_a_recorder_follows_lines_that_are_faster_than_time(closet: Closet) -> None:
-    """A sample of the hours: every call of three minutes."""
+    """A sample of the hours: every call has three minutes."""
     for _ in closet.hours(2, confirmed=True):
         pass
     assert closet.desk.confirmed > 10
@@ -137,7 +137,9 @@ def test_six_hours_do_not_make_it_grow(closet: Closet, confirmed: bool) -> None:
 
 
 def assert_all_recorded(closet: Closet, tapes: int) -> int:
-    """Whoever talked is recorded, with nothing missing. How many calls there were, with those nobody answered."""
+    """Asserts that every conversation is recorded completely. Returns the number of calls, including
+    unanswered ones.
+    """
     state = closet.state()
     assert state.fault is None
     assert state.overtaken_ns is None

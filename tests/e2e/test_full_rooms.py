@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A folder in RAM that is full, read-only or away kills nobody: four real services on file systems of their own.
+"""A folder in RAM that is full, read-only or missing ends no service: four real services on separate file systems.
 
-Each room is a tmpfs, filled to its last byte or its last inode, or covered by one that takes nothing, while calls are
-recorded; and the vault an ext4 that closes itself after an error. The processes live, are vouched for to systemd, say
-it once, record on, and LEDs and alerts say that nobody can read what they do.
+Each folder is a tmpfs, filled to its last byte or last inode, or covered by one that refuses writes, during recorded
+calls; and the vault is an ext4 that stops after an error. The processes live, satisfy their watchdogs, report the fault
+once, and continue to record; LEDs and alerts show that their state is unreadable.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from small_disk import unshare
 
 CHILD = Path(__file__).with_name("full_rooms.py")
 HOWS = ("bytes", "inodes", "read_only", "gone")
-# Of what is told besides the one line that is looked for: a busy machine, alerts, which are the checks' words, and a
-# recorder that meets another vault than it began with: its log has the closes of calls that the earlier one's had not,
-# and the call that goes on meanwhile has a folder in each.
+# Permitted other messages: of a busy machine, of alerts, i.e. the checks' texts, and of a recorder with another vault
+# than at its start: its log has the closes of calls missing in the earlier one's, and the call in progress has a folder
+# in each.
 PASSED_OVER = re.compile(
     r"reporter\.alert|overrun|capture_restart|no_realtime|ring_unlocked|goes on after|power_cut|log_made_good|broker"
     r"|line \d|there is a call in it already"
@@ -73,7 +73,7 @@ def vault_holds(seen: dict[str, Any]) -> None:
         assert "not_recording" in one["conditions"], f"{name}: {one['conditions']}"
 
 
-# Two rooms each: what comes and goes a third time is damped for minutes, and hides what is wrong afterwards.
+# Two folders in each test: an alert that appears a third time is damped for minutes, and hides later faults.
 @pytest.mark.parametrize(
     ("cases", "starts"),
     [
@@ -96,7 +96,7 @@ def test_a_sample(tmp_path: Path, cases: list[list[str]], starts: list[list[str]
 
 @pytest.mark.soak
 def test_a_medium_that_answers_with_errors_and_a_vault_that_is_not_there(tmp_path: Path) -> None:
-    """EIO on data and on what the recorder says; a recorder that begins then stands by, and goes on when it can."""
+    """EIO on data and on the recorder's state; a recorder started then waits, and continues when it can."""
     cases, starts = (
         [["vault", "eio"], ["recorder", "eio"]],
         [["recorder", "vault", "eio"], ["recorder", "vault", "missing"]],
@@ -114,7 +114,7 @@ def test_a_medium_that_answers_with_errors_and_a_vault_that_is_not_there(tmp_pat
 @pytest.mark.parametrize("room", [*STATE_ROOMS, "audio", "calls", "door"])
 def test_every_room_in_every_way(room: str, tmp_path: Path) -> None:
     service = {"audio": "capture", "calls": "recorder", "door": "recorder"}.get(room, room)
-    # What the rings lie in is taken away under a running capture by nobody but root, and then the audio is gone.
+    # Only root can remove the rings' file system under a running capture, and then the audio is lost.
     ways = [how for how in HOWS if (room, how) != ("audio", "gone")]
     seen = seen_by(tmp_path, [[room, how] for how in ways], [[service, room, how] for how in ways], 5.0)
     for name, one in seen.items():

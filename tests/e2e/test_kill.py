@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A recorder killed with -9, again and again, in the middle of a call of three minutes."""
+"""A recorder killed repeatedly with -9 during a call of three minutes."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _kill_and_compare(folder: Path, chance: random.Random) -> None:
 
 
 def _between(gaps: list[Gap], heard: I16) -> list[I16]:
-    """The audio that is not silence in the place of a gap."""
+    """The audio in the place of a gap that is not silence."""
     ends = [(round(gap.at_s * RATE_HZ), round((gap.at_s + gap.ms / 1000) * RATE_HZ)) for gap in gaps]
     starts = [0, *(end for _, end in ends)]
     return [heard[a:b] for a, b in zip(starts, [*(first for first, _ in ends), len(heard)], strict=True)]
@@ -101,6 +101,6 @@ def _is_whole(world: World) -> bool:
 
 
 def _kinds(world: World) -> Counter[str]:
-    """The number of leaves of each kind in the log; one that is being written does not count."""
+    """The number of leaves of each kind in the log, without one that is being written."""
     whole, _, _ = (world.config.vault_path / "log" / LEAVES).read_bytes().rpartition(b"\n")
     return Counter(json.loads(line)["kind"] for line in whole.splitlines())

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Memory, descriptors and threads of the recorder over hours of short calls on eight lines: none of them grows.
 
-What it remembers has bounds (4,096 events and leaves, 512 calls of an index segment). Until these are reached it grows,
-here in half an hour and at a city hall in a day; what is measured is the time after that.
+Its caches are bounded (4,096 events and leaves, 512 calls of an index segment). Until these limits are reached it
+grows, here in half an hour and at a city hall in a day; the measurement is after that.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from linetap_core.clock import NS_PER_S, SYSTEM
 
 MINUTES = int(os.environ.get("LINETAP_SOAK_MINUTES", "1"))
 LINES, CALL_EVERY_S, STAGGER_S = 8, 10.0, 1.2
-WARM_CALLS = 1500  # of three leaves and six events each: all bounds are reached
+WARM_CALLS = 1500  # with three leaves and six events each: all limits are reached
 LEAST_MINUTES = 45
 SAMPLE_S = 10.0
 
 
 def script(seconds: float) -> str:
-    """Each line is called again two seconds after its call before."""
+    """Each line is called again two seconds after its previous call."""
     calls = [
         f'[[call]]\nline = {line}\nstart_s = {1.0 + STAGGER_S * (line - 1) + CALL_EVERY_S * n:.1f}\ndirection = "in"\n'
         f"rings = 1\ntalk_s = 3.0\n"

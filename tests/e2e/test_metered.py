@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A call on a card whose meter loses frames, dies and comes back, at a PBX that prints: both over pseudo-terminals. And
-one whose meter dies for good."""
+"""A call on a card whose meter loses frames, dies and returns, at a PBX that prints: both over pseudo-terminals. And
+one whose meter dies for good.
+"""
 
 from __future__ import annotations
 
@@ -78,7 +79,7 @@ def test_the_meter_may_go_and_come_and_the_pbx_prints_afterwards(tmp_path: Path)
 
 @pytest.mark.timeout(300)
 def test_a_meter_that_dies_in_mid_call_and_never_comes_back(tmp_path: Path) -> None:
-    """The call is recorded by its sound alone to the busy tone, flagged and alarmed."""
+    """The call is recorded by its sound alone up to the busy tone, flagged and reported."""
     changes = {'# meter_port = "/dev/linetap/card1/meter"': f'meter_port = "{tmp_path}/meter"'}
     with World(tmp_path, FAR_END, changes) as world:
         meter = world.start_meter()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recorder and capture gone at once in the middle of a call, and all that was in RAM with them."""
+"""Recorder and capture killed at once during a call, with the content of RAM."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from linetap.ring import RATE_HZ
 
 SCRIPT = Path(__file__).parents[1] / "scenarios" / "killtest.toml"
 SPOKEN_S = 14  # a chunk is full after 8.2
-LATE_S = 4  # without a journal it is more; that it is less than one second is for the benchmark to say
+LATE_S = 4  # without a journal it is more; the benchmark shows that it is less than one second
 
 
 @pytest.mark.timeout(400)

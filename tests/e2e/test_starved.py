@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A resource of the recorder is withheld for thirty seconds in the middle of a call: an answer of the disk (every write
-hangs and none fails, as on a flash card that tidies up), descriptors, memory. It costs no sample.
+"""A resource of the recorder is withheld for thirty seconds during a call: an answer of the disk (every write hangs and
+none fails, as on a flash card during garbage collection), descriptors, memory. It costs no sample.
 
-Without memory a process may end, as the kernel would end it too; it is started anew, as systemd does. Without
-descriptors
-nothing new can be written: the call that comes is refused aloud, as on a disk that takes nothing.
+Without memory a process may end, as if killed by the kernel; it is restarted, as by systemd. Without descriptors
+nothing new can be written: a new call is refused audibly, as on a full disk.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ pytestmark = [pytest.mark.timeout(200), pytest.mark.soak, needs_root]
 
 @pytest.mark.parametrize("withheld", ["disk", "descriptors", "memory"])
 def test_a_withheld_resource_costs_no_sample_and_no_service(tmp_path: Path, withheld: str) -> None:
-    """One call is being recorded; another comes, is announced, and ends meanwhile."""
+    """One call is being recorded; another arrives, gets its notice, and ends meanwhile."""
     script = tmp_path / "script.toml"
     script.write_text(SCRIPT)
     changes = {"reserve_mb = 256": "reserve_mb = 4"}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Contacts that are stuck, in real time with all services: which alert stands when, and on which LED."""
+"""Stuck contacts, in real time with all services: when each alert is raised, and its LED."""
 
 from __future__ import annotations
 

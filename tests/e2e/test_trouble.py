@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One unit, one long call, and everything that can go wrong around it: each test looks at one thing that happened."""
+"""One unit, one long call, and all faults around it: each test checks one event."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from linetap_core.records import CallRecord, Gap, PanelState
 from linetap_core.service import read_state
 
 SCRIPT = Path(__file__).parents[1] / "scenarios" / "trouble.toml"
-MOST_BALLAST_MB = 2048  # what may be free until the disk is filled: others use this disk too, and take and leave room
-_DEPTH = 512 << 20  # so far below the reserve it is filled
+MOST_BALLAST_MB = 2048  # free space that the test can fill: other users of this disk also fill and free space
+_DEPTH = 512 << 20  # filled to this much below the reserve
 PERIOD = 80
-MOST_PASSED_OVER = 30  # periods, by the sound server of a machine that is busy, when a client of it dies
+MOST_PASSED_OVER = 30  # periods skipped by a busy machine's sound server when one of its clients dies
 
 pytestmark = pytest.mark.timeout(500)
 
@@ -66,7 +66,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
         taps = {line: RingTap(world.run_dir, line - 1) for line in (1, 3)}
         second = _second_recorder(world)
         world.until(lambda: world.line_is(1, "recording"), "the call is recorded")
-        first_ears = _broker_comes(world, reporter)  # ... and comes in mid-call
+        first_ears = _broker_comes(world, reporter)  # ... and starts in mid-call
         SYSTEM.sleep(2)
         world.kill(capture)
         SYSTEM.sleep(1)
@@ -110,7 +110,7 @@ def _second_recorder(world: World) -> subprocess.CompletedProcess[str]:
 
 
 def _broker_comes(world: World, reporter: Child) -> Path:
-    """The broker, and one who listens to everything from its first moment: until it does, the reporter is held."""
+    """Starts the broker, and a subscriber to everything from its first moment: until then the reporter is stopped."""
     reporter.process.send_signal(signal.SIGSTOP)
     world.broker, _ = start_broker(world.children, world.folder / "broker", world.port)
     listen = f"stdbuf -oL mosquitto_sub -d -p {world.port} -q 1 -t linetap/v1/#".split()
@@ -127,7 +127,7 @@ def _heard(ears: Path, topic: str) -> list[dict[str, Any]]:
 
 @contextlib.contextmanager
 def _full_disk(ballast: Path, reserve_mb: int) -> Iterator[None]:
-    """Less is free than the reserve, although others on this disk make room meanwhile."""
+    """Keeps less free than the reserve, although others free space on this disk meanwhile."""
     over = threading.Event()
 
     def fill() -> None:
@@ -166,8 +166,9 @@ def gap_of(record: CallRecord, cause: str) -> Gap:
 
 
 def test_the_long_call_is_right_between_its_gaps_and_every_gap_is_where_and_as_long_as_it_was(outcome: Outcome) -> None:
-    """What follows a gap must lie on the line where it lies in the recording, to within a period; what the sound
-    server of a busy machine passes over comes on top. tests/capture has the gap's place to the sample."""
+    """Audio after a gap must be on the line where it is in the recording, to within a period, plus periods skipped by a
+    busy machine's sound server. tests/capture tests the gap's place to the sample.
+    """
     record, heard, line = outcome.records[1], outcome.audio[1], outcome.lines[1]
     assert record.audio is not None
     gaps = record.audio.gaps
@@ -175,7 +176,7 @@ def test_the_long_call_is_right_between_its_gaps_and_every_gap_is_where_and_as_l
     assert causes.count("capture_restart") == 1
     assert set(causes) <= {"capture_restart", "overrun"}
     assert len(heard) == record.audio.samples
-    assert _is_part_of(heard, outcome.passed[1])  # silence where the ring had the gap, and as long
+    assert _is_part_of(heard, outcome.passed[1])  # silence in the ring's gap, of the same length
     right_between_gaps(heard, line, gaps)
 
 
@@ -227,7 +228,7 @@ def test_with_room_again_calls_are_recorded(outcome: Outcome) -> None:
     record = outcome.records[3]
     assert record.disposition == "recorded"
     assert record.audio is not None
-    assert {gap.cause for gap in record.audio.gaps} <= {"overrun"}  # where this machine had no time for capture
+    assert {gap.cause for gap in record.audio.gaps} <= {"overrun"}  # this machine was too busy for capture
     assert _is_part_of(outcome.audio[3], outcome.passed[3])
     right_between_gaps(outcome.audio[3], outcome.lines[3], record.audio.gaps)
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The real services over zone data that goes bad in the middle of a call: recorded, sealed, and with the end it should
-have; also by a recorder that starts then.
+"""The real services over zone data that are damaged during a call: it is recorded, sealed, and has its right end; also
+by a recorder started then.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def until(record: CallRecord) -> str:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("zone", [SEOUL, TOKYO])
 def test_zone_data_that_is_cut_off_in_mid_call(tmp_path: Path, zone: str) -> None:
-    """What a recorder has read it keeps; one that starts anew knows Korea without any."""
+    """A recorder keeps the data already read; a new one knows Korea's zone without any."""
     data = ZoneData(tmp_path / "zoneinfo")
     data.compile(zone)
     with Closet(tmp_path, SCRIPT, {f'zone = "{SEOUL}"': f'zone = "{zone}"'}, patient=False) as closet:
@@ -54,6 +54,6 @@ def test_zone_data_that_is_cut_off_in_mid_call(tmp_path: Path, zone: str) -> Non
         words = [sys.executable, "-m", "linetap", "config", "check", str(closet.config_path)]
         env = os.environ | {"PYTHONTZPATH": str(data.folder)}
         anew = subprocess.run(words, env=env, capture_output=True, text=True, timeout=LATE_S, check=False)
-        assert (anew.returncode == 0) == (zone == SEOUL), anew.stderr  # of another zone nobody guesses
+        assert (anew.returncode == 0) == (zone == SEOUL), anew.stderr  # another zone is never guessed
         verdicts = verify_vault(closet.config.vault_path, callfolder.load_signers(_signers(closet)))
         assert [problem for verdict in verdicts for problem in verdict.problems] == []

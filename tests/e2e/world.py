@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A unit with a script playing on its lines, what can be done to it, and what came of it."""
+"""A unit with a script playing on its lines, faults that a test can cause, and the results."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from unit_rig import save_notice, spoken
 LIMIT_S = 120
 PERIOD = 80
 MOST_SLIPS = 30  # of a sound server on a busy machine
-FILL_MS = 120  # a busy machine may keep the exchange waiting; a notice that comes back after 200 is not heard
+FILL_MS = 120  # a busy machine may delay the exchange; a notice that returns after 200 does not count as heard
 
 
 class World(Stage):
-    """`with World(folder, script) as world:` the exchange runs, capture and recorder may be started."""
+    """`with World(folder, script) as world:` runs the exchange; capture and recorder may be started."""
 
     def __init__(
         self,
@@ -59,13 +59,13 @@ class World(Stage):
         return self
 
     def until(self, true: Callable[[], bool], what: str, limit_s: float = LIMIT_S) -> None:
-        """Look until it is so; the processes must live meanwhile."""
+        """Polls until it is true; the processes must live meanwhile."""
         deadline = SYSTEM.monotonic_ns() + round(limit_s * NS_PER_S)
         while not true():
             assert SYSTEM.monotonic_ns() < deadline, f"not within {limit_s:g} s: {what}"
             SYSTEM.sleep(0.02)
 
-    # --- what came of it -------------------------------------------------------------------------------------
+    # --- results ---------------------------------------------------------------------------------------------
 
     def recorder_state(self) -> RecorderState | None:
         return read_state(self.run_dir, "recorder", RecorderState)
@@ -91,7 +91,7 @@ class World(Stage):
         return g711.decode(np.frombuffer(stream[int.from_bytes(stream[4:8]) :], np.uint8))
 
     def events(self) -> list[dict[str, Any]]:
-        """All but the first, which is the vault's own: it has a name."""
+        """All events except the first, the vault's own, which contains a name."""
         reader = OutboxReader(self.config.vault_path / "outbox")
         first, *events = [msgspec.json.decode(payload) for _, payload, _ in reader.from_seq(1, 100_000)]
         assert (first["event"], first["seq"]) == ("vault", 1)
@@ -106,12 +106,12 @@ class World(Stage):
 
 
 def as_recorded(line: I16) -> I16:
-    """The line as mu-law stores it."""
+    """The line after mu-law coding."""
     return g711.decode(g711.encode(line))
 
 
 def place_in(recording: I16, line: I16) -> int:
-    """The place of the recording in the line's sound (as recorded)."""
+    """The position of the recording in the line's audio (as recorded)."""
     wanted = recording[: RATE_HZ // 4]
     for at in np.flatnonzero(line[: len(line) - len(wanted)] == wanted[0]):
         if np.array_equal(line[at : at + 32], wanted[:32]) and np.array_equal(line[at : at + len(wanted)], wanted):
@@ -120,10 +120,10 @@ def place_in(recording: I16, line: I16) -> int:
 
 
 def cable_slips(recording: I16, line: I16) -> int:
-    """The number of periods that the cable lost or doubled and that neither of its ends was told of, as JACK does when
-    it is late.
+    """The number of periods that the cable lost or doubled without a report to either end, as JACK does when it is
+    late.
 
-    Between two slips the recording must be what the exchange played, to the sample.
+    Between two slips the recording must equal the exchange's audio, to the sample.
     """
     at, position, slips = place_in(recording, line), 0, 0
     while True:

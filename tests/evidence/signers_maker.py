@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files of allowed_signers as a careless hand or an enemy writes them, made from a seed."""
+"""Careless or hostile files of allowed_signers, made from a seed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NAMESPACES = [
 
 
 def file_of(random: Random, key: str, others: list[str]) -> str:
-    """One to four lines; now and then something is changed in the middle of it."""
+    """One to four lines; sometimes with a change in the middle."""
     text = "".join(_line(random, key, others) + random.choice(ENDS) for _ in range(random.randint(1, 4)))
     if random.random() < 0.5:
         text = text.removesuffix("\n")
@@ -55,7 +55,7 @@ def _line(random: Random, key: str, others: list[str]) -> str:
         random.choice(BLANKS),
         _spoilt(random, blob),
     ]
-    if random.random() < 0.5:  # what an enemy hides in a comment
+    if random.random() < 0.5:  # hidden in a comment by an attacker
         words += [
             random.choice(BLANKS),
             "comment",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The writer's files are opened by stock `age` and by pyrage, two foreign implementations."""
+"""The writer's files are opened by stock `age` and by pyrage, two independent implementations."""
 
 from __future__ import annotations
 

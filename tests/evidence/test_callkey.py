@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A call's private key, opened with stock age, stands nowhere in the memory of the process that made it."""
+"""A call's private key, opened with stock age, is nowhere in the memory of the process that made it."""
 
 from __future__ import annotations
 
@@ -38,6 +38,6 @@ def test_private_halves_open_and_are_gone_from_memory(tmp_path: Path) -> None:
             made = keys.decode_secret(secret)
             assert found_in(child.pid, made.recipient.encode()), "what must be there is not found: this test is blind"
             raw = bech32.decode(secret)[1]
-            for shape in (secret.encode(), secret.lower().encode(), raw):  # the ends may be written over already
+            for shape in (secret.encode(), secret.lower().encode(), raw):  # the ends may already be overwritten
                 assert not found_in(child.pid, shape[8:-8]), "the private half is still in memory"
         child.stdin.close()

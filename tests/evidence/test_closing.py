@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The proof of a call's close apart from its log: with any change in it, it proves nothing."""
+"""The proof of a call's close, separate from its log: with any change it proves nothing."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Counters of commands: none is good twice in any order, and none that is new is refused for the order alone."""
+"""Counters of commands: none is accepted twice in any order, and no new one is refused because of the order."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ANY = st.integers(1, 1 << 61)
 
 @given(st.lists(ANY, max_size=60).flatmap(lambda used: st.permutations(used * 2)))
 def test_in_whatever_order_each_is_taken_once(order: list[int]) -> None:
-    """Fewer than the window holds: then also none is refused that is new."""
+    """Fewer than the window holds: then no new one is refused either."""
     window, done = Window(), list[int]()
     for counter in order:
         if not window.is_used(counter):
@@ -49,7 +49,7 @@ BOUND = Bound(NOW_MS + AHEAD_MS, NOW_MS + SOON_MS)
 
 @given(st.lists(st.integers(NOW_MS + SOON_MS + 1, 1 << 61), max_size=600, unique=True))
 def test_counters_far_ahead_keep_none_of_today_from_being_taken(far: list[int]) -> None:
-    """Whoever had the key for an hour may have tried any number of counters: its owner goes on with the time."""
+    """A temporary thief of the key may have used any counters: its owner's are based on the time."""
     counters, keys = Counters(), ["a"]
     for counter in [*far, *range(NOW_MS, NOW_MS + 40)]:
         if counters.is_used("desk", keys, counter) or counters.is_too_far("desk", keys, counter, False, BOUND):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A command's envelope against whatever can be sent: it is refused with a code, or it is one that was signed."""
+"""A command's envelope with any content: it is refused with a code, or it was signed."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def text_of(fields: dict[str, Any]) -> str:
 
 
 def check(data: bytes) -> Command | str:
-    """The command, or the code of its refusal: there is no third result."""
+    """The command, or the code of its refusal; there is no third result."""
     authority = KEYS["authority"].public_key()
     try:
         return envelopes.check(data, "floor-03", authority, ROLES, Counters(roles={"desk": 4}), NOW_NS)
@@ -80,11 +80,11 @@ def test_json_of_any_shape(command: object, sig: object) -> None:
 @example({"verb": "config"}, "desk")
 @example({"role": "vault"}, "desk")
 def test_any_field_signed_by_anybody(changes: dict[str, Any], by: str) -> None:
-    """Also a key that is known signs no more than it may: what passes is whole, of its role, and new."""
+    """A known key signs no more than permitted: accepted commands are complete, of its role, and new."""
     try:
         text = text_of(good(**changes))
         data = signed(text, by)
-    except (ValueError, UnicodeEncodeError):  # what is no JSON cannot be signed either
+    except (ValueError, UnicodeEncodeError):  # invalid JSON cannot be signed either
         return
     found = check(data)
     if isinstance(found, Command):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The index's form: what stands in an entry, which names are folders and segments, and which numbers are one."""
+"""The index's form: the content of an entry, the names of folders and segments, and equal numbers."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A list of epochs is taken from its authority, whole and forward, and from nobody else."""
+"""A list of epochs is accepted only from its authority, complete and newer."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A log on disk: what a power cut can leave of it, and that nothing said to be in it is lost."""
+"""A log on disk: its possible states after a power cut, and that no confirmed leaf is lost."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_unfinished_leaves_with_a_newline_behind_them_are_cut(folder: Path) -> N
 
 
 def test_a_leaf_that_was_changed_later_is_not_cut(folder: Path) -> None:
-    """It is damage, and evidence: the signed head will say so."""
+    """It is damage, and evidence: the signed head will show it."""
     filled(folder, 3)
     data = (folder / LEAVES).read_bytes()
     (folder / LEAVES).write_bytes(b"\0" + data[1:])

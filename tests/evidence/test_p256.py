@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ECDSA P-256, the kind of key that hardware holds, against stock ssh-keygen, both ways."""
+"""ECDSA P-256, the kind of key in hardware, compared with stock ssh-keygen in both directions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ AT = datetime(2026, 11, 28, 9, 0, tzinfo=UTC)
 
 @pytest.fixture
 def stock(tmp_path: Path) -> Path:
-    """A key that ssh-keygen has made, and a signers' file that names it."""
+    """A key made by ssh-keygen, and a signers' file that names it."""
     path = tmp_path / "unit.key"
     assert run(["ssh-keygen", "-q", "-t", "ecdsa", "-b", "256", "-N", "", "-f", str(path)]).returncode == 0
     (tmp_path / "allowed_signers").write_text(f"{UNIT} {(tmp_path / 'unit.key.pub').read_text()}")
@@ -59,7 +59,7 @@ def ours(path: Path, armored: bytes) -> keys.PublicKey:
 
 
 def rebuilt(armored: bytes, raw: bytes) -> bytes:
-    """The same signature file with other numbers in it."""
+    """The same signature file with other numbers."""
     blob = base64.b64decode(b"".join(armored.splitlines()[1:-1]))
     at = blob.rindex(publickeys.SSH_P256) + len(publickeys.SSH_P256)
     inner = publickeys.ssh_string(publickeys.SSH_P256) + publickeys.ssh_string(raw)
@@ -75,7 +75,7 @@ def numbers(armored: bytes) -> tuple[int, int]:
 
 
 def test_each_takes_what_the_other_signs(stock: Path) -> None:
-    """Some of either length: the numbers of one signature in two begin with a zero for the sign."""
+    """Some of each length: a number of every second signature needs a leading zero for the sign."""
     for _ in range(12):
         ours(stock, stock_sign(stock))
         armored = sshsig.sign(DATA, load(stock), NAMESPACE).encode()
@@ -110,7 +110,7 @@ def test_every_bit_of_the_file_matters(stock: Path) -> None:
 
 
 def test_the_twin_of_a_signature_is_good_here_and_for_ssh_keygen(stock: Path) -> None:
-    """ECDSA has it that (r, n - s) is as good as (r, s): nothing here may know anything by a signature's bytes."""
+    """In ECDSA (r, n - s) is as valid as (r, s): no code may identify a signature by its bytes."""
     armored = stock_sign(stock)
     r, s = numbers(armored)
     twin = rebuilt(armored, p256.encode(r, ORDER - s))
@@ -137,7 +137,7 @@ def bad_numbers(r: int, s: int) -> list[bytes]:
 
 
 def test_numbers_have_one_spelling(stock: Path) -> None:
-    """Whatever ssh-keygen says of them: it takes some, and a file could be changed without a check noticing."""
+    """ssh-keygen accepts some of them, and then a file could be changed without detection."""
     armored = stock_sign(stock)
     for raw in bad_numbers(*numbers(armored)):
         with pytest.raises(sshsig.SignatureFault):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A passkey's assertion as an SSH signature: stock ssh-keygen and we give one verdict, except where we require more."""
+"""A passkey's assertion as an SSH signature: stock ssh-keygen and we agree, except where we require more."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_other_bytes_and_another_namespace(tmp_path: Path) -> None:
 
 
 def test_every_bit_of_the_signature_matters() -> None:
-    """Every third, since an armored one has 9,000."""
+    """Every third bit, because an armored signature has 9,000."""
     armored = HERE.sign(DATA)
     for at in range(0, len(armored) * 8, 3):
         flipped = bytearray(armored)
@@ -81,7 +81,7 @@ def test_every_shorter_one_is_none() -> None:
     "namespace", [namespaces.COMMAND, namespaces.RECORD, namespaces.ROLES, namespaces.HOLD, namespaces.CERTIFICATE]
 )
 def test_it_signs_approvals_and_nothing_else(tmp_path: Path, namespace: str) -> None:
-    """Stock ssh-keygen goes by the signers' file, where a namespace can be named; ours is fixed."""
+    """Stock ssh-keygen uses the signers' file, in which a namespace can be named; ours is fixed."""
     armored = HERE.sign(DATA, namespace)
     with pytest.raises(sshsig.WrongKeyType):
         sshsig.check(DATA, armored, namespace)
@@ -153,7 +153,7 @@ def test_parts_of_a_browser() -> None:
 
 
 def test_a_unit_names_a_change_of_passkeys_as_of_other_keys() -> None:
-    """Units take roles.json as the desk does, and compare it with the one before."""
+    """Units process roles.json like the desk, and compare it with the previous one."""
     file = keys.public_line(keys.new_unit_key().public_key())
     before = Roles(1, [Person("Kim", "privacy", file)], [])
     after = roles.parse(document.encode(Roles(2, [Person("Kim", "privacy", HERE.line)], [])))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Public keys as text, read without cryptography as it would read them."""
+"""Public keys as text, read without cryptography but with its results."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_no_key_is_taken_that_cryptography_refuses(at: int, other: str) -> None:
 
 @pytest.mark.parametrize("service", ["capture", "panel"])
 def test_who_uses_no_key_does_not_load_what_uses_keys(service: str) -> None:
-    """7 MB for each card, in a process that nobody else shares them with."""
+    """7 MB for each card, in a process that shares them with no other."""
     code = f"import sys, linetap.{service}.service, linetap.config; print('cryptography' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout.strip() == "False"
@@ -70,7 +70,7 @@ def test_who_only_checks_a_signature_loads_no_formats_of_keys_and_no_certificate
 @settings(deadline=None)
 @given(st.integers(0, 40), st.booleans(), st.sampled_from([0, 1, 2**255 - 20, 2**255 - 19, 2**255 - 18, *SMALL]))
 def test_a_point_of_low_order_is_refused_as_openssl_refuses_it(near: int, high: bool, point: int) -> None:
-    """RFC 7748 section 6.1: the secret is zero whatever the other side has. Held against OpenSSL, points beside too."""
+    """RFC 7748 section 6.1: the secret is zero for any peer. Compared with OpenSSL, neighbouring points included."""
     public = (((point + near) % 2**255) | (high << 255)).to_bytes(32, "little")
     try:
         X25519PrivateKey.generate().exchange(X25519PublicKey.from_public_bytes(public))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Policies: what they ask for, what is none."""
+"""Policies: their requirements, and invalid ones."""
 
 from __future__ import annotations
 

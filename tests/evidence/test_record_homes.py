@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A field of a record is public or personal, by the type that it stands in; nothing else reaches record.json.
+"""A field of a record is public or personal, by its type; nothing else reaches record.json.
 
-The bytes are held against docs/schemas by a foreign validator. Records are filled from their types, so that a field
-that is added tomorrow is in them.
+An independent validator compares the bytes with docs/schemas. Records are filled from their types, so that they include
+future fields.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def schema(name: str) -> Draft202012Validator:
 
 
 def filled(kind: inspect.Type, dice: random.Random, text: str) -> Any:
-    """A value of a type with all that it can hold; every free text in it is `text`."""
+    """A value of a type with all optional parts; every free text in it is `text`."""
     match kind:
         case inspect.UnionType(types=types):
             fit = [one for one in types if not isinstance(one, inspect.NoneType)]
@@ -62,7 +62,7 @@ def filled(kind: inspect.Type, dice: random.Random, text: str) -> Any:
 
 
 def a_record(seed: int) -> CallRecord:
-    """Public fields hold what is public, personal ones the canary."""
+    """Public fields have public values, personal ones the canary."""
     dice = random.Random(seed)
     public = filled(inspect.type_info(PublicRecord), dice, "public")
     personal = filled(inspect.type_info(PersonalRecord), dice, CANARY)
@@ -101,7 +101,7 @@ def test_a_whole_record_that_is_not_both_halves_is_no_type() -> None:
     personal = msgspec.defstruct("Personal", [("caller", str, "")])
     require_homes(msgspec.defstruct("Whole", [("line", int), ("caller", str, "")]), public, personal)
     wrong: list[list[Any]] = [
-        [("line", int), ("caller", str, ""), ("address", str, "")],  # of nobody's
+        [("line", int), ("caller", str, ""), ("address", str, "")],  # in no type
         [("line", int)],  # one is missing
         [("line", int), ("caller", int, "")],  # another type
     ]
@@ -115,7 +115,7 @@ def test_a_whole_record_that_is_not_both_halves_is_no_type() -> None:
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda path: path.stem)
 def test_records_of_earlier_versions_fit_the_schema(vector: Path) -> None:
-    """It asks for no field that they have not: what is not there was not said yet."""
+    """It requires no field that they lack: a missing one was not known then."""
     found = 0
     with tarfile.open(vector) as archive:
         for member in archive:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The approvals that a request takes: every purpose, party and set of approvers, and requests that claim too light a
-rule."""
+"""The approvals required by a request: every purpose, party and set of approvers, and requests that claim too light a
+rule.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +52,7 @@ POLICY = Roles(
 
 
 def request(purpose: str, party: str, **changes: Any) -> Request:
-    """Made a day after the call, for two days."""
+    """A request made a day after the call, for two days."""
     stated = {"party": party, "unit": UNIT, "policy": 3} if party else {}
     asker = {"own_line": "Jung Ho", "citizen": "Citizen 7", "court": "Court 2"}.get(party, "Park Ro")
     values: dict[str, Any] = {
@@ -64,7 +65,7 @@ def request(purpose: str, party: str, **changes: Any) -> Request:
 
 
 def verdict(asked: Request, *signers: str, policy: Roles = POLICY) -> str:
-    """`ok`, or the code of the refusal, as every gate judges: purpose, then approvals."""
+    """`ok`, or the code of the refusal, judged like every gate: purpose, then approvals."""
     data = document.encode(asked)
     signed = {name: sshsig.sign(data, KEYS[name], namespaces.RELEASE).encode() for name in signers}
     try:
@@ -75,7 +76,7 @@ def verdict(asked: Request, *signers: str, policy: Roles = POLICY) -> str:
     return "ok"
 
 
-# The sets of approvers that release, written by hand; every other one is refused.
+# The sets of approvers that suffice, written by hand; every other one is refused.
 RELEASES: dict[tuple[str, str], list[set[str]]] = {
     ("complaint", "own_line"): [{"Kim"}],
     ("complaint", "other_office"): [{"Do", "Ma"}, {"Do", "Le"}],
@@ -100,7 +101,7 @@ def test_each_purpose_for_each_party_by_each_approvers(purpose: str, party: str)
     ("purpose", "party", "changes", "code"),
     [
         ("complaint", "own_line", {"requester": "Park Ro"}, "party_differs"),  # another's line
-        ("complaint", "own_line", {"recipient": OTHER_KEY}, "party_differs"),  # for another's ears
+        ("complaint", "own_line", {"recipient": OTHER_KEY}, "party_differs"),  # for another recipient
         ("complaint", "own_line", {"unit": "floor-09"}, "party_differs"),
         ("complaint", "own_line", {"calls": [NamedCall(CALL_ID, 4, "0" * 64)]}, "party_differs"),
         ("complaint", "own_line", {"calls": [NamedCall(CALL_ID, LINE, "0" * 64),
@@ -116,7 +117,7 @@ def test_each_purpose_for_each_party_by_each_approvers(purpose: str, party: str)
         ("court", "court", {"requester": "jung  HO"}, "party_differs"),  # staff, in another spelling
         ("citizen", "citizen", {"requester": "Le"}, "party_differs"),
         ("citizen", "citizen", {"recipient": JUNG_KEY}, "party_differs"),
-        ("complaint", "own_line", {"policy": 4}, "policy_older"),  # this desk has not seen the newest rules
+        ("complaint", "own_line", {"policy": 4}, "policy_older"),  # this desk does not have the newest rules
         ("curiosity", "own_line", {}, "purpose_unknown"),
     ],
 )  # fmt: skip
@@ -151,14 +152,14 @@ def test_who_holds_a_half_gets_nothing_by_one_approval(name: str) -> None:
 
 
 def test_a_line_changes_hands() -> None:
-    """What was said before, and after, is another's."""
+    """Calls before and after belong to another person."""
     for changed in ({"since": rfc3339(BEGAN_NS + 1_000_000)}, {"until": rfc3339(BEGAN_NS)}):
         policy = msgspec.structs.replace(POLICY, lines=[msgspec.structs.replace(STAFF, **changed)])
         assert verdict(request("complaint", "own_line"), "Kim", policy=policy) == "party_differs"
 
 
 def test_the_newest_policy_counts() -> None:
-    """A rule that was made heavier since, or was withdrawn, no longer lets the old request through."""
+    """A rule that was tightened or withdrawn since no longer permits the old request."""
     asked = request("complaint", "own_line")
     heavier = [msgspec.structs.replace(RULES[0], approvals=[["supervisor"], ["privacy"]]), *RULES[1:]]
     assert (
@@ -168,7 +169,7 @@ def test_the_newest_policy_counts() -> None:
 
 
 def test_without_rules_all_is_as_before() -> None:
-    """A request of before has the same bytes, and any two of different roles approve it."""
+    """A request of an earlier version has the same bytes, and any two of different roles approve it."""
     policy = Roles(1, POLICY.people, POLICY.purposes)
     assert b"rules" not in document.encode(policy)
     assert b"party" not in document.encode(request("complaint", ""))
@@ -255,7 +256,7 @@ SLOTS = st.lists(st.lists(ROLE, max_size=3, unique=True), min_size=1, max_size=4
 @settings(max_examples=300, deadline=None)
 @given(SLOTS, st.lists(ROLE, max_size=6))
 def test_an_assignment_is_found_where_there_is_one(slots: list[list[str]], given_roles: list[str]) -> None:
-    """Against every way to give distinct roles to the approvals."""
+    """Compared with every way to assign distinct roles to the approvals."""
     have = sorted(set(given_roles)) + [""] * len(slots)
     filled = max(
         sum(bool(role) and (not slot or role in slot) for slot, role in zip(slots, order, strict=True))
@@ -263,14 +264,15 @@ def test_an_assignment_is_found_where_there_is_one(slots: list[list[str]], given
     )
     missing = Terms(approvals=slots).missing(given_roles)
     assert len(missing) == len(slots) - filled
-    assert Terms(approvals=slots).missing([*given_roles, "f"]) == missing or [] in slots  # a strange role fills nothing
+    assert Terms(approvals=slots).missing([*given_roles, "f"]) == missing or [] in slots  # a foreign role fills nothing
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.sets(st.sampled_from(sorted(PEOPLE))), st.sampled_from(sorted(RELEASES)), st.sampled_from(["", *PARTIES]))
 def test_another_claim_opens_nothing_by_fewer(signers: set[str], fitting: tuple[str, str], claimed: str) -> None:
     """The same person with the same key; only the claim differs from the true party. Claiming another office is open to
-    everybody, and takes two."""
+    everybody, and requires two.
+    """
     purpose, party = fitting
     stated = {"party": claimed, "unit": UNIT, "policy": 3} if claimed else {"party": "", "unit": "", "policy": 0}
     asked = msgspec.structs.replace(request(purpose, party), **stated)

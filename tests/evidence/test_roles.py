@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""roles.json: what it may not say, and whose word it is."""
+"""roles.json: its forbidden content, and its author."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_use_never_goes_back(desk: Desk) -> None:
         desk.run(command, "use", desk.root / "roles.json", "--desk", desk.folder)
     with pytest.raises(roles.RolesFault, match="roles_version_taken"):
         desk.run(command, "use", desk.sign_roles(5, {PARK: PEOPLE[PARK]}), "--desk", desk.folder)
-    desk.run(command, "use", desk.sign_roles(5), "--desk", desk.folder)  # the same once more puts it right
+    desk.run(command, "use", desk.sign_roles(5), "--desk", desk.folder)  # repeating it repairs it
     assert [entry.outcome for entry in desk.log()] == ["granted", "granted", *["refused"] * 3, "granted"]
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""allowed_signers, generated, read by us and by Debian's ssh-keygen: never looser, stricter only where that is said."""
+"""allowed_signers, generated, read by us and by Debian's ssh-keygen: never looser, stricter only where documented."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from sealing_rig import run
 DATA, NAMESPACE = b"data", "linetap-record"
 AT = datetime(2026, 11, 24, 22, 56, tzinfo=UTC)
 AT_OPTION = "-Overify-time=20261124225600Z"
-FILES = 140  # of each zone; the soak takes as many as there is time for
+FILES = 140  # of each zone; the soak uses as many as time permits
 ZONES = ["UTC", "Asia/Seoul", "Europe/Berlin", "America/New_York"]
-STRICTER = ("NUL byte", "not base64", "not a time", "is not after")  # what signerline.py says of itself
+STRICTER = ("NUL byte", "not base64", "not a time", "is not after")  # documented in signerline.py
 
 
 @dataclass(frozen=True)
 class Stock:
-    """ssh-keygen's verdicts of one file."""
+    """ssh-keygen's verdicts on one file."""
 
     folder: Path
 
@@ -73,14 +73,14 @@ def zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
     time.tzset()
 
 
-KEY, *_OTHERS = (Ed25519PrivateKey.from_private_bytes(bytes([number] * 32)) for number in range(3))  # a seed says all
+KEY, *_OTHERS = (Ed25519PrivateKey.from_private_bytes(bytes([number] * 32)) for number in range(3))  # from seeds
 LINE = keys.public_line(KEY.public_key())
 P256 = ec.derive_private_key(1234567, ec.SECP256R1()).public_key()
 OTHERS = [*(keys.public_line(key.public_key()) for key in _OTHERS), keys.public_line(P256)]
 
 
 def trusts(text: str, at: datetime = AT) -> bool:
-    """BadInput where the file is refused as a whole."""
+    """Whether the signature is trusted; BadInput if the file is refused as a whole."""
     try:
         signers.require_trust(KEY.public_key(), NAMESPACE, signers.parse(text), PRINCIPAL, at)
     except SignatureFault:
@@ -114,7 +114,7 @@ def _is_valid_then(signer: Signer) -> bool:
 
 
 def _refused(stock: Stock, data: bytes, why: str) -> str:
-    """A line that makes us refuse the file is one that ssh-keygen passes over, or is refused for what is said of it."""
+    """Asserts that a line for which we refuse the file is ignored by ssh-keygen, or documented as stricter."""
     number = int(why.removeprefix("line ").partition(":")[0])
     line = data.split(b"\n")[number - 1] + b"\n"
     if not stock.verifies(line):
@@ -129,7 +129,7 @@ def _printed(principals: list[str]) -> bytes:
 
 def test_the_verdicts_on_generated_files_agree(stock: Stock, zone: str) -> None:
     said = Counter(compare(stock, seed) for seed in range(ZONES.index(zone) * 1000, ZONES.index(zone) * 1000 + FILES))
-    assert all(said[kind] >= 10 for kind in ("both yes", "both no", "refused")), said  # the files try something
+    assert all(said[kind] >= 10 for kind in ("both yes", "both no", "refused")), said  # the files have enough variety
 
 
 @pytest.mark.soak
@@ -162,7 +162,9 @@ def test_local_times_are_those_of_ssh_keygen_in_summer_and_between(
 
 
 def test_a_file_is_never_read_in_part(tmp_path: Path) -> None:
-    """Cut at a limit, a line loses its end, and lines behind it were never read: `!closet-3f` becomes `!closet`."""
+    """Truncated at a limit, a line loses its end, and the following ones are not read: `!closet-3f` becomes
+    `!closet`.
+    """
     path = tmp_path / "allowed_signers"
     path.write_text(f"{PRINCIPAL} {LINE}\n" + "# comment\n" * 500_000)
     with pytest.raises(BadInput, match="larger than"):

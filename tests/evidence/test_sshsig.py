@@ -189,7 +189,7 @@ def test_line_that_cannot_be_read_is_named(line: str, says: str) -> None:
 
 
 class Signatories:
-    """People with keys that stock ssh-keygen made, who sign with it; blocks taken apart are verified by it."""
+    """People with keys made by stock ssh-keygen, which signs for them and verifies modified blocks."""
 
     def __init__(self, folder: Path, count: int) -> None:
         self.folder, self.names = folder, [f"person{number}" for number in range(count)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a board's file has, for the tests of both boards."""
+"""The content of a board's file, for the tests of both boards."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The card as a twin, driven: linetap's commands go to the emulated part, its pins and ARM's edges to the drawn
-circuit, and what the line then shows goes back to the part.
+"""The card's digital twin in a closed loop: linetap's commands drive the emulated part, its pins and ARM's edges drive
+the drawn circuit, and the resulting line voltage is fed back to the part.
 
-What the meter drives follows from commands and time alone, never from a line. So two turns are enough: the first, on
-idle lines, gives the pins, the circuit driven by them gives VM, and the second, with that VM, must give the same pins.
+The meter's outputs depend on commands and time alone, never on a line. Therefore two turns suffice: the first, on idle
+lines, gives the pins; the circuit driven by them gives VM; and the second, with that VM, must give the same pins.
 """
 
 from __future__ import annotations
@@ -32,19 +32,20 @@ from twin.driven import Driven, Seen, simulated
 from twin.wires import Levels as PinLevels
 from twin.wires import coils, levels, meter_pins, moves
 
-SOON_S = 0.01  # a telephone that is lifted already is so from then on
+SOON_S = 0.01  # a telephone that is already lifted is so from then on
 SAME_S = 2.5e-3
-ON_HOOK_A = 100e-6  # the table's row of an open contact
-BEGINS_S = RESTED_S - 0.3  # of what is simulated: a telephone is lifted 0.1 s later
-OPENS_S = 0.05  # after the command; the driver takes 24 ms, the table's row
-CLOSES_S = 0.14  # after its end: capture looks every 40 ms, the driver takes 80 ms
+ON_HOOK_A = 100e-6  # the table's limit for an open contact
+BEGINS_S = RESTED_S - 0.3  # start of the simulation: a telephone is lifted 0.1 s later
+OPENS_S = 0.05  # after the command; the driver needs 24 ms, as in the table
+CLOSES_S = 0.14  # after its end: capture polls every 40 ms, the driver needs 80 ms
 LASTS_S = LEAST_OPEN_MS / 1000
 
 
 @dataclass(frozen=True)
 class Held:
-    """A telephone that is lifted on a line, from and to, by the clock of the part's supply; `corner` is one of
-    twin_rig.corners."""
+    """A lifted telephone on a line, with start and end by the clock of the part's supply; `corner` is one of
+    twin_rig.corners.
+    """
 
     battery_v: float = 48
     off_hook_v: float = 9.6
@@ -52,7 +53,7 @@ class Held:
     corner: str = "as drawn"
     learnt: tuple[float, float] | None = None
     more: Sequence[str] = ()
-    watched: tuple[float, float] | None = None  # what is simulated; None: an idle line all the time
+    watched: tuple[float, float] | None = None  # the simulated interval; None: an idle line all the time
 
     def around(self, begins: float) -> list[str]:
         closed = [(max(self.lifted[0] - begins, SOON_S), self.lifted[1] - begins)]
@@ -61,7 +62,7 @@ class Held:
 
 @dataclass(frozen=True)
 class Played:
-    """What came of it, of the second turn. Rows are lines."""
+    """The results of the second turn. Rows are lines."""
 
     rig: DrivenRig
     driven: list[Driven]
@@ -70,7 +71,7 @@ class Played:
     told: list[Found]
 
     def loop_open(self, row: int) -> Found:
-        """When the exchange has no loop, as of a telephone that is on-hook, and when it has one."""
+        """The edges of the exchange's loop: open, as with a telephone on-hook, and closed."""
         seen = self.seen[row]
         assert seen is not None, "that line was not simulated"
         is_open = np.abs(np.array(seen.loop)) < ON_HOOK_A
@@ -81,14 +82,14 @@ Script = Callable[[DrivenRig], list[Levels]]
 
 
 def first_turn(script: Script, elf: Path | None = None) -> DrivenRig:
-    """On idle lines."""
+    """Runs the script on idle lines."""
     rig = DrivenRig(pins([], 1.0), elf=elf)
     script(rig)
     return rig
 
 
 def driven_by(rig: DrivenRig, card: Card | None = None) -> list[Driven]:
-    """What pins and ARM do to each line, as the card is drawn."""
+    """The effect of pins and ARM on each line, on the drawn card."""
     card = card or drawn_card()
     wired, coil = meter_pins(card), coils(card, rig.gpio.moved)
 
@@ -111,7 +112,7 @@ def circuit(calls: Sequence[Held], driven: Sequence[Driven], netlist: Netlist | 
 
 
 def second_turn(script: Script, calls: Sequence[Held], driven: list[Driven], seen: list[Seen | None]) -> Played:
-    """With what the circuit gave. The pins are those of the first turn, or the circle is not closed."""
+    """Runs the script with the circuit's voltages; asserts that the pins are those of the first turn."""
     seconds = max(call.watched[1] for call in calls if call.watched)
     idle = np.full(round(seconds * NS_PER_S / STEP_NS), 0.5 - 48 / VOLTS_OF_ALL)
     rows = [
@@ -127,7 +128,7 @@ def second_turn(script: Script, calls: Sequence[Held], driven: list[Driven], see
 
 
 def same(one: Driven, other: Driven) -> bool:
-    """Whether the same pins move, from and to the same time: a command may be heard a sample sooner or later."""
+    """Whether the same pins toggle in the same intervals: a command may be received a sample sooner or later."""
     return all(
         len(a) == len(b) and all(abs(x - y) < SAME_S for x, y in zip(chain(*a), chain(*b), strict=True))
         for a, b in ((moves(one.relay), moves(other.relay)), (moves(one.contact), moves(other.contact)))
@@ -135,7 +136,7 @@ def same(one: Driven, other: Driven) -> bool:
 
 
 def within(found: Found, *asked: tuple[float, float, bool]) -> bool:
-    """Each no earlier than, no later than; and its level."""
+    """Whether each edge lies within its limits (earliest, latest) and has its level."""
     return len(found) == len(asked) and all(
         early <= at <= late and level is due for (at, level), (early, late, due) in zip(found, asked, strict=True)
     )

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which way a sheet's signals and currents go: steps from what drives to what is driven, with where both stand.
+"""Derives the direction of a sheet's signals and currents: steps from a driver to a driven part, with their positions.
 
-A stage is a part with inputs and outputs by the types of its pins, or one that `feeds` a current on (parts.toml).
-A signal begins at an output, else at a plug, at a label from another sheet, at a part from a rail. It goes on through
-parts of two ends, windings and a relay's contacts, and ends at an input, a relay, a plug or a label. What leads to
-none of these, such as a lamp or a filter, is no step; neither is feedback, a part from a stage's output to its input.
+A stage is a part with inputs and outputs by the types of its pins, or one that `feeds` a current on (parts.toml). A
+signal starts at an output, otherwise at a plug, at a label from another sheet, or at a part from a rail. It continues
+through parts with two ends, windings and a relay's contacts, and ends at an input, a relay, a plug or a label. Paths
+without such an end, as to a lamp or a filter, are no steps; neither is feedback, a part from a stage's output to its
+input.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from drawn_sheets import Node, Point, each, parts, point
 from drawing.tables import Part, Sheet
 
 OUTPUTS = {"output", "open_collector", "power_out"}
-DRAIN = ("nmos", "d")  # drives what is on it; a transistor that passes a current on `feeds`
+DRAIN = ("nmos", "d")  # drives its net; a transistor that passes a current on `feeds`
 THROUGH = {"R", "C", "L", "F", "D", "TVS"}
 POLES = {"relay": (("p1", "o1"), ("p2", "o2")), "relay_closed": (("p1", "b1"), ("p2", "b2"))}
 WINDINGS = (("p1", "s1"), ("p2", "s2"), ("s1", "p1"), ("s2", "p2"))
@@ -27,7 +28,7 @@ GROUNDS = {"GND", "ret"}  # `ret` is that of the 12 V
 
 @dataclass(frozen=True)
 class End:
-    """A pin of a part, or of a net's label, which has no pin."""
+    """A pin of a part, or a net's label, which has no pin."""
 
     part: str
     pin: str
@@ -38,8 +39,8 @@ class End:
 class Step:
     start: End
     end: End
-    through: bool = False  # one part, which may stand upright
-    power: bool = False  # which may come from above
+    through: bool = False  # a single part, which may be vertical
+    power: bool = False  # power, which may come from above
 
     def goes_right(self) -> bool:
         (x1, y1), (x2, y2) = self.start.at, self.end.at
@@ -50,7 +51,7 @@ class Step:
 
 
 class Flow:
-    """`steps` of a sheet, and its ports that are `driven` on it."""
+    """`steps` of a sheet, and those of its ports that it drives (`driven`)."""
 
     def __init__(self, sheet: Sheet, drawn: Node, base: int) -> None:
         self.sheet = sheet
@@ -66,7 +67,7 @@ class Flow:
             for pin, net in part.nets.items():
                 self.ends.setdefault(net, []).append(self.pins[name, pin])
         self.drivers: dict[str, list[End]] = {}
-        self.came: dict[str, tuple[str, End, End]] = {}  # net -> net before it, the part between by its two ends
+        self.came: dict[str, tuple[str, End, End]] = {}  # net -> previous net, and both ends of the part between
         for sources in (self._outputs, self._plugs, self._outside, self._rails):
             self._follow(list(sources()))
         arrived = {net: list(self._receivers(net)) for net in self.drivers}
@@ -103,7 +104,7 @@ class Flow:
         return relay or part.prefix == "J" or self.types[end.part, end.pin] == "input" or end.pin in part.kind.feeds[:1]
 
     def _ways(self, net: str) -> Iterator[tuple[End, End, str]]:
-        """Through each part at the net: its end there, its other end, the net of that."""
+        """The ways through each part at the net: its end there, its other end, and the other end's net."""
         for end in self.ends.get(net, ()):
             part = self.parts[end.part]
             pairs: tuple[tuple[str, str], ...] = POLES.get(part.kind.symbol, ())
@@ -121,7 +122,7 @@ class Flow:
         for net, end in sources:
             self.drivers.setdefault(net, []).append(end)
         nets = list(dict.fromkeys(net for net, _ in sources))
-        for net in nets:  # grows
+        for net in nets:  # grows during the loop
             for end, far, after in self._ways(net):
                 own = {driver.part for driver in self.drivers[net] if driver.pin and self._gives(driver)}
                 feedback = any(each.part in own and self._takes(each) for each in self.ends[after])
@@ -146,7 +147,7 @@ class Flow:
                 yield from self._driven(net, near, through=True)
 
     def _driven(self, net: str, end: End, *, through: bool) -> Iterator[Step]:
-        """By each output, plug or part on the net, and by the nearest of its labels."""
+        """Steps to a driven end from each output, plug or part on the net, and from the nearest of its labels."""
         drivers = [driver for driver in self.drivers[net] if driver.pin]
         labels = [driver for driver in self.drivers[net] if not driver.pin]
         for start in drivers + sorted(labels, key=lambda label: dist(label.at, end.at))[:1]:

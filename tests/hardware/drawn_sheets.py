@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the committed .kicad_sch files without the programs that drew them. Lengths in mm, y down."""
+"""Reads the committed .kicad_sch files independently of the programs that drew them. Lengths in mm, y down."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Pin:
 
 @dataclass(frozen=True)
 class Part:
-    """A symbol as it stands on a sheet; `texts` are what KiCad writes within its outline, its pins' names."""
+    """A symbol on a sheet; `texts` are those that KiCad writes within its outline, the names of its pins."""
 
     reference: str
     pins: tuple[Pin, ...]
@@ -95,7 +95,7 @@ def parts(sheet: Node) -> Iterator[Part]:
 
 
 def frames(root: Node) -> Iterator[Part]:
-    """The boxes that stand for sheets."""
+    """The boxes of sheets."""
     for sheet in each(root, "sheet"):
         (x, y), (wide, high) = point(sheet, "at"), point(sheet, "size")
         corners = ((x, y), (x + wide, y), (x + wide, y + high), (x, y + high), (x, y))
@@ -105,7 +105,7 @@ def frames(root: Node) -> Iterator[Part]:
 
 
 def _placed(stroke: Point, place: Node, mirrored: bool) -> Point:
-    """KiCad turns against the clock with y up, then mirrors."""
+    """A point of a symbol on the sheet: KiCad rotates counter-clockwise with y up, then mirrors."""
     x, y = stroke
     for _ in range(round(float(place[3]) / 90)):
         x, y = -y, x
@@ -118,13 +118,13 @@ def around(points: list[Point]) -> Box:
 
 
 def meet(one: Box, other: Box, least: float) -> bool:
-    """By more than `least` mm in both directions."""
+    """Whether they overlap by more than `least` mm in both directions."""
     across = min(one[2], other[2]) - max(one[0], other[0])
     return across > least and min(one[3], other[3]) - max(one[1], other[1]) > least
 
 
 def collinear_overlaps(sheet: Node) -> list[tuple[Any, Any]]:
-    """Wires that lie on one another: they cannot be told apart."""
+    """Wires that lie on one another, and so are indistinguishable."""
     lying = sorted((min(pair)[1], min(pair)[0], max(pair)[0]) for pair in wires(sheet) if pair[0][1] == pair[1][1])
     standing = sorted((min(pair)[0], min(pair)[1], max(pair)[1]) for pair in wires(sheet) if pair[0][0] == pair[1][0])
     return [

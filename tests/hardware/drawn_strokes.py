@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""KiCad's own picture of a sheet: each text with the box of its strokes, and every line that is no text. Lengths in mm.
+"""Parses KiCad's own picture of a sheet: each text with the box of its strokes, and all other lines. Lengths in mm.
 
-KiCad draws texts as strokes, so that where a text stands is what KiCad made of it and no estimate.
+KiCad draws texts as strokes, so the positions of texts are KiCad's own and not estimates.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 SHAPES = (f"{SVG}path", f"{SVG}circle", f"{SVG}rect")
 NUMBER = re.compile(r"-?\d+\.\d+")
 PEN_MM = 0.1524  # of wires, pins, bodies and texts alike
-TOUCH_MM = 0.05  # a name's p and g reach down to the wire that it names; closer than this it lies on it
+TOUCH_MM = 0.05  # a name's p and g reach down to its wire; a smaller distance means that it lies on the wire
 Line = tuple[Point, Point]
 
 
@@ -36,7 +36,7 @@ class Picture:
 
 
 def picture(path: Path) -> Picture:
-    """KiCad draws some texts twice in one place: they are one."""
+    """Reads a picture; a text drawn twice in one place counts once."""
     texts: dict[Text, None] = {}
     lines: dict[Line, None] = {}
     for node in _drawn(ElementTree.parse(path).getroot()):
@@ -50,7 +50,7 @@ def picture(path: Path) -> Picture:
 
 
 def _drawn(node: ElementTree.Element) -> Iterator[ElementTree.Element]:
-    """Groups that are a text, and shapes that are in none; without the paper."""
+    """Groups that are a text, and shapes outside groups; without the paper."""
     for child in node:
         paper = child.tag == f"{SVG}rect" and child.get("x") == "0.000000"
         if child.get("class") == "stroked-text" or (child.tag in SHAPES and not paper):
@@ -65,7 +65,7 @@ def _points(path: ElementTree.Element) -> list[Point]:
 
 
 def _outline(node: ElementTree.Element) -> list[Point]:
-    """A circle, the dot of a junction, is its level diameter."""
+    """The outline of a shape; a circle, the dot of a junction, is replaced by its horizontal diameter."""
     if node.tag == f"{SVG}path":
         points = _points(node)
         return [*points, points[0]] if "Z" in node.get("d", "") else points
@@ -89,7 +89,7 @@ def overlapping(found: Iterable[Text], least: float = 0.1) -> list[tuple[str, st
 
 
 def on_lines(drawn: Picture, names: set[str]) -> list[tuple[str, Line]]:
-    """Each text that touches a line, with the line. `names` stand on the wires that they name and may reach them."""
+    """Each text that touches a line, with the line. `names` lie on the wires that they name, and may touch them."""
     found = []
     for text in drawn.texts:
         gap = TOUCH_MM if text.text in names else PEN_MM
@@ -114,7 +114,7 @@ def crosses(line: Line, box: Box) -> bool:
 
 
 def foreign(drawn: Picture, part: Part) -> list[str]:
-    """What is written within the part's outline, but for the names of its pins."""
+    """Texts within the part's outline, except the names of its pins."""
     within = [text.text for text in drawn.texts if any(_inside(text.box, stroke) for stroke in part.strokes)]
     for name in part.texts:
         if name in within:
@@ -123,7 +123,7 @@ def foreign(drawn: Picture, part: Part) -> list[str]:
 
 
 def _inside(box: Box, stroke: tuple[Point, ...]) -> bool:
-    """The middle of the box, by the crossings of a line from there to the right; an open stroke has no inside."""
+    """Whether the middle of the box is inside, by the crossings of a ray to the right; an open stroke has no inside."""
     x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
     sides = [
         (x2 - x1) * (y - y1) / (y2 - y1) + x1 > x for (x1, y1), (x2, y2) in pairwise(stroke) if (y1 > y) != (y2 > y)

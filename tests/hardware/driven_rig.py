@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The emulated part at linetap's cable, asked and commanded as capture does it; its pins and ARM's edges are kept."""
+"""The emulated part at linetap's cable, polled and commanded as by capture; its pins and ARM's edges are recorded."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _folder = TemporaryDirectory(prefix="linetap-driven-")
 
 
 class TimedGpio(FakeGpio):
-    """`moved`: (second, level) of the pin that arms, since the part has its supply."""
+    """`moved`: (second, level) of the arming pin, counted from the part's power-on."""
 
     def __init__(self, clock: ManualClock) -> None:
         super().__init__(clock)
@@ -45,7 +45,7 @@ class TimedGpio(FakeGpio):
 
 
 class DrivenRig(PartRig):
-    """As PartRig, with capture's own contacts, card and ARM line. `learnt`: of each line, for `twin_rig.limits`."""
+    """A PartRig with capture's own contacts, card and ARM line. `learnt`: of each line, for `twin_rig.limits`."""
 
     def __init__(
         self, inputs: Inputs, learnt: Sequence[tuple[float, float] | None] = (), elf: Path | None = None
@@ -58,10 +58,10 @@ class DrivenRig(PartRig):
         numbers = [line.number for line in LINE_LIST]
         contacts = MeterContacts(self.reader, range(LINES), numbers, self.clock)
         self.card = MeteredCard(self.arm, self.reader, range(LINES), learned, contacts, self.clock)
-        self.reported: list[tuple[float, tuple[int, ...]]] = []  # lines that the meter reports open
-        self.suspected: set[int] = set()  # lines whose contact capture took for stuck open at any time
+        self.reported: list[tuple[float, tuple[int, ...]]] = []  # lines reported open by the meter
+        self.suspected: set[int] = set()  # lines whose contact capture ever suspected to be stuck open
         self.refused: list[str | None] = []
-        self.cut_next = False  # of what is written next, the second half is lost
+        self.cut_next = False  # the second half of the next write is lost
         self.sent_by_part = bytearray()
         self._read, self._write = self.cable.read, self.cable.write
         self.cable.read = self._listen  # type: ignore[method-assign]
@@ -69,7 +69,7 @@ class DrivenRig(PartRig):
         self.capture_begins()
 
     def capture_begins(self) -> None:
-        """A capture that knows nothing of the one before."""
+        """Starts a new capture, without the state of the previous one."""
         self.state = CaptureState(
             service="capture@1", version="0", pid=1, started_ns=0, mono_ns=0, progress=0, card=1, device_rate_hz=8000,
             device_format="S16_LE", channels=LINES, lines=[line.number for line in LINE_LIST], ring_locked=True,
@@ -86,7 +86,7 @@ class DrivenRig(PartRig):
         self.refused.append(self.contacts.open(line, ms))
 
     def turns(self, seconds: float) -> list[Levels]:
-        """As capture's loop, until then."""
+        """Runs capture's loop until then."""
         found: list[Levels] = []
         while self.now_s < seconds - 1e-6:
             self.clock.advance(BATCH_MS * NS_PER_MS)
@@ -103,7 +103,7 @@ class DrivenRig(PartRig):
         return found
 
     def silent(self, seconds: float) -> None:
-        """linetap says nothing to the meter until then, and ARM has its edges."""
+        """Sends nothing to the meter until then; ARM has its edges."""
         while self.now_s < seconds - 1e-6:
             self.clock.advance(BATCH_MS * NS_PER_MS)
             self.arm.beat()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The drawing and its netlist, as hardware's tests want them."""
+"""The drawing and its netlist, for hardware's tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from simulation.finding import Finding
 from simulation.netlist import HARDWARE, Netlist
 from simulation.rows import ROWS
 
-LINE = 1  # the front end that is simulated; a test holds the other seven to it
+LINE = 1  # the simulated front end; a test compares the other seven with it
 
 
 @cache
@@ -26,12 +26,12 @@ def drawn_card() -> Card:
 
 @cache
 def findings(row: str) -> tuple[Finding, ...]:
-    """Of a row of requirements, once a run: the table in the README is made of the same."""
+    """The findings of a row of requirements, computed once a run; the table in the README is made from the same."""
     return tuple(ROWS[row](front_end()))
 
 
 def copied(folder: Path, *changes: tuple[str, str, str]) -> Path:
-    """The circuit's tables in a folder of one's own, with (file, old, new) put into them."""
+    """The circuit's tables in a separate folder, with replacements (file, old, new)."""
     for path in (HARDWARE / "circuit").iterdir():
         (folder / path.name).write_text(path.read_text())
     for name, old, new in changes:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run by Debian's Python, which has KiCad's module: what KiCad itself reads of the board that is named, as JSON."""
+"""Prints KiCad's own reading of the named board as JSON. Runs in Debian's Python, which has KiCad's module."""
 
 from __future__ import annotations
 

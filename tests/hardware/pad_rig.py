@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A footprint's pads beside those of somebody else's."""
+"""Compares a footprint's pads with those of another source."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from itertools import pairwise
 from pcb.footprints import Footprint, Pad
 from pcb.places import on_board
 
-NEAR_MM = 0.11  # a pad's middle and sides: 0.06, or 0.1 from the outer end, which a rounded corner moves
-PITCH_MM = 0.005  # from pad to pad in a row of three or more
+NEAR_MM = 0.11  # tolerance of a pad's middle and sides: 0.06, or 0.1 from the outer end, which a rounded corner moves
+PITCH_MM = 0.005  # tolerance of the pitch in a row of three or more pads
 ROW = 3
 
 
 def differences(footprint: Footprint, theirs: list[Pad]) -> list[str]:
-    """Pad by pad of all but `own`, and the pitch of each row."""
+    """Differences between all pads except `own`, and between the pitches of rows."""
     ours = [pad for pad in footprint.numbered() if pad.number not in footprint.own]
     theirs = [turned(pad, footprint.turned) for pad in theirs]
     left, found = list(theirs), []
@@ -30,7 +30,7 @@ def differences(footprint: Footprint, theirs: list[Pad]) -> list[str]:
 
 
 def covered(pad: Pad, theirs: Pad) -> float:
-    """How much of theirs ours lies over."""
+    """The share of their pad that ours covers."""
     across = min(pad.x + pad.width / 2, theirs.x + theirs.width / 2) - max(
         pad.x - pad.width / 2, theirs.x - theirs.width / 2
     )
@@ -54,7 +54,7 @@ def _near(one: Pad, other: Pad) -> bool:
 
 
 def _rows(pads: list[Pad]) -> list[list[float]]:
-    """The places along each row across or down, of three or more alike."""
+    """The positions along each horizontal or vertical row of three or more equal pads."""
     rows: defaultdict[tuple[str, float, float, float], set[float]] = defaultdict(set)
     for pad in pads:
         rows["across", round(pad.y, 3), pad.width, pad.height].add(pad.x)

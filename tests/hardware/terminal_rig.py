@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each part's terminals as circuit/ has them, beside those of somebody else's list."""
+"""Compares each part's terminals in circuit/ with the list of another source."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ NAMELESS = "~"
 
 
 class Terminals(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One of `symbol`, `terminals` and `none`. `more` are theirs alone: a case with more than ours."""
+    """One of `symbol`, `terminals` and `none`. `more` are only theirs: those of a case with more terminals
+    than ours.
+    """
 
     symbol: str = ""
     terminals: list[str] = []
@@ -48,7 +50,7 @@ def _symbols(library: str) -> dict[str, str]:
 
 
 def pins(library: str, name: str) -> dict[str, str]:
-    """A symbol's, or those of the one it is made from."""
+    """The pins of a symbol, or of the one it extends."""
     block = _symbols(library)[name]
     if made_from := re.search(r'\(extends "(.*?)"\)', block):
         return pins(library, made_from[1])
@@ -56,7 +58,7 @@ def pins(library: str, name: str) -> dict[str, str]:
 
 
 def differences(kind: Kind, footprint: Footprint, said: Terminals) -> list[str]:
-    """Terminal by terminal, and the rows of `names` that nothing needed."""
+    """Differences terminal by terminal, and unused rows of `names`."""
     drawn: dict[str, list[str]] = {}
     for pin in kind.pin_rows():
         drawn.setdefault(pin.number, []).append(pin.name)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is asked of each crossing of the barrier, and that what is not met is written down for the laboratory."""
+"""The requirements of each crossing of the barrier; unmet ones are listed for the laboratory."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def row_of(reference: str) -> list[str]:
 
 
 def each(kind_name: str, **fields: float | str) -> Card:
-    """All parts of a kind by other figures of their sheet."""
+    """The card with other ratings for all parts of a kind."""
     card = drawn_card()
     for part in card.of(kind_name):
         card = card.specified(part.reference, **fields)
@@ -32,7 +32,7 @@ def each(kind_name: str, **fields: float | str) -> Card:
 
 @pytest.mark.parametrize("kind_name", APART)
 def test_each_part_that_crosses_has_its_row(kind_name: str) -> None:
-    """With the peak that the sheet's rms is, and the grade, or the absence of one, that the rule goes by."""
+    """Its row has the peak of the sheet's rms, and the grade, or its absence, that the rule uses."""
     part = drawn_card().of(kind_name)[0]
     asked, rating, meets = row_of(part.reference)[2:]
     if kind_name == "buck":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is read of a board's file, and what of it the next layout begins with."""
+"""Reading a board's file, and the tracks with which the next layout begins."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from simulation.netlist import HARDWARE
 BOARD, WHERE = LineBoard(), places.load()
 TEXT = (HARDWARE / NAME / f"{NAME}.kicad_pcb").read_text()
 
-# As KiCad 9.0.2 wrote it: a part that is turned, a track, a via, and a plane in two pieces.
+# As written by KiCad 9.0.2: a rotated part, a track, a via, and a plane in two pieces.
 WRITTEN = """(kicad_pcb
 	(version 20241229)
 	(net 0 "")
@@ -131,7 +131,7 @@ def test_what_cannot_be_read_is_named(old: str, new: str, said: str) -> None:
 
 
 def test_the_next_layout_begins_with_every_track_that_leads_somewhere() -> None:
-    """Three that are added lead nowhere, the second once the first is gone."""
+    """Three added tracks lead nowhere, the second one only after the first is gone."""
     file = read(TEXT)
     found = earlier.tracks(file, BOARD.nets, [])
     assert len(found) == len(file.tracks) > 500

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every part on a board has a body: within its outline, as high as the table says, and KiCad finds it there."""
+"""Every part on a board has a body: within its outline, as high as in the table, and found there by KiCad."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_body_is_within_its_parts_outline_and_as_high_as_it_says(look: tuple[s
 
 @pytest.mark.parametrize("look", LOOKS, ids=named)
 def test_a_prism_goes_round_once_against_the_clock(look: tuple[str, Look]) -> None:
-    """Else its faces look inwards, and KiCad shows a hole."""
+    """Otherwise its faces point inwards, and KiCad shows a hole."""
     for prism in bodies.solids(FOOTPRINTS[look[0]], look[1].look, look[1].height):
         ends = list(pairwise([*prism.outline, prism.outline[0]]))
         assert sum(x1 * y2 - x2 * y1 for (x1, y1), (x2, y2) in ends) / 2 > 0.01
@@ -60,7 +60,7 @@ def test_a_prism_goes_round_once_against_the_clock(look: tuple[str, Look]) -> No
 
 
 def test_kicads_viewer_can_tell_the_colours_apart() -> None:
-    """It takes two that are as far from black as each other for one."""
+    """Two colours of equal distance from black look the same."""
     far = sorted(hypot(*colour) for colour in bodies.COLOURS.values())
     assert all(more - less > 0.003 for less, more in pairwise(far))
 
@@ -112,7 +112,7 @@ def test_a_body_that_is_wrong_is_named(solids: list[str], said: str) -> None:
 
 
 def exported(folder: Path, name: str) -> list[tuple[float, ...]]:
-    """Every corner that KiCad makes of the board with its bodies."""
+    """Every corner of KiCad's export of the board with its bodies."""
     path = folder.parent / "board.stl"
     making.run(*making.EXPORT, "stl", "-f", "-o", str(path), str(folder / f"{name}.kicad_pcb"))
     return [tuple(map(float, row.split()[1:])) for row in path.read_text().splitlines() if "vertex" in row]
@@ -120,7 +120,7 @@ def exported(folder: Path, name: str) -> list[tuple[float, ...]]:
 
 @kicad
 def test_kicad_exports_bodies_as_high_as_the_table_says(tmp_path: Path) -> None:
-    """Above the layers of the board; without mask and copper, where no body is found."""
+    """Measured from the layers of the board, without mask and copper, which have no body."""
     folder = making.copied(HARDWARE / "lineboard", tmp_path)
     most, _ = bodies.highest(BOARDS["lineboard/lineboard.kicad_pcb"])
     high = max(z for _, _, z in exported(folder, "lineboard"))
@@ -133,7 +133,7 @@ def test_kicad_exports_bodies_as_high_as_the_table_says(tmp_path: Path) -> None:
 
 @kicad
 def test_the_picture_shows_the_bodies(tmp_path: Path) -> None:
-    """A tenth of what it shows of the board of one line is another colour with them."""
+    """With bodies, a tenth of the area of one line's board has another colour."""
     folder = making.copied(HARDWARE / "lineboard", tmp_path)
 
     def seen() -> list[bytes]:

@@ -15,7 +15,7 @@ from simulation.netlist import HARDWARE
 
 CIRCUIT = Circuit()
 ROWS = list(csv.DictReader(bom.bom(CIRCUIT).splitlines()))
-SEXES = {  # order number without what stands before and behind it: what it has, by public projects' lists of parts
+SEXES = {  # order number without prefix and suffix: its contacts, by public projects' lists of parts
     "L77SDE09S": "Socket",
     "L717SDE09P": "Pins",
     "TE 5747844": "Socket",
@@ -33,13 +33,13 @@ def test_each_row_can_be_ordered() -> None:
 
 
 def test_each_number_is_an_order_number() -> None:
-    """Not a series, nor a choice of modules."""
+    """Neither a series, nor a choice of modules."""
     loose = re.compile(r"\b(type|series|variant)\b", re.IGNORECASE)
     assert not [row for row in ROWS if loose.search(row["number"]) or not re.search(r"\d", row["number"])]
 
 
 def test_each_second_source_is_another_maker_or_none_with_the_reason() -> None:
-    """What has none is known by name: nothing may join them unseen."""
+    """Parts without one are listed by name, so that no other joins them unnoticed."""
     single = {row["value"] for row in ROWS if row["second source"].startswith("none")}
     assert single == {"STM32G0B1RB", "MCHStreamer Lite", "LTC4041", "USB2514B"}
     for row in ROWS:
@@ -53,7 +53,7 @@ def test_each_second_source_is_another_maker_or_none_with_the_reason() -> None:
 
 
 def sexes_that_differ(part: str, second: str, library: str) -> list[str]:
-    """Where the numbers of a D-sub have another sex than its pads, or the table does not know it."""
+    """Differences between the sex of a D-sub's order numbers and its pads, or a number missing in the table."""
     (asked,) = re.findall(r"DSUB.*?_(Socket|Pins)_", library)
     found = {
         number: next((sex for each, sex in SEXES.items() if number.startswith(each)), "") for number in (part, second)
@@ -62,7 +62,7 @@ def sexes_that_differ(part: str, second: str, library: str) -> list[str]:
 
 
 def test_a_plug_with_sockets_is_not_ordered_with_pins() -> None:
-    """Seen from above the pads of one are those of the other in a mirror: 1 is 5."""
+    """Seen from above the pads of one are a mirror image of the other: 1 is 5."""
     seen = 0
     for footprint in footprints.load().values():
         if "DSUB" in footprint.like:
@@ -76,7 +76,7 @@ def test_a_plug_with_sockets_is_not_ordered_with_pins() -> None:
 
 
 def test_the_comparator_has_the_pins_of_its_data_sheet() -> None:
-    """SBOS589D, the same for the second source: a comparator of another family has + and - the other way round."""
+    """SBOS589D, the same for the second source: in another family + and - are exchanged."""
     pins = {pin.name: pin.number for pin in CIRCUIT.kinds["comparator"].pin_rows()}
     assert pins == {"inp": "1", "vn": "2", "inn": "3", "out": "4", "vp": "5"}
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the card draws is within what feeds it, and the digital half of its audio has no pin that was forgotten."""
+"""The card's load is within its supply, and the digital half of its audio has no forgotten pin."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from simulation.warmth import LEAST_MW, Warm, warm
 
 CIRCUIT = Circuit()
 PI_WARNS_V = 4.63  # docs/alerts.md
-OPEN = {  # on purpose: inputs that select nothing, a crystal's output, pins that only tell
+OPEN = {  # deliberately: inputs that select nothing, a crystal's output, status outputs
     "adc4": {"ain5", "ain6", "ain7", "ain8", "micbias", "xo", "gpio0", "gpio1", "gpio2", "gpio3"},
     "dac8": {"zero"},
     "usb_audio": {"dout2", "dout3", "dout4", "din3", "din4"},
@@ -58,7 +58,7 @@ def test_no_part_is_warmer_than_it_may_be_and_of_none_it_is_unknown() -> None:
 
 
 def test_every_loss_of_a_rail_warms_a_part() -> None:
-    """That in the row of U1002 is its neighbours', and the copper's."""
+    """The loss in the row of U1002 is that of its neighbours and the copper."""
     values = {reference: kind.value for reference, kind, _ in parts(CIRCUIT)}
     warmest = {values[each.reference]: each.mw for each in warm(CIRCUIT)}
     lost = {rail.source: rail.loss_mw for rail in rails(CIRCUIT) if rail.loss_mw >= LEAST_MW}
@@ -68,7 +68,7 @@ def test_every_loss_of_a_rail_warms_a_part() -> None:
 
 
 def test_the_warmest_are_as_warm_as_by_hand() -> None:
-    """The converter: 12 % of what it takes; the sense resistor: the square of all of 5 V's current."""
+    """The converter: 12 % of its input; the sense resistor: the square of the whole 5 V current."""
     found, fed = by_reference(CIRCUIT), by_net(CIRCUIT)
     given = fed["/supply/v5in"].loads_mw
     assert found["U1001"].mw == pytest.approx(given / 0.88 - given)
@@ -104,7 +104,7 @@ def test_no_supply_pin_is_without_its_milliwatts() -> None:
 
 
 def test_the_rails_add_up() -> None:
-    """By hand: what 5 V gives is what hangs on it, and what each regulator takes."""
+    """Calculated by hand: the output of 5 V is the sum of its loads and of the regulators' inputs."""
     found = by_net(CIRCUIT)
     own = sum(mw for _, net, mw in loads(CIRCUIT) if net == "+5V")
     linear = sum(found[net].gives_ma * 5.0 for net in ("+3V3", "/usb/v33", "/audio/v33d"))
@@ -138,7 +138,7 @@ def test_a_rail_that_nothing_feeds_is_named(tmp_path: Path) -> None:
 
 
 def test_hold_up_is_what_its_energy_gives() -> None:
-    """ngspice, with the capacitors' resistance, against the energy alone: never above it, and not far below."""
+    """ngspice, with the capacitors' resistance, compared with the energy alone: never above it, and not far below."""
     for mw in (GIVES_MW, CLOSING_MW):
         held = hold_up_s(mw)
         assert 0.6 * expected_s(mw) < held < expected_s(mw)
@@ -153,7 +153,9 @@ def test_more_than_the_manager_gives_is_refused_and_asked_by_a_pi_at_its_most() 
 
 
 def test_the_hold_up_takes_over_before_a_pi_is_reset() -> None:
-    """A Pi 4 warns below 4.63 V. Its threshold spreads by 0.24 V; what is lost beside it is the coil's turn."""
+    """A Pi 4 warns below 4.63 V. The threshold's tolerance is 0.24 V; the rest of the loss is the reversal of the
+    coil's current.
+    """
     least, meant, most = (sinks_to(CIRCUIT, volts) for volts in PFI_V)
     assert 4.4 < least < meant < most < 4.9
     assert 4.76 - meant < 0.2
@@ -181,7 +183,7 @@ def test_the_page_has_the_budget() -> None:
 
 
 def test_the_last_line_has_the_figures_of_the_table(tmp_path: Path) -> None:
-    """./build.sh board shows that line alone."""
+    """./build.sh board prints only that line."""
     told, found = summary(CIRCUIT), by_net(CIRCUIT)
     supply = found["/supply/v5in"]
     assert told.startswith("every rail is within its limit: ")
@@ -194,7 +196,7 @@ def test_the_last_line_has_the_figures_of_the_table(tmp_path: Path) -> None:
 
 
 def test_what_the_way_to_the_pi_loses_is_what_the_page_says() -> None:
-    """README, Beside the board. The card's own loss is that of the rail +5V."""
+    """README, Beside the board. The card's own loss is included in the rail +5V."""
     page = (HARDWARE / "README.md").read_text().partition("## Beside the board")[2].partition("\n## ")[0]
     card = next(rail for rail in rails(CIRCUIT) if rail.net == "+5V")
     on_card, on_way = card.loss_mw / card.gives_ma, lost_to_the_pi(0.15)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The whole card's board has all parts and nets of the drawing, and eight lines that are one."""
+"""The whole card's board has all parts and nets of the drawing, and eight equal lines."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_the_board_has_the_nets_of_the_drawing() -> None:
 
 
 def test_a_placing_machine_finds_three_marks_far_from_the_lines() -> None:
-    """1 mm of bare copper on no net, 2 mm without mask, no paste; no two ways of laying the board are alike."""
+    """1 mm of bare copper on no net, 2 mm without mask, no paste; each rotation of the board looks different."""
     marks = sorted(pad for pad in FILE.pads if pad.reference in MARKS)
     assert [(pad.width, pad.height, pad.circle, pad.through, pad.net) for pad in marks] == [(1, 1, True, False, "")] * 3
     (mark,) = (HARDWARE / "linetap.pretty" / "fiducial.kicad_mod").read_text().split("(pad")[1:]
@@ -65,7 +65,7 @@ def test_every_part_lies_where_the_table_says_and_every_pin_has_a_pad() -> None:
 
 
 def test_eight_lines_have_one_copper() -> None:
-    """Every track and via of line 1 is there for each other line, moved or turned."""
+    """Every track and via of line 1 exists for each other line, moved or rotated."""
     one = _tracks(1)
     assert len(one) > 300
     for block in BLOCKS[1:]:
@@ -76,7 +76,7 @@ def test_eight_lines_have_one_copper() -> None:
 
 
 def _tracks(line: int) -> list[Piece]:
-    """Those of the nets that are this line's alone; a via has one spot."""
+    """The tracks of nets that belong only to this line; a via has one spot."""
     own = f"/Line{line}/"
     found: list[Piece] = []
     for each in FILE.tracks:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""KiCad finds nothing wrong with the whole card's board.
+"""KiCad finds no fault in the whole card's board.
 
-That it finds what is broken is shown on the board of one line (test_line_board_kicad.py), and of the creepage here.
+test_line_board_kicad.py shows that it detects faults, on the board of one line; of creepage, this file does.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def test_the_board_breaks_no_rule() -> None:
 
 @kicad
 def test_nothing_creeps_to_a_pair_and_our_own_measure_is_kicads() -> None:
-    """Asked for a little more than the barrier, KiCad says how near the nearest are."""
+    """With a requirement slightly above the barrier's, KiCad reports the nearest distances."""
     asked = WHERE.barrier.line_to_card
     wider = replace(WHERE, barrier=replace(WHERE.barrier, line_to_card=4.9))
     found = [float(TOLD.findall(each)[0]) for each in making.creepage(HARDWARE, BOARD, wider)]
@@ -55,7 +55,7 @@ def test_nothing_creeps_to_a_pair_and_our_own_measure_is_kicads() -> None:
 
 
 def added(text: str, away: float, width: float, net: Callable[[int], str]) -> tuple[str, list[Box]]:
-    """A track beside each line, as much away from a pad of its pair and farther from all else; and where they are.
+    """A track beside each line, this far from a pad of its pair and farther from all else; and their positions.
 
     They differ in length, by which KiCad names them: that of line 3 is 0.53 mm long.
     """
@@ -125,7 +125,7 @@ def test_a_track_of_another_line_beside_a_pair_is_told(tmp_path: Path) -> None:
 
 
 def test_what_creepage_is_asked_of_can_be_opened_alone(tmp_path: Path) -> None:
-    """Without KiCad: the pairs whole, the rule that the card's own file lacks, and the classes that it names."""
+    """Without KiCad: the pairs are whole, and the rule and its classes, missing in the card's own file, are there."""
     file = making.near_pairs(HARDWARE, BOARD, WHERE, tmp_path / "creepage")
     assert {each.name for each in file.parent.iterdir()} == {f"{NAME}.kicad_{kind}" for kind in ("pcb", "dru", "pro")}
     assert "(constraint creepage (min 3.2mm))" in file.with_suffix(".kicad_dru").read_text()

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The card's barrier, measured on its copper with all layers seen as one. KiCad's own: test_card_board_kicad.py."""
+"""The card's barrier, measured on its copper with all layers projected into one. KiCad's own check:
+test_card_board_kicad.py.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ APART = ("LINE", "MIDDLE", "ENTRY")
 
 
 def side(piece: Piece) -> str:
-    """A relay's contact to which nothing is wired is the pair's; what else has no net is nobody's."""
+    """The class of a piece. A relay's unconnected contact is the pair's; other pieces without a net belong
+    to no class.
+    """
     if not piece.net:
         return "LINE" if piece.reference.startswith("K") else ""
     kind = WHERE.class_of(BOARD.plain(piece.net))
@@ -51,7 +55,7 @@ def test_copper_of_two_sides_is_apart(one: str, other: str, asked: float) -> Non
 
 
 def test_every_piece_is_read() -> None:
-    """As many as the file has, a via and a pad that goes through in four layers each."""
+    """As many as in the file; a via and a through-hole pad count in four layers."""
     drawn = len(re.findall(r"\n\t\(segment", TEXT)) + 4 * len(re.findall(r"\n\t\(via", TEXT))
     assert drawn > 10_000
     assert sum(not piece.reference and not piece.copper.filled for piece in COPPER) == drawn
@@ -63,7 +67,7 @@ def test_every_piece_is_read() -> None:
 
 
 def test_a_track_that_is_moved_nearer_is_told() -> None:
-    """One of ground beside the pair's fuse, 3.1 mm from its pad, on the other side of the board."""
+    """A ground track beside the pair's fuse, 3.1 mm from its pad, on the other side of the board."""
     pad = next(piece for piece in COPPER if piece.reference == "F101" and side(piece) == "LINE")
     x, y = pad.copper.points.min(axis=0) - (3.1 + 0.125, 0)
     (ground,) = re.findall(r'\n\t\(net (\d+) "GND"\)', TEXT)
@@ -75,7 +79,7 @@ def test_a_track_that_is_moved_nearer_is_told() -> None:
 
 
 def line_of(piece: Piece) -> str:
-    """The line, 1 to 8, whose pair a piece of copper belongs to; nothing for all else."""
+    """The line, 1 to 8, whose pair a piece of copper belongs to; empty for all others."""
     if side(piece) != "LINE":
         return ""
     found = re.search(r"^/(?:TIP|RING|TIP_TEL)(\d)$|^/Line(\d)/", piece.net) or re.match(r"K(\d)()", piece.reference)
@@ -84,14 +88,14 @@ def line_of(piece: Piece) -> str:
 
 
 def nearest(layer: str, line: int) -> float:
-    """Between the copper of a line and that of the lines behind it, on one layer."""
+    """The distance between a line's copper and that of the following lines, on one layer."""
     copper = [piece for piece in COPPER if piece.copper.layer == layer and line_of(piece)]
     found = least(copper, lambda it: int(line_of(it)) == line, lambda it: int(line_of(it)) > line)
     return found.mm
 
 
 def test_two_lines_are_as_far_apart_as_is_asked_and_the_pages_say() -> None:
-    """The outer layers, each for itself: between them there is the board."""
+    """Each outer layer is measured separately: between them there is the board."""
     mm = min(nearest(layer, line) for layer in ("F.Cu", "B.Cu") for line in range(1, LINES))
     assert mm >= LINE.barrier.line_to_line
     assert f"come within {mm:.1f} mm of each other on a layer" in (HARDWARE / "README.md").read_text()
@@ -99,7 +103,7 @@ def test_two_lines_are_as_far_apart_as_is_asked_and_the_pages_say() -> None:
 
 
 def test_the_router_takes_a_line_for_the_one_that_it_is() -> None:
-    """As this measure does by the nets' names; what else has a line's number is the card's own."""
+    """As measured here by the nets' names; other nets with a line's number belong to the card."""
     for piece in COPPER:
         if line := line_of(piece):
             assert BOARD.line_of(piece.net or piece.reference) == int(line), piece
@@ -107,6 +111,6 @@ def test_the_router_takes_a_line_for_the_one_that_it_is() -> None:
 
 
 def test_tracks_of_lines_are_on_the_outer_layers_alone() -> None:
-    """On an inner one there are holes and vias, which all layers have."""
+    """Inner layers have only holes and vias, which exist in all layers."""
     lines = [track for track in read(TEXT).tracks if track.layer and WHERE.class_of(BOARD.plain(track.net)) == "LINE"]
     assert {track.layer for track in lines} == {"F.Cu", "B.Cu"}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""No single fault of the card outside its lines seizes or feeds a line, and each is told by something that exists."""
+"""No single fault of the card outside its lines seizes or feeds a line, and each is detected by an existing means."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def found_references() -> list[Found]:
 
 
 def every_part() -> set[str]:
-    """Of the card, pads included, by the committed list of its nets."""
+    """All parts of the card, pads included, from the committed list of its nets."""
     return set(re.findall(r"\b([A-Z]+\d+)\.", (HARDWARE / "linetap.nets").read_text()))
 
 
@@ -79,7 +79,7 @@ def test_all_lines_are_as_the_first() -> None:
 
 
 def test_each_fault_stands_in_one_row_and_each_row_has_one() -> None:
-    """Of the references those alone that the simulated unit raises no alert for."""
+    """Of the references, only those without an alert of the simulated unit."""
     untold = [each.what for each in found_references() if each.untold]
     assert {name: len(rows_of(name)) for name in [*names(), *untold] if len(rows_of(name)) != 1} == {}
     assert [each.what for each in found_references() if not each.untold and rows_of(each.what)] == []
@@ -87,7 +87,7 @@ def test_each_fault_stands_in_one_row_and_each_row_has_one() -> None:
 
 
 def test_the_pages_count_them() -> None:
-    """README, the laboratory's plan and decision 0222."""
+    """The numbers in README, the laboratory's plan and decision 0222."""
     count = len(names()) + len(found_references())
     assert f"**Of the rest of the card**, {count} faults" in (HARDWARE / "README.md").read_text()
     assert f"`tools/card_rules.py --card-faults`: {count}, of which" in (HARDWARE / "laboratory.md").read_text()
@@ -100,7 +100,7 @@ def test_a_line_meets_the_card_in_these_nets_alone() -> None:
 
 
 def test_what_a_fault_joins_is_in_the_state_that_its_row_names() -> None:
-    """A net that a line shares, shorted or driven wrongly, is among those that the simulated state has wrong."""
+    """A net shared with a line, shorted or driven wrongly, is wrong in the simulated state too."""
     wrong = {
         name: (joined(drawn_card(), name), row.leaves)
         for name in names()
@@ -117,7 +117,9 @@ def test_no_state_seizes_a_line_or_feeds_it_but_in_its_own_wires() -> None:
 
 
 def test_without_power_every_contact_is_closed_and_every_relay_at_rest() -> None:
-    """As when a capacitor of +3V3, +5V or COIL is shorted: 0 V on all of them, and no part of a line draws or gives."""
+    """As with a shorted capacitor of +3V3, +5V or COIL: 0 V on all of them, and no part of a line draws or feeds a
+    current.
+    """
     dark = found_states()["no power"]
     assert dark.behind_v > 0.99
     assert max(dark.drawn_ma, dark.playing_ma) < 0.01  # 10 Mohm and more across the pair
@@ -130,7 +132,7 @@ def test_without_power_every_contact_is_closed_and_every_relay_at_rest() -> None
 
 
 def test_the_highest_voltage_of_the_card_puts_next_to_nothing_into_a_line() -> None:
-    """As if the converter of 12 V let its input through: four resistors of 4.99 Mohm remain."""
+    """As if the 12 V converter passed its input through: four resistors of 4.99 Mohm remain."""
     assert found_states()["18 V everywhere"].into_ua < 2.0
 
 
@@ -142,7 +144,7 @@ def test_a_notice_relay_that_stays_closed_does_not_answer_a_call() -> None:
 
 
 def test_no_one_part_takes_the_contacts_reference_to_where_an_offset_opens_them() -> None:
-    """At 0 V a contact opens once whose comparator has its offset above 0 V, which nobody chose."""
+    """At 0 V a contact whose comparator has an offset above 0 V opens once; the design does not define it."""
     never, once = opening_s(front_end())
     assert never == 0.0
     assert LEAST_S <= once <= MOST_S
@@ -170,7 +172,7 @@ def exists(word: str) -> bool:
 
 
 def test_what_takes_all_eight_lines_is_told_in_service() -> None:
-    """By an alert or by the unit's silence; the notices' middle is told by the production test alone."""
+    """By an alert or by the missing unit; only the production test detects a wrong middle voltage of the notices."""
     silent = [row.faults for row in ROWS if row.stops == 8 and not any(w in ALERTS or w == OFFLINE for w in row.told)]
     assert silent == [r"C903 shorted|R90[45] (open|shorted)|U902 .*"]
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The card as a twin: what happens on a line, through all that is built of it, to linetap's hook edge.
+"""The card's digital twin: events on a line, through all built parts, to linetap's hook edge.
 
-ngspice has the drawn net, the emulated part converts against the net that is drawn on VREF+ and runs the meter's own
-ELF, a host takes its bytes from its USB endpoint, and linetap's reader decides. Eight calls at a time, each of a front
-end of its own at a corner of its own: a part has eight lines, and one clock.
+ngspice has the drawn net, the emulated part converts against the drawn net on VREF+ and runs the meter's own ELF, a
+host reads its USB endpoint, and linetap's reader decides. Eight calls at a time, each with its own front end at its own
+corner: a part has eight lines, and one clock.
 """
 
 from __future__ import annotations
@@ -42,16 +42,16 @@ pytestmark = [
 ]
 
 FLICKER_S = 0.025
-MOST_OFF_V = 3.0  # the table's row of the meter's error
+MOST_OFF_V = 3.0  # the table's limit of the meter's error
 
 
 class Lost(Exception):
-    """The reader has no meter, or lost something of it."""
+    """The reader has no meter, or has lost data."""
 
 
 @dataclass(frozen=True)
 class Ran:
-    """Of one line: what linetap's reader made of it, and what the part's own edges said."""
+    """The results of one line: linetap's reader, and the part's own edges."""
 
     hook: Found
     ring: Found
@@ -67,7 +67,7 @@ def of(call: Call, corner: Corner, net: str) -> npt.NDArray[np.float64]:
 def through(
     calls: Sequence[Call], rows: Sequence[npt.NDArray[np.float64]], elf: Path | None = None, clock: float = 0.0
 ) -> list[Ran]:
-    """At most eight, each on its line, through one part and one reader."""
+    """Runs at most eight calls, each on its line, through one part and one reader."""
     length = max(len(row) for row in rows)
     whole = [np.pad(row, (0, length - len(row)), mode="edge") for row in rows]
     whole += [np.full(length, 0.5)] * (LINES - len(rows))
@@ -98,7 +98,9 @@ def through(
 
 
 def lasting(found: Found, call: Call) -> Found:
-    """While a line rings over a lifted telephone, breaks under 25 ms mean nothing (the recorder debounces)."""
+    """The edges that matter: while a line rings over a lifted telephone, breaks under 25 ms are debounced by the
+    recorder.
+    """
     kept: Found = []
     for at, level in found:
         if call.ring and level and kept and not kept[-1][1] and at - kept[-1][0] < FLICKER_S:
@@ -109,7 +111,9 @@ def lasting(found: Found, call: Call) -> Found:
 
 
 def corners_of(call: Call) -> list[str]:
-    """Lowest and highest are of a tip above its ring: a pair that is exchanged, or turned, has its own."""
+    """The corners of a call. Lowest and highest apply to a tip above its ring: an exchanged or reversed pair has its
+    own.
+    """
     pairs = ("", EXCHANGED) if "polarity" in call.shows else ("",)
     return [f"{pair}{end}, {pace}" for pair in pairs for end in ("lowest", "highest") for pace in ("slow", "fast")]
 
@@ -119,7 +123,7 @@ WANTED = [(call, corner) for call in CALLS for corner in corners_of(call)]
 
 @cache
 def all_of_them() -> dict[tuple[str, str], Ran]:
-    """Every call at each of its corners: those of one clock together, and of them the long ones."""
+    """Every call at each of its corners, grouped by clock and length."""
     wanted = sorted(WANTED, key=lambda it: (corners()[it[1]].clock, it[0].seconds))
     rows = each(lambda it: of(it[0], corners()[it[1]], drawn_reference()), wanted)
     ran: dict[tuple[str, str], Ran] = {}
@@ -154,7 +158,7 @@ def test_each_row_of_the_lines_table_is_a_call(rows: Rows) -> None:
 
 
 def test_the_lines_table_has_what_the_profile_takes() -> None:
-    """Its ends are those that linetap's own numbers, each with its source, say of a line."""
+    """Its limits are those of linetap's own numbers, each with its source."""
     profile = Profile()
     assert (profile.flash_min_ms, profile.flash_max_ms) == FLASH_MS
     assert (profile.pulses.break_min_ms, profile.pulses.break_max_ms) == BREAK_MS
@@ -162,7 +166,7 @@ def test_the_lines_table_has_what_the_profile_takes() -> None:
 
 
 def found_wrong(calls: Sequence[Call], netlist: Netlist, net: str, elf: Path | None = None) -> bool:
-    """Whether any of these calls is read as another one."""
+    """Whether any of these calls is misread."""
     rows = each(lambda call: of(call, Corner(netlist, Supply()), net), calls)
     try:
         ran = through(calls, rows, elf)

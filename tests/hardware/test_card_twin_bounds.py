@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The card as a twin, driven: commands that are asked twice, have no end, are cut, or stop; a pin that stands; a part
-that is begun anew in mid-opening. A contact closes, and a notice relay opens, whatever goes on.
+"""The card's digital twin, driven: commands that are repeated, endless, interrupted, or stop; a stuck pin; a part
+restarted during an opening. In every case the contact closes, and the notice relay opens.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ pytestmark = [
 ]
 
 EXPIRES_S, NOTICE_EXPIRES_S = wire.CONTACT_EXPIRY_MS / 1000, wire.RELAY_EXPIRY_MS / 1000
-REPEATED_S = 0.12  # how long ago linetap has said a command at most
+REPEATED_S = 0.12  # greatest age of linetap's last command
 TWICE, ENDLESS, STUCK, CUT, NOTICE, LEFT, *_, BESIDE = range(1, LINES + 1)
 STUCK_S, CUT_S, NOTICE_S, AGAIN_S, ANEW_S, LEFT_S, SILENT_S, BOUNDS_END_S = 3.6, 3.4, 4.0, 5.2, 5.28, 6.6, 7.08, 7.8
 TONE = ["Vtx /TX1 0 sin(0 1 400)"]
@@ -49,7 +49,7 @@ TONE = ["Vtx /TX1 0 sin(0 1 400)"]
 def bounds(rig: DrivenRig) -> list[Levels]:
     found = rig.turns(RESTED_S)
     rig.open(TWICE)
-    rig.card.contact(ENDLESS - 1, True)  # and nobody ends it
+    rig.card.contact(ENDLESS - 1, True)  # never ended
     rig.open(STUCK)
     found += rig.turns(CUT_S)
     rig.cut_next = True
@@ -71,7 +71,7 @@ def bounds(rig: DrivenRig) -> list[Levels]:
 
 
 def stands_high(driven: Driven) -> Driven:
-    """The contact's pin, from its next edge on."""
+    """The contact's pin stuck high, from its next edge on."""
     kept = [(at, level) for at, level in driven.contact if at < STUCK_S]
     return replace(driven, contact=kept if kept[-1][1] else kept[:-1])
 
@@ -92,7 +92,9 @@ def bounded() -> Played:
 
 
 def test_a_contact_that_is_asked_twice_opens_once() -> None:
-    """Capture refuses it; one that has just begun, and knows of no opening, does not, and the meter does."""
+    """Capture refuses a second request; a restarted capture, without memory of the opening, does not, but the meter
+    does.
+    """
     ran = bounded()
     opened, closed = (RESTED_S, RESTED_S + OPENS_S, True), (RESTED_S + LASTS_S, RESTED_S + LASTS_S + CLOSES_S, False)
     assert within(ran.loop_open(TWICE - 1)[1:], opened, closed)
@@ -141,7 +143,7 @@ def test_a_contact_closes_when_linetap_says_no_more() -> None:
 
 
 def test_a_notice_relay_opens_when_linetap_says_no_more() -> None:
-    """A tone behind it is in the exchange's loop while it is closed. ARM goes on: it is the meter that opens it."""
+    """A tone behind it is in the exchange's loop while it is closed. ARM continues: the meter opens the relay."""
     ran = bounded()
     assert ran.driven[NOTICE - 1].coil[-1][0] > BOUNDS_END_S
     seen, ends = ran.seen[NOTICE - 1], SILENT_S + NOTICE_EXPIRES_S
@@ -182,7 +184,7 @@ def begun_anew(rig: DrivenRig) -> list[Levels]:
     rig.open(1)
     rig.card.relay(1, True)
     found += rig.turns(STANDS_S)
-    rig.part.chip.time.ns += 200 * NS_PER_MS  # of which the program has nothing
+    rig.part.chip.time.ns += 200 * NS_PER_MS  # a stall of the program
     found += rig.turns(ASKED_AGAIN_S)
     rig.capture_begins()
     rig.open(1)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The card as a twin, driven: calls at each corner of the line are ended by a command of linetap, as the exchange
-sees it and as linetap does; and what a wrong drawing, or no edges on ARM, make of it.
+"""The card's digital twin, driven: calls at each corner of the line are ended by linetap's command, as seen by the
+exchange and by linetap; and the effect of a wrong drawing, or of missing edges on ARM.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ pytestmark = [
     pytest.mark.skipif(not shutil.which("ngspice"), reason="ngspice is not installed: it has the drawn net"),
 ]
 
-APART_S = 0.08  # between commands to two lines, so that neither can be taken for the other
-LEARNT_BELOW_V = 25  # the profile takes no line below for one that is on-hook
+APART_S = 0.08  # between commands to two lines, so that they are distinguishable
+LEARNT_BELOW_V = 25  # the profile's least voltage of an on-hook line
 
 
 def held(battery_v: float, off_hook_v: float, corner: str) -> Held:
@@ -113,7 +113,7 @@ def test_without_edges_on_arm_nothing_moves_and_linetap_says_so() -> None:
 
 
 def test_drivers_that_are_exchanged_are_found() -> None:
-    """The notice relay's transistor has the contact's coil, and the contact's has the relay's."""
+    """The notice relay's transistor drives the contact's coil, and the contact's the relay's."""
     relay, contact = (front_end().elements[name].nodes for name in ("Q101", "Q102"))
     wrong = front_end().rewired("Q101", relay[0], contact[1], relay[2])
     wrong = wrong.rewired("Q102", contact[0], relay[1], contact[2])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""linetap's rule for a contact that has closed onto a telephone on its cradle, over ngspice's samples."""
+"""linetap's rule for a contact that has closed onto an on-hook telephone, on ngspice's samples."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the line to the meter's number: the converter's code, against the reference that the drawing gives it."""
+"""From the line to the meter's number: the converter's code, against the drawing's reference."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_its_reference_is_never_above_its_supply() -> None:
 
 
 def test_the_parts_pins_are_those_of_its_package() -> None:
-    """ST's own list of pins (STM32_open_pin_data, STM32G0B1R(B-C-E)Tx): VREF+ is a pin of its own in LQFP64."""
+    """ST's own list of pins (STM32_open_pin_data, STM32G0B1R(B-C-E)Tx): VREF+ is a separate pin in LQFP64."""
     drawn = {pin.number for pin in Circuit().kinds["meter"].pin_rows()}
     assert LQFP64.keys() <= drawn
 
@@ -47,7 +47,7 @@ def test_half_of_the_reference_is_no_voltage_whatever_the_rail_is() -> None:
 
 
 def test_a_converter_that_measures_against_its_supply_is_found(tmp_path: Path) -> None:
-    """With the drawing's 3.3 V, a line that is not there reads 16 V and more, and any rail moves what a line reads."""
+    """With the drawing's 3.3 V, a missing line reads 16 V and more, and any rail changes a line's reading."""
     circuit = Circuit(copied(tmp_path, ("meter.sheet", "vref=VREF", "vref=+3V3")))
     found = metering(front_end(), reference_net(circuit))
     broken = [each.what for each in found if not each.holds]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The corners that calls go through are the worst of each state that a line can be in, and there are no others."""
+"""The calls' corners are the worst of each possible state of a line, and there are no others."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from simulation.spice import Deck, Supply, run
 pytestmark = pytest.mark.skipif(not shutil.which("ngspice"), reason="ngspice is not installed: it has the drawn net")
 
 APART_S = 0.1
-LEAST_V = 0.02  # of the line: what all parts together that move no reading may move it by
+LEAST_V = 0.02  # of the line: the limit for all parts together that do not affect a reading
 STEADY = {  # tip and ring, before the exchange's resistors
     **{f"on-hook, {volts:g} V": (0.0, -volts) for volts in (24.0, 42.0, 48.0, 56.0)},
     **{f"{off_v:g} V of {volts:g}": (-(volts - off_v) / 2, -(volts + off_v) / 2)
@@ -47,7 +47,7 @@ OPEN = {
 
 
 def states(netlist: Netlist, supply: Supply) -> dict[str, float]:
-    """What the pin has of its reference in each: the steady ones one after the other."""
+    """The pin's share of its reference in each state; the steady ones in turn."""
     steady = STEADY | TURNED
     waves = [
         " ".join(
@@ -69,7 +69,7 @@ def states(netlist: Netlist, supply: Supply) -> dict[str, float]:
 
 @cache
 def that_move() -> tuple[list[Wrong], list[dict[str, float]]]:
-    """What moves a reading of the handset, with what it does to it."""
+    """The deviations that affect a reading of the handset, with their effects."""
     wrongs = [*all_wrongs(front_end()), *leaks(front_end())]
     found = effects(front_end(), wrongs, handset)
     moving = [(wrong, effect) for wrong, effect in zip(wrongs, found, strict=True) if abs(effect[""]) >= MOVES]
@@ -77,7 +77,7 @@ def that_move() -> tuple[list[Wrong], list[dict[str, float]]]:
 
 
 def test_one_end_of_each_part_is_the_worst_of_every_state() -> None:
-    """And a pair that is exchanged differs by the reference alone, as does a line whose ring is cut."""
+    """An exchanged pair, and a line with a cut ring, differ only by the reference."""
     wrongs, known = that_move()
     assert {wrong.name for wrong in wrongs} == {
         "vref", *(f"R{i}" for i in (*range(101, 107), 901, 902)), "U101", "U901", "D102", "D103",
@@ -103,7 +103,7 @@ def test_the_other_parts_move_no_reading() -> None:
 
 
 def meter_span() -> float:
-    """Volts of the line for all of the reference."""
+    """Volts of the line for the whole reference."""
     return meter_reads(3.0, Supply(), "VREF") - meter_reads(0.0, Supply(), "VREF")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The schematics, the netlist and the circuit's tables say the same."""
+"""The schematics, the netlist and the circuit's tables agree."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ def test_the_picture_shows_every_part_and_net_of_the_line() -> None:
 
 @pytest.mark.parametrize("sheet", [PROJECT, *CIRCUIT.sheets])
 def test_each_sheet_has_its_picture_and_the_page_shows_it(sheet: str) -> None:
-    """KiCad's own may have other bytes elsewhere: each says of which drawing it is, and that is the committed one."""
+    """KiCad's own picture may have other bytes elsewhere: each picture names its drawing, and that is the committed
+    one.
+    """
     path = sheetpictures.path(HARDWARE, sheet)
     shown = re.search(rf"!\[[^\]]{{8,}}\]\({re.escape(f'{path.parent.name}/{path.name}')}\)", PAGE)
     assert shown, f"hardware/README.md shows no {path.name}"
@@ -54,13 +56,13 @@ def test_both_boards_are_shown() -> None:
 
 
 def test_every_net_goes_somewhere() -> None:
-    """KiCad finds that too; this finds it where KiCad is not installed. A test pad is no place to go."""
+    """KiCad checks this too; this test works without KiCad. A test pad does not count as an end."""
     ends = {net: [node for node in nodes if not node[0].startswith("TP")] for net, nodes in CIRCUIT.nets().items()}
     assert not [net for net, nodes in ends.items() if len(nodes) < 2]
 
 
 def test_the_netlist_is_that_of_the_tables() -> None:
-    """Without KiCad: each simulated part is there with its value and its nets, and nothing else is."""
+    """Without KiCad: the simulated parts, with their values and nets, and no others."""
     expected: dict[str, tuple[tuple[str, ...], str]] = {}
     names = {node: net for net, nodes in CIRCUIT.nets().items() for node in nodes}
     for sheet in CIRCUIT.sheets.values():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plugging 12 V in, by ngspice and by its energy; and what each wire to the Pi carries."""
+"""Plugging 12 V in, by ngspice and by its energy; and the load of each wire to the Pi."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_plugging_in_is_within_what_the_fuse_and_the_suppressor_stand() -> None:
 
 
 def test_it_is_less_than_the_capacitors_energy_allows_and_not_far_below() -> None:
-    """The fuse turns no more into heat than all of them take, and the rest of the circuit takes its part."""
+    """The fuse dissipates no more than all resistances, and the rest of the circuit dissipates its share."""
     fuse = CIRCUIT.kinds["fuse_5A"]
     most = energy_j(drawn_card()) / (fuse.ohm * COLD)
     assert most == pytest.approx(3.4, abs=0.05)
@@ -64,7 +64,7 @@ def test_a_fuse_that_melts_sooner_is_told(tmp_path: Path) -> None:
 
 
 def test_a_fuse_that_is_far_too_small_is_told_by_its_current_alone() -> None:
-    """0452.750: with 0.36 ohm it takes the charge, since the more ohms, the less of it."""
+    """0452.750: with 0.36 ohm it survives the charge, because more ohms lower its i2t."""
     small = LISTED["the entry's fuse of 0.75 A"](drawn_card())
     assert list(plugged(small)) == ["F1001 (750mA T): carries 562 mA for good, the card takes 2721"]
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One part open or shorted seizes no line and puts nothing into one; it is told, or a table says why it may stay."""
+"""One part open or shorted seizes no line and injects no signal; it is detected, or a table states why that is
+unnecessary.
+"""
 
 from __future__ import annotations
 
@@ -31,14 +33,14 @@ def test_each_is_told_or_argued() -> None:
 
 
 def test_what_pulls_down_the_coils_of_all_lines_is_listed() -> None:
-    """A coil that is shorted, or the diode across it: no line has a notice while this one plays or opens."""
+    """A shorted coil, or the diode across it: while it is energised no line has a notice."""
     found_ = {each.fault for each in found() if each.coil_ma > COIL_MA}
     assert found_ == {"D108 shorted", "K101 shorted 1-2", "D110 shorted", "K102 shorted 1-2"}
     assert found_ == {each.fault for each in found() if said(OVERLOADS, each.fault)}
 
 
 def test_the_tables_excuse_nothing_that_needs_none() -> None:
-    """What is listed as untold or seizing is so: a table that says more hides the next fault."""
+    """Every fault listed as undetected or seizing is so: an unnecessary entry would hide the next fault."""
     seizing = [each.fault for each in found() if said(SEIZES, each.fault) and each.harmless]
     told = [each.fault for each in found() if said(UNTOLD, each.fault) and each.told]
     assert (seizing, told) == ([], [])

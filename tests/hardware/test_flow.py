@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signals and currents of a sheet go from left to right, and those that do not are named here, each with its reason."""
+"""Signals and currents of a sheet flow from left to right; exceptions are listed here, each with its reason."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from drawing.schematic import PROJECT
 from simulation.netlist import HARDWARE
 
 CIRCUIT = Circuit()
-LEFTWARD = {  # sheet -> step -> why it does not go to the right
+LEFTWARD = {  # sheet -> step -> why it does not flow to the right
     "line": {
         "TIP_TEL -> K102.b?": "the tip behind the contact goes both ways, and the telephone is on the right",
     },
@@ -82,14 +82,16 @@ def test_each_exception_is_still_one(name: str) -> None:
     ],
 )
 def test_a_stage_that_stands_wrong_is_seen(tmp_path: Path, name: str, row: str, moved: str, told: str) -> None:
-    """An amplifier that looks to the left, a driver before what drives it, a converter before its fuse, and so on."""
+    """An amplifier that points left, a driver behind its load, a converter before its fuse, and so on."""
     circuit = Circuit(copied(tmp_path, (f"{name}.place", f"{row}\n", f"{moved}\n")))
     (tmp_path / f"{name}.kicad_sch").write_text(files(circuit)[f"{name}.kicad_sch"])
     assert told in leftward(name, flow(name, tmp_path, circuit))
 
 
 def test_the_root_goes_from_the_lines_to_the_pi() -> None:
-    """What a sheet drives is on its right, to what is further to the right; USB's data go both ways, towards the Pi."""
+    """A sheet's outputs are on its right, towards sheets further right; USB's data are bidirectional,
+    towards the Pi.
+    """
     where = {
         frame.reference: {pin.name: pin.at[0] for pin in frame.pins}
         for frame in frames(read(HARDWARE / f"{PROJECT}.kicad_sch"))
@@ -115,7 +117,7 @@ def test_the_root_goes_from_the_lines_to_the_pi() -> None:
 
 @pytest.mark.parametrize("name", sorted(CIRCUIT.sheets))
 def test_supplies_come_from_above_and_grounds_go_down(name: str) -> None:
-    """By the bars of their symbols, seen from the pin."""
+    """Judged by the bars of their symbols, relative to the pin."""
     supplies = [part for part in parts(read(HARDWARE / f"{name}.kicad_sch")) if part.reference.startswith("#PWR")]
     assert supplies
     for part in supplies:
@@ -124,7 +126,7 @@ def test_supplies_come_from_above_and_grounds_go_down(name: str) -> None:
 
 
 def test_a_symbol_has_inputs_on_the_left_and_outputs_on_the_right() -> None:
-    """As rule S4.2 of KiCad's library convention has them, but for those that are named."""
+    """As in rule S4.2 of KiCad's library convention, except for the listed ones."""
     side = {"input": "left", "output": "right", "open_collector": "right", "power_out": "right"}
     found: dict[str, set[str]] = {}
     for name, kind in CIRCUIT.kinds.items():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every footprint has the pads of KiCad's own for the part or its case, by numbers noted from the library."""
+"""Every footprint has the pads of KiCad's own for the part or its case, by the noted coordinates."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from pcb.lineboard import LineBoard
 OURS, NOTED = footprints.load(), librarypads.noted()
 LIKE = sorted(name for name, each in OURS.items() if each.like)
 HOLES = {"wires_16", "fiducial"}  # for wires, and a mark: no part is soldered there
-# CadSoft's library con-phoenix-508, after the maker's sheets: order number -> where its pads are; all holes alike.
+# CadSoft's library con-phoenix-508, after the maker's sheets: order number -> positions of its pads; all holes are
+# equal.
 CADSOFT = {"1729128": [-2.5611, 2.5189], "1729131": [-7.6411, -2.5611, 2.5189]}
 CADSOFT_HOLE_MM = 1.3
 
@@ -25,7 +26,7 @@ def test_a_footprint_is_that_of_kicads_library(name: str) -> None:
 
 
 def test_a_fuse_lies_on_the_pads_of_another_makers_of_its_size() -> None:
-    """Of the series 461 no drawing was found; 10 x 3 mm are the case's."""
+    """No drawing of the series 461 was found; 10 x 3 mm are the case's."""
     (name,) = OURS.keys() - set(LIKE) - HOLES
     pairs = zip(OURS[name].numbered(), librarypads.pads(NOTED[OURS[name].cover]), strict=True)
     assert [(pad.number, covered(pad, theirs) >= 0.9) for pad, theirs in pairs] == [("1", True), ("2", True)]

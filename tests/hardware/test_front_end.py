@@ -34,7 +34,7 @@ def test_what_could_not_be_measured_holds_nothing() -> None:
 
 
 def test_a_divider_is_half() -> None:
-    """The rig itself: values, scaling and measurement."""
+    """Tests the rig itself: values, scaling and measurement."""
     netlist = Netlist.read().line(1)
     bare = Netlist({name: netlist.elements[name] for name in ("R122", "R123")})
     lines = ["Vin /Line1/s1x 0 1", "Rto /Line1/s1x /Line1/s2x 237", ".tran 1m 10m"]
@@ -50,7 +50,7 @@ def test_a_deck_that_ngspice_refuses_is_an_error() -> None:
 
 
 def test_a_node_that_hangs_nowhere_is_an_error() -> None:
-    """ngspice goes on without an operating point of it, and what it then finds is wrong."""
+    """ngspice continues without an operating point, and its results are then wrong."""
     with pytest.raises(Refusal, match=r"hangs nowhere: .*/line1/dc"):
         playing.notice(front_end().without("R131"))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The image of the ID EEPROM says what eeprom.txt says, in the format that a Pi's boot loader reads."""
+"""The image of the ID EEPROM has the content of eeprom.txt, in the format of a Pi's boot loader."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_what_is_written_is_read_back() -> None:
 
 
 def test_the_bytes_are_those_of_the_format() -> None:
-    """By hand, after eeptools: little-endian, the UUID's last digits first, dlen with the CRC."""
+    """Written by hand, after eeptools: little-endian, the UUID's last digits first, dlen with the CRC."""
     data = hat.image(hat.read_text(TEXT))
     assert data[:8] == b"R-Pi\x02\x00\x03\x00"
     assert struct.unpack_from("<I", data, 8)[0] == len(data)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""pins.toml is the one table: what is drawn at the header follows it. What the table itself may say: test_pins.py."""
+"""The header as drawn follows pins.toml. test_pins.py tests the table itself."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from linetap.board.pins import load_pins
 from simulation.netlist import HARDWARE
 
 TABLE = HARDWARE / "pins.toml"
-PHYSICAL = {  # of the 40-way header, GPIO by GPIO, written down a second time: by the Pi's own documentation
+PHYSICAL = {  # of the 40-way header, GPIO by GPIO, written independently from the Pi's own documentation
     2: 3, 3: 5, 4: 7, 5: 29, 6: 31, 7: 26, 8: 24, 9: 21, 10: 19, 11: 23, 12: 32, 13: 33, 14: 8, 15: 10, 16: 36, 17: 11,
     18: 12, 19: 35, 20: 38, 21: 40, 22: 15, 23: 16, 24: 18, 25: 22, 26: 37, 27: 13,
 }  # fmt: skip
@@ -51,7 +51,7 @@ def test_every_relay_is_pulled_open_until_the_meter_drives_it() -> None:
 
 
 def test_what_arms_the_relays_hangs_on_the_pi_alone() -> None:
-    """A meter that is dead, or lies, cannot give a coil its current."""
+    """A dead or faulty meter cannot supply a coil's current."""
     nets = Circuit().nets()
     assert {part for part, _ in nets["/ARM_IN"]} == {"J1301", "J1308", "R1004", "U1005"}
     assert not {part for part, _ in nets["/supply/ARM"]} & {"U1101"}

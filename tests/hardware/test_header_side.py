@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plugs of two rows have odd and even pins where the side says from which their other half comes.
+"""Plugs of two rows have odd and even pins on the sides that match the direction of their other half.
 
-The outside truths, seen from above: KiCad's own pin header and pin socket; its Raspberry Pi Zero that lies face down on
-a socket; and a HAT, which has the same socket below, over a Pi.
+References, seen from above: KiCad's own pin header and pin socket; its Raspberry Pi Zero face down on a socket; and a
+HAT, with the same socket below, on a Pi.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from simulation.netlist import HARDWARE
 OURS = footprints.load()
 HEADER, RIBBON = OURS["header_2x20"], OURS["module_2x6"]
 FACE_DOWN = "Module/Raspberry_Pi_Zero_Socketed_THT_FaceDown_MountingHoles"
-# srobo/kch-hw, pcb/KCH.kicad_pcb at 45758715: KiCad's PinSocket_2x20 on the underside, as its file has pads 1 to 3. Its
-# holes are 58 x 49 mm apart, as Raspberry Pi's drawing of a HAT has them (raspberrypi/hats, hat-board-mechanical.pdf).
+# srobo/kch-hw, pcb/KCH.kicad_pcb at 45758715: KiCad's PinSocket_2x20 on the underside; pads 1 to 3 as in its file. Its
+# holes are 58 x 49 mm apart, as in Raspberry Pi's drawing of a HAT (raspberrypi/hats, hat-board-mechanical.pdf).
 HAT = {"1": (0.0, 0.0), "2": (-2.54, 0.0), "3": (0.0, -2.54)}
-HOLES_APART_MM, TO_THE_MIDDLE_MM = 58.0, 29.0  # the same drawing: of the holes beside the header, and to its middle
+HOLES_APART_MM, TO_THE_MIDDLE_MM = 58.0, 29.0  # same drawing: between the holes at the header, and to its middle
 
 
 def turn(pads: dict[str, tuple[float, float]]) -> float:
-    """Above 0 where 2 is to the right of 1, with 3 below 1; whichever way the board lies."""
+    """Above 0 if 2 is to the right of 1, with 3 below 1, for any rotation of the board."""
     (x1, y1), (x2, y2), (x3, y3) = (pads[number] for number in "123")
     return (x2 - x1) * (y3 - y1) - (y2 - y1) * (x3 - x1)
 
@@ -48,11 +48,11 @@ def test_it_is_a_socket_for_what_comes_from_above() -> None:
     assert [look.look for look in HEADER.looks()] == ["socket"]
     assert turn(spots(HEADER.numbered())) < 0 < turn(HAT)
     assert turn(spots(HEADER.numbered())) == turn(noted(HEADER.like))
-    assert turn(spots(RIBBON.numbered())) == turn(noted(RIBBON.like)) > 0  # pins, to which a ribbon joins like to like
+    assert turn(spots(RIBBON.numbered())) == turn(noted(RIBBON.like)) > 0  # pins: a ribbon connects equal positions
 
 
 def test_the_committed_board_has_it_so() -> None:
-    """It lies turned by a quarter, on the front, with a hole of the pitch of 2.54 mm for each of 40 pins."""
+    """It is rotated by 90 degrees, on the front, with 40 holes at a pitch of 2.54 mm."""
     file = boardfile.read((HARDWARE / "linetap.kicad_pcb").read_text())
     pads = {pad.number: (pad.x, pad.y) for pad in file.pads if pad.reference == "J1301"}
     assert len(pads) == 40
@@ -60,7 +60,7 @@ def test_the_committed_board_has_it_so() -> None:
 
 
 def test_a_pi_face_down_on_a_socket_has_the_same_pads() -> None:
-    """And it is a Pi: its header's middle is between two holes, as Raspberry Pi draws it."""
+    """It is a Pi: its header's middle is between two holes, as in Raspberry Pi's drawing."""
     path = librarypads.path_of(FACE_DOWN)
     if not path.exists():
         pytest.skip("Debian's kicad-footprints is not installed: no Pi of another's lies on a socket here")
@@ -80,7 +80,7 @@ def test_a_pi_face_down_on_a_socket_has_the_same_pads() -> None:
 
 @pytest.mark.parametrize("name", ["header_2x20", "module_2x6"])
 def test_the_other_side_is_told(name: str) -> None:
-    """A pin header on the socket's pads, a socket on the underside over a Pi, odd and even exchanged."""
+    """A pin header on the socket's pads, a socket on the underside above a Pi, odd and even exchanged."""
     footprint = OURS[name]
     assert footprints.wrong_way(footprint) == ""
     other = {"socket": "pins", "pins": "socket"}
@@ -101,7 +101,7 @@ def test_such_a_table_is_refused(tmp_path: Path) -> None:
 
 
 def test_who_assembles_card_1_is_told() -> None:
-    """The part is one with a socket, and the drawing's note says side and plug."""
+    """The part is one with a socket, and the drawing's note names side and plug."""
     assert "socket" in load_kinds()["pi_header"].rating
     (note,) = [each for each in variants.load()["card-1"].notes if each.startswith("J1301")]
     assert f"female socket on this side. The cable's plug of pins goes in from {HEADER.mates}, wire 1 to pin 1" in note

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""KiCad's checks of the drawing. Where it is not installed, the committed netlist is simulated all the same."""
+"""KiCad's checks of the drawing. Without KiCad the committed netlist is simulated all the same."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def drawn(folder: Path, *changes: tuple[str, str, str]) -> Path:
-    """With the committed settings: KiCad finds libraries by them, and they come with the board (test_card_board.py)."""
+    """A drawing with the committed settings, which KiCad needs to find libraries (test_card_board.py tests them)."""
     circuit = folder / "circuit"
     circuit.mkdir()
     shutil.copy(HARDWARE / f"{PROJECT}.kicad_pro", folder)
@@ -53,7 +53,7 @@ def test_every_sheet_is_a_picture_and_a_page(tmp_path: Path) -> None:
 
 
 def test_kicad_finds_the_same_nets_and_parts(tmp_path: Path) -> None:
-    """So that what is tested of the tables, where KiCad is not installed, is true of the drawing."""
+    """Therefore tests of the tables, without KiCad, are valid for the drawing."""
     folder, circuit = drawn(tmp_path), Circuit()
     assert kicad.nets(folder) == circuit.nets()
     bought = {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The laboratory's plan names figures, parts, pads and rows that exist, and every limit says where it is from."""
+"""The laboratory's plan names figures, parts, pads and rows that exist, and every limit has its source."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_each_pad_is_on_the_net_that_is_said(pad: tuple[str, str]) -> None:
 
 @pytest.mark.parametrize("heading", ["Resistibility", "Safety", "The line", "EMC"])
 def test_every_limit_has_its_source(heading: str) -> None:
-    """A number in the column of what is asked is followed by where it is from, or said to be ours or unknown."""
+    """A number in the column of requirements is followed by its source, or marked as ours or unknown."""
     for row in table(heading):
         limit = row[2] if heading in ("Resistibility", "Safety", "EMC") else row[1]
         if re.search(r"\d", limit) and heading != "EMC":

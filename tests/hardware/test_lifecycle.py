@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long a part is to be had: what its maker's own text says and when, and what fits where it has one maker alone."""
+"""The availability of parts: their makers' dated statements, and replacements for parts with a single maker."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_the_page_says_what_a_buyer_does_for_each_part_of_one_maker() -> None:
 @with_library
 @pytest.mark.parametrize("other", ["STM32G0B1RCTx", "STM32G0B1RETx", "STM32G0C1RCTx", "STM32G0C1RETx"])
 def test_the_meters_alternates_have_its_terminals(other: str) -> None:
-    """By KiCad's library, which has them from ST's own lists."""
+    """By KiCad's library, made from ST's own lists."""
     assert pins(G0, other) == pins(G0, FITTED)
     family = other.partition("R")[0]
     assert f"{family}RCT6, RET6" in KINDS["meter"][1].second
@@ -60,7 +60,7 @@ def test_the_meters_alternates_have_its_terminals(other: str) -> None:
 
 @with_library
 def test_the_one_with_an_n_behind_it_has_others() -> None:
-    """A supply for its pins in the place of two of them."""
+    """It has a supply in place of two of them."""
     theirs, ours = pins(G0, f"{FITTED}N"), pins(G0, FITTED)
     assert {number for number in ours if theirs[number] != ours[number]}
     assert "RBT6N has not" in KINDS["meter"][1].second

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The board of one line has the parts and nets of its sheet, and its copper keeps the pair away from the card."""
+"""The board of one line has the parts and nets of its sheet, and its copper separates the pair from the card."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from simulation.netlist import HARDWARE
 BOARD = LineBoard()
 WHERE = places.load()
 FOLDER = HARDWARE / NAME
-ACROSS = ("hv_4M99", "transformer")  # what the pair ends at; a relay's coil is one more
+ACROSS = ("hv_4M99", "transformer")  # the ends of the pair; a relay's coil is another
 CLASS_OF_TWO = ["0.1 0.3 0.2", "0 0", "0 0"]  # half width, via, distance; of each net its class and line
 
 
@@ -42,7 +42,7 @@ def test_every_pin_has_a_pad() -> None:
 
 
 def test_the_class_of_the_pair_is_all_that_the_pair_reaches() -> None:
-    """Through every part but those that insulate, and through a relay's contacts but not to its coil."""
+    """It extends through every part except insulating ones, and through a relay's contacts but not to its coil."""
     reached, before = {"TIP", "RING", "TIP_TEL"}, 0
     while before < len(reached):
         before = len(reached)
@@ -52,7 +52,7 @@ def test_the_class_of_the_pair_is_all_that_the_pair_reaches() -> None:
             nets = {net for pin, net in part.nets.items() if pin not in ("c1", "c2")}
             if nets & reached:
                 reached |= nets
-        for part in BOARD.parts.values():  # a transformer's winding is the pair's, its other one the card's
+        for part in BOARD.parts.values():  # one winding of a transformer is the pair's, the other the card's
             if part.kind_name == "transformer" and {part.nets["p1"], part.nets["p2"]} & reached:
                 reached |= {part.nets["p1"], part.nets["p2"]}
     assert reached == set(WHERE.classes["LINE"].nets)
@@ -73,7 +73,7 @@ def test_a_part_without_footprint_or_place_is_named(tmp_path: Path) -> None:
 
 
 def test_the_router_counts_what_it_leaves_open(tmp_path: Path) -> None:
-    """A net of three pads, one of them walled in by another net's pads."""
+    """A net of three pads, one of them enclosed by another net's pads."""
     program = routing.built(tmp_path)
     wall = ["1 0 0 9 9 15 10 3", "1 0 0 9 14 15 15 3", "1 0 0 9 9 10 15 3", "1 0 0 14 9 15 15 3"]
     pads = ["0 0 0 2 2 3 3 1", "0 0 0 20 2 21 3 1", "0 0 0 11.5 11.5 12.5 12.5 1", *wall]
@@ -86,7 +86,7 @@ def test_the_router_counts_what_it_leaves_open(tmp_path: Path) -> None:
 
 
 def test_the_router_takes_up_what_is_in_the_way(tmp_path: Path) -> None:
-    """The short net is first and straight through the only gap; the other one's pads are on the front alone."""
+    """The short net is routed first, straight through the only gap; the other one's pads are only on the front."""
     program = routing.built(tmp_path)
     wall = ["-1 0 0 9.5 0.5 10.5 8 3", "-1 0 0 9.5 9.2 10.5 19.5 3"]
     pads = ["0 0 0 8 8.1 8.8 9.1 1", "0 0 0 11.2 8.1 12 9.1 1", "1 0 0 2 2 3 3 1", "1 0 0 17 2 18 3 1", *wall]
@@ -97,7 +97,7 @@ def test_the_router_takes_up_what_is_in_the_way(tmp_path: Path) -> None:
 
 
 def test_tracks_that_are_given_are_kept_and_not_found_again(tmp_path: Path) -> None:
-    """Two pads are joined already; a third is joined to them, and a via into the plane beside it."""
+    """Two pads are already joined; a third is joined to them, and a via to the plane beside it."""
     program = routing.built(tmp_path)
     pads = ["0 0 0 2 2 3 3 1", "0 0 0 10 2 11 3 1", "0 0 0 2 8 3 9 1", "1 0 0 10 8 11 9 1"]
     head = [f"20 20 0 1 2 {len(pads)} 1 0 1 0", *CLASS_OF_TWO]
@@ -110,7 +110,7 @@ def test_tracks_that_are_given_are_kept_and_not_found_again(tmp_path: Path) -> N
 
 @pytest.mark.parametrize(("lines", "asked"), [(("1", "2"), 1.6), (("1", "1"), 0.2), (("0", "0"), 0.2)])
 def test_the_router_keeps_two_lines_apart_on_a_layer(tmp_path: Path, lines: tuple[str, str], asked: float) -> None:
-    """Side by side through a gap of 3 mm; the second has to cross the first, whose track is given, on the back."""
+    """Side by side through a gap of 3 mm; the second has to cross the first, a given track, on the back."""
     program = routing.built(tmp_path)
     of_a, of_b = lines
     wall = ["-1 0 0 9 0.5 10 8 3", "-1 0 0 9 11 10 19.5 3"]
@@ -132,7 +132,7 @@ def test_the_router_keeps_two_lines_apart_on_a_layer(tmp_path: Path, lines: tupl
 
 
 def _away(one: routing.Track, other: routing.Track) -> float:
-    """Between their edges, a tenth from each middle, or three of a via."""
+    """The distance between their edges; a track's is a tenth from its middle, a via's three."""
     ends = np.array([[one.x1, one.y1], [one.x2, one.y2]]), np.array([[other.x1, other.y1], [other.x2, other.y2]])
     radius = 0.3 if other.layers == routing.BOTH else 0.1
     begin, end = ends[0]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""KiCad finds nothing wrong with the committed board, and does find what a test breaks."""
+"""KiCad finds no fault in the committed board, and detects faults made by a test."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_cut_track_is_open(tmp_path: Path) -> None:
 
 
 def test_a_pad_on_another_net_is_told(tmp_path: Path) -> None:
-    """U108's two inputs exchanged, on the board alone."""
+    """U108's two inputs are exchanged, only on the board."""
     found = making.design_rules(
         changed(tmp_path, f"{NAME}.kicad_pcb", r'\(net (\d+) "/ai"\)\n', r'(net \1 "/bi")\n'), NAME
     )
@@ -46,7 +46,7 @@ def test_a_pad_on_another_net_is_told(tmp_path: Path) -> None:
 
 
 def test_the_barrier_is_checked_along_the_surface(tmp_path: Path) -> None:
-    """What is there is above 3.2 mm, so that a rule of 12 mm is broken."""
+    """The actual distance is above 3.2 mm, so a rule of 12 mm is broken."""
     wider = changed(tmp_path, f"{NAME}.kicad_dru", r"creepage \(min 3.2mm\)", "creepage (min 12mm)")
     found = making.design_rules(wider, NAME)
     assert found.broken > 0

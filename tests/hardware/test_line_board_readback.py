@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files for a factory, read back by a program that is not ours, have the sheet's nets; broken, they have not."""
+"""The factory's files, read back by an independent program, have the sheet's nets; damaged ones do not."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_the_files_have_the_nets_of_the_sheet(files: Path) -> None:
 
 
 def cut(text: str) -> str:
-    """With the pen up in a run of /sp's tracks, between the sense amplifier and its divider."""
+    """Interrupts a run of /sp's tracks, between the sense amplifier and its divider."""
     run = re.search(r"%TO\.N,/sp\*%\n(?:G01\*\n)?(?:X[-\d]+Y[-\d]+D0[12]\*\n)+", text)
     assert run
     assert "D01*" in run[0]
@@ -42,7 +42,7 @@ def cut(text: str) -> str:
 
 
 def joined(text: str) -> str:
-    """A track of 0.2 mm from R105's pad 1, which is /sp, to its pad 2, VMID."""
+    """Adds a track of 0.2 mm from R105's pad 1, which is /sp, to its pad 2, VMID."""
     return broken(text, r"(M02\*)", f"G01*\n{flashed('58', 5.8)}D02*\n{flashed('58', 4.2)}D01*\n\\1")
 
 
@@ -51,12 +51,12 @@ def flashed(x: str, y: float) -> str:
 
 
 def without_a_hole(text: str) -> str:
-    """The first hole of the smallest drill, which is a via."""
+    """Removes the first hole of the smallest drill, a via."""
     return broken(text, r"(\nT1\n)X[-\d.]+Y[-\d.]+\n", r"\1")
 
 
 def filled(text: str) -> str:
-    """GND's plane with a flash of copper where C118's pad, which is not GND's, goes through it."""
+    """Adds copper to GND's plane where C118's pad, on another net, passes through it."""
     return broken(text, r"(M02\*)", f"%ADD99C,3.0*%\nD99*\n{flashed('70', 36)}D03*\n\\1")
 
 

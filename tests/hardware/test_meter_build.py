@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The meter's program for its part: it fits, its stack has an end, and it is what the drawing has."""
+"""The meter's program for its part: its size, its bounded stack, and its agreement with the drawing."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_stack_without_an_end_is_refused(calls: list[tuple[str, str]], kind: s
 
 
 def test_the_core_asks_for_nothing_but_the_compiler() -> None:
-    """No heap, no library, no header but the compiler's own: what a part without an operating system has."""
+    """No heap, no library, no header except the compiler's own: no operating system is needed."""
     for source in [*METER.glob("*.[ch]"), *(METER / "stm32g0").glob("*.[ch]")]:
         headers = set(re.findall(r"#include <(\w+\.h)>", source.read_text()))
         assert headers <= {"stdbool.h", "stddef.h", "stdint.h"}, source
@@ -62,7 +62,7 @@ def test_the_core_asks_for_nothing_but_the_compiler() -> None:
 
 
 def test_its_pins_are_the_drawings() -> None:
-    """What stands in pins.c, and what adc.c, usb.c and clock.c take for granted."""
+    """The pins in pins.c, and those implied by adc.c, usb.c and clock.c."""
     pins = {pin.name: pin.number for pin in Circuit().kinds["meter"].pin_rows()}
     assert [pins[f"vm{i}"] for i in range(1, 9)] == [f"PA{i}" for i in range(8)]
     text = (METER / "stm32g0" / "pins.c").read_text()

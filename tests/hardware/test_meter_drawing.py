@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the line to the edges: what the drawing's front end gives the meter's pin, read by the meter's own program."""
+"""From the line to the edges: the output of the drawing's front end, read by the meter's own program."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ RINGS = [
     "Rtip 0 /TIP1 400",
 ]
 
-SETTLED_MS = 100  # until then the simulated circuit is being switched on
+SETTLED_MS = 100  # switch-on of the simulated circuit
 
 
 def read(netlist: Netlist, around: list[str], ms: int) -> I16:
-    """Line 1 as the meter samples it, int16 (8, ms), 0.01 V; the other lines are on-hook."""
+    """Line 1 as sampled by the meter, int16 (8, ms), 0.01 V; the other lines are on-hook."""
     measures = [f".meas tran v{at} find v(/VM1) at={at / 1000}" for at in range(1, ms + 1)]
     found = run(Deck(netlist, [*around, f".tran 0.2m {(ms + 1) / 1000} 0 0.2m"], measures))
     line = np.array([meter_reads(vm, Supply()) for vm in found.values()]) * 100
@@ -66,11 +66,11 @@ def test_ringing_is_ringing_and_nobody_has_answered() -> None:
 
 
 LIFTED = [*EXCHANGE, *telephone([(0.2, 2.0)])]
-OPENS_MS, SHUTS_MS, BOUNCE_MS = 500, 1500, 10  # the closed contact of a Schrack RT2 bounces for so long at most
+OPENS_MS, SHUTS_MS, BOUNCE_MS = 500, 1500, 10  # the longest bounce of a closing contact of a Schrack RT2
 
 
 def bouncing(for_ms: int) -> list[str]:
-    """A contact in the place of K102 that opens at once, and closes by makes of 1 ms and breaks of 2 ms."""
+    """A contact in place of K102 that opens at once, and closes with makes of 1 ms and breaks of 2 ms."""
     at = [SHUTS_MS + i for i in range(0, for_ms, 3)]
     makes = [(0, OPENS_MS), *((start, start + 1) for start in at), (SHUTS_MS + for_ms, 4000)]
     points = [f"{start / 1000 + 1e-5:.6f} 1 {stop / 1000:.6f} 1 {stop / 1000 + 1e-5:.6f} 0 " for start, stop in makes]
@@ -98,7 +98,7 @@ def test_a_contact_that_bounces_for_too_long_shows() -> None:
 
 
 def test_a_sense_path_that_is_too_slow_shows() -> None:
-    """The same three on a drawing with a wrong capacitor: what is found here would be found of the drawing."""
+    """The same three on a drawing with a wrong capacitor: the test can detect it."""
     around = [*EXCHANGE, *telephone([(0.2, 0.5), (0.56, 0.6), (0.66, 0.7), (0.76, 1.2)])]
     found = edges(read(front_end().replaced("C101", "2.2u"), around, 1100))
     assert len([each for each in found if each[1] == "hook"]) < 7

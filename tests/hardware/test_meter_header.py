@@ -33,7 +33,7 @@ def test_the_header_is_that_of_the_table(tool: ModuleType) -> None:
 
 
 def test_a_frame_that_c_writes_by_the_header_is_read_by_linetap(tmp_path: Path) -> None:
-    """Each field of `hello` is put at its offset; Python takes the payload apart by its own layout."""
+    """Each field of `hello` is written at its offset; Python parses the payload by its own layout."""
     program = tmp_path / "hello.c"
     program.write_text(f"""
 #include <stdint.h>
@@ -63,7 +63,7 @@ int main(void) {{
 
 
 def test_the_document_has_the_same_numbers(tool: ModuleType) -> None:
-    """Volts in hundredths there and in volts here."""
+    """Volts are in hundredths there and in volts here."""
     rows = re.findall(
         r"^\| ([A-Z_, ]+) \| ([\d V,ms]+) \|", DOCUMENT.read_text().partition("## What an edge is")[2], re.M
     )

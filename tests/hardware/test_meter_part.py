@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The part's own ELF in an emulated part: its USB driver before a host, its converter, its pins, its watchdog.
+"""The part's own ELF in an emulated part: its USB driver at a host, its converter, its pins, its watchdog.
 
-The registers are ST's (hardware/part/registers.toml), the host's questions Linux's; what the peripherals do is written
-after RM0444, and no part has been seen to do it.
+The registers are ST's (hardware/part/registers.toml), the host's requests Linux's; the peripherals follow RM0444,
+without comparison with a real part.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def same(found: list[tuple[float, bool]], expected: list[tuple[float, bool]]) ->
 
 
 def test_a_host_gets_from_the_part_what_linux_got(meter: PartMeter) -> None:
-    """Bit by bit what Debian's Linux 6.12 was told, which then made a serial port of it."""
+    """The answers to Debian's Linux 6.12, bit by bit, which then made a serial port of it."""
     until(meter, 0.2)
     assert meter.host.opened
     asked = [(packet.hex(), reply) for packet, reply in meter.host.asked if packet.hex() != SET_ADDRESS]
@@ -85,7 +85,7 @@ def test_a_packet_whose_handshake_is_lost_comes_again_and_counts_once(meter: Par
     into = meter.chip.usb.into
 
     def deaf(address: int, endpoint: int, *, acknowledged: bool = True) -> Packet | Answer:
-        """Every third packet's ACK does not arrive; of the host's, it has the packet all the same."""
+        """Every third ACK of the part does not arrive; the host has the packet all the same."""
         found = into(address, endpoint, acknowledged=acknowledged and len(lost) % 3 != 2)
         if isinstance(found, Packet):
             lost.append(found)
@@ -125,14 +125,14 @@ def test_a_cable_that_is_pulled_and_plugged_in_is_a_meter_again(meter: PartMeter
 
 @pytest.mark.parametrize("first", ["sent", "received"])
 def test_what_happens_while_the_program_looks_is_not_forgotten(meter: PartMeter, first: str) -> None:
-    """One register has both directions of an endpoint: the other one is done between its reading and its writing."""
+    """One register has both directions of an endpoint: the other one completes between its reading and its writing."""
     until(meter, 0.3)
     usb, host, happened, other_ns = meter.chip.usb, meter.host, 0, 0
     read, flags = usb.on_read, 1 << 15 | 1 << 7
     only, one, other = (1 << 7, host.read, host.write) if first == "sent" else (1 << 15, host.write, host.read)
 
     def world() -> None:
-        """The other direction waits, mostly, until the program looks."""
+        """The other direction usually waits until the program reads."""
         nonlocal other_ns
         host.frames()
         one()
@@ -162,7 +162,7 @@ def test_what_happens_while_the_program_looks_is_not_forgotten(meter: PartMeter,
 
 
 def test_a_setup_in_the_middle_of_another_transfer_is_served(meter: PartMeter) -> None:
-    """A host that gives up a transfer begins the next with a SETUP, whatever the endpoint was about to send."""
+    """A host that aborts a transfer starts the next with a SETUP, whatever the endpoint was about to send."""
     until(meter, 0.3)
     usb, address = meter.chip.usb, 7
     whole = bytes.fromhex("8006000200004300")
@@ -266,13 +266,15 @@ def test_linetap_reads_a_call_from_it(oscillator_hz: float | None) -> None:
 
 
 def test_a_part_that_stands_still_is_begun_anew_and_found_again() -> None:
-    """In mid-call, with a relay closed: the watchdog, open pins, another boot number, and the reader goes on."""
+    """In mid-call, with a relay closed: the watchdog resets it, pins open, the boot number changes, and the reader
+    continues.
+    """
     rig = PartRig(pins([steps((0, -48), (0.35, -8), (2.2, -48))], 2.6))
-    rig.run(1.2)  # its first hello is from before it was found, and the next a second later
+    rig.run(1.2)  # its first hello was before the enumeration, the next is a second later
     rig.cable.write(encode(wire.RELAYS, 1, 0b1, wire.RELAY_EXPIRY_MS))
     rig.run(0.04)
     assert rig.part.chip.ports["GPIOB"].driven() & 0xFF00 == 1 << 8
-    rig.part.chip.time.ns += 200 * NS_PER_MS  # of which the program has nothing
+    rig.part.chip.time.ns += 200 * NS_PER_MS  # a stall of the program
     found = rig.run(0.24)
     assert rig.part.chip.resets == 1
     assert rig.part.chip.ports["GPIOB"].driven() & 0xFF00 == 0
@@ -284,7 +286,7 @@ def test_a_part_that_stands_still_is_begun_anew_and_found_again() -> None:
 
 
 def test_a_converter_that_stops_is_not_a_line_that_stands_still() -> None:
-    """Its last results would be read for ever, and every call missed: so the watchdog begins it anew."""
+    """Its last results would be read forever, and every call missed: therefore the watchdog resets it."""
     rig = PartRig(pins([steps((0, -48), (0.9, -8), (1.1, -48))], 1.5))
     rig.run(0.4)
     rig.part.chip.converter.put("CR", "ADEN", 0)
@@ -346,7 +348,7 @@ WRONG = {
 
 @pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_register_is_found(name: str, tmp_path: Path) -> None:
-    """No frame with a call in it at its time comes of any of these, or the part refuses."""
+    """None of these gives a frame with a call at its time, or the part refuses."""
     elf = wrong_program(tmp_path, *WRONG[name])
     try:
         rig = PartRig(pins([WAVE], LENGTH_S), elf)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cards with one mistake: each breaks a rule or a simulated row, or a table says why nobody need notice."""
+"""Cards with one mistake: each breaks a rule or a simulated row, or a table states why detection is unnecessary."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A drawing with one wrong part must fail its own row: what these find, a reviewer need not.
+"""A drawing with one wrong part must fail its own row, so that no reviewer has to find it.
 
-`ends_of_ringing` is part of the row `ringing`, which test_front_end.py holds for the drawing as it is. One end that
-fails is enough.
+`ends_of_ringing` is part of the row `ringing`, which test_front_end.py tests for the drawing itself. One failing limit
+is enough.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ MUTATIONS: dict[str, tuple[Callable[[Netlist], Netlist], Row, str]] = {
 
 
 def rows(row: Row, netlist: Netlist) -> Iterator[list[Finding]]:
-    """The row, or each end of ringing until one is asked for no more."""
+    """The findings of a row, or of each limit of ringing in turn."""
     if row is ringing.ends_of_ringing:
         yield from (ringing.an_end_of_ringing(netlist, end) for end in ringing.ENDS)
     else:

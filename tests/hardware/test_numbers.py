@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table in hardware/README.md says what the simulation found."""
+"""The table in hardware/README.md has the figures of the simulation."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def rows_of(document: str, head: str) -> list[list[str]]:
 
 
 def stated() -> dict[str, tuple[str, str]]:
-    """Figure -> (asked, worst found), as the document has them."""
+    """Figure -> (requirement, worst found), as in the document."""
     return {what: (asked, found) for what, asked, found in rows_of("README.md", "| Figure | asked |")}
 
 
@@ -62,7 +62,7 @@ def test_the_worst_is_the_end_that_counts() -> None:
 
 @pytest.mark.parametrize("module", [frontend, limits])
 def test_simulated_unit_and_production_test_go_by_the_same_figures(module: ModuleType) -> None:
-    """tools/hardware_numbers.py: board/frontend.py and cardtest/limits.py, whose comments name the rows."""
+    """tools/hardware_numbers.py writes board/frontend.py and cardtest/limits.py, whose comments name the rows."""
     text = Path(str(module.__file__)).read_text()
     named = dict(re.findall(r"^(\w+) = Figure\(.*\)  # (.*)$", text, re.M))
     found = {each.what: each for row in ROWS for each in findings(row)}

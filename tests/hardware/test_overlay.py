@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The overlays compile without a word, apply to a tree, and have the pins of pins.toml.
+"""The overlays compile without warnings, apply to a tree, and have the pins of pins.toml.
 
-Always to a tree that has what they name and no more; to the kernel's own where `tools/kernel_trees.py` has put them.
+They are always tested on a minimal tree with the required nodes; on the kernel's own trees if `tools/kernel_trees.py`
+has fetched them.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from linetap.board.pins import PinTable, load_pins
 from simulation.netlist import HARDWARE
 
 TREES = HARDWARE.parent / "build" / "trees"
-PULLS = {2: "up", 1: "down"}  # as brcm,pull has them
+PULLS = {2: "up", 1: "down"}  # values of brcm,pull
 GROUPS = ("arm", "led", "button")
 
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """`gpio`, `i2c`: the nodes that the overlay names, by their label in the board's tree."""
+    """`gpio`, `i2c`: the nodes named by the overlay, by their label in the board's tree."""
 
     overlay: str
     tree: str
@@ -120,7 +121,7 @@ def test_an_input_is_pulled_to_its_idle_side_and_no_arm_line_is_driven(merged: M
 
 
 def test_every_group_is_in_force(merged: Merged) -> None:
-    """By the controller's own state: a group that nobody names is never set."""
+    """By the controller's own state: a group without a reference is never set."""
     named = merged.words(merged.node(merged.board.gpio), "pinctrl-0", "u")
     assert named == [merged.words(merged.node(f"linetap_{group}"), "phandle", "u")[0] for group in GROUPS]
 
@@ -141,7 +142,9 @@ def test_the_clock_is_on_the_bus(merged: Merged, table: PinTable) -> None:
 
 
 def test_the_kernel_still_has_no_uart_on_the_header_of_a_pi_5() -> None:
-    """hardware/README.md says why no overlay brings one. When this fails, linetap-pi5.dts can enable UARTs 0 and 2."""
+    """hardware/README.md gives the reason why no overlay adds one. When this fails, linetap-pi5.dts can enable UARTs 0
+    and 2.
+    """
     tree = TREES / "bcm2712-rpi-5-b.dtb"
     if not tree.exists():
         pytest.skip("build/trees has no tree of the kernel: tools/kernel_trees.py fetches it")

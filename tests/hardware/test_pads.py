@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The test pads: each net that commissioning and the production test probe has one, and none is on a line's side."""
+"""The test pads: each net probed in commissioning and the production test has one, and none is on a line's side."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_no_pad_is_on_a_lines_side_of_the_barrier() -> None:
 
 
 def test_a_pin_that_only_a_pad_hangs_on_is_open(tmp_path: Path) -> None:
-    """A pad is no end of a net: one must not hide what was forgotten."""
+    """A pad is not an end of a net: it must not hide a missing connection."""
     folder = copied(tmp_path, ("meter.sheet", "R9 r10k +3V3 nrst\nC9 c100n nrst GND\n", ""))
     found = list(RULES["connected"].broken(Card.drawn(Circuit(folder))))
     assert "/meter/nrst: nothing but U1101 nrst" in found

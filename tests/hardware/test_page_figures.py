@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the pages of hardware/ count or quote is what the files and the simulation have."""
+"""Figures in the pages of hardware/ are those of the files and the simulation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ README, LABORATORY, PRODUCTION = (
     (HARDWARE / f"{name}.md").read_text() for name in ("README", "laboratory", "production")
 )
 PLUG = re.compile(r"(?<!\w)J\d+(?![A-Za-z0-9])")
-MODULE = "| the USB audio module: "  # its row names a plug of its own
+MODULE = "| the USB audio module: "  # its row names its own plug
 ON_THE_HEADER = range(2, 28)  # GPIO2 to GPIO27: the EEPROM has 0 and 1
 
 
@@ -63,13 +63,13 @@ def test_capacitors_at_the_entry() -> None:
 
 
 def test_how_long_the_relays_keep_their_current() -> None:
-    """Seconds after the last edge on ARM, as the supply's table has them."""
+    """Seconds after the last edge on ARM, as in the supply's table."""
     table = (HARDWARE / "circuit" / "supply.sheet").read_text()
     assert numbers(README, r"else ARM ends within ([\d.]+) s") == numbers(table, r"0\.5 to ([\d.]+) s with the")
 
 
 def test_what_a_level_meter_shows_in_production() -> None:
-    """1 kHz at half of full scale: Vrms at TX, and in the middle of what is simulated of the echo at RX."""
+    """1 kHz at half of full scale: Vrms at TX, and in the middle of the simulated range of the echo at RX."""
     sent, received = numbers(PRODUCTION, r"says: ([\d.]+) Vrms at .* about ([\d.]+) Vrms at")
     assert sent == pytest.approx(DAC_FULL_V / 2, rel=0.01)
     assert received == pytest.approx(10 ** ((full_db() + mean((ECHO_DB.low, ECHO_DB.high))) / 20) / 2, rel=0.05)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The emulated part's registers, which it would be of no use to have made up, held to what others say of the part.
+"""The emulated part's registers, compared with independent descriptions of the part.
 
-ST's own files are in no archive of packages. Where tools/st_description.sh has fetched them the whole table is held to
-them; elsewhere it must be the table that was, and agree with what three packages of PyPI have.
+ST's own files are in no archive of packages. If tools/st_description.sh has fetched them, the whole table is compared
+with them; otherwise it must be the compared version of the table, and agree with three packages of PyPI.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from part_registers import (
 )
 
 BESIDE = Path(__file__).resolve().parents[2] / "build" / "descriptions"
-CURATED_NOT = {"CRS", "USB", "VREFBUF", "FLASH_ECCR", "PWR_CR2", "RCC_CCIPR2"}  # what alloy-devices has not
-# Its registers are those of the smaller STM32G071, some of whose fields are narrower than ST's header has them here.
+CURATED_NOT = {"CRS", "USB", "VREFBUF", "FLASH_ECCR", "PWR_CR2", "RCC_CCIPR2"}  # missing in alloy-devices
+# Its registers are those of the smaller STM32G071, some of whose fields are narrower than in ST's header.
 NARROWER = {
     "RCC_CFGR.MCOSEL: bit and width (24, 3) there", "RCC_CFGR.MCOPRE: bit and width (28, 3) there",
     "FLASH_CR.PNB: bit and width (3, 7) there", "TIM2_ARR.ARR: bit and width (0, 16) there",
@@ -43,7 +43,7 @@ NARROWER = {
 needs_st = pytest.mark.skipif(
     not (FETCHED / HEADER).exists(), reason="ST's description is not fetched: tools/st_description.sh"
 )
-SISTER_SAYS = {  # of ARR the L4's own manual has all ones (RM0394); the CRS of an L4 has a bit less to trim by
+SISTER_SAYS = {  # ARR is all ones in the L4's own manual (RM0394); the CRS of an L4 has one trim bit less
     "TIM2_ARR: 0x0 after a reset there",
     "CRS_CR: 0x2000 after a reset there", "CRS_CR.TRIM: bit and width (8, 6) there",
 }  # fmt: skip
@@ -102,7 +102,7 @@ def test_a_project_that_tried_its_table_on_a_part_says_the_same() -> None:
 
 @needs_beside
 def test_st_says_the_same_of_a_sister_with_the_same_usb_and_wires() -> None:
-    """The STM32L4x2, by ST's SVD, values after a reset too."""
+    """The STM32L4x2, by ST's SVD, reset values included."""
     theirs = sister(BESIDE)
     assert {*differences(theirs)} == SISTER_SAYS
     both = {key for key in ours() if key in theirs.registers}
@@ -113,7 +113,7 @@ def test_st_says_the_same_of_a_sister_with_the_same_usb_and_wires() -> None:
 
 @needs_beside
 def test_vectors_converters_pins_and_wires_are_those_of_sts_lists() -> None:
-    """By modm-devices, which makes its files of those that STM32CubeMX comes with."""
+    """By modm-devices, made from the files of STM32CubeMX."""
     path = BESIDE / "modm_devices" / "resources" / "devices" / "stm32" / "stm32g0-b1_c1.xml"
     root = ET.parse(path).getroot()
     vectors = {each.get("name"): int(each.get("position") or -1) for each in root.iter("vector")}
@@ -138,7 +138,7 @@ def test_vectors_converters_pins_and_wires_are_those_of_sts_lists() -> None:
 
 
 def written(path: Path, registers: dict[tuple[str, str], Described], interrupt: int) -> Path:
-    """A file as ST's SVD is, of these registers, with what ST's says otherwise."""
+    """A file in the form of ST's SVD, with these registers and ST's known errors."""
     root = ET.Element("device")
     for name, layout in layouts().items():
         peripheral = ET.SubElement(root, "peripheral")

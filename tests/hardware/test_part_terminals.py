@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every part with terminals of different meaning is numbered as somebody else numbers it."""
+"""Every part with distinct terminals has the numbering of an independent source."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pcb import footprints
 KINDS, TABLE = load_kinds(), table()
 FOOTPRINTS = footprints.load()
 OF_PART = footprints.by_part(FOOTPRINTS)
-ALIKE = {"R", "C", "L", "F", "TVS", "flag", "pad"}  # symbols whose terminals are one like the other
-OURS = {"terminal2", "header4", "rj21"}  # plugs whose order is the card's own
+ALIKE = {"R", "C", "L", "F", "TVS", "flag", "pad"}  # symbols with equivalent terminals
+OURS = {"terminal2", "header4", "rj21"}  # plugs whose order is defined by the card
 NONE = {"transformer"}
 NOT_IN_THE_LIBRARY = {"comparator", "ldo", "load_switch", "usb_audio", "adc4", "dac8", "holdup"}
 with_library = pytest.mark.skipif(not LIBRARY.exists(), reason="Debian's kicad-symbols is not installed")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is printed on the card: which plug, which test pad, and where terminal 1 is. KiCad's rules see the rest."""
+"""The silkscreen of the card: names of plugs and test pads, and terminal 1. KiCad's rules check the rest."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ WHERE, _ = cardboard.load(places.load())
 TEXT = (HARDWARE / f"{NAME}.kicad_pcb").read_text()
 PRINTS = list(printed.prints(BOARD, WHERE, [warned(WHERE)]))
 NO_ROOM = {
-    *(f"T{line}01" for line in range(1, 9)),  # a transformer of one to one, the same both ways round
-    *(f"D142{line}" for line in range(2, 9)), "D1404",  # lamps, which are flat at their cathode
+    *(f"T{line}01" for line in range(1, 9)),  # a one-to-one transformer, symmetric
+    *(f"D142{line}" for line in range(2, 9)), "D1404",  # lamps, whose cathode is flat
     "J1308",  # a terminal for two wires
     "U1002",
 }  # fmt: skip

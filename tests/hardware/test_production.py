@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The production test passes a card as drawn, and a wrong one fails at its own row: what ngspice says of the net with
-the fault goes through the meter's port and the codec into the test's program.
+"""The production test passes a card as drawn, and a wrong one fails at its own row: ngspice's results for the net with
+the fault reach the test's program through the meter's port and the codec.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from simulation import production
 from simulation.production import Answers
 from simulation.spice import each
 
-UNSEEN = [name for name, _ in faults(front_end()) if said(UNTOLD, name)]  # by a running unit
-TELLS = {  # fault: the rows that must fail for it, no more
+UNSEEN = [name for name, _ in faults(front_end()) if said(UNTOLD, name)]  # not detected by a running unit
+TELLS = {  # fault: exactly the rows that must fail
     "C101 open": {"meter_db"},
     "C102 open": {"meter_db"},
     "C106 shorted": {"echo_100_db"},
@@ -48,12 +48,12 @@ TELLS = {  # fault: the rows that must fail for it, no more
     "U111 open": {"open_s"},
 }
 LINES = 8
-ALIKE = 7  # faults on one card, a line each, beside a line without
+ALIKE = 7  # faults on one card, one a line, beside a sound line
 
 
 @cache
 def answered() -> dict[str, Answers]:
-    """Of every fault that no running unit tells."""
+    """The answers of every fault that a running unit cannot detect."""
     found = [(name, netlist) for name, netlist in faults(front_end()) if name in UNSEEN]
     return dict(zip([name for name, _ in found], each(lambda it: production.answers(it[1]), found), strict=True))
 
@@ -114,7 +114,7 @@ WRONG: dict[str, tuple[Answers, set[str]]] = {
 
 @cache
 def wrong_lines() -> set[tuple[str, int]]:
-    """A wrong line each on one card."""
+    """One wrong line on each card."""
     made = [answers for answers, _ in WRONG.values()]
     return failed(report_on(BenchCard(made + [sound_line()] * (LINES - len(made))), range(1, LINES + 1)))
 
@@ -142,7 +142,7 @@ def test_a_lid_switch_that_is_dead_fails() -> None:
 
 
 def test_the_meters_own_program_is_tested_alike() -> None:
-    """In C, over its own frames: a line whose opening has no end, beside a sound one."""
+    """In C, with its own frames: a line with an endless opening, beside a sound one."""
     made = card(open_ms=float("inf"))
     with InC(program(), made.volts) as made.meter:
         report = report_on(made)
@@ -176,7 +176,7 @@ def sampling(made: BenchCard) -> Sampling:
 
 
 class Unplugged(BenchCard):
-    """Its cable is pulled as soon as the telephones are there."""
+    """A card whose cable is pulled when the telephones are applied."""
 
     def set(self, state: str) -> None:
         super().set(state)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each address and each bit that the meter's program names is what the table of the part's registers has there."""
+"""Each address and bit named in the meter's program agrees with the table of the part's registers."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ TOUCHED = re.compile(
     re.DOTALL,
 )
 NUMBER = re.compile(r"\b(?!0u?\b)(0x[0-9a-fA-F]+|\d+)u?\b")  # 0 is no bit
-OF_A_MACRO = re.compile(r"\b[A-Z][A-Z0-9_]*\([^()]*\)")  # CR2_BYTES(1u), USB_CHEP(0): which one, no bit
-# A key (IWDG_KR, FLASH_KEYR), a count, and a word of the packet memory: all of a word, and no fields.
+OF_A_MACRO = re.compile(r"\b[A-Z][A-Z0-9_]*\([^()]*\)")  # CR2_BYTES(1u), USB_CHEP(0): an index, no bit
+# A key (IWDG_KR, FLASH_KEYR), a count, and a word of the packet memory: whole words without fields.
 WHOLE = {"IWDG_KR", "FLASH_KEYR", "TIM2_PSC", "USB_MEMORY"}
 
-# Of each file: what it calls a value -> register, and what of its fields that value is. "all": of the field all bits.
+# For each file: name of a value -> register, and its fields with their values. "all": all bits of the field.
 BITS: dict[str, dict[str, tuple[str, str]]] = {
     "adc.c": {
         "APBENR2_CONVERTER": ("RCC.APBENR2", "ADCEN"),
@@ -65,7 +65,8 @@ BITS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "wire.c": {
         "APBENR1_WIRE": ("RCC.APBENR1", "I2C1EN"), "CR1_ON": ("I2C1.CR1", "PE"),
-        # RM0444's example of 100 kHz from 4 MHz (PRESC 0, SCLDEL 4, SDADEL 2, SCLH 0x0f, SCLL 0x13), of 64 MHz by 16
+        # RM0444's example of 100 kHz from 4 MHz (PRESC 0, SCLDEL 4, SDADEL 2, SCLH 0x0f, SCLL 0x13), with 64 MHz
+        # divided by 16
         "TIMING_100_KHZ": ("I2C1.TIMINGR", "PRESC=15 SCLDEL=4 SDADEL=2 SCLH=15 SCLL=19"),
         "CR2_READ": ("I2C1.CR2", "RD_WRN"), "CR2_START": ("I2C1.CR2", "START"), "CR2_STOPS": ("I2C1.CR2", "AUTOEND"),
         "ISR_WANTS": ("I2C1.ISR", "TXIS"), "ISR_CAME": ("I2C1.ISR", "RXNE"), "ISR_REFUSED": ("I2C1.ISR", "NACKF"),
@@ -78,8 +79,8 @@ BITS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "loader/startup.c": {"ECCR_DETECTED": ("FLASH.ECCR", "ECCD")},
 }  # fmt: skip
-# Numbers that are no bits of a register: turns of a loop, pins and channels, buffers, places in the packet memory, the
-# values of its descriptors and of a channel's two states.
+# Numbers that are no register bits: loop counts, pins and channels, buffers, places in the packet memory, the values of
+# its descriptors and of a channel's two states.
 OTHERS = {
     "adc.c": {"WAIT", "INPUTS", "TEMPERATURE"},
     "clock.c": {"WAIT"},
@@ -98,7 +99,7 @@ def source(file: str) -> str:
 
 
 def defined(text: str) -> dict[str, int]:
-    """Every number that a file gives a name."""
+    """Every number with a name in a file."""
     found = re.findall(r"^#define (\w+) ([^/\n]+?)(?: /\*.*)?$", text, re.MULTILINE)
     numbers = {name: re.sub(r"\b(0x[0-9a-fA-F]+|\d+)u\b", r"\1", value) for name, value in found}
     return {name: eval(value) for name, value in numbers.items() if re.fullmatch(r"[0-9a-fx|<() ]+", value)}
@@ -115,13 +116,13 @@ def meant(register: str, fields: str) -> int:
 
 
 def wrong(file: str, text: str) -> list[str]:
-    """Names whose number is not what the table has."""
+    """Names whose number differs from the table."""
     numbers = defined(text)
     return [name for name, (at, fields) in BITS[file].items() if numbers[name] != meant(at, fields)]
 
 
 def bare(text: str) -> list[str]:
-    """What is written to a register as a number that has no name."""
+    """Unnamed numbers written to a register."""
     return [
         f"{name} = {value}"
         for name, value in TOUCHED.findall(text)
@@ -142,7 +143,7 @@ def test_no_file_has_a_number_that_nothing_is_said_of() -> None:
 
 
 def test_what_is_written_to_a_register_has_a_name() -> None:
-    """But for what is all of a word (WHOLE), and masks of pins, which the ports' registers have."""
+    """Except whole words (WHOLE), and masks of pins for the ports' registers."""
     assert [each for path in FILES.rglob("*.c") for each in bare(path.read_text())] == []
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A person can read the schematic: wires are drawn, and nothing lies on anything else."""
+"""The schematic is readable: wires are drawn, and nothing overlaps."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from simulation.netlist import HARDWARE
 CIRCUIT = Circuit()
 SHEETS = ["linetap", *sorted(CIRCUIT.sheets)]
 LABELS = ("label", "hierarchical_label", "global_label")
-LEAST = 0.75  # of all that a sheet joins, by wires
+LEAST = 0.75  # least share of a sheet's connections drawn as wires
 LEAST_OF_ALL = 0.9
 
 
@@ -32,7 +32,7 @@ def drawn(name: str) -> Node:
 
 
 def joins(name: str) -> tuple[int, int]:
-    """How often a sheet's wires join two ends, and how often its nets ask for it. A label more is a wire less."""
+    """The number of a sheet's connections drawn as wires, and of all its connections."""
     sheet = CIRCUIT.sheets[name]
     ends: dict[str, int] = {}
     for part in sheet.parts():
@@ -56,7 +56,7 @@ def test_nine_of_ten_joins_are_wires() -> None:
 
 
 def test_the_root_shows_the_way_of_every_signal() -> None:
-    """Each net that two sheets share is one wire with one name."""
+    """Each net shared by two sheets is one wire with one name."""
     root = drawn("linetap")
     pins = [pin for sheet in each(root, "sheet") for pin in each(sheet, "pin")]
     names = labels(root)
@@ -88,7 +88,7 @@ def test_no_wire_goes_through_a_part_or_along_another(name: str) -> None:
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Node, Picture]]:
-    """By KiCad's name: the sheet's file and the picture that KiCad draws of it."""
+    """By KiCad's name: the sheet's file and KiCad's picture of it."""
     if not shutil.which("kicad-cli"):
         pytest.skip("kicad-cli is not installed: it draws the letters")
     into = tmp_path_factory.mktemp("pictures")
@@ -127,11 +127,11 @@ def test_within_a_block_stand_the_names_of_its_pins_and_nothing_else(
 
 
 def names(sheet: Node) -> set[str]:
-    """Of wires, without the frame that other sheets' names have."""
+    """Names of wires, without those of other sheets, which have a frame."""
     return {str(label[1]) for label in each(sheet, "label")}
 
 
-MOVED = {  # on the sheet of the references, in steps: which text, to where, and which of the tests sees it
+MOVED = {  # on the sheet of the references, in steps: the text, its new place, and the test that detects it
     "a value onto a wire": ('"Value" "15k"', (12.3, 23), "lines"),
     "a value onto a pin": ('"Value" "15k"', (60.5, 21), "lines"),
     "a value onto a block's edge": ('"Value" "15k"', (61, 20), "lines"),

@@ -59,7 +59,7 @@ def test_a_part_that_does_not_say_what_it_stands_is_named(tmp_path: Path) -> Non
 def test_what_the_entrys_suppressor_lets_through_is_asked_of_what_stands_behind_it(
     tmp_path: Path, old: str, new: str, said: str
 ) -> None:
-    """25 V is what the THN 30-1211 stands for a second, by its sheet; 32.4 V an SMBJ20A lets through."""
+    """The THN 30-1211 is rated 25 V for a second, by its sheet; an SMBJ20A clamps at 32.4 V."""
     broken = list(RULES["rated"].broken(Card.drawn(Circuit(copied(tmp_path, ("parts.toml", old, new))))))
     assert [each for each in broken if each.startswith(said)], broken
 
@@ -95,7 +95,7 @@ def test_each_excuse_is_of_a_pin_or_pad_that_is_open() -> None:
         assert any(kind == each and re.fullmatch(name, pin) for each, pin in left), (kind, name)
 
 
-KICAD_TOO = {  # file, old, new: what KiCad's rules refuse, ours do
+KICAD_TOO = {  # file, old, new: refused by KiCad's rules and by ours
     "an input that nothing drives": ("panel.sheet", "oe=GND clr=+3V3 vcc=+3V3", "oe=nowhere clr=+3V3 vcc=+3V3"),
     "a supply that nothing feeds": ("connectors.sheet", "FLG1 pwr_flag PI3V3\n", ""),
     "two outputs on a net": ("audio.sheet", "out2=TX2", "out2=TX1"),

@@ -41,7 +41,7 @@ def test_the_other_relay_opens_and_closes_the_line(row: Callable[[Netlist], list
 
 
 def test_the_other_comparator_bounds_an_opening_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its 100 nA out of the input makes an opening shorter: the parts table says to what, and 3 s hold."""
+    """Its input bias of 100 nA shortens an opening: the parts table has the result, and 3 s are kept."""
     monkeypatch.setattr(oneshot, "BIAS_A", 100e-9)
     (found,) = oneshot.bounded(front_end())
     assert found.high <= oneshot.MOST_S

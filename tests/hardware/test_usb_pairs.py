@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pairs of USB on the card: both ways of one length, and near to 90 ohm on the layers that the board's file has."""
+"""The USB pairs of the card: both tracks of equal length, and near to 90 ohm with the layers of the board's file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LAYER = re.compile(r'\n\t\t\t\(layer "(.+?)"\n(.*?)\n\t\t\t\)', re.DOTALL)
 
 @pytest.mark.parametrize("found", PAIRS, ids=lambda found: found.pair.plus)
 def test_a_pair_is_matched_near_to_90_ohm_and_beside_a_plane(found: usbpairs.Measured) -> None:
-    """A plane's holes around vias and pads are all that it is without."""
+    """The only gaps in the plane are its holes around vias and pads."""
     assert found.matched(), found.said()
     assert found.within(), found.said()
     assert found.bare_mm < 2
@@ -54,7 +54,7 @@ def test_the_page_has_the_figures() -> None:
 
 
 def test_another_formula_gives_as_much() -> None:
-    """IPC-2141's own for a single track, up to twice as wide as it is high up, which ours is: a tenth less."""
+    """IPC-2141's own formula for a single track, valid up to twice its height, as ours is: a tenth less."""
     width, prepreg = 0.2, stackup.PREPREG
     single = 87 / sqrt(prepreg.permittivity + 1.41) * log(5.98 * prepreg.mm / (0.8 * width + 0.035))
     for gap in (0.25, 5.0):
@@ -77,7 +77,7 @@ def drawn(layer: str, x1: float, y1: float, x2: float, y2: float) -> Drawn:
 
 
 def test_a_way_goes_round_through_vias_and_meets_tracks_in_their_middle() -> None:
-    """6 mm above, a via, 3 mm below, a via, and 2 mm from where that one lies on a track."""
+    """6 mm on the front, a via, 3 mm on the back, a via, and 2 mm from its place on a track."""
     tracks = [
         drawn("F.Cu", 0, 0, 6, 0), drawn("", 6, 0, 6, 0), drawn("B.Cu", 6, 0, 6, 3), drawn("", 6, 3, 6, 3),
         drawn("F.Cu", 4, 3, 8, 3), drawn("F.Cu", 0, 0, 0, 9),
@@ -97,6 +97,6 @@ def test_a_pair_that_is_not_matched_is_told() -> None:
 
 
 def test_two_tracks_side_by_side_lower_each_other() -> None:
-    """0.2 mm apart as by hand, and far apart twice the single one."""
+    """0.2 mm apart as calculated by hand, and far apart twice the single one."""
     assert stackup.pair_ohm(0.2, 10) == pytest.approx(2 * stackup.single_ohm(0.2), abs=0.01)
     assert stackup.pair_ohm(0.2, 0.2) == pytest.approx(2 * stackup.single_ohm(0.2) * 0.9304, rel=0.001)

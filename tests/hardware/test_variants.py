@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each way in which the board is fitted keeps the rules, and its list of parts is what its netlist has."""
+"""Each variant of the board satisfies the rules, and its list of parts is that of its netlist."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_unit_has_four_cards_and_each_is_one_variant() -> None:
 
 
 def test_the_notes_lead_arm_to_each_card_from_the_pis_pin_of_that_card() -> None:
-    """Note, plug, header and pins.toml: who wires J1307 by the assembly drawing gives each card its own edges."""
+    """Note, plug, header and pins.toml: wiring J1307 by the assembly drawing gives each card its own edges."""
     card, arm = drawn_card(), load_pins(HARDWARE / "pins.toml").arm.pins
     header, plug = card.parts["J1301"], card.parts["J1307"]
     by_number = {row.number: plug.nets[row.name] for row in plug.kind.pin_rows()}
@@ -59,7 +59,7 @@ def test_its_netlist_keeps_every_rule(name: str) -> None:
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_its_list_of_parts_is_its_netlists(name: str) -> None:
-    """The committed file, by number, against what stands on nets; a net keeps one part of the drawing at least."""
+    """The committed file, by number, compared with the parts on nets; a net keeps at least one part of the drawing."""
     found: dict[str, list[str]] = {}
     for part in fitted(name).parts.values():
         if part.kind.bought:
@@ -82,7 +82,7 @@ def test_card_1_has_all_that_is_drawn() -> None:
 
 
 def test_the_pis_supply_reaches_nothing_beside_card_1() -> None:
-    """What is left out is what the Pi's 3.3 V feeds, what its pins drive, and what gives ARM on."""
+    """The parts left out are those fed by the Pi's 3.3 V, those driven by its pins, and the forwarding of ARM."""
     card = drawn_card()
     (header,) = card.of("pi_header")
     pins = {net for pin, net in header.nets.items() if pin.startswith(("GPIO", "ID_"))}
@@ -124,7 +124,7 @@ def test_a_card_that_is_half_on_the_header_is_told(also: str, said: str) -> None
 
 
 def test_what_hangs_on_a_supply_that_does_not_come_is_told() -> None:
-    """R1409 alone of the button left in: it is on the ground; R1408 is not on the Pi's supply, J1401 is."""
+    """Only R1409 of the button is fitted: it is on the ground; R1408 is not on the Pi's supply, J1401 is."""
     card = drawn_card().fitted_without(without(OTHERS) - {"J1401"})
     assert "J1401 hangs on PI3V3, which nothing brings here" in RULES["whole"].broken(card)
 

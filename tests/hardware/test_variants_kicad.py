@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""KiCad's own lists of a variant that leaves parts out: what is bought, what is placed; board and sheets agree."""
+"""KiCad's own lists of a variant with parts left out: purchased and placed parts; board and sheets agree."""
 
 from __future__ import annotations
 
@@ -66,4 +66,4 @@ def test_the_drawing_says_what_the_table_says() -> None:
     assert drawn.startswith(text.rstrip().removesuffix(")"))
     added = drawn.removeprefix(text.rstrip().removesuffix(")"))
     assert set(re.findall(r'\(layer "(.+?)"\)', added)) == {"F.Fab"}
-    assert "F.Fab" not in making.LAYERS  # so the notes are on no film of the board
+    assert "F.Fab" not in making.LAYERS  # so the notes are on no layer of the board's films

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The wiring guide is the drawing's connector, as a cable of 25 pairs has it."""
+"""The wiring guide is the drawing's connector, with the pairs of a 25-pair cable."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_picture_and_table_are_the_drawings() -> None:
 
 
 def test_each_pair_is_where_rj21x_has_it() -> None:
-    """Ring n on pin n, tip on 25 + n, as Wikipedia's page on registered jacks has RJ21.
+    """Ring n on pin n, tip on 25 + n, as for RJ21 in Wikipedia's page on registered jacks.
 
     White with blue, orange, green, brown, slate, then red.
     """
@@ -32,7 +32,7 @@ def test_each_pair_is_where_rj21x_has_it() -> None:
 
 
 def test_each_line_goes_from_the_exchange_to_the_telephone() -> None:
-    """Ring straight through, tip through both closed poles of the line's contact and through nothing else."""
+    """The ring is straight, the tip passes only through both closed poles of the line's contact."""
     nets = CIRCUIT.nets()
     exchange, telephones = ("J1302", "J1303")
     for pair in wiring.pairs(CONNECTOR):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tests of the card as a twin share: cards at their corners, what a pin has of VREF, edges out of levels."""
+"""Shared by tests of the card's digital twin: cards at their corners, a pin's share of VREF, edges from levels."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from simulation.levels import PAIR
 from simulation.netlist import Netlist
 from simulation.spice import Deck, Supply, run
 
-HANDSET = ["Vd d 0 pwl(0 5 20m 5 20.1m -5)", *PAIR, ".tran 1m 40m"]  # at 5 V, then on a pair that is exchanged
+HANDSET = ["Vd d 0 pwl(0 5 20m 5 20.1m -5)", *PAIR, ".tran 1m 40m"]  # at 5 V, then on a pair with exchanged wires
 LONG_AGO = "2026-01-01T00:00:00.000Z"
 
 Found = list[tuple[float, bool]]  # (second, off-hook, or ringing, or ...)
 
 
 def handset(netlist: Netlist, supply: Supply) -> dict[str, float]:
-    """What the pin has of its reference, as `reading_corners` asks it."""
+    """The pin's share of its reference, as required by `reading_corners`."""
     measures = [".meas tran v0 find v(/VM1) at=19m", ".meas tran v1 find v(/VM1) at=39m"]
     found = run(Deck(netlist, HANDSET, measures, supply))
     return {pair: share_of(found[v], supply, drawn_reference()) for pair, v in (("", "v0"), (EXCHANGED, "v1"))}
@@ -44,7 +44,7 @@ def corners() -> dict[str, Corner]:
 def shares(
     rows: Sequence[tuple[float, float]], seconds: float, corner: Corner, net: str | None = None
 ) -> npt.NDArray[np.float64]:
-    """What the part's pin seems to have of its reference, each tenth of a millisecond; `rows`: (second, volts)."""
+    """The part's pin as a share of its reference, each tenth of a millisecond; `rows`: (second, volts)."""
     second, volts = np.array(rows).T
     at = np.arange(0, seconds, STEP_NS / 1e9)
     share = share_of(1.0, corner.supply, net or drawn_reference())
@@ -53,7 +53,7 @@ def shares(
 
 
 def limits(learnt: tuple[float, float] | None) -> LineLimits:
-    """Of a line whose on-hook and off-hook volts were learnt, or of one with the profile's."""
+    """The limits of a line with learnt on-hook and off-hook volts, or with the profile's."""
     if learnt is None:
         return PLAIN
     return limits_of(NUMBERS, 3.0, Learned(on_hook_v=learnt[0], off_hook_v=learnt[1], learned_at=LONG_AGO))
@@ -66,7 +66,7 @@ def changes(bits: npt.NDArray[np.bool_]) -> Found:
 
 
 def edges_told(data: bytes) -> dict[int, Found]:
-    """The part's own hook edges, by line, out of all that it sent."""
+    """The part's own hook edges, by line, from all its frames."""
     found: dict[int, Found] = {}
     for code, _, payload in Deframer().feed(data):
         if code == wire.EDGE.code:

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every write and flush of a machine's card, noted by QEMU below the kernel, and what a power cut may leave of them."""
+"""Every write and flush of a machine's card, recorded by QEMU below the kernel, and its possible content after a power
+cut.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +15,14 @@ from pathlib import Path
 from machine import BOOT_OFFSET, Machine
 
 BOOT_BYTES = 256 << 20
-ORDERS = 50  # of the writes that no flush has reached, at each moment
+ORDERS = 50  # random subsets of the unflushed writes, at each moment
 NOTED = "log-sector-size=512,log-super-update-interval=1"
 MAGIC, FLUSH, FUA, DISCARD = 0x6A736677736872, 1, 2, 4  # drivers/md/dm-log-writes.c
 
 
 @dataclass(frozen=True)
 class Write:
-    """One of the card's, or a flush, which has no data."""
+    """A write to the card, or a flush, which has no data."""
 
     offset: int
     data: bytes
@@ -43,7 +45,7 @@ def writes(log: Path) -> Iterator[Write]:
 
 
 def logged(machine: Machine, log: Path) -> list[str]:
-    """QEMU's options for a card of which each write is noted in `log`."""
+    """QEMU's options for a card whose writes are recorded in `log`."""
     log.touch()
     return [
         "-blockdev", f"driver=file,filename={machine.card},node-name=file,locking=off",
@@ -60,7 +62,7 @@ def first_partition(machine: Machine, into: Path) -> None:
 
 
 def states(first: Path, found: list[Write]) -> Iterator[None]:
-    """The copy `first` after each write to it, and where some of those since the last flush are missing."""
+    """The copy `first` after each write to it, and with some of the writes since the last flush missing."""
     dice, open_writes = random.Random(1), list[Write]()
     with first.open("r+b", buffering=0) as file:
         for write in found:

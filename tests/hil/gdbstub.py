@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A debugger of the emulated machine: stops its processors, and lets each continue in an endless loop; or writes the
+"""A debugger of the emulated machine: stops its processors, and makes each continue in an endless loop; or writes the
 fuses of an emulated Pi, for whose key QEMU has no option.
 
-GDB's remote protocol, as QEMU speaks it: https://sourceware.org/gdb/current/onlinedocs/gdb.html/Remote-Protocol.html
+It uses GDB's remote protocol in QEMU's form:
+https://sourceware.org/gdb/current/onlinedocs/gdb.html/Remote-Protocol.html
 """
 
 from __future__ import annotations
@@ -14,19 +15,19 @@ from typing import Self
 from linetap_core.clock import SYSTEM
 
 PC, CPSR = 0x20, 0x21  # AArch64's numbers of these registers
-MASKED = 0x3C0  # no interrupt of whatever kind
+MASKED = 0x3C0  # all interrupts masked
 LEVEL, KERNEL = 0xC, 0x4
 FOR_EVER = "00000014"  # `b .`
 PROCESSORS = (1, 2)
 _TRIES, _LIMIT_S = 200, 10
-# A Pi 4's mailbox to its firmware as the processor sees it, and a page that nothing has been loaded to.
+# A Pi 4's mailbox to its firmware as seen by the processor, and an unused page.
 FROM_FIRMWARE, TO_FIRMWARE, PAGE = 0xFE00B880, 0xFE00B8A0, 0x3A100000
 BUS, PROPERTIES = 0xC0000000, 8  # the firmware's view of the memory; the channel
 SET_PRIVATE_KEY, ANSWERED = 0x00038081, 0x80000000
 
 
 def hang(path: Path) -> None:
-    """Every processor loops within the kernel with its interrupts off, until somebody resets the machine."""
+    """Makes every processor loop within the kernel with its interrupts off, until the machine is reset."""
     with _Stub(path) as stub:
         for _ in range(_TRIES):
             if all(stub.register(cpu, CPSR) & LEVEL == KERNEL for cpu in PROCESSORS):
@@ -42,7 +43,7 @@ def hang(path: Path) -> None:
 
 
 def burn(path: Path, key: bytes) -> None:
-    """The request of Raspberry Pi's rpi-otp-private-key -w, in a machine that has not begun (-S); then it begins."""
+    """Sends the request of Raspberry Pi's rpi-otp-private-key -w in a machine before its start (-S); then starts it."""
     rows = [int.from_bytes(key[at : at + 4], "big") for at in range(0, 32, 4)]
     request = [0, 0, SET_PRIVATE_KEY, 40, 40, 0, 8, *rows, 0]
     request[0] = 4 * len(request)
@@ -58,7 +59,7 @@ def burn(path: Path, key: bytes) -> None:
 
 
 class _Stub:
-    """The machine stands still while one is connected, but for `goes_on_for`."""
+    """A connection. The machine is stopped while it is open, except during `goes_on_for`."""
 
     def __init__(self, path: Path) -> None:
         self._line = socket.socket(socket.AF_UNIX)

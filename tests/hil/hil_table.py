@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A plugin of pytest, which `./build.sh hil` names: a machine for each test, and a table of what was shown.
+"""A plugin of pytest for `./build.sh hil`: a machine for each test, and a table of the results.
 
-Runs side by side, one for each processor, share the list of tests by a folder `--taken`: each takes what is left of
-it and takes longest (takes.py), until nothing is left. All have the same kept machines: which run needs one first
-makes it, in the folder `--shared`. Tests that share a fixture of their file are taken together.
+Parallel runs, one for each processor, share the list of tests by a folder `--taken`: each takes the remaining test with
+the longest duration (takes.py), until none is left. All share the same kept machines, in the folder `--shared`: the run
+that needs one first makes it. Tests that share a fixture of their file run together.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from takes import TAKES
 from linetap_core.clock import NS_PER_S, SYSTEM
 
 if TYPE_CHECKING:
-    from keptunit import Site  # needs what lies in tests/, which pytest finds only after its plugins
+    from keptunit import Site  # imports modules of tests/, which pytest finds only after its plugins
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,13 @@ class Row:
     text: str
     outcome: str
     seconds: float
-    worked_s: float  # a processor's seconds that its machines took
+    worked_s: float  # processor seconds of its machines
 
 
 _ROWS: list[Row] = []
 _OUTCOME = pytest.StashKey[str]()
 _TAKEN: set[str] = set()
-NOTES: list[str] = []  # what a test has measured, for a person
+NOTES: list[str] = []  # measurements of a test, for a person
 _PIECE_BYTES = 256 << 20
 _PIECES_S: list[float] = []
 
@@ -53,7 +53,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begins with the longest tests, so that none runs alone at the end."""
+    """Starts with the longest tests, so that none runs alone at the end."""
     items.sort(key=lambda item: (-_takes(_group(item)), _group(item)))
 
 
@@ -65,13 +65,13 @@ def _group(item: pytest.Item) -> str:
 
 
 def _takes(group: str) -> float:
-    """The duration by a row of its own, or by that of the test with any parameters."""
+    """The group's duration from its own row, or from that of its test with other parameters."""
     name = group.rpartition("/")[2]
     return TAKES.get(name, TAKES.get(name.partition("[")[0], math.inf))
 
 
 def _taken(item: pytest.Item) -> bool:
-    """Whether this run has the test: it is the first that asks for it."""
+    """Whether this run gets the test, as the first to claim it."""
     group = _group(item)
     folder: Path | None = item.config.getoption("taken")
     if folder is None or group in _TAKEN:
@@ -87,7 +87,7 @@ def _taken(item: pytest.Item) -> bool:
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Iterator[Machine]:
-    """A machine with a card as it comes from the factory; not yet on."""
+    """A machine with a card in factory state, switched off."""
     assert IMAGE.exists(), "./build.sh image makes the image"
     with Machine(tmp_path) as made:
         yield made
@@ -95,7 +95,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 @pytest.fixture(scope="session")
 def shared(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of this run: of all runs, where there are several."""
+    """A folder shared by this run and its parallel runs."""
     found: Path | None = pytestconfig.getoption("shared")
     return tmp_path_factory.mktemp("shared") if found is None else found
 
@@ -111,7 +111,7 @@ def site(shared: Path) -> Site:
 
 @pytest.fixture(scope="session")
 def connected(site: Site, shared: Path) -> Kept:
-    """A unit that is connected, of this run's image and tests, and never one of an earlier run."""
+    """A connected unit, made from this run's image and tests, never from an earlier run."""
     from keptunit import UnitMaker
 
     with UnitMaker(site, shared) as maker:
@@ -120,7 +120,7 @@ def connected(site: Site, shared: Path) -> Kept:
 
 @pytest.fixture(scope="session")
 def kept(site: Site, shared: Path) -> Kept:
-    """A unit that is well, of this run as well."""
+    """A unit without alerts, also made by this run."""
     from keptunit import UnitMaker
 
     with UnitMaker(site, shared) as maker:
@@ -128,9 +128,9 @@ def kept(site: Site, shared: Path) -> Kept:
 
 
 def once[T](folder: Path, make: Callable[[Path], T]) -> T:
-    """Made by the run that asks first; the other waits for it, and makes its own where the first could not."""
+    """The object made by the first run that needs it; the other waits for it, and makes its own if the first failed."""
     with folder.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # the kernel opens it when a run ends, and pytest ends a test that hangs
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the kernel releases it when a run ends, and pytest ends a hanging test
         done = folder.with_suffix(".made")
         if done.exists():
             made: T = pickle.loads(done.read_bytes())
@@ -143,7 +143,7 @@ def once[T](folder: Path, make: Callable[[Path], T]) -> T:
 
 
 def _piece() -> float:
-    """A processor's seconds for a fixed piece of work, to compare two machines."""
+    """Processor seconds of a fixed piece of work, for the comparison of machines."""
     began_ns, block = time.process_time_ns(), bytes(1 << 20)
     digest = hashlib.sha256()
     for _ in range(_PIECE_BYTES >> 20):
@@ -152,7 +152,7 @@ def _piece() -> float:
 
 
 def _worked() -> float:
-    """A processor's seconds that this process's machines have taken: those that have ended, and those that are on."""
+    """Processor seconds used by this process's machines, both ended and running."""
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
     total = ended.ru_utime + ended.ru_stime
     for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
@@ -164,7 +164,7 @@ def _worked() -> float:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-    """Skips a test that the run beside this one has, and ends the fixtures that were left for it."""
+    """Skips a test that the parallel run has; only ends the fixtures left by the previous test."""
     if _taken(item):
         return None
     item.session._setupstate.teardown_exact(nextitem)
@@ -172,7 +172,7 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 
 class _Rows:
-    """A row of each test, with what its fixtures started and ended."""
+    """The table's rows, one for each test, including the work of its fixtures."""
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, bool | None, bool | None]:

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The units that tests go on from, made once a run and kept; every test has a copy, 3 s after it asked for one. One has
-taken its card, is certified and connected to its broker. The other is the same machine a while later: it has agreed the
-time, and no alert of it comes and goes."""
+"""The units from which tests continue, made once a run and kept; every test gets a copy in 3 s.
+
+One has accepted its card, has a certificate and is connected to its broker. The other is the same machine later: it has
+agreed the time, and its alerts no longer change.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,7 @@ from shipped_broker import ShippedBroker
 
 @dataclass(frozen=True)
 class Site:
-    """Around the unit: the office, and where its broker is."""
+    """The surroundings of the unit: the office, and its broker's address."""
 
     office: Office
     pair: Pair
@@ -38,36 +40,37 @@ class Site:
         return cls(office, office.pki.host(HOST, LOOPBACK), free_port())
 
     def broker(self, folder: Path) -> ShippedBroker:
-        """That knows nobody yet."""
+        """A broker without any session yet."""
         return ShippedBroker(folder, pki=self.office.pki, pair=self.pair, port=self.port)
 
     @contextlib.contextmanager
     def unit(self, kept: Kept, folder: Path, broker: ShippedBroker) -> Iterator[Machine]:
-        """The kept unit, which goes on, and is connected to this broker."""
+        """The kept unit, resumed, and connected to this broker."""
         folder.mkdir(exist_ok=True)
         with Machine(folder, counted=True, kept=kept) as machine:
             machine.more = [*DEVICES]
             machine.resume()
-            machine.run("ss", "-K", "dst", HOST, check=False)  # a connection with nobody at its other end
+            machine.run("ss", "-K", "dst", HOST, check=False)  # a connection whose other end is gone
             machine.until(lambda: f"as {UNIT} " in broker.said(), "it is connected again")
             yield machine
 
 
 TIME_SERVER = "10.77.1.1"  # inside/time.sh
-# To the broker a counted machine beside busy ones is silent for minutes.
+# Beside busy ones a counted machine sends nothing to the broker for minutes.
 PATIENT = {"keepalive_s = 30": "keepalive_s = 3600"}
-SETTLES_S = QUIET_S + 120  # of the machine's own time
-DEVICES = ("-device", "qemu-xhci")  # what cables are plugged into
+SETTLES_S = QUIET_S + 120  # in the machine's own time
+DEVICES = ("-device", "qemu-xhci")  # the controller for plugged-in cables
 
 
 class UnitMaker:
-    """Makes both with one machine, which it keeps twice on its way: going on from the first, the unit would lose its
-    broker once more, and what comes and goes twice stands on the LEDs for ten minutes."""
+    """Makes both units with one machine, kept at two moments: a machine resumed from the first would lose its broker
+    once more, and an alert that comes and goes twice stays on the LEDs for ten minutes.
+    """
 
     def __init__(self, site: Site, shared: Path) -> None:
         self._site, self._shared = site, shared
         self._on = contextlib.ExitStack()
-        self._machine: Machine | None = None  # on its way, or at its end
+        self._machine: Machine | None = None  # between the two moments, or after the second
 
     def __enter__(self) -> Self:
         return self
@@ -82,7 +85,7 @@ class UnitMaker:
         return once(self._shared / "settled", self._settle)
 
     def unit(self, folder: Path) -> Machine:
-        """The settled one, with a broker: the very machine, where it is made here and now."""
+        """The settled unit, with a broker; the original machine if it was made in this run."""
         kept = self.settled()
         return self._machine or self._resumed(kept, folder)
 
@@ -99,7 +102,7 @@ class UnitMaker:
         connected = self.connected()
         machine = self._machine or self._resumed(connected, folder)
         machine.until(lambda: agreed_time(machine), "the time server is believed")
-        # Beside busy ones its broker comes and goes while it starts, which stands on the LEDs for ten quiet minutes.
+        # Beside busy machines its broker connection drops during its start, which the LEDs show for ten quiet minutes.
         machine.until(lambda: is_settled(machine), "no alert comes and goes", SETTLES_S, every_s=3.0)
         made = machine.keep(folder / "kept")
         NOTES.append(f"it was settled and kept after {_since_s(began_ns):.0f} s")
@@ -119,8 +122,9 @@ def _since_s(began_ns: int) -> float:
 def working_unit(
     site: Site, folder: Path, *, is_timed: bool = True, authority: tuple[str, Path] | None = None, lines: int = 8
 ) -> Iterator[Machine]:
-    """A machine with a card as it comes from the factory. `is_timed`: it asks a time server, which is gone after a
-    start. `authority`: its key's line, its key list."""
+    """A machine with a card in factory state. `is_timed`: it gets the time from a server, which is gone after a start.
+    `authority`: its key's line, its key list.
+    """
     with site.broker(folder / "broker"), Machine(folder, counted=True) as machine:
         machine.more = [*DEVICES]
         network = ("--ntp", TIME_SERVER) if is_timed else ()
@@ -128,7 +132,7 @@ def working_unit(
         machine.put("linetap.toml", card)
         machine.boot()
         if is_timed:
-            machine.run("sh", "/run/hil/time.sh")  # asked and believed while the certificate is made
+            machine.run("sh", "/run/hil/time.sh")  # polled and accepted while the certificate is made
         certify(machine, site.office)
         machine.until(lambda: connected(machine), "it is connected")
         yield machine

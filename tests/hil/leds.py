@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The unit's LEDs as somebody reads them who stands before it: the legend's patterns, off the pins of the header."""
+"""Reads the unit's LEDs as a person in front of it would: the legend's patterns, from the pins of the header."""
 
 from __future__ import annotations
 
@@ -14,33 +14,35 @@ from linetap.board.pins import load_pins
 from linetap_core.records import PanelState
 from linetap_core.wire.legend import CONDITIONS
 
-GLANCE_S, LOOK_S = 3.2, 9.0  # longer than any pattern is dark; than two rounds of the longest
+GLANCE_S, LOOK_S = 3.2, 9.0  # longer than the dark phase of any pattern; longer than two rounds of the longest
 PINS = load_pins(PROJECT / "hardware/pins.toml")
-Seen = list[tuple[float, str]]  # what a pin held from this second on
+Seen = list[tuple[float, str]]  # level of a pin from this second on
 
 
 def shows(machine: Machine, condition: str) -> bool:
-    """RUN and FAULT say this, by the legend on the lid; AssertionError with what they say instead."""
+    """Whether RUN and FAULT show this condition, by the legend on the lid; AssertionError with the shown
+    one otherwise.
+    """
     wanted = CONDITIONS[condition]
     said = machine.ask({"read": "/run/linetap/panel/panel.json"})
     if said["rc"] == 0:  # a unit without a configuration has none
         text = base64.b64decode(said["data"])
         panel = msgspec.json.decode(text.splitlines()[-1], type=PanelState)
         told = panel.patterns["run"], panel.patterns["fault"]
-        assert told == (wanted.run, wanted.fault), text.decode()  # before somebody stands there for as long as a look
+        assert told == (wanted.run, wanted.fault), text.decode()  # before the longer observation
     run, fault = (pattern(seen, LOOK_S) for seen in _watched(machine, LOOK_S, "run", "fault"))
     assert (run, fault) == (wanted.run, wanted.fault), f"RUN {run}, FAULT {fault}"
     return True
 
 
 def lit(machine: Machine, led: str) -> bool:
-    """Now or soon."""
+    """Whether the LED is lit now or soon."""
     (seen,) = _watched(machine, GLANCE_S, led)
     return any(level == "1" for _, level in seen)
 
 
 def pattern(seen: Seen, for_s: float) -> str:
-    """The pattern's name in the legend, by its times lit and dark: a slow machine shows none to the millisecond."""
+    """The pattern's name in the legend, by its lit and dark times with tolerance: a slow machine is not exact."""
     spans = [(level, end - at) for (at, level), (end, _) in pairwise([*seen, (for_s, "")])]
     if len(spans) == 1:
         return "on" if spans[0][0] == "1" else "off"
@@ -56,7 +58,7 @@ def pattern(seen: Seen, for_s: float) -> str:
 
 
 def _flashes(spans: list[tuple[str, float]]) -> int:
-    """Between two pauses."""
+    """The number of flashes between two pauses."""
     pauses = [place for place, (level, length) in enumerate(spans) if level == "0" and length > 0.8]
     return sum(level == "1" for level, _ in spans[pauses[-2] : pauses[-1]]) if len(pauses) > 1 else 0
 

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The image as it ships, in an emulated machine: its card, its kernel, its systemd. What the tests bring is a second
-initramfs behind the image's own, which lies in RAM: nothing of it is in the image.
+"""The shipped image in an emulated machine: its card, its kernel, its systemd. The tests' own files are a second
+initramfs in RAM after the image's: the image does not contain them.
 
-`start` does what the firmware of a Pi does: it looks on the boot partition which slot to begin. A machine that ends
-(power cut, watchdog, reboot) is not started again by itself.
+`start` imitates a Pi's firmware: it reads on the boot partition which slot to start. A machine that ends (power cut,
+watchdog, reboot) is not restarted automatically.
 
-A machine that is `counted` has one processor that does one instruction in a nanosecond of its own time, however busy
-this machine is; where it has nothing to do, its time goes on to the next timer at once (decision 0142). Any other has
-two, which run in real time as fast as they can. Limits are seconds of the machine's own time, and waits as well.
+A `counted` machine has one processor, which executes one instruction in a nanosecond of its own time, however busy this
+machine is; when it is idle, its time jumps to the next timer (decision 0142). Any other machine has two processors,
+which run in real time as fast as they can. Limits and waits are seconds of the machine's own time.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ BOOT_OFFSET = 1 << 20
 BOOT_LIMIT_S, COMMAND_S = 240, 120
 REAL_TIME = ("-accel", "tcg,thread=multi", "-smp", "2")
 COUNTED = ("-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off", "-smp", "1")
-# A second of a machine, in seconds here at the very worst: counted, and in real time beside others' work.
+# Real seconds for a second of a machine in the very worst case: counted, and in real time beside other work.
 PATIENCE, REAL_PATIENCE = 20, 4
 _KERNEL = ("vmlinuz", "initramfs", "told")
 
 
 @dataclass(frozen=True)
 class Kept:
-    """A machine that stood still for a moment: memory, card and what it was started with."""
+    """A paused machine: memory, card and start parameters."""
 
     folder: Path
 
@@ -62,16 +62,16 @@ class Begun:
 
 
 class Machine:
-    """`folder` holds its card, console and sockets. Everything is ended by pid when it is left.
+    """`folder` contains its card, console and sockets. All its processes are ended by pid at the end of the block.
 
-    `kept`: where it goes on from, with `resume`, instead of a card as it comes from the factory.
+    `kept`: the state from which `resume` continues, instead of a card in factory state.
     """
 
     card_mib = 3072
-    steady = "nohz=off"  # a counted processor that waits for its card looks up 250 times a second
-    # What guards a real processor from speculation is work for one that does not speculate. With isolated page tables
-    # it forgets its translations at every system call, a third of a start's work (decision 0142); the loops at each
-    # entry of the kernel are a tenth.
+    steady = "nohz=off"  # a counted processor that waits for its card otherwise has 250 timer ticks a second
+    # Mitigations of speculative execution only slow down a processor without speculation. Isolated page tables flush
+    # its translations at every system call, a third of a start's work (decision 0142); the loops at each entry of the
+    # kernel are a tenth.
     board_words = "console=ttyAMA0 loglevel=5 kpti=off mitigations=off"
 
     def __init__(self, folder: Path, image: Path = IMAGE, *, counted: bool = False, kept: Kept | None = None) -> None:
@@ -80,16 +80,16 @@ class Machine:
         copy_card(image if kept is None else kept.folder / "card.img", self.card)
         os.truncate(self.card, self.card_mib << 20)
         self.console = folder / "console.log"
-        self.sockets = Path(tempfile.mkdtemp(prefix="linetap-hil-", dir="/tmp"))  # a socket's path is short
-        # A cut ends QEMU, not this machine: nothing needs to be flushed.
+        self.sockets = Path(tempfile.mkdtemp(prefix="linetap-hil-", dir="/tmp"))  # the path of a socket must be short
+        # A cut ends QEMU, not this machine: flushing is unnecessary.
         self.drive = ["-drive", f"file={self.card},if=none,id=card,format=raw,cache=unsafe"]
-        self.net, self.more = "user,id=net", list[str]()  # of qemu's options, for the next start
-        self.words = ""  # more of the kernel's command line
-        self.tpm: SoftTpm | None = None  # it is reset when the machine is started
+        self.net, self.more = "user,id=net", list[str]()  # qemu's options for the next start
+        self.words = ""  # additions to the kernel's command line
+        self.tpm: SoftTpm | None = None  # reset when the machine is started
         self._process: subprocess.Popen[bytes] | None = None
         self._agent: Any = None
-        self._by_itself = False  # how it ended: what a Pi's firmware tells the next start
-        self.now_s = 0.0  # of the machine's own time, since its kernel began: when it last answered
+        self._by_itself = False  # the kind of its end, which a Pi's firmware reports to the next start
+        self.now_s = 0.0  # the machine's own time since its kernel began, at its last answer
 
     def __enter__(self) -> Self:
         return self
@@ -99,7 +99,7 @@ class Machine:
         shutil.rmtree(self.sockets, ignore_errors=True)
 
     def put(self, name: str, data: bytes) -> None:
-        """A file onto the boot partition, as somebody does who has the card in a reader."""
+        """Writes a file onto the boot partition, as with the card in a reader."""
         assert self._process is None, "the card is in the machine"
         self._mtools("mcopy", "-o", "-", f"::{name}", data=data)
 
@@ -117,12 +117,12 @@ class Machine:
         return done.stdout if done.returncode == 0 else None
 
     def start(self) -> None:
-        """Power on. Returns at once."""
+        """Switches on; returns at once."""
         begun = self._firmware()
         (self.folder / "vmlinuz").write_bytes(begun.kernel)
         (self.folder / "initramfs").write_bytes(begun.initramfs)
         with (self.folder / "initramfs").open("ab") as file:
-            file.write(bytes(-file.tell() % 4))  # where the kernel looks for another archive
+            file.write(bytes(-file.tell() % 4))  # the kernel looks for another archive at a multiple of 4
             file.write(self._brought())
         words = begun.words + (f" {self.steady}" if self.counted else "")
         words += "" if self._by_itself else " linetap.reset=power"
@@ -130,7 +130,7 @@ class Machine:
         self._begin(f"power on, {begun.how}")
 
     def resume(self) -> None:
-        """Goes on from where it was kept."""
+        """Continues from the kept state."""
         assert self.kept is not None
         for name in _KERNEL:
             shutil.copy(self.kept.folder / name, self.folder / name)
@@ -140,7 +140,7 @@ class Machine:
         self.wait()
 
     def keep(self, folder: Path) -> Kept:
-        """Keeps the machine as it is now; it goes on afterwards."""
+        """Stores the machine's present state; it continues afterwards."""
         folder.mkdir(parents=True)
         with self.still():
             self.qmp("migrate", uri=f"file:{folder}/memory")
@@ -152,7 +152,7 @@ class Machine:
 
     @contextlib.contextmanager
     def still(self) -> Iterator[None]:
-        """While there is work on this machine: one that is counted takes a whole processor, whatever it waits for."""
+        """Pauses the machine during work on this one: a counted machine uses a whole processor, even while it waits."""
         self.qmp("stop")
         try:
             yield
@@ -210,7 +210,7 @@ class Machine:
             SYSTEM.sleep(0.05)
 
     def qmp(self, command: str, **arguments: Any) -> dict[str, Any]:
-        """Acts on the machine as a hand does: plugs and unplugs. Returns its answer."""
+        """Sends a QMP command, such as plugging and unplugging. Returns its answer."""
         with socket.socket(socket.AF_UNIX) as line:
             line.settimeout(COMMAND_S)
             self._reach(line, "qmp")
@@ -226,7 +226,7 @@ class Machine:
                 return found
 
     def _reach(self, line: socket.socket, name: str) -> None:
-        """QEMU makes its sockets soon after it began."""
+        """Connects to one of QEMU's sockets, which appear soon after its start."""
         end_ns = SYSTEM.monotonic_ns() + COMMAND_S * NS_PER_S
         while True:
             try:
@@ -240,8 +240,7 @@ class Machine:
                 SYSTEM.sleep(0.05)
 
     def _firmware(self) -> Begun:
-        """The choice of a Pi's firmware: the slot that config.txt names, or tryboot.txt where that was asked for,
-        once."""
+        """The choice of a Pi's firmware: the slot of config.txt, or once that of tryboot.txt, if requested."""
         slot = self._slot()
         found = {name: self.get(f"{slot}/{name}") for name in ("vmlinuz", "initramfs", "cmdline.txt")}
         files = {name: data for name, data in found.items() if data is not None}
@@ -261,7 +260,7 @@ class Machine:
         return self._process is not None and self._process.poll() is None
 
     def boot(self) -> None:
-        """Power on, until somebody inside answers and what is to be mounted is."""
+        """Switches on, and waits until the agent answers and the file systems are mounted."""
         self.start()
         self.wait()
         self.until(lambda: self.read("/run/hil/up") == b"", "it is up")
@@ -276,12 +275,12 @@ class Machine:
                 self._connect()
                 if self.ask({"run": ["true"]}, answer_s)["rc"] == 0:
                     return
-            answer_s = min(2 * answer_s, 10)  # a question from before somebody listened gets no answer
+            answer_s = min(2 * answer_s, 10)  # a request sent before the agent listens gets no answer
             self._hang_up()
             SYSTEM.sleep(0.5)
 
     def _here(self, seconds: float) -> int:
-        """The longest that the machine may take here for so much of its own time."""
+        """The longest real duration of this much of the machine's own time."""
         return round(seconds) * (PATIENCE if self.counted else REAL_PATIENCE)
 
     def _connect(self) -> None:
@@ -295,7 +294,7 @@ class Machine:
         self._agent = None
 
     def ask(self, request: dict[str, Any], limit_s: float = COMMAND_S) -> dict[str, Any]:
-        """OSError when nobody answers in time; ValueError where it is no answer."""
+        """The agent's answer. OSError if it does not answer in time; ValueError if the answer is invalid."""
         if self._agent is None:
             self._connect()
         request["id"] = os.urandom(4).hex()
@@ -330,7 +329,7 @@ class Machine:
         assert answer["rc"] == 0, f"{path}: {answer['err']}"
 
     def until(self, holds: Any, what: str, limit_s: float = COMMAND_S, every_s: float = 1.0) -> None:
-        """Asks again and again; a question that cannot be asked yet is not answered with yes."""
+        """Polls until the condition holds; a poll that fails counts as no."""
         self.rest(0)
         end_s, why = self.now_s + limit_s * (1 if self.counted else REAL_PATIENCE), ""
         while True:
@@ -341,14 +340,14 @@ class Machine:
                 why = f": {error}"
             if self.now_s >= end_s:
                 raise AssertionError(f"not within {limit_s} s: {what}{why}\n{self.log_tail(10)}")
-            self.rest(every_s)  # a question costs the machine something
+            self.rest(every_s)  # a request costs the machine processor time
 
     def rest(self, seconds: float) -> None:
-        """So much of the machine's own time."""
+        """Waits in the machine's own time."""
         assert self.ask({"rest": seconds}, seconds + COMMAND_S)["rc"] == 0
 
     def cut(self) -> None:
-        """The power goes."""
+        """Cuts the power."""
         self._hang_up()
         if self._process is not None:
             self._process.kill()
@@ -357,7 +356,7 @@ class Machine:
         self._by_itself = False
 
     def ended(self, limit_s: float) -> bool:
-        """Whether it ends by itself within that time: it was told to start again, or its watchdog was."""
+        """Whether it ends by itself within that time, by a reboot or its watchdog."""
         assert self._process is not None
         try:
             self._process.wait(self._here(limit_s))
@@ -369,7 +368,7 @@ class Machine:
         return True
 
     def off(self) -> None:
-        """Shut down in good order."""
+        """Shuts it down in good order."""
         with contextlib.suppress(OSError):
             self.ask({"run": ["systemctl", "--no-block", "poweroff"]}, 10)
         assert self.ended(COMMAND_S), f"it does not end:\n{self.log_tail()}"
@@ -380,7 +379,7 @@ class Machine:
 
 
 def partition(card: Path, name: str) -> tuple[int, int]:
-    """The partition's begin on the card and its length, in bytes; the machine is off."""
+    """The partition's offset on the card and its length, in bytes; the machine is off."""
     command = ["sfdisk", "--json", str(card)]
     found = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=COMMAND_S).stdout)
     (one,) = (each for each in found["partitiontable"]["partitions"] if each["name"] == name)

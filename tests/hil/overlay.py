@@ -27,8 +27,9 @@ print(*(m.__file__ for name, m in sys.modules.items() if name.partition(".")[0] 
 def overlay() -> bytes:
     """The agent, the exchange, the machine's own parts.
 
-    Python is compiled here, and nothing comes that the exchange does not import: an emulated processor takes seconds
-    for it at every start."""
+    Python is compiled here, and only the exchange's imports are included: an emulated processor would take seconds for
+    it at every start.
+    """
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         hil = folder / "hil"
@@ -50,7 +51,7 @@ def overlay() -> bytes:
 
 
 def _exchange() -> list[Path]:
-    """The exchange's modules that the image has not."""
+    """The exchange's modules that the image lacks."""
     return [Path(word) for word in _said([sys.executable, "-c", _IMPORTED, *_BROUGHT], PROJECT).decode().split()]
 
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """An emulated Pi 4B that starts from its card: kernel, initramfs, tree, overlays and root are the image's own.
 
-`ABSENT` and `NO_PINS` are what QEMU 10.0's raspi4b lacks, and all that is taken out of the tree for it. Its card lies
-on the controller that a real Pi 4 has its Wi-Fi on, which has the same driver (hw/arm/bcm2838_peripherals.c and
-hw/gpio/bcm2838_gpio.c: the card moves between `sdhci` and `sdhost`; `emmc2`, where a real board has it, gets none).
+`ABSENT` and `NO_PINS` are missing in QEMU 10.0's raspi4b, and the only removals from its tree. Its card is on the
+controller that a real Pi 4 uses for Wi-Fi, with the same driver (hw/arm/bcm2838_peripherals.c and
+hw/gpio/bcm2838_gpio.c: the card moves between `sdhci` and `sdhost`; `emmc2`, the card's controller on a real board, has
+none).
 """
 
 from __future__ import annotations
@@ -21,39 +22,40 @@ sys.path.insert(0, str(PROJECT / "image"))
 from boards import rules
 from boards.models import BOARDS
 
-# Its four processors take turns in one thread, and a nanosecond of its time is one instruction of any of them.
+# Its four processors alternate in one thread; an instruction of any of them takes a nanosecond of its time.
 BOARD_OPTIONS = ("-M", "raspi4b", "-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off")
-# Drivers that would fall over registers that are not there: the display's, the sensor's.
+# Drivers that would access missing registers: the display's, the sensor's.
 ABSENT = (
     "interrupt-controller@7ef00100", "hdmi@7ef00700", "hdmi@7ef05700", "i2c@7ef04500", "i2c@7ef09500", "clock@7ef00000",
     "avs-monitor@7d5d2000", "hvs@7e400000", "vec@7ec13000", "txp@7e004000",
 )  # fmt: skip
-# The firmware's own pins (mailbox tag 0x00030043 is not answered): they switch the supply of the real card slot, which
-# therefore waits for ever, and hold the other slot's radio in reset, which is taken out.
+# The firmware's own pins (QEMU does not answer mailbox tag 0x00030043): they switch the supply of the real card slot,
+# which therefore waits forever, and reset the radio in the other slot, which is removed.
 NO_PINS = ("/soc/mmc@7e300000", "mmc-pwrseq")
-WAITING = {"/wifi-pwrseq", "/emmc2-bus@fe000000/mmc@7e340000"}  # for these pins, and for nothing else
-# The EEPROM's configuration, which the firmware leaves in memory, and says where in the tree (blconfig).
+WAITING = {"/wifi-pwrseq", "/emmc2-bus@fe000000/mmc@7e340000"}  # only for these pins
+# The EEPROM's configuration, which the firmware puts into memory, with its address in the tree (blconfig).
 EEPROM = b"[all]\nBOOT_UART=0\nBOOT_ORDER=0xf1\nPOWER_OFF_ON_HALT=0\n"
 CONFIG_AT, CONFIG_BYTES, LOADER_S = 0x3A000000, 0x1000, 1_739_293_213
 BOARD = BOARDS[0]
-REVISION = "c03114"  # a Pi 4B of 4 GB: the firmware writes what its fuses say
+REVISION = "c03114"  # a Pi 4B of 4 GB: written by the firmware from its fuses
 
 
 class Pi(Machine):
-    """A Pi whose time is counted. The tests' agent is at a USB cable.
+    """A Pi with counted time. The tests' agent is on a USB cable.
 
-    `late`: run by the initramfs once the root is mounted, before systemd."""
+    `late`: run by the initramfs once the root is mounted, before systemd.
+    """
 
-    steady = ""  # its card has an answer at once
-    card_mib = 4096  # a power of two, as QEMU's card wants it
-    # Its watchdog resets as soon as it is started (hw/misc/bcm2835_powermgt.c): nobody starts it.
-    # The list of devices that wait is in debugfs, which the image switches off: the last word counts.
+    steady = ""  # its card answers at once
+    card_mib = 4096  # QEMU requires a power of two
+    # Its watchdog resets at once when started (hw/misc/bcm2835_powermgt.c), so it is disabled. The list of waiting
+    # devices is in debugfs, which the image switches off: the last word counts.
     board_words = "console=ttyAMA0,115200 earlycon=pl011,mmio32,0xfe201000 loglevel=6 systemd.watchdog_sec=0 debugfs=on"
 
     def __init__(self, folder: Path, late: str) -> None:
         super().__init__(folder, counted=True)
         self.late = late
-        self.fuses: bytes | None = None  # the key that is burnt into it (OTP), from its next start on
+        self.fuses: bytes | None = None  # the key burnt into it (OTP), from its next start on
         self.tree = self._make_tree()
         (folder / "bootconf").write_bytes(EEPROM.ljust(CONFIG_BYTES, b"\0"))
 
@@ -68,7 +70,7 @@ class Pi(Machine):
             burn(self.sockets / "gdb", self.fuses)
 
     def says(self, words: str, limit_s: int) -> str:
-        """The console's output up to these words, or all of it when nothing more comes."""
+        """The console's output up to these words, or all of it if there is no more."""
         end_ns, said = SYSTEM.monotonic_ns() + limit_s * NS_PER_S, ""
         while SYSTEM.monotonic_ns() < end_ns and self.is_on:
             said = self.console.read_text(errors="replace")
@@ -96,7 +98,7 @@ class Pi(Machine):
         ]  # fmt: skip
 
     def _make_tree(self) -> Path:
-        """The device tree that the firmware makes, without missing parts."""
+        """Makes the firmware's device tree, without missing parts."""
         config = rules.read_config((self.get("config.txt") or b"").decode(), BOARD.filters)
         files = [f"overlays/{name}.dtbo" for name in config.all("dtoverlay")]
         given = []
@@ -108,7 +110,7 @@ class Pi(Machine):
         for node in ABSENT:
             _run("fdtput", "-t", "s", tree, f"/soc/{node}", "status", "disabled")
         _run("fdtput", "-d", tree, *NO_PINS)
-        _run("fdtput", "-p", "-t", "x", tree, "/system", "linux,revision", REVISION)  # rpi-lgpio asks for it
+        _run("fdtput", "-p", "-t", "x", tree, "/system", "linux,revision", REVISION)  # required by rpi-lgpio
         nvram = (tree, "/reserved-memory/nvram@0")
         _run("fdtput", "-t", "x", *nvram, "reg", "0", f"{CONFIG_AT:x}", f"{CONFIG_BYTES:x}")
         _run("fdtput", "-t", "s", *nvram, "status", "okay")

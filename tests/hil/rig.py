@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A unit made of the image: its card written by an office on this machine, a broker beside it, calls on its lines."""
+"""A unit made from the image: its card written by an office on this machine, a broker beside it, calls on its lines."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from linetap_core.records import CallRecord, RecorderState, ServiceState
 from pki_rig import Pki
 
 UNIT = "floor-03"
-HOST = "10.0.2.2"  # this machine's loopback, as the emulated one sees it
+HOST = "10.0.2.2"  # this machine's loopback, as seen by the emulated one
 BOOT = "/boot/firmware"
 VAULT = "/var/lib/linetap/vault"
 CONFIG = "/etc/linetap/unit.toml"
 SERVICES = ("linetap-capture@1", "linetap-recorder", "linetap-reporter", "linetap-panel")
-PROVISION_S = 400  # beside services that take both processors
-FILL_MS = 120  # a slow machine; a notice counts as heard when it comes back within 200
+PROVISION_S = 400  # with services that use both processors
+FILL_MS = 120  # for a slow machine; a notice must return within 200 to count as heard
 SETTLED_S = 120
-TALK_S = 9.0  # the notice and something after it
-# On a machine that is not counted: an answer known two seconds late, a recorder that two busy processors keep 15 s
-# behind.
+TALK_S = 9.0  # the notice and some speech after it
+# On a machine without counted time: an answer detected two seconds late, a recorder delayed by 15 s on two busy
+# processors.
 SLOW_TALK_S = 30.0
-# For a card whose calls are kept though nobody, or an exchange that stalls, gives their notices back.
+# Keeps calls although no exchange, or a stalling one, returns their notices.
 KEEPS = {'on_notice_failure = "discard"': 'on_notice_failure = "record_and_flag"'}
 
 
@@ -78,8 +78,9 @@ class Office:
 
 
 def _own(line: str) -> str:
-    """The emulated machine's: a tenth of a Pi's processor, so 8 kHz, and lines without a meter to decode; and no night,
-    in which LEDs are mostly dark."""
+    """Settings for the emulated machine: 8 kHz, because it has a tenth of a Pi's speed; lines without a meter; and no
+    night, in which LEDs are mostly dark.
+    """
     own = {
         "capture_pcm": '"hw:linetap1,0,0"', "playback_pcm": '"hw:linetap1,0,0"', "rate_hz": "8000",
         "kind": '"hardware"\nlines = "simulated"', "night_from": '"06:00"', "night_to": '"06:00"',
@@ -89,7 +90,7 @@ def _own(line: str) -> str:
 
 
 def certify(machine: Machine, office: Office) -> None:
-    """Certifies as an engineer does with the card in a reader, in the running machine."""
+    """Certifies the running machine, as an engineer does with the card in a reader."""
     machine.until(lambda: f"{UNIT}.request" in machine.run("ls", BOOT), "the card is taken")
     pem = office.certificate(machine.read(f"{BOOT}/{UNIT}.request"))
     machine.write(f"{BOOT}/{UNIT}.pem", pem)
@@ -103,34 +104,33 @@ def state_of[S: ServiceState](machine: Machine, name: str, kind: type[S]) -> S:
 
 
 def idle_lines(machine: Machine) -> None:
-    """Voltage on the lines whenever no exchange is there: without either they are cut."""
+    """Puts voltage on the lines while no exchange runs: otherwise they count as cut."""
     words = ("--quiet", "--collect", "--unit=idle", "/usr/bin/python3", "/run/hil/idle.py", "/etc/linetap/unit.toml")
     machine.run("systemd-run", *words)
 
 
 def start_lines(machine: Machine, script: str) -> None:
-    """The exchange, in the machine; it begins when capture and recorder are up."""
+    """Starts the exchange in the machine; it begins when capture and recorder are up."""
     machine.write("/run/hil/calls.toml", script.encode())
     machine.run("sh", "/run/hil/lines.sh", str(FILL_MS))
     machine.until(lambda: b"ready" in machine.read("/run/hil/exchange.said"), "the exchange is ready")
 
 
 def played(machine: Machine, limit_s: float) -> None:
-    """Waits until the exchange has hung up for good, every line is idle, and every call is sealed: that takes the
-    disk."""
+    """Waits until the exchange has ended, every line is idle, and every call is sealed."""
     machine.until(lambda: not plays(machine), "all is played", limit_s)
     machine.until(lambda: idle(machine), "every line is idle", SETTLED_S)
     seals(machine)
 
 
 def seals(machine: Machine) -> None:
-    """Waits until every call that has begun is sealed."""
+    """Waits until every started call is sealed."""
     unsealed = f"cd {VAULT} && for d in 2*/*/*/*/; do [ -e ${{d}}{sealed.RECORD}.sig ] || echo $d; done"
     machine.until(lambda: machine.run("sh", "-c", unsealed) == "", "every call is sealed", SETTLED_S)
 
 
 def plays(machine: Machine) -> bool:
-    """Whether the exchange is there: its control group is."""
+    """Whether the exchange runs: whether its control group exists."""
     answer = machine.ask({"read": "/sys/fs/cgroup/system.slice/exchange.service/cgroup.events"})
     return bool(answer["rc"] == 0)
 
@@ -140,7 +140,7 @@ def idle(machine: Machine) -> bool:
 
 
 def call_ids(machine: Machine) -> set[str]:
-    """The calls in the vault, which the recorder makes when it first starts."""
+    """The calls in the vault, which the recorder creates at its first start."""
     return set(
         machine.run(
             "sh", "-c", f"cd {VAULT} 2>/dev/null && ls -d 2*/*/*/*/ 2>/dev/null | xargs -rn1 basename", check=False
@@ -149,7 +149,7 @@ def call_ids(machine: Machine) -> set[str]:
 
 
 def configure(machine: Machine, changes: dict[str, str]) -> None:
-    """Changes the unit's configuration, which all its services then read again."""
+    """Changes the unit's configuration; all its services then reload it."""
     text = machine.read(CONFIG).decode()
     for old, new in changes.items():
         assert old in text, old
@@ -159,7 +159,7 @@ def configure(machine: Machine, changes: dict[str, str]) -> None:
 
 
 def one_call(machine: Machine) -> str:
-    """A call on line 1, and its id once it is in the vault."""
+    """Makes a call on line 1; returns its id once it is in the vault."""
     before = call_ids(machine)
     start_lines(machine, short_calls(1, talk_s=TALK_S if machine.counted else SLOW_TALK_S))
     played(machine, 120)
@@ -169,7 +169,7 @@ def one_call(machine: Machine) -> str:
 
 
 def record_of(machine: Machine, call_id: str) -> CallRecord:
-    """Once it is sealed."""
+    """The record of a call, once it is sealed."""
     path = f"{VAULT}/{sealed.call_path(call_id)}/{sealed.RECORD}"
     machine.until(lambda: machine.read(path), f"{call_id} is sealed")
     return msgspec.json.decode(machine.read(path), type=CallRecord)
@@ -195,8 +195,9 @@ def records(folder: Path) -> list[CallRecord]:
 
 
 def short_calls(count: int, lines: int = 8, talk_s: float = TALK_S, apart_s: float = 1.0) -> str:
-    """A script of `count` calls, one after another around the lines. All go out: this card has no meter, and without
-    one nobody sees ringing; who lifts a ringing telephone dials nothing, and is waited for 15 s."""
+    """A script of `count` calls, one after another around the lines. All are outgoing: without a meter ringing is not
+    detected, and a handset lifted for a ringing line dials nothing, so that the unit waits 15 s.
+    """
     text = f'lines = {lines}\nseed = 3\nlanguage = "ko"\n'
     for n in range(count):
         start_s = 1.0 + n * apart_s + (n // lines) * (8 + talk_s)

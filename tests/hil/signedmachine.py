@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A signed card in the emulated machine. Its starter is the boot loader of a Pi with SIGNED_BOOT=1 (pi_firmware.py). It
-hands the kernel what it found in boot.img; which partition that was, stands on the command line."""
+"""A signed card in the emulated machine, started by the boot loader of a Pi with SIGNED_BOOT=1 (pi_firmware.py).
+
+It passes the content of boot.img to the kernel, and the number of its partition on the command line.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ MAKE_S = 900
 
 @dataclass(frozen=True)
 class Signed:
-    """A signed image: its card, its update, and the key that both are signed with."""
+    """A signed image: its card, its update, and their signing key."""
 
     folder: Path
     key: Path
@@ -46,7 +48,7 @@ class Signed:
 
 
 class SignedMachine(Machine):
-    """`public`: what its EEPROM is locked to."""
+    """`public`: the key to which its EEPROM is locked."""
 
     def __init__(self, folder: Path, image: Path, public: Path) -> None:
         super().__init__(folder, image, counted=True)
@@ -56,8 +58,8 @@ class SignedMachine(Machine):
     def _firmware(self) -> Begun:
         tryboot = self.get("tryboot") is not None
         if tryboot:
-            self._mtools("mdel", "::tryboot")  # once
+            self._mtools("mdel", "::tryboot")  # valid once
         start = self.started = pi_firmware.start(pi_firmware.partitions(self.card), self.public, tryboot=tryboot)
         words = f"{start.cmdline} linetap.partition={start.partition}"
-        kernel = gzip.decompress(start.files["vmlinuz"])  # as the firmware does
+        kernel = gzip.decompress(start.files["vmlinuz"])  # decompressed, as by the firmware
         return Begun(f"partition {start.partition}", kernel, start.files["initramfs"], words)

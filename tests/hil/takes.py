@@ -1,24 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The duration of each group of tests: the second figure of the table that a run prints. A run begins with the longest
-that is left, and with one that has no figure before all others. Rough figures do: the order is all that is made of
-them."""
+"""The duration of each group of tests: the second figure of the table that a run prints.
+
+A run starts with the longest remaining group; groups without a figure come first. The figures only determine the order,
+so rough ones suffice.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
-# A file whose tests share a machine, or a test.
+# A file whose tests share a machine, or a single test.
 TAKES: Final = {
     "test_updates.py": 1600,
-    "test_healing.py": 360,  # most of it a new unit's root, read and written block by block
+    "test_healing.py": 360,  # mainly a new unit's root, read and written block by block
     "test_closet.py": 690,
     "test_card.py::test_card_that_was_pulled_yields_nothing_and_is_not_taken_back_after_a_change": 260,
-    "test_pi_boots.py": 330,  # 20 to its root, 160 to its services, 150 to measure itself
-    "test_leds.py": 240,  # 100; it makes the kept machines of a short run, in which nothing else begins so early
+    "test_pi_boots.py": 330,  # 20 to its root, 160 to its services, 150 for bringup
+    "test_leds.py": 240,  # 100 alone; it makes the kept machines of a short run, so it starts early
     "test_pi_fuses.py::test_a_card_that_the_boards_key_opens_yields_nothing_in_another_board": 265,
-    "test_firmware.py": 210,  # 30; before those that wait while another run makes the kept machine
+    "test_firmware.py": 210,  # 30 alone; before tests that wait while another run makes the kept machine
     "test_first_start.py": 200,
-    "test_power_cuts.py::test_ten_power_cuts_in_mid_call[0]": 160,  # it makes what the others go on from
+    "test_power_cuts.py::test_ten_power_cuts_in_mid_call[0]": 160,  # it makes the machine for the others
     "test_power_cuts.py::test_a_kernel_that_stops_or_hangs_starts_again": 230,
     "test_odd_starts.py::test_a_data_partition_that_is_broken": 155,
     "test_odd_starts.py::test_a_clock_that_is_a_year_off": 120,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A card that is encrypted with a key in the unit's TPM: the image as it ships, its kernel, swtpm in the chip's place.
+"""A card encrypted with a key in the unit's TPM: the shipped image, its kernel, swtpm in place of the chip.
 
-Most starts are watched until the initramfs has said what becomes of the card; then the power goes.
+Most starts run until the initramfs has reported the result for the card; then the power is cut.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tpm_rig import SoftTpm, short_folder
 pytestmark = pytest.mark.hil
 WIFI = ("closet of floor 3", "the passphrase of floor 3")
 SAID = re.compile(r"linetap: (card (?:sealed|refused|plain).*)")
-HEADER_BYTES = 2 << 20  # of LUKS2, as volume.py makes it
+HEADER_BYTES = 2 << 20  # size of LUKS2's header, as made by volume.py
 SECTOR_BYTES = 4096
 CUTS_S = (0, 1, 4)  # after the mark is on the card
 
@@ -36,7 +36,7 @@ def office(tmp_path: Path) -> Office:
 
 @pytest.fixture
 def tpms() -> Iterator[list[SoftTpm]]:
-    """Two units'."""
+    """The TPMs of two units."""
     folder = short_folder()
     both = [SoftTpm(folder / name) for name in "ab"]
     yield both
@@ -113,7 +113,7 @@ def test_power_cuts_while_a_card_is_encrypted(machine: Machine, office: Office, 
 
 
 def said(machine: Machine) -> str:
-    """The initramfs's output about the card; then the power goes."""
+    """The initramfs's output about the card; then the power is cut."""
     before = len(SAID.findall(machine.console.read_text(errors="replace"))) if machine.console.exists() else 0
 
     def words() -> list[str]:
@@ -121,7 +121,7 @@ def said(machine: Machine) -> str:
 
     machine.start()
     until(lambda: len(words()) > before, "the initramfs says what becomes of the card")
-    SYSTEM.sleep(1.0)  # the line is written to its end
+    SYSTEM.sleep(1.0)  # until the line is complete
     machine.cut()
     return words()[-1].strip()
 
@@ -134,7 +134,7 @@ def until(holds: Callable[[], bool], what: str) -> None:
 
 
 def copy(source: Path, into: Path) -> None:
-    """A whole card, as long as the machine's is."""
+    """Copies a whole card, of the size of the machine's."""
     size = into.stat().st_size if into.exists() else source.stat().st_size
     subprocess.run(["cp", "--sparse=always", source, into], check=True, timeout=120)
     with into.open("r+b") as file:
@@ -149,7 +149,7 @@ def content(machine: Machine, name: str) -> bytes:
 
 
 def other_root(machine: Machine) -> None:
-    """The image's own root with hashes of another salt: a root hash that the release key has not signed."""
+    """Replaces the root by the same files with another salt: its root hash is not signed by the release key."""
     line = (machine.get("a/cmdline.txt") or b"").decode()
     found = re.search(r"linetap\.verity=(\d+):([0-9a-f]+):([0-9a-f]+)", line)
     assert found is not None
@@ -169,7 +169,7 @@ def other_root(machine: Machine) -> None:
 
 
 def change(machine: Machine, name: str, every: int) -> None:
-    """A bit of each so-manieth sector behind the header."""
+    """Flips a bit of every `every`-th sector after the header."""
     start, size = partition(machine.card, name)
     with machine.card.open("r+b") as card:
         for at in range(start + HEADER_BYTES + SECTOR_BYTES, start + size, every * SECTOR_BYTES):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The card's clock chip under the image's kernel and module, in an emulated Pi 3: I2C of QEMU's Pi 4 has no interrupts.
 
-A memory with addresses of one byte stands for the chip: it keeps what is written, and its time stands still. What the
-chip itself does is in its manual (image/modules/linetap_rv3028.c), and was not at hand.
+A memory with one-byte addresses replaces the chip: it stores written values, and its time is constant. The chip's own
+behaviour is from its manual (image/modules/linetap_rv3028.c); no chip was at hand.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def test_the_clock_chip_keeps_the_time_and_gives_it_to_the_kernel(tmp_path: Path
 
 
 def _said_by(*command: str, console: Path) -> str:
-    """The command's output until it ends, or the time is over."""
+    """The command's output until it ends, or until a time limit."""
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as machine:
         try:
             return _until_over(machine, console)

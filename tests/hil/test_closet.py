@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Faults of a closet on a working unit: the codec pulled, the PBX's cable pulled, the broker away, the disk full.
-One machine, from test to test."""
+"""Faults of a closet on a working unit: the codec pulled, the PBX's cable pulled, the broker away, the disk full. One
+machine, used from test to test.
+"""
 
 from __future__ import annotations
 
@@ -118,7 +119,7 @@ def test_the_broker_is_away(closet: Closet) -> None:
     told = closet.reporter.delivered_seq
     with Client(closet.broker.port, closet.office.pki, desk, clean=False) as seoul:
         assert "Granted" in seoul.subscribe(CALLS)
-    closet.broker.stop()  # in good order: a city's broker writes its sessions down every 10 s
+    closet.broker.stop()  # in good order: a city's broker stores its sessions every 10 s
     away_s = machine.now_s
     machine.until(lambda: not closet.reporter.connected, "it is away")
     machine.run("systemctl", "stop", "linetap-recorder")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""config.txt of a card that is not signed, written anew by the kernel's own vfat: every write is noted below it."""
+"""config.txt of an unsigned card, rewritten by the kernel's own vfat: every write is recorded below it."""
 
 from __future__ import annotations
 

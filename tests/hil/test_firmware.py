@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An emulated Pi 4: its firmware is asked for a try by the one word, and by no other.
+"""An emulated Pi 4: only the one word makes a reboot request a try from the firmware.
 
-The root is not started (test_pi_boots.py starts it): kernel, device tree and module are the
-image's, and so is the systemctl that says the word. What the firmware is told and QEMU does not know stands in its log.
+The root is not started (test_pi_boots.py starts it): kernel, device tree and module are the image's, and so is the
+systemctl that passes the word. QEMU logs requests to the firmware that it does not know.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pi import ABSENT, BOARD_OPTIONS
 from linetap_core.clock import NS_PER_S, SYSTEM
 
 pytestmark = [pytest.mark.hil, pytest.mark.quick]
-LIMIT_S = 600  # for one that hangs: nothing here is judged by its speed
-EARLY = "earlycon=pl011,mmio32,0xfe201000"  # without it this kernel says nothing to QEMU's Pi
+LIMIT_S = 600  # for a hanging machine: speed is not judged here
+EARLY = "earlycon=pl011,mmio32,0xfe201000"  # without it this kernel prints nothing on QEMU's Pi
 FLAGS_TAG = "unhandled tag 0x00038064"
 INIT = b"""#!/bin/busybox sh
 /bin/busybox mount -t proc proc /proc
@@ -46,7 +46,7 @@ def pi(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.rmtree(boot)
     for node in ABSENT:
         _run("fdtput", "-t", "s", folder / "tree.dtb", f"/soc/{node}", "status", "disabled")
-    with (folder / "start").open("rb") as packed:  # busybox comes from the image's own initramfs
+    with (folder / "start").open("rb") as packed:  # busybox from the image's own initramfs
         unpacked = subprocess.run(["zstd", "-dc"], stdin=packed, capture_output=True, check=True, timeout=LIMIT_S)
     subprocess.run(
         ["cpio", "--quiet", "-id", "bin/busybox"], cwd=root, input=unpacked.stdout, check=True, timeout=LIMIT_S
@@ -84,7 +84,7 @@ def test_the_firmware_of_a_pi_is_asked_for_a_try(pi: Path, words: str, asked: bo
 
 
 def _until_over(machine: subprocess.Popen[bytes], console: Path) -> str:
-    """QEMU's Pi does not end at a reset: its kernel says that it stands."""
+    """The console's output until the reset, at which QEMU's Pi does not end: its kernel reports a halt."""
     end_ns = SYSTEM.monotonic_ns() + LIMIT_S * NS_PER_S
     said = ""
     while SYSTEM.monotonic_ns() < end_ns and machine.poll() is None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One unit from its first power on: the card is taken, calls are recorded and opened here by stock age."""
+"""One unit from its first power-on: the card is accepted, calls are recorded and opened here by stock age."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def unit(tmp_path_factory: pytest.TempPathFactory, site: Site, connected: Kept) 
         yield machine
 
 
-CALLS = 4  # at once, of eight lines: all eight at once are test_closet.py's
+CALLS = 4  # simultaneous, on eight lines; test_closet.py has all eight
 SYSCTLS = [PROJECT / name for name in ("image/root/etc/sysctl.d/60-hardening.conf", "systemd/sysctl.d/linetap.conf")]
 
 
@@ -81,7 +81,7 @@ def test_a_card_in_a_reader_is_seen(unit: Machine) -> None:
 
 def test_nothing_listens(unit: Machine) -> None:
     """no socket of the unit listens to the network, and nobody can log in"""
-    unit.run("systemctl", "stop", "site-time.service")  # of the tests, on an address of the machine's own
+    unit.run("systemctl", "stop", "site-time.service")  # the tests' own, on an address of the machine's own
     listening = [line for line in unit.run("ss", "-Hltun").splitlines() if "UNCONN" not in line or ":68" not in line]
     assert listening == []
     shadow = unit.run("cat", "/etc/shadow").splitlines()

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A start that hangs before systemd: the machine's watchdog ends it, it is counted, and the other slot comes up.
-What feeds the watchdog is tried in tests/image/test_watchdog.py. What the firmware of a Pi does before the kernel
-(`kernel_watchdog_timeout`) only a Pi shows."""
+"""A start that hangs before systemd: the machine's watchdog ends it, it is counted, and the other slot starts.
+
+tests/image/test_watchdog.py tests the feeding of the watchdog. The watchdog before the kernel
+(`kernel_watchdog_timeout`) can only be tested on a Pi.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from machine import Machine
 from test_healing import copy_to_b
 
 pytestmark = pytest.mark.hil
-HANGS_S = 600  # of the machine's own time: two minutes for the step, and what the watchdog counts
+HANGS_S = 600  # in the machine's own time: two minutes for the step, and the watchdog's time-out
 FALLS = 3  # image/initramfs/heal.sh
 
 
@@ -21,7 +23,7 @@ def test_a_start_that_hangs_is_ended_and_the_other_slot_comes(tmp_path: Path) ->
     with Machine(tmp_path, counted=True) as machine:
         copy_to_b(machine)
         machine.words = "hil.hang=a"
-        for _ in range(FALLS + 1):  # of the first nobody knows whether it was power
+        for _ in range(FALLS + 1):  # the first one may count as a power-on
             machine.start()
             assert machine.ended(HANGS_S), f"nothing ends it:\n{machine.log_tail()}"
             if "Slot b is next" in machine.log_tail():

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A card that rots, under the image's own dm-verity: mended from the other slot, or left for it, and told on the card.
-What a start decides is tried in tests/update/test_slot_left.py; this is what only a kernel shows. `unit_of_two` is one
-machine, from test to test."""
+"""A card that decays, under the image's own dm-verity: repaired from the other slot, or left for it, and reported on
+the card.
+
+tests/update/test_slot_left.py tests the decisions of a start; this tests the kernel's part. `unit_of_two` is one
+machine, used from test to test.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from machine import BOOT_OFFSET, COMMAND_S, Machine, partition
 
 pytestmark = pytest.mark.hil
 MIB, BLOCK = 1 << 20, 4096
-HEALS_S = 600  # a root is read three times, by an emulated processor
+HEALS_S = 600  # an emulated processor reads a root three times
 NOTE = "linetap-boot.txt"
 
 
@@ -35,9 +38,9 @@ def root_of(machine: Machine, slot: str) -> bytes:
 
 
 def copy_to_b(machine: Machine) -> None:
-    """Copies to slot b, as the unit does by itself a quarter of an hour after its first good start."""
+    """Copies the root to slot b, as the unit does by itself a quarter of an hour after its first good start."""
     root, at = root_of(machine, "a"), partition(machine.card, "linetap-b")[0]
-    size = MIB * 2  # and the tree of hashes behind it
+    size = MIB * 2  # and its hash tree
     with machine.card.open("r+b") as card:
         card.seek(partition(machine.card, "linetap-a")[0] + len(root))
         tree = card.read(size)
@@ -55,7 +58,7 @@ def copy_to_b(machine: Machine) -> None:
 
 
 def ends(machine: Machine) -> str:
-    """Power on, until it restarts by itself; what it said."""
+    """Switches on until it restarts by itself; returns its output."""
     machine.start()
     assert machine.ended(HEALS_S), machine.log_tail()
     return machine.log_tail(60)
@@ -71,7 +74,7 @@ def slot(machine: Machine) -> str:
 
 
 def mark_good(machine: Machine) -> None:
-    """Marks the slot as good, as the unit does a minute after power-on. RAUC is there when its D-Bus is."""
+    """Marks the slot as good, as the unit does a minute after power-on. RAUC is ready when its D-Bus name is."""
     machine.until(lambda: machine.run("rauc", "status", "mark-good", "booted"), "the slot is marked good")
 
 
@@ -139,7 +142,7 @@ def test_a_block_that_rots_in_service_costs_one_start(unit_of_two: Machine) -> N
     mark_good(machine)
     offset = partition(machine.card, "linetap-b")[0]
     middle = len(root_of(machine, "b")) // 2 // BLOCK * BLOCK
-    with machine.card.open("r+b") as card:  # beneath the machine that runs
+    with machine.card.open("r+b") as card:  # under the running machine
         card.seek(offset + middle)
         card.write(b"\xa5" * BLOCK)
     read = ("dd", "if=/dev/dm-0", "of=/dev/null", "bs=4096", f"skip={middle // BLOCK}", "count=1", "iflag=direct")
@@ -153,8 +156,8 @@ def test_a_block_that_rots_in_service_costs_one_start(unit_of_two: Machine) -> N
 
 @contextlib.contextmanager
 def rotten_table(card: Path) -> Iterator[None]:
-    """The first start has moved the second table to the card's end, where the kernel looks for it."""
-    flip(card, 512 + 16)  # the header's own sum
+    """Damages the table. The first start has moved the second table to the card's end, where the kernel finds it."""
+    flip(card, 512 + 16)  # the header's own checksum
     yield
     flip(card, 512 + 16)
 

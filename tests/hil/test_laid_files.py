@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An attacker has the card for a minute, and writes files onto its state partition with stock debugfs."""
+"""An attacker with access to the card for a minute writes files onto its state partition with stock debugfs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rig import BOOT, PROVISION_S, Office, checked, state_of
 from linetap_core.records import CaptureState
 
 pytestmark = pytest.mark.hil
-RAN = "/run/evil"  # what runs makes a file of this beginning
+RAN = "/run/evil"  # an executed file creates a file with this prefix
 TOUCH = f"/bin/touch {RAN}"
 SERVICE = f"[Service]\nType=oneshot\nExecStart={TOUCH}-{{}}\n"
 FILES = {
@@ -43,7 +43,7 @@ FILES = {
 }
 LINKS = {
     "etc/systemd/system/multi-user.target.wants/evil.service": "../evil.service",
-    "etc/linetap/ca.pem": "/run/systemd/system/evil-order.service",  # the order brings a file of this name
+    "etc/linetap/ca.pem": "/run/systemd/system/evil-order.service",  # the order contains a file of this name
     "etc/linetap/pins.toml": "/etc/shadow",
     "config/unit.toml": "/run/evil-config",
 }
@@ -98,7 +98,7 @@ def test_files_laid_onto_the_state_partition(machine: Machine, office: Office, t
 
 
 def lay(machine: Machine, tmp_path: Path) -> None:
-    """The machine is off."""
+    """Writes the files; the machine is off."""
     (tmp_path / "huge").write_bytes(bytes(8 << 20))
     words, folders = [], set()
     for path in (*FILES, *LINKS, HUGE, "etc/linetap/unit.key"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A unit's LEDs, off its pins; and that what reads them in these tests can tell every pattern from every other."""
+"""A unit's LEDs, from its pins; and a test that the tests' reader distinguishes all patterns."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.hil, pytest.mark.quick]
 
 @pytest.fixture(scope="module")
 def unit(tmp_path_factory: pytest.TempPathFactory, site: Site, shared: Path) -> Iterator[Machine]:
-    """The unit that is well, with a broker."""
+    """The unit without alerts, with a broker."""
     with UnitMaker(site, shared) as maker:
         yield maker.unit(tmp_path_factory.mktemp("unit"))
 

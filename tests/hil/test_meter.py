@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two lines with a line meter on a cable: who rings is seen before anybody answers, and the cable may be pulled.
+"""Two lines with a line meter on a cable: ringing is seen before the answer, and the cable may be pulled.
 
 The meter is the bench's, on this machine: an emulated processor has no time for it besides its calls.
 """
@@ -28,7 +28,7 @@ ON_HOOK, OFF_HOOK, RINGING = 4800, 850, 10_600  # hundredths of a volt; the last
 
 
 class Exchange:
-    """Line 1 is quiet. Line 2 does what it is told, from then on."""
+    """Line 1 is idle. Line 2 changes to the given state, from then on."""
 
     def __init__(self) -> None:
         self.rings = self.is_lifted = False
@@ -45,7 +45,7 @@ class Exchange:
 
 @contextlib.contextmanager
 def measured(exchange: Exchange, cable: Path) -> Iterator[None]:
-    """The meter at this end of the cable. What nobody takes is lost, as on a wire."""
+    """The meter at this end of the cable. Unread data are lost, as on a wire."""
     over = threading.Event()
 
     def work() -> None:

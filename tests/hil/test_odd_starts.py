@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A unit that starts with something wrong: its card, its data partition, its clock. And somebody looks for a way in."""
+"""A unit that starts with a fault of its card, its data partition or its clock; and a search for open ports."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An emulated Pi 4B starts from its SD card as the image ships it, and its kernel's own links between devices hold the
-derived closure (image/boards) to account."""
+"""An emulated Pi 4B starts from its SD card with the shipped image; its kernel's own links between devices are compared
+with the derived closure (image/boards).
+"""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ from boards.tree import Tree, read_tree
 
 pytestmark = pytest.mark.hil
 ROOT_S, SERVICES_S = 480, 300
-# Every link that the kernel made between two devices of the tree, and every device that still waits.
+# Every link of the kernel between two devices of the tree, and every device that still waits.
 LATE = r"""
 READ="from pathlib import Path; from linetap.update.eepromboard import read_board; b = read_board(Path('/'))
 print(b.loader.chip, b.loader.built_s, b.config.hex(), b.kept_config == b.config, b.setting('BOOT_ORDER'))"
@@ -50,7 +51,7 @@ echo "<1>hil: the root is mounted" >/dev/kmsg
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The tree that it got, what its console said until the root was mounted, and where its services start now."""
+    """The tree passed to it, its console's output until the root was mounted, and the running machine."""
 
     tree: Tree
     said: str
@@ -131,7 +132,7 @@ def test_its_services_come_up(started: Started) -> None:
     pi.until(lambda: UNIT in pi.run("cat", f"{BOOT}/linetap-done.txt"), "the order is taken", SERVICES_S)
     for service in SERVICES:
         pi.until(lambda: pi.run("systemctl", "is-active", service, check=False) == "active", service, SERVICES_S)  # noqa: B023
-    # A question to chronyd that found it busy is put again in a minute (linetap-clock.timer).
+    # A request that found chronyd busy is repeated in a minute (linetap-clock.timer).
     pi.until(lambda: pi.run("systemctl", "--failed", "--no-legend", "--plain") == "", "nothing has failed", SERVICES_S)
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A card that is encrypted with the key in the fuses of an emulated Pi 4B: image, kernel and module as they ship.
+"""A card encrypted with the key in the fuses of an emulated Pi 4B: the shipped image, kernel and module.
 
-QEMU models the rows of the fuses and the firmware's requests for them (hw/nvram/bcm2835_otp.c, hw/misc/
-bcm2835_property.c), and not the firmware's lock. Each start is watched until the initramfs has done with the card;
-then the power goes. What follows then is the same as with a TPM (test_card.py).
+QEMU models the rows of the fuses and the firmware's requests for them (hw/nvram/bcm2835_otp.c,
+hw/misc/bcm2835_property.c), but not the firmware's lock. Each start runs until the initramfs has finished with the
+card; then the power is cut. The later steps are those with a TPM (test_card.py).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.hil
 LATE_S = 900
 KEY, OTHER = bytes.fromhex("f8dbc7b0a4fcfb1d706e298ac9d0485c2226ce8df7f7596ac77337bd09fbe160"), bytes(range(7, 39))
 SAID = re.compile(r"linetap: (card (?:sealed|refused|plain).*)")
-# What is left of the key once the card is open; then the module once more, as nobody loads it in a unit.
+# Traces of the key once the card is open; then the module again, which no unit loads.
 LATE = r"""
 say_hil() { echo "<1>hil: $*" >/dev/kmsg; }
 FILE=/sys/kernel/linetap_otp/private_key
@@ -51,7 +51,7 @@ def office(tmp_path: Path) -> Office:
 
 
 def begun(pi: Pi, key: bytes | None) -> str:
-    """Starts it in a board with these fuses. What its console has when the card is opened, or refused."""
+    """Starts it in a board with these fuses; returns the console's output until the card is opened, or refused."""
     pi.fuses = key
     pi.console.unlink(missing_ok=True)
     pi.start()
@@ -62,7 +62,9 @@ def begun(pi: Pi, key: bytes | None) -> str:
 
 
 def stock_opens(card: Path, key: bytes) -> bool:
-    """openssl and cryptsetup on the data partition, with the copy of the key that was kept when it was burnt in."""
+    """Whether openssl and cryptsetup open the data partition with the copy of the key that was kept when it was burnt
+    in.
+    """
     token = volume.token_of(card)
     assert isinstance(token, boardkey.OtpToken)
     secret = derived(key, f"hexsalt:{token.salt}", "linetap-card", 32)
@@ -113,6 +115,6 @@ def test_a_card_that_the_boards_key_opens_yields_nothing_in_another_board(office
 
 
 def refusal(said: str) -> str:
-    """RAM is in the place of the card."""
+    """The line of a refusal, after which RAM replaces the card."""
     assert "hil: state linetap-lost" in said
     return str(SAID.findall(said)[-1])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Power that goes in the middle of calls, and kernels that stop: what was being recorded is kept, and reported once."""
+"""Power cuts in the middle of calls, and kernels that stop: the audio recorded so far is kept, and reported once."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from linetap_bench.stage.stage import linetap
 from linetap_core.records import RecorderState
 
 CUTS = 10
-OLD_ENOUGH_S = 3  # the journal is on disk every 400 ms, a second at worst
-LATER_S = 0.37  # so much later than the one before: within a tick, and within a chunk
+OLD_ENOUGH_S = 3  # the journal is on disk every 400 ms, after a second at worst
+LATER_S = 0.37  # shift between cuts, to vary their place within a tick and a chunk
 pytestmark = pytest.mark.hil
 
 
 @pytest.fixture(scope="session")
 def in_calls(site: Site, kept: Kept, shared: Path) -> tuple[Kept, set[str]]:
-    """The kept machine a minute later: eight calls have begun. And those that are being recorded for a while."""
+    """The kept machine a minute later, with eight calls; and the calls that have been recorded for a while."""
 
     def make(folder: Path) -> tuple[Kept, set[str]]:
         with site.broker(folder / "broker") as broker, site.unit(kept, folder, broker) as machine:
@@ -60,7 +60,7 @@ def test_ten_power_cuts_in_mid_call(in_calls: tuple[Kept, set[str]], cut: int, t
             assert found[call].disposition == "recorded"
         signers = tmp_path / "allowed_signers"
         signers.write_bytes(machine.read("/etc/linetap/allowed_signers"))
-        linetap("verify", kept, "--signers", signers)  # ends with 1, which is a failure here, where a thing is damaged
+        linetap("verify", kept, "--signers", signers)  # it ends with 1 if anything is damaged, which raises here
 
 
 def test_a_kernel_that_stops_or_hangs_starts_again(kept: Kept, tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_a_kernel_that_stops_or_hangs_starts_again(kept: Kept, tmp_path: Path) -
     with Machine(tmp_path, counted=True, kept=kept) as machine:
         machine.more = [*DEVICES]
         machine.resume()
-        with contextlib.suppress(OSError):  # nobody is left to answer
+        with contextlib.suppress(OSError):  # the machine no longer answers
             machine.run("sh", "-c", "echo c >/proc/sysrq-trigger", limit_s=5)
         assert machine.ended(60), f"the panic ends nothing:\n{machine.log_tail()}"
         machine.counted = False
@@ -77,7 +77,7 @@ def test_a_kernel_that_stops_or_hangs_starts_again(kept: Kept, tmp_path: Path) -
         assert machine.run("cat", "/sys/class/watchdog/watchdog0/state") == "active", "systemd feeds it"
         machine.until(lambda: state_of(machine, "recorder", RecorderState).lines, "the recorder works")
         hang(machine.sockets / "gdb")
-        with pytest.raises(OSError, match=r"timed out|hung up"):  # as the watchdog may be quicker
+        with pytest.raises(OSError, match=r"timed out|hung up"):  # the watchdog may be quicker
             machine.ask({"run": ["true"]}, 3)
         assert machine.ended(120), f"nothing ends it:\n{machine.log_tail()}"
         machine.counted = True

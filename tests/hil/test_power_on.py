@@ -11,8 +11,8 @@ from machine import Kept, Machine
 from rig import SERVICES
 
 pytestmark = pytest.mark.hil
-RECORDING = SERVICES[:2]  # what has to be ready for a call to be recorded
-SELDOM_S = 5.0  # a question costs the processor what the start then lacks; systemd's own times are read after
+RECORDING = SERVICES[:2]  # services that must be ready for a recording
+SELDOM_S = 5.0  # a request takes processor time from the start; systemd's own times are read afterwards
 
 
 def test_power_on_to_ready(kept: Kept, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A signed card in the emulated machine: started by a boot loader that takes only what its key has signed, and named
-anew with the kernel's own vfat, of which every write is noted below the file system."""
+"""A signed card in the emulated machine, started by a boot loader that accepts only images signed by its key; the
+kernel's own vfat changes its slot, and every write is recorded below the file system.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Another version, to its end: kept when it is well, left by itself when it is not, and every call is where it was. One
-machine, from test to test; what is tried next is made of the image that runs."""
+"""Complete updates: kept if the new version works, left if it does not, without loss of calls.
+
+One machine, used from test to test; the next versions are made from the running image.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,7 @@ from linetap_core.records import RecorderState, UpdateState
 pytestmark = pytest.mark.hil
 UNIT, CONFIG = "floor-03", "/etc/linetap/unit.toml"
 STATE, VAULT = "/var/lib/linetap/update/state.json", "/var/lib/linetap/vault"
-LIMIT_S = 1200  # to fetch, write and read 180 MB in an emulated machine, which does so with what calls leave over
+LIMIT_S = 1200  # to fetch, write and read 180 MB in an emulated machine, at the lowest priority
 MAKE_S = 400
 LOOK_S = 20
 # Its kernel panics, so it needs little else.
@@ -58,7 +60,7 @@ class Updated:
         return made
 
     def stick(self, bundle: Path) -> None:
-        """Put in."""
+        """Plugs it in."""
         image = self.folder / "stick.img"
         image.unlink(missing_ok=True)
         subprocess.run(["truncate", "-s", "400M", image], check=True, timeout=COMMAND_S)
@@ -88,7 +90,9 @@ class Updated:
         return self.state()
 
     def tries(self, version: str) -> None:
-        """Installed, and the machine ends in order to start it; what will never come is not waited for."""
+        """Waits until it is installed, and the machine ends in order to start it; stops waiting if that becomes
+        impossible.
+        """
         end_ns = SYSTEM.monotonic_ns() + LIMIT_S * NS_PER_S
         while not self.machine.ended(LOOK_S):
             assert SYSTEM.monotonic_ns() < end_ns, self.machine.log_tail()
@@ -96,7 +100,7 @@ class Updated:
             assert found is None or (found.version, found.step) != (version, "failed"), found
 
     def _state_unless_it_ends(self) -> UpdateState | None:
-        """The state; None while the machine shuts down, or when the data partition is unmounted already."""
+        """The state; None while the machine shuts down, or after the data partition is unmounted."""
         with contextlib.suppress(OSError, AssertionError, msgspec.MsgspecError):
             return self.state()
         return None
@@ -107,7 +111,7 @@ class Updated:
         self.machine.boot()
 
     def runs(self) -> tuple[str, str]:
-        """Slot and version."""
+        """The running slot and version."""
         version = self.machine.run("sed", "-n", "s/^VERSION=//p", "/usr/lib/linetap/release")
         return self.machine.run("/usr/lib/linetap/slots", "get-current"), version
 
@@ -124,7 +128,7 @@ class Updated:
 @pytest.fixture(scope="module")
 def unit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Updated]:
     folder = tmp_path_factory.mktemp("updates")
-    site = Site.new(folder)  # its own: it has a key list
+    site = Site.new(folder)  # a separate one: it has a key list
     people = _people(site.office)
     authority = keys.public_line(people["authority"].public_key()), site.office.folder / "keylist.json"
     with working_unit(site, folder, is_timed=False, authority=authority, lines=1) as machine:

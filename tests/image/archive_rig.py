@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A small archive of Debian's form on the loopback, signed, with a server of snapshots beside it."""
+"""A small archive in Debian's form on the loopback, signed, with a server of snapshots beside it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STAMP = "20260801T000000Z"
 
 
 class Archive:
-    """`folder/debian` and `folder/debian-security`, and after `snapshot` the same below `folder/archive`."""
+    """`folder/debian` and `folder/debian-security`; after `snapshot` the same below `folder/archive`."""
 
     def __init__(self, folder: Path, gnupg: Path) -> None:
         self.folder, self._gnupg = folder, gnupg
@@ -64,7 +64,7 @@ class Archive:
             self._gpg("--clearsign", "--output", str(dists / "InRelease"), str(dists / "Release"))
 
     def snapshot(self) -> str:
-        """Keeps what is published now. Returns the folder below the server."""
+        """Stores the present archive as a snapshot; returns its folder below the server."""
         for name in ("debian", "debian-security"):
             shutil.copytree(self.folder / name, self.folder / "archive" / name / STAMP)
         return f"archive/debian/{STAMP}"
@@ -80,7 +80,7 @@ class Archive:
 def build_package(
     folder: Path, name: str, version: str, fields: str = "", licence: str = "Text.\n", linked: str = ""
 ) -> Path:
-    """A .deb with a copyright file, or a link in its place to another package's documents, or neither."""
+    """Builds a .deb with a copyright file, or with a link to another package's documents instead, or with neither."""
     tree = folder / f"{name}-{version}"
     (tree / "DEBIAN").mkdir(parents=True)
     (tree / "DEBIAN/control").write_text(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A small board, a small kernel, and the real trees where `tools/kernel_trees.py` has put them."""
+"""A small board, a small kernel, and the real trees if `tools/kernel_trees.py` has fetched them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from boards.tree import Node, Tree, read_tree
 ROOT = Path(__file__).parents[2]
 TREES = ROOT / "build" / "trees"
 
-# The card reader of a Pi: two supplies, one of them switched by a pin of a controller that has pins of its own.
+# The card reader of a Pi: two supplies, one of them switched by a pin of a controller with its own pins.
 BOARD = """/dts-v1/;
 / { compatible = "board"; #address-cells = <1>; #size-cells = <1>; interrupt-parent = <&gic>;
   gic: interrupt-controller@1 { compatible = "gic"; interrupt-controller; #interrupt-cells = <1>; };
@@ -68,7 +68,7 @@ def real_tree(name: str) -> Path:
 
 
 def laid_by_the_build(folder: Path, trees: dict[str, bytes]) -> Path:
-    """A slot's folder with these trees, after image/steps/boards.sh has laid into them what fits."""
+    """A slot's folder with these trees, with the overlays that image/steps/boards.sh has applied."""
     into = folder / "root/usr/lib/linetap/boot"
     (into / "overlays").mkdir(parents=True)
     (folder / "work").mkdir()
@@ -86,7 +86,7 @@ def laid_by_the_build(folder: Path, trees: dict[str, bytes]) -> Path:
 
 
 def written_again(blob: bytes) -> str:
-    """The source that dtc makes of the tree as read and written here; to compare with `sorted_source`."""
+    """dtc's source of the tree as read and written here; for comparison with `sorted_source`."""
     return sorted_source(compiled("/dts-v1/;\n" + _source(read_tree(blob).root), "-f"))
 
 
@@ -102,7 +102,7 @@ def _source(node: Node) -> str:
 
 
 def unknown_properties(name: str, tree: Tree) -> set[str]:
-    """Properties of the devices on the way that may hold a phandle and are followed by nothing."""
+    """Properties of the required devices that may hold a phandle and that no rule follows."""
     known = {*BINDINGS, *PARSED, *NO_LINK, *WAITED_FOR, *VALUES.split()}
     unknown = set()
     for path in {step.path for step in closure(name, tree, kernel_of([], b"")).steps} & set(tree.by_path):
@@ -111,7 +111,7 @@ def unknown_properties(name: str, tree: Tree) -> set[str]:
     return unknown
 
 
-# Properties that hold none: those of mainline's trees, and those of Raspberry Pi's alone.
+# Properties without phandles: those of mainline's trees, and those of Raspberry Pi's alone.
 VALUES = """
 #address-cells #clock-cells #gpio-cells #interrupt-cells #mbox-cells #phy-cells #power-domain-cells #reset-cells
 #size-cells #thermal-sensor-cells arm,primecell-periphid assigned-clock-rates brcm,enable-ssc brcm,gpio-bank-widths

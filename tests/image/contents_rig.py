@@ -23,8 +23,9 @@ DEP5 = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.
 
 
 def module(folder: Path, name: str, version: str, installer: str, licence: str = "Text of its licence.\n") -> None:
-    """A module as the image ("linetap-image\\n") or a package of Debian's ("debian\\n", or no such file) leaves one
-    behind."""
+    """A Python module as left behind by the image ("linetap-image\\n") or by a package of Debian's ("debian\\n", or no
+    such file).
+    """
     info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(
@@ -39,7 +40,7 @@ def module(folder: Path, name: str, version: str, installer: str, licence: str =
 
 @dataclass
 class Given:
-    """An image whose root has the packages of `status`, and whose card has a file of the kit's raspi-firmware."""
+    """An image whose root has the packages of `status`, and whose card has a file from the kit's raspi-firmware."""
 
     folder: Path
     status: Path
@@ -100,7 +101,7 @@ def _line(part: str, name: str, version: str) -> str:
 
 
 def listed(folder: Path, status: Path, modules: Path) -> tuple[Path, Path]:
-    """Manifest and SBOM of version 1.2, in `folder`."""
+    """Makes manifest and SBOM of version 1.2, in `folder`."""
     done = Given(folder, status, modules).list()
     assert done.returncode == 0, done.stderr
     return folder / "manifest.txt", folder / "sbom.json"

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Pi 5's tree has the node by which the firmware hands on the EEPROM's configuration, and the unit reads it.
+"""A Pi 5's tree has the node in which the firmware passes the EEPROM's configuration, and the unit reads it.
 
-The outside truth: mainline's own node for a Pi 4 in Debian's trees (build/trees), Raspberry Pi's for a Pi 5 (its
-bcm2712-rpi-ds.dtsi; test_vendors_kernel.py), and the kernel's rule of what it reserves (drivers/of/of_reserved_mem.c).
-What a firmware writes, a Pi 5 has to show.
+References: mainline's own node for a Pi 4 in Debian's trees (build/trees), Raspberry Pi's for a Pi 5 (its
+bcm2712-rpi-ds.dtsi; test_vendors_kernel.py), and the kernel's rule for reserved memory (drivers/of/of_reserved_mem.c).
+The firmware's own writing can only be tested on a Pi 5.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def test_an_older_loaders_node_gives_no_configuration(
 
 
 def _running(tree: Path, root: Path, *reg: str) -> Path:
-    """The files of a kernel whose firmware has filled this tree in with `reg`, or has not."""
+    """The files of a kernel whose firmware has filled `reg` into this tree, or has not."""
     for words in (["-t", "x", tree, NODE, "reg", *reg], ["-t", "s", tree, NODE, "status", "okay"]) if reg else ():
         subprocess.run(["fdtput", *map(str, words)], check=True, capture_output=True, timeout=60)
     read = read_tree(tree.read_bytes())
@@ -101,8 +101,7 @@ def _running(tree: Path, root: Path, *reg: str) -> Path:
 
 
 def _reserved(tree: Tree) -> list[Node]:
-    """The nodes that nvmem-rmem takes. Where `reg` is not whole the kernel says "invalid reg property", "skipping
-    node"."""
+    """The nodes used by nvmem-rmem. For an incomplete `reg` the kernel logs "invalid reg property", "skipping node"."""
     memory = tree.by_path["/reserved-memory"]
     whole = [one for one in memory.children if "reg" in one.properties and len(one.cells("reg")) % _cells(memory) == 0]
     return [one for one in whole if one.is_available() and "nvmem-rmem" in one.compatible]

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A board's requirements are derived from its tree: every supplier on the way, and a fault for each without a driver.
 
-The outside truth: dtc reads the same trees; the kernel's own list of properties that hold phandles
-(drivers/of/property.c); and the kernel's own links between the devices of a Pi 4, as its sysfs has them
-(tests/hil/test_pi_boots.py).
+References: dtc reads the same trees; the kernel's own list of properties with phandles (drivers/of/property.c); and the
+kernel's own links between the devices of a Pi 4, from its sysfs (tests/hil/test_pi_boots.py).
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ def test_a_card_reader_waits_for_supply_pin_pins_and_power_sequence() -> None:
     why = {step.path: step.why for step in found.steps}
     assert why["/supply"] == "vmmc-supply of /soc/mmc@6"
     assert why["/soc/pinctrl@3"] == "pinctrl-0 of /soc/gpio@4"
-    assert "/soc/dma@5" not in why  # disabled: the kernel waits for no such supplier
+    assert "/soc/dma@5" not in why  # disabled: the kernel does not wait for such a supplier
     assert "/nobody" not in why
 
 
@@ -62,7 +61,7 @@ def test_each_supplier_without_a_driver_is_a_fault_with_its_path_and_name(module
     ("supply: supply { ", "/supply"), ("sequence: sequence { ", "/sequence"), ("lines: gpio@4 { ", "/soc/gpio@4"),
 ])  # fmt: skip
 def test_a_supply_that_is_disabled_never_comes(enabled: str, path: str) -> None:
-    """The kernel's core makes no link to it, and the driver waits for it all the same."""
+    """The kernel's core makes no link to it, but the driver waits for it."""
     board = BOARD.replace(" reset-gpios = <&lines 1 0>;", "")  # the supply's `gpio` is the only pin
     tree = tree_of(board.replace(enabled, f'{enabled}status = "disabled"; '))
     (fault,) = closure("board", tree, small_kernel(), CARD).faults()
@@ -71,7 +70,7 @@ def test_a_supply_that_is_disabled_never_comes(enabled: str, path: str) -> None:
 
 
 def test_a_board_without_a_card_reader_is_a_fault() -> None:
-    """An overlay that switches it off by mistake had left a board of which nothing was wanted."""
+    """An overlay that disabled it by mistake once left a board without requirements."""
     roles = [role for role in ROLES if role.name in ("card", "GPIO")]
     tree = tree_of(
         BOARD.replace('compatible = "reader"; interrupts', 'status = "disabled"; compatible = "reader"; interrupts')
@@ -83,7 +82,7 @@ def test_a_board_without_a_card_reader_is_a_fault() -> None:
 @pytest.mark.parametrize("phandle", ["0xffffffff", "0x99"])
 @pytest.mark.parametrize("name", ["vmmc-supply = <", "clocks = <", "mmc-pwrseq = <", "dmas = <"])
 def test_a_phandle_of_no_node_is_a_fault(name: str, phandle: str) -> None:
-    """dtc writes 0xffffffff where an overlay's reference was never resolved."""
+    """dtc writes 0xffffffff for an unresolved reference of an overlay."""
     before = next(line for line in BOARD.splitlines() if name in line and "mmc@7" not in line)
     after = re.sub(rf"{name}[^;]*;", f"{name}{phandle}>;", before)
     with pytest.raises(TreeError, match=rf"^/soc/mmc@6: {name.split()[0]}: no node has the phandle {phandle}$"):
@@ -103,7 +102,7 @@ def test_suppliers_in_a_circle_come_to_an_end() -> None:
     ("status", False), ('status = "fail-sss"', False), ('status = "reserved"', False),
 ])  # fmt: skip
 def test_a_status_counts_as_the_kernel_reads_it(status: str, is_there: bool) -> None:
-    """__of_device_is_available() in drivers/of/base.c: none is good; else it must be `ok` or `okay`."""
+    """__of_device_is_available() in drivers/of/base.c: a missing one is good; otherwise it must be `ok` or `okay`."""
     tree = tree_of(BOARD.replace('compatible = "reader"; interrupts', f'{status}; compatible = "reader"; interrupts'))
     assert ("/soc/mmc@6" in {device.path for device in tree.devices()}) == is_there
 
@@ -145,7 +144,7 @@ def test_properties_with_a_form_of_their_own(text: str, wanted: set[str]) -> Non
 
 
 def test_what_an_overlay_goes_by_names_no_supplier() -> None:
-    """`__symbols__` of a Pi's tree: the label `clocks` has the path of its node, which reads as a phandle of none."""
+    """`__symbols__` of a Pi's tree: the label `clocks` has the path of its node, which reads as an invalid phandle."""
     tree = tree_of('/dts-v1/; / { clocks { }; __symbols__ { clocks = "/clocks"; }; };')
     assert list(suppliers(tree, tree.by_path["/"])) == []
 
@@ -173,7 +172,7 @@ def test_a_kernel_is_read_from_its_folder(tmp_path: Path) -> None:
 
 
 def test_a_kernel_that_does_not_write_down_the_aliases_of_what_is_built_in(tmp_path: Path) -> None:
-    """Raspberry Pi's 6.12: each name that a bus gives has its driver's name, and nothing else is taken for built in."""
+    """Raspberry Pi's 6.12: a bus's name is mapped to its driver's name, and nothing else counts as built in."""
     (tmp_path / "modules.alias").write_text("# Aliases\n")
     (tmp_path / "modules.builtin.modinfo").write_bytes(b"xhci_pci.license=GPL\0")
     (tmp_path / "vmlinuz").write_bytes(b"")
@@ -190,7 +189,7 @@ def test_a_kernel_that_does_not_write_down_the_aliases_of_what_is_built_in(tmp_p
     ("CONFIG_RESET_GPIO=m", 1), ("# CONFIG_RESET_GPIO is not set", 0), (None, 1),
 ])  # fmt: skip
 def test_a_reset_by_a_pin_is_a_device_where_the_kernel_makes_one(tmp_path: Path, line: str | None, steps: int) -> None:
-    """Raspberry Pi's 6.12 makes none, and was refused for want of a driver."""
+    """Raspberry Pi's 6.12 makes none, and was once refused because of a missing driver."""
     (tmp_path / "modules.alias").write_text("alias auxiliary:reset.gpio reset_gpio\n")
     (tmp_path / "modules.builtin.modinfo").write_bytes(b"")
     (tmp_path / "vmlinuz").write_bytes(b"")
@@ -202,7 +201,9 @@ def test_a_reset_by_a_pin_is_a_device_where_the_kernel_makes_one(tmp_path: Path,
 
 
 def test_a_module_that_is_loaded_by_a_devices_name_and_takes_none_is_no_driver(tmp_path: Path) -> None:
-    """Two of the image's own asked for the firmware's node, and stood for its driver, which might have been missing."""
+    """Two of the image's own modules match the firmware's node, and once counted as its driver, which may
+    be missing.
+    """
     sources = [path for path in (ROOT / "image/modules").glob("*.c") if "MODULE_ALIAS(" in path.read_text()]
     assert {path.stem for path in sources} == set(NO_DRIVERS)
     names = "".join(f"alias of:N*T*Cacme,firmwareC* {name}\n" for name in NO_DRIVERS)
@@ -227,7 +228,7 @@ def test_what_is_no_device_tree_is_refused(blob: bytes) -> None:
 
 
 def test_a_stick_may_be_in_a_socket_of_any_controller() -> None:
-    """A Pi 4 with Raspberry Pi's tree has its sockets at PCI Express alone."""
+    """A Pi 4 with Raspberry Pi's tree has all its sockets at PCI Express."""
     found = closure("board", tree_of(BOARD), small_kernel())
     assert [step.path for step in found.steps if step.role == "USB stick"] == [
         "usb:v0781p5583d0100dc00dsc00dp00ic08isc06ip50in00", "scsi:t-0x00",
@@ -251,7 +252,7 @@ def test_the_kernels_trees_are_read_as_dtc_reads_them(name: str) -> None:
 
 
 def test_the_supplies_of_the_real_card_readers_are_found() -> None:
-    """Both trees' first faults: a Pi never came to its root without these."""
+    """The first faults in both trees: without these a Pi never reached its root."""
     wanted = {
         "bcm2711-rpi-4-b.dtb": {"regulator-fixed", "regulator-gpio", "raspberrypi,firmware-gpio"},
         "bcm2712-rpi-5-b.dtb": {"regulator-fixed", "regulator-gpio", "brcm,bcm7445-gpio", "brcm,bcm2712c0-pinctrl"},
@@ -264,14 +265,15 @@ def test_the_supplies_of_the_real_card_readers_are_found() -> None:
 
 
 def test_every_property_on_the_way_is_known() -> None:
-    """A property that nobody has looked at may hold a phandle that nobody follows. When this fails after a new kernel:
-    look the property up in its binding, and enter it in boards_rig.py or in boards/suppliers.py."""
+    """An unknown property may contain a phandle that is not followed. If this fails after a new kernel: look the
+    property up in its binding, and enter it in boards_rig.py or in boards/suppliers.py.
+    """
     trees = [(name, read_tree(real_tree(name).read_bytes())) for name in REAL]
     assert set().union(*(unknown_properties(name, tree) for name, tree in trees)) == set()
 
 
 def test_each_board_is_in_the_document() -> None:
-    """In its list, and in the table of modules with a column or as one that has no tree in Debian's kernel."""
+    """In its list, and in the table of modules with a column or as one without a tree in Debian's kernel."""
     document = (ROOT / "docs/boards.md").read_text()
     command = [sys.executable, "-m", "boards", "list"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "image")}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The boot partition has what a Pi's firmware asks for, by the rules of its documentation (boards/rules.py)."""
+"""The boot partition has the files required by a Pi's firmware, by the rules of its documentation (boards/rules.py)."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_each_file_that_is_missing_is_reported_with_its_boards(card: Path, name:
 
 @pytest.mark.parametrize(("lines", "files"), [
     ("", ["fixup4.dat", "start4.elf"]),
-    ("gpu_mem=16", ["fixup4cd.dat", "start4cd.elf"]),  # the first card of all had this line, and start4.elf
+    ("gpu_mem=16", ["fixup4cd.dat", "start4cd.elf"]),  # the very first card had this line, and start4.elf
     ("gpu_mem=64", ["fixup4.dat", "start4.elf"]),
     ("start_x=1", ["fixup4x.dat", "start4x.elf"]),
     ("start_debug=1", ["fixup4db.dat", "start4db.elf"]),
@@ -85,7 +85,7 @@ def test_what_config_txt_names_and_the_card_has_not_is_reported(card: Path, old:
 
 
 def test_the_kernel_looks_at_the_second_partition_table() -> None:
-    """By one word (block/partitions/efi.c, find_valid_gpt); what comes of it: tests/hil/test_healing.py."""
+    """By one word (block/partitions/efi.c, find_valid_gpt); tests/hil/test_healing.py tests the effect."""
     lines = (ROOT / "image/boot/cmdline.txt").read_text().splitlines()
     assert "gpt" in " ".join(line.partition("#")[0] for line in lines).split()
 
@@ -114,7 +114,7 @@ def test_on_the_second_stepping_the_firmware_makes_the_kernels_own_tree(card: Pa
 
 
 def test_both_steppings_take_the_second_ones_overlay(card: Path) -> None:
-    """A firmware that asks for the second stepping's own tree may lay the overlay over it as well."""
+    """A firmware that requests the second stepping's own tree may apply the overlay to it as well."""
     slot = card / "a"
     made = with_overlays(slot / "bcm2712-d-rpi-5-b.dtb", [slot / "overlays/bcm2712d0.dtbo"])
     assert made.by_path.keys() == read_tree((slot / "bcm2712-d-rpi-5-b.dtb").read_bytes()).by_path.keys()
@@ -122,7 +122,7 @@ def test_both_steppings_take_the_second_ones_overlay(card: Path) -> None:
 
 @pytest.mark.parametrize("board", HERE, ids=lambda board: board.name)
 def test_the_overlay_that_the_cards_eeprom_names_applies_to_each_board(card: Path, board: Board) -> None:
-    """Its EEPROM says one name (hardware/eeprom.txt), and the firmware lays it before those of config.txt."""
+    """Its EEPROM has one name (hardware/eeprom.txt), and the firmware applies it before those of config.txt."""
     name = next(
         line.split('"')[1]
         for line in (ROOT / "hardware/eeprom.txt").read_text().splitlines()
@@ -138,7 +138,7 @@ def test_the_overlay_that_the_cards_eeprom_names_applies_to_each_board(card: Pat
 
 
 def test_without_the_map_the_eeproms_overlay_does_not_fit_a_pi_5(card: Path) -> None:
-    """The fault that the map is for."""
+    """The fault prevented by the map."""
     (card / "a/overlays/overlay_map.dtb").unlink()
     pi5 = HERE[-1]
     assert rules.mapped(card / "a/overlays", "linetap", pi5) == "linetap"

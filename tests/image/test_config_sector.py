@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""config.txt of a slot is one sector, and says to each board what image/boot/config.txt says (image/config.sh)."""
+"""config.txt of a slot is one sector, equivalent for each board to image/boot/config.txt (image/config.sh)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The list of what an image holds: of real files, the same bytes each time, nothing left out, every licence there."""
+"""The list of an image's contents: from real files, reproducible, complete, with every licence."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OURS = ["kernel:linetap_tryboot 1.2", "python:rpi-lgpio 0.6"]
 
 
 def _given(folder: Path, status: Path) -> Given:
-    """One module of pip's, and two as Debian's packages have them."""
+    """One module installed by pip, and two as in Debian's packages."""
     modules = folder / "dist-packages"
     module(modules, "rpi-lgpio", "0.6", "linetap-image\n")
     module(modules, "numpy", "2.2.4", "debian\n")
@@ -72,7 +72,7 @@ def test_every_installed_package_of_this_machine(whole: Given) -> None:
 
 
 def test_a_module_of_the_initramfs_alone_is_one_too(given: Given, tmp_path: Path) -> None:
-    """The one that reads the key in a Pi's fuses, which the root must not have."""
+    """The module that reads the key in a Pi's fuses, which the root must not contain."""
     tree = tmp_path / "initramfs"
     (tree / "modules").mkdir(parents=True)
     for name in ("linetap_otp.ko", "linetap_tryboot.ko"):
@@ -217,7 +217,7 @@ def test_a_stock_validator_takes_it_with_all_that_ntia_asks(whole: Given) -> Non
 
     (whole.documents / "dpkg/copyright").write_text("Under a licence of its own.\n")
     document = sbom(whole)
-    file = whole.folder / "image.spdx.json"  # the parser takes the format from the name
+    file = whole.folder / "image.spdx.json"  # the parser derives the format from the name
     pieces = list(_pieces(document))
     for piece in pieces:
         file.write_text(json.dumps(piece))
@@ -237,8 +237,9 @@ def test_a_stock_validator_takes_it_with_all_that_ntia_asks(whole: Given) -> Non
 
 
 def _pieces(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The same document over a hundred packages at a time, and the image: the validator holds each package against
-    every relationship."""
+    """The document in parts of a hundred packages with the image: the validator compares each package with every
+    relationship.
+    """
     image, *packages = document["packages"]
     assert image["SPDXID"] == "SPDXRef-image"
     for some in batched(packages, 100, strict=False):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The choice of the unit's card where a second one with the same names is in a reader: the initramfs's own script over
-a /sys of links, and the rules that it leaves for udev."""
+"""The choice of the unit's card if a second one with the same names is in a reader: the initramfs's own script over a
+/sys of links, and its rules for udev.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +60,7 @@ def test_a_unit_that_starts_from_usb_does(tmp_path: Path) -> None:
 
 
 def test_one_card_is_one_unit(tmp_path: Path) -> None:
-    """A partition that is missing on it is not another card's."""
+    """A missing partition is not replaced by another card's."""
     plug(tmp_path, CARD, ("boot", "a", "b"))
     plug(tmp_path, READER)
     plug(tmp_path, DRIVE.replace("nvme0", "nvme1"))
@@ -77,7 +78,7 @@ def test_a_card_that_comes_after_the_reader_is_waited_for(tmp_path: Path, late: 
 
 
 def test_a_partition_that_is_missing_costs_two_seconds(tmp_path: Path) -> None:
-    """A start without a boot partition asks for it many times."""
+    """A start without a boot partition looks for it many times."""
     plug(tmp_path, CARD, ("a",))
     counts = "sleep() { echo $1; }; "
     assert ask(tmp_path, counts + "keep_to_disk_of /dev/mmcblk0p1; device_of boot || :").count("0.1") == 20

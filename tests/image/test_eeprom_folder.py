@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""LINETAP_EEPROM: the boot loaders of a checkout of raspberrypi/rpi-eeprom come into a root (image/eeprom.py)."""
+"""LINETAP_EEPROM: the boot loaders of a checkout of raspberrypi/rpi-eeprom are copied into a root (image/eeprom.py)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/hardening.md and the image's settings say the same, and what differs from the quoted list has a reason."""
+"""docs/hardening.md and the image's settings agree, and each difference from the quoted list has a reason."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FILES = (ROOT / "image/root/etc/sysctl.d/60-hardening.conf", ROOT / "systemd/sysctl.d/linetap.conf")
-# The issue's: a setting may not go with its row.
+# The issue's settings: none may be removed with its row.
 NEVER_GO = {
     "kernel.unprivileged_userns_clone": "0", "kernel.io_uring_disabled": "2", "dev.tty.ldisc_autoload": "0",
     "kernel.kexec_load_disabled": "1", "kernel.unprivileged_bpf_disabled": "1", "kernel.yama.ptrace_scope": "3",

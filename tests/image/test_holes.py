@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The known holes of an SBOM: Debian's own debsecan, and data in the form in which Debian's tracker gives it."""
+"""The known vulnerabilities of an SBOM: Debian's own debsecan, and data in the form of Debian's tracker."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ Status: deinstall ok config-files
 Architecture: arm64
 Version: 1
 """
-# Holes, then: package, which of them, source, urgency, from the network, mended in the suite; mended in unstable, on
-# other branches. The second is mended in what is installed, the third on the branch, the fifth nowhere.
+# Vulnerabilities, then: package, index of the vulnerability, source, urgency, remote, fixed in the suite; fixed in
+# unstable, on other branches. The second is fixed in the installed version, the third on the branch, the fifth nowhere.
 TRACKER = """\
 VERSION 1
 CVE-2026-0001,,first
@@ -63,7 +63,7 @@ pytestmark = pytest.mark.skipif(shutil.which("debsecan") is None, reason="debsec
 
 @pytest.fixture
 def sbom(tmp_path: Path) -> Path:
-    """The list of those packages and a wheel, written by contents.py."""
+    """An SBOM of those packages and a wheel, written by contents.py."""
     status, modules = tmp_path / "status", tmp_path / "modules"
     status.write_text(STATUS)
     module(modules, "rpi-lgpio", "0.6", "linetap-image\n")
@@ -130,7 +130,7 @@ def test_what_is_no_trackers_data_is_one_line_too(sbom: Path, tracker: str, data
     assert len(said.stderr.splitlines()) == 1
 
 
-# The version of a source package is not said; no package of Debian's is in it.
+# The version of a source package is missing; it has no package of Debian's.
 OLD = """{"name": "old", "packages": [{"name": "age", "versionInfo": "1", "sourceInfo": "source package age",
 "externalRefs": [{"referenceLocator": "pkg:deb/debian/age@1?arch=arm64&distro=trixie"}]}]}"""
 EMPTY = '{"name": "empty", "packages": []}'

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The unit's kept files where its partition can be read and not written: the initramfs's own script with the root's,
-over the kernel's own overlay and a file system that is mounted read-only, in namespaces of their own."""
+"""The unit's stored files on a read-only partition: the initramfs's own script with the root's, over the kernel's own
+overlay and a file system mounted read-only, in separate namespaces.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ import pytest
 IMAGE = Path(__file__).resolve().parents[2] / "image"
 WATCH, KEEP, STATE = IMAGE / "initramfs/watch.sh", IMAGE / "initramfs/keep.sh", IMAGE / "root/usr/lib/linetap/state"
 LIMIT_S = 120
-# `state` is what lies on the partition, a tmpfs here, since an ext4 is mounted by the machine's own root only.
+# `state` is the partition's content, a tmpfs here, because only the machine's own root can mount an ext4.
 START = f"""
 say() {{ echo "$*" >>"$NEW/said"; }}
 device_of() {{ echo "no such device"; }}
@@ -52,7 +53,7 @@ SHOWS = 'kept || exit 1; cat "$NEW/etc/linetap/unit.key" "$NEW/etc/linetap/pins.
 
 
 def commission(new: Path) -> None:
-    """The unit has started before, and its order has been taken."""
+    """Makes a unit that has started before, with an accepted order."""
     script(new, "", 'kept; cp -r "$NEW/state/etc" "$NEW/state/config" "$NEW/card/"')
     for path in ("run/linetap-left", "said"):
         (new / path).unlink(missing_ok=True)
@@ -68,7 +69,7 @@ def test_a_partition_that_is_written_is_laid_over_the_image(new: Path) -> None:
 
 
 def test_a_unit_whose_partition_cannot_be_written_knows_who_it_is(new: Path) -> None:
-    """It was thrown away for a RAM disk: a unit without a key, an order and its notices."""
+    """It was once replaced by a RAM disk: a unit without a key, an order and its notices."""
     commission(new)
     assert script(new, READ_ONLY, SHOWS) == "the unit's\nthe image's"
     assert (new / "run/linetap-state-read-only").exists(), "a check tells the desk"
@@ -83,14 +84,14 @@ def test_a_folder_that_a_newer_version_wants_is_not_needed(new: Path) -> None:
 
 
 def test_what_is_no_file_is_not_laid_over_even_so(new: Path) -> None:
-    """Of a partition from which nothing can be moved away nothing is used."""
+    """Nothing is used from a partition from which files cannot be moved away."""
     commission(new)
     (new / "card/etc/linetap/x.pem").symlink_to("/etc/shadow")
     script(new, 'cp -d "$NEW/card/etc/linetap/x.pem" "$NEW/state/etc/linetap/"; ' + READ_ONLY, "kept && exit 1; exit 0")
 
 
 def test_ext4_is_read_without_its_journal_where_it_cannot_be_written(new: Path) -> None:
-    """Each line is what mount(8) would get; the second only after the first."""
+    """Each line is a call of mount(8); the second only after the first failed."""
     fails = 'mount() { echo "$*" >>"$NEW/mounts"; case "$*" in *ro,noload*) ;; *) return 1 ;; esac; }; '
     script(new, "", fails + "opened() { return 1; }; mount_state")
     first, second = (line.split() for line in (new / "mounts").read_text().splitlines())
@@ -98,7 +99,7 @@ def test_ext4_is_read_without_its_journal_where_it_cannot_be_written(new: Path) 
     assert second[3].split(",") == ["ro", "noload", *first[3].split(",")]
 
 
-# The module of the key in the board's fuses, which loads where there is one, and does not go where it cannot.
+# The module of the key in the board's fuses, which loads if there is one, and may fail to unload.
 FUSES = """
 insmod() { [ "$FUSES" ] || return 1; mkdir -p "${BOARD_KEY%/*}" && echo key >"$BOARD_KEY"; }
 rmmod() { [ "$FUSES" != stuck ] || return 1; rm "$BOARD_KEY"; echo "removed $*"; }
@@ -117,7 +118,7 @@ ASKED = 'asks_to_be_opened "$NEW/part" && echo asked || echo plain; '
     ids=["plain card", "encrypted card", "board with a key", "both"],
 )
 def test_whether_a_card_is_to_be_opened(new: Path, fuses: str, content: str, said: str) -> None:
-    """A unit with neither a TPM, a key in its board nor an encrypted card starts as it always did."""
+    """A unit with neither a TPM, a key in its board nor an encrypted card starts as before."""
     (new / "part").write_bytes(content.encode("latin-1"))
     names = f"TPM_DEVICE=/nowhere/tpm0; OTP=/nowhere/otp.ko; BOARD_KEY={new}/otp/private_key; FUSES={fuses}"
     then = f"open_card() {{ {ASKED}}}; opened $NEW/part"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""LINETAP_KERNEL: a kernel comes into root and kit from a folder of packages (image/steps/kernel.sh)."""
+"""LINETAP_KERNEL: a kernel is installed in root and kit from a folder of packages (image/steps/kernel.sh)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CONTROL = (
     "Package: {name}\nVersion: 6.12.1-1\nArchitecture: arm64\nMaintainer: a <a@example.org>\nDescription: a kernel\n"
 )
 FILES = {
-    "linux-image-6.12-rpi-v8": (  # as Raspberry Pi's: /lib, and trees beside the modules
+    "linux-image-6.12-rpi-v8": (  # like Raspberry Pi's: /lib, and trees beside the modules
         "boot/vmlinuz-6.12-rpi-v8", "lib/modules/6.12-rpi-v8/kernel/drivers/mmc/host/sdhci.ko",
         "lib/modules/6.12-rpi-v8/kernel/drivers/gpu/drm/vc4.ko",
         "usr/lib/linux-image-6.12-rpi-v8/broadcom/bcm2711-rpi-4-b.dtb",
@@ -24,7 +24,7 @@ FILES = {
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Packages as dpkg-deb builds them, a root whose /lib is a link, and a kit."""
+    """Packages built by dpkg-deb, a root whose /lib is a link, and a kit."""
     (tmp_path / "packages").mkdir()
     for name, files in FILES.items():
         add_package(tmp_path, name, *files)
@@ -80,7 +80,7 @@ def test_a_folder_without_a_kernel_is_reported(folder: Path) -> None:
 
 
 def test_a_folder_with_two_kernels_is_reported(folder: Path) -> None:
-    """Raspberry Pi's archive has -2712 beside -v8; both would not fit, and one would have started by chance."""
+    """Raspberry Pi's archive has -2712 beside -v8; both do not fit, and the started one would be random."""
     add_package(folder, "linux-image-6.12-rpi-2712", "lib/modules/6.12-rpi-2712/modules.order")
     done = laid(folder)
     assert done.returncode == 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Licences as SPDX expressions: out of Debian's copyright files in both forms, and held against SPDX's own list."""
+"""Licences as SPDX expressions: from Debian's copyright files in both forms, compared with SPDX's own list."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The initramfs's measurements into a TPM, and the image's permissions: the very lines of both, in their shells."""
+"""The initramfs's measurements into a TPM, and the image's permissions: the original lines of both, in their shells."""
 
 from __future__ import annotations
 
@@ -36,8 +36,7 @@ def tpm() -> Iterator[SoftTpm]:
 
 
 def told(text: str) -> bytes:
-    """The bytes that the initramfs's `measure` writes to its TPM, in the shell that it has; a terminal is the
-    device."""
+    """The bytes that the initramfs's `measure` writes to its TPM, in its own shell; a terminal is the device."""
     init = (PROJECT / "image" / "initramfs" / "init").read_text()
     function = re.search(r"^measure\(\) \{.*?^\}$", init, re.MULTILINE | re.DOTALL)
     assert function is not None
@@ -94,7 +93,7 @@ cmdline 100 {ROOT} aa
 def test_what_the_image_permits_lets_the_key_sign_in_the_boot_that_the_initramfs_measures(
     tpm: SoftTpm, tmp_path: Path
 ) -> None:
-    """From the build to a signature: root hash, command line, measuring, key, stock ssh-keygen's format."""
+    """From the build to a signature: root hash, command line, measurement, key, stock ssh-keygen's format."""
     release = Release(tmp_path)
     line = command_line(release.private, tmp_path)
     assert line.count("\n") == 1

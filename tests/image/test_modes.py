@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The build writes the same root from every clone: neither its umask nor the times of its files count. Whole images are
-compared by image/twice.sh."""
+"""The build writes the same root from every clone, independent of its umask and its files' times. image/twice.sh
+compares whole images.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ find root -printf '%P %y %m %l\n' | sort
 
 
 def laid(folder: Path, umask: int, stamp: float) -> str:
-    """The tree that a clone made under this umask gives, by name, kind and mode."""
+    """The tree from a clone made under this umask, by name, kind and mode."""
     clone = folder / f"{umask:03o}"
     for name in TAKEN:
         source, target = IMAGE.parent / name, clone / name
@@ -76,7 +77,7 @@ cat work/cmdline.txt
     not (shutil.which("mksquashfs") and shutil.which("veritysetup")), reason="no mksquashfs or no veritysetup here"
 )
 def test_a_clock_before_the_commits_gives_the_same_slot(tmp_path: Path) -> None:
-    """A root that was made a day before, in the year 2001, and at two times."""
+    """A root made a day before, in 2001, and at two times."""
     sealed = set[str]()
     for number, stamp in enumerate((1_799_913_600, 981_173_100, 1_800_100_000)):
         clone = tmp_path / str(number)
@@ -94,7 +95,7 @@ def test_a_clock_before_the_commits_gives_the_same_slot(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_older_than_the_commit_gets_no_time_of_its_own(tmp_path: Path) -> None:
-    """mksquashfs takes SOURCE_DATE_EPOCH for what is newer, and leaves what is older as it is."""
+    """mksquashfs applies SOURCE_DATE_EPOCH to newer times, and leaves older ones unchanged."""
     laid(tmp_path, 0o077, 981_173_100)
     root = tmp_path / "077" / "root"
     old = [path for path in root.rglob("*") if path.lstat().st_mtime < 1_000_000_000]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The modules that are in no unit: left-out-modules.txt, as the build's step applies it to a tree like the kernel's."""
+"""The modules that are in no unit: left-out-modules.txt, applied by the build's step to a tree like the kernel's."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The kept list of packages: Debian's own apt chooses, of an archive that goes on while the list stays."""
+"""The kept list of packages: Debian's own apt chooses from an archive that changes while the list stays."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KEPT = "root base 1.0 arm64"
 
 
 class Site:
-    """An archive with `base` (essential), `thing`, which needs `helper`, and `tool`; and its server."""
+    """An archive with `base` (essential), `thing`, which depends on `helper`, and `tool`; and its server."""
 
     def __init__(self, folder: Path, archive: Archive, server: str) -> None:
         self.folder, self.archive, self.server = folder, archive, server
@@ -41,7 +41,7 @@ class Site:
         return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
     def newer(self) -> None:
-        """A day later: `helper` has another version, and the one before is gone."""
+        """A day later: `helper` has another version, and the previous one is removed."""
         self.archive.drop("helper")
         self.archive.add("helper", "1.1", "trixie-security")
         self.archive.publish()
@@ -49,7 +49,7 @@ class Site:
 
 @pytest.fixture
 def gnupg() -> Iterator[Path]:
-    """Short: gpg-agent's socket lies in it, and a socket's path has 107 characters at most."""
+    """A folder with a short path for gpg-agent's socket, whose path has 107 characters at most."""
     with tempfile.TemporaryDirectory(prefix="gnupg-", dir="/tmp", ignore_cleanup_errors=True) as folder:
         yield Path(folder) / "home"
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Updates without their signature: stock RAUC signs, and what image/payload.py compares is what it signed."""
+"""Updates without their signature: stock RAUC signs, and image/payload.py compares the signed part."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_published_signature_joined_to_ones_own_build_is_the_published_file(
 
 
 def test_the_payload_is_what_openssl_says_was_signed(built: list[Path], tmp_path: Path) -> None:
-    """Without RAUC: the signature, split off, is of the payload and of nothing else."""
+    """Without RAUC: the separated signature covers the payload and nothing else."""
     bundle = built[0]
     assert payload("split", bundle, tmp_path / "payload", tmp_path / "signature").returncode == 0
     certificate = bundle.parent / "first.pem"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The unit's tests run with the Python modules that the image has: `build.sh` puts them before those of the lock."""
+"""The unit's tests run with the image's Python modules: `build.sh` puts them before those of the lock."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The boot files of a Pi under verified boot: made by the image's steps, held against Raspberry Pi's tool and
-example."""
+"""The boot files of a Pi under verified boot: made by the image's steps, compared with Raspberry Pi's tool
+and example.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ from pi_firmware import Fat
 from signed_rig import MADE_AT, PROJECT, VERITY, Build, key, public, token, verified
 
 FOREIGN = PROJECT / "build/rpi-eeprom"  # tools/rpi_eeprom.sh
-# Of example-public.pem, as boards print it that have it in their OTP: usbboot, secure-boot-recovery/README.md.
+# Of example-public.pem, as printed by boards with it in their OTP: usbboot, secure-boot-recovery/README.md.
 EXAMPLE_HASH = "8251a63a2edee9d8f710d63e9da5d639064929ce15a2238986a189ac6fcd3cee"
 FIRST = "echo start=1MiB, size=20MiB, type=EBD0A0A2-B9E5-4433-87C0-68B6B72699C7, name=linetap-boot"
 
@@ -70,11 +71,11 @@ def test_raspberry_pis_own_tool_makes_the_same_and_takes_ours(build: Build, tmp_
 
 
 def test_raspberry_pis_example_is_read_as_ours_is(build: Build) -> None:
-    """Their key's hash, as boards report it, and their signature, without the image that it is of."""
+    """Their key's hash, as reported by boards, and their signature, without its image."""
     if not (FOREIGN / "boot.sig").exists():
         pytest.skip("the signed example is not fetched: tools/rpi_eeprom.sh")
     (build.root / "work/boot-public.pem").write_bytes((FOREIGN / "example-public.pem").read_bytes())
-    # The key alone: nobody has the private one here to sign bootconf.txt.
+    # Only the key: the private one, needed to sign bootconf.txt, is not available.
     done = build.run("sign_boot_file() { :; }", f"mkdir -p {build.signed}", "pack_eeprom_config")
     assert done.returncode == 0, done.stderr
     assert hashlib.sha256((build.signed / "pubkey.bin").read_bytes()).hexdigest() == EXAMPLE_HASH
@@ -141,7 +142,7 @@ def test_boot_img_has_all_that_starts_and_is_the_same_for_both_slots(build: Buil
 
 
 def test_a_slots_partition_has_both_files_at_the_named_place(build: Build) -> None:
-    """And is FAT32 by the number of its clusters, by which some boot loaders tell: fsck.fat counts them."""
+    """It is FAT32 by its number of clusters, the criterion of some boot loaders: fsck.fat counts them."""
     signed = build.made()
     part = Fat(signed / "boot.part")
     for name in ("boot.img", "boot.sig"):
@@ -178,14 +179,16 @@ def test_a_signed_build_is_the_same_to_the_byte_each_time(build: Build) -> None:
 
 
 def test_windows_lays_nothing_onto_what_is_summed_and_formats_nothing(tmp_path: Path) -> None:
-    """Read-only and without a letter, as a basic data partition says it: bits 60 and 63, of those two alone."""
+    """Read-only and without a letter, by the attributes of a basic data partition: bits 60 and 63, of those
+    two alone.
+    """
     card = tmp_path / "card.img"
     card.write_bytes(b"")
     os.truncate(card, 200 << 20)
     steps = f". image/layout.sh && . image/steps/card.sh && {{ echo label: gpt; {FIRST}; start_partitions 60; }}"
     table = subprocess.run(["bash", "-euc", steps], cwd=PROJECT, capture_output=True, check=True, timeout=60).stdout
     subprocess.run(["sfdisk", "--quiet", card], input=table, check=True, timeout=60)
-    data = card.read_bytes()[2 * 512 : 5 * 512]  # an entry is 128 bytes, its attributes eight at 48, its name from 56
+    data = card.read_bytes()[2 * 512 : 5 * 512]  # an entry has 128 bytes, its attributes eight at 48, its name from 56
     entries = [data[i * 128 : (i + 1) * 128] for i in range(3)]
     found = {each[56:].decode("utf-16-le").rstrip("\0"): int.from_bytes(each[48:56], "little") for each in entries}
     windows = 1 << 60 | 1 << 63

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An image of other files than those here is told (image/sources.sh): `./build.sh hil` would test the old one."""
+"""An image built from other files is detected (image/sources.sh): `./build.sh hil` would test the old one."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Clone:
         )  # fmt: skip
 
     def made(self) -> None:
-        """Notes the clone as image/build.sh does."""
+        """Records the clone like image/build.sh."""
         (self.out / "sources").write_text(f"{self.run().stdout.strip()} 0f3a4bb3\n")
 
     def told(self, **names: str) -> str:
@@ -89,7 +89,7 @@ def test_an_image_that_was_not_finished_is_of_unknown_files(clone: Clone) -> Non
 
 
 def test_the_whole_clone_is_looked_at_in_a_moment() -> None:
-    """Each of its folders is there, and the sum is one."""
+    """Each of its folders exists, and there is one sum."""
     done = subprocess.run([IMAGE / "sources.sh"], capture_output=True, text=True, timeout=LIMIT_S, check=True)
     assert len(done.stdout) == 65
     text = (IMAGE / "sources.sh").read_text()

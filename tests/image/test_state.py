@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The kept parts of /etc, on a partition that is writable with the card in hand: the image's script, over folders."""
+"""The stored part of /etc, on a partition that is writable with the card in hand: the image's script, over folders."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ KEPT = SCRIPT.parent / "kept"
 LISTED = sorted(str(path.relative_to(KEPT)) for path in KEPT.rglob("*") if path.is_file())
 WIRE = "systemd/network/10-linetap.network"
 CARDS = "udev/rules.d/69-linetap.rules"
-# Where a program of the root would take orders from, if /etc were the partition's.
+# Paths from which a program of the root would read commands, if /etc were the partition's.
 CODE = (
     "systemd/system/evil.service", "systemd/system/linetap-recorder.service.d/evil.conf", "systemd/network.conf",
     "systemd/system-generators/evil", "chrony/chrony.conf",
@@ -51,7 +51,7 @@ class Unit:
         return subprocess.run([SCRIPT, *words], env=environment, capture_output=True, timeout=120, check=False)
 
     def start(self, *words: str) -> list[str]:
-        """Returns what is told of it."""
+        """Runs the script; returns its messages."""
         done = self.run_script(*words)
         assert (done.returncode, done.stderr) == (0, b""), done.stderr
         return (self.run / "linetap-left").read_text().splitlines()
@@ -213,7 +213,7 @@ def test_a_line_that_no_unit_writes_costs_the_file(unit: Unit, path: str, text: 
 
 
 def test_a_file_that_ends_in_an_error_is_not_used(unit: Unit, tmp_path: Path) -> None:
-    """The last line is read and not judged: grep ends at the error behind it, before it has seen its end."""
+    """The last line is read but not judged: grep ends at the read error after it, before it has seen its end."""
     shim = tmp_path / "badread.so"
     source = Path(__file__).with_name("badread.c")
     subprocess.run(["gcc", "-shared", "-fPIC", "-o", shim, source], check=True, timeout=120)
@@ -272,7 +272,7 @@ def test_a_folder_on_the_way_is_a_folder(unit: Unit, tmp_path: Path) -> None:
 
 
 def test_only_regular_files_stay_in_the_folders_that_root_writes(unit: Unit, tmp_path: Path) -> None:
-    """A link from there would have provisioning write what an order brings where it leads."""
+    """Through a link there provisioning would write an order's files to its target."""
     good = ("unit.key", "unit.key.kept", "order.json", "order.json.twin", "ca.pem", "retired/20261129.json")
     for name in good:
         unit.lay(f"etc/linetap/{name}", name)
@@ -331,7 +331,7 @@ def test_very_many_files_are_named_in_part_and_cost_no_start(unit: Unit) -> None
 
 
 def test_a_partition_that_cannot_be_put_right_is_not_used(unit: Unit, tmp_path: Path) -> None:
-    """As where the file system is read-only: the initramfs then takes RAM in its place."""
+    """As on a read-only file system: the initramfs then uses RAM instead."""
     (unit.state / "etc").symlink_to(tmp_path)
     programs = tmp_path / "programs"
     programs.mkdir()
@@ -355,7 +355,7 @@ def test_a_partition_that_cannot_be_put_right_is_not_used(unit: Unit, tmp_path: 
     ],
 )
 def test_no_field_of_an_order_brings_a_line_of_its_own(line: str, tmp_path: Path) -> None:
-    """ipaddress takes whatever stands behind a %, and $ of a pattern a new line."""
+    """ipaddress accepts anything after a %, and $ of a pattern a newline."""
     text = f'[network]\n{line}\n[files]\n"unit.toml" = "x"\n'
     with pytest.raises(BadInput, match="network"):
         read(Source(tmp_path / "linetap.toml", text.encode()))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Raspberry Pi's own kernel: the boards that only it has trees for, what it has built in, and what it lacks.
+"""Raspberry Pi's own kernel: the boards with trees only in it, its built-in drivers, and its gaps.
 
-The outside truth are its trees: LINETAP_RPI_TREES names a folder with them, boot/ of raspberrypi/firmware or
+The references are its trees: LINETAP_RPI_TREES names a folder with them, boot/ of raspberrypi/firmware or
 /usr/lib/linux-image-VERSION of its package.
 """
 
@@ -34,7 +34,7 @@ CONFIG = "os_prefix=a/\nkernel=vmlinuz\nstart_file=start4.elf\nfixup_file=fixup4
 
 @pytest.fixture
 def kernel(tmp_path: Path) -> Path:
-    """A kernel that has all built in, with the trees of every board, and the boot partition that is made of it."""
+    """A kernel with everything built in and the trees of every board, and the boot partition made of it."""
     for name in ("broadcom", "a/overlays", "modules"):
         (tmp_path / name).mkdir(parents=True)
     for name in {board.tree for board in BOARDS} | set(ALSO):
@@ -59,7 +59,7 @@ def boards(kernel: Path, command: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_kernel_with_all_built_in_needs_no_module_for_the_root(kernel: Path) -> None:
-    """It was told an empty line, a module without a name, and the build ended there."""
+    """It once got an empty line, a module without a name, and the build failed."""
     assert boards(kernel, "trees").returncode == 0
     done = boards(kernel, "early")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -77,7 +77,7 @@ def test_each_board_that_the_kernel_has_a_tree_for_is_in_the_table(kernel: Path)
 
 def test_both_steppings_of_a_vendors_board_are_looked_at(kernel: Path) -> None:
     boards(kernel, "trees")
-    (kernel / "a/vmlinuz").write_bytes(KERNEL)  # nothing takes pins-d0
+    (kernel / "a/vmlinuz").write_bytes(KERNEL)  # without a driver for pins-d0
     wanted = {"Pi 5 D0", *(board.name for board in VENDORS)}
     told = boards(kernel, "early").stderr.splitlines()
     assert {line.split(": ")[1] for line in told if "(pins-d0)" in line} == wanted
@@ -86,7 +86,7 @@ def test_both_steppings_of_a_vendors_board_are_looked_at(kernel: Path) -> None:
 
 
 def initramfs(folder: Path, *builtin: str) -> subprocess.CompletedProcess[str]:
-    """The modules that image/steps/boards.sh lists, by this machine's modprobe, of a kernel that has these built in."""
+    """The modules listed by image/steps/boards.sh, with this machine's modprobe, for a kernel with these built in."""
     into = folder / "root/usr/lib/modules/6.12-rpi-v8"
     into.mkdir(parents=True)
     (folder / "root/lib").symlink_to("usr/lib")
@@ -147,7 +147,7 @@ def test_what_closes_a_kernel_is_told_where_it_is_missing_and_required_nowhere()
 
 
 def test_a_kernel_with_large_pages_is_for_a_pi_5_alone() -> None:
-    """Raspberry Pi's -2712: a Cortex-A72 says in ID_AA64MMFR0_EL1 that it has no pages of 16 KiB (QEMU's too)."""
+    """Raspberry Pi's -2712: by ID_AA64MMFR0_EL1 a Cortex-A72 has no pages of 16 KiB (QEMU's too)."""
     whole = "".join(f"CONFIG_{name}=y\n" for name in options.NEEDED)
     (told,) = options.faults(whole.replace("CONFIG_ARM64_4K_PAGES=y", "CONFIG_ARM64_16K_PAGES=y"))
     assert told.endswith("CONFIG_ARM64_4K_PAGES: a Pi 4's processor has no pages of 16 KiB")
@@ -164,7 +164,7 @@ def trees() -> Path:
 
 @pytest.fixture(scope="module")
 def overlays(tmp_path_factory: pytest.TempPathFactory, trees: Path) -> Path:
-    """The overlays of the image, and the one that Raspberry Pi's kernel brings."""
+    """The overlays of the image, and the one of Raspberry Pi's kernel."""
     folder = tmp_path_factory.mktemp("overlays")
     for source in (*(ROOT / "hardware/overlay").glob("*.dts"), *(ROOT / "image/boot").glob("*.dts")):
         name = source.stem + (".dtb" if source.stem == "overlay_map" else ".dtbo")
@@ -175,11 +175,11 @@ def overlays(tmp_path_factory: pytest.TempPathFactory, trees: Path) -> Path:
 
 
 def laid(trees: Path, overlays: Path, board: Board) -> list[Tree]:
-    """The trees that the firmware hands to the kernel, a stepping each."""
+    """The trees passed by the firmware to the kernel, one for each stepping."""
     source = next(trees / name for name in (*board.asked, board.tree) if (trees / name).is_file())
     config = rules.read_config((ROOT / "image/boot/config.txt").read_text(), board.filters)
     names = [rules.mapped(overlays, name, board) for name in config.all("dtoverlay")]
-    names = [*(["uarts-pi5"] if board.chip == "bcm2712" else []), *names]  # the build lays it into the tree itself
+    names = [*(["uarts-pi5"] if board.chip == "bcm2712" else []), *names]  # the build applies it to the tree itself
     return [
         with_overlays(source, [overlays / f"{name}.dtbo" for name in [*([patch] if patch else []), *names]])
         for patch in board.patches
@@ -204,7 +204,7 @@ def test_the_images_overlays_fit_the_vendors_tree(trees: Path, overlays: Path, b
 
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
 def test_what_the_vendors_tree_has_against_a_unit_is_answered(trees: Path, overlays: Path, board: Board) -> None:
-    """It switches limits of memory off, and the clock of a Pi 5 would be the first."""
+    """It disables memory limits, and the clock of a Pi 5 would be the first."""
     words = (ROOT / "image/boot/cmdline.txt").read_text().split()
     config = rules.read_config((ROOT / "image/boot/config.txt").read_text(), board.filters)
     for tree in laid(trees, overlays, board):
@@ -240,7 +240,7 @@ def test_the_headers_ports_have_the_names_that_udev_looks_for(trees: Path, overl
 
 
 def test_the_document_has_what_a_compute_module_5_uses(trees: Path, overlays: Path, tmp_path: Path) -> None:
-    """Of 6.18; another kernel's trees may name other devices, and the document says of which it is."""
+    """Of 6.18; another kernel's trees may name other devices, and the document states its version."""
     given = {board.asked[0]: (trees / board.asked[0]).read_bytes() for board in VENDORS}
     boot = laid_by_the_build(tmp_path, given)
     shutil.copytree(overlays, boot / "overlays", dirs_exist_ok=True)
@@ -259,7 +259,7 @@ def test_the_document_has_what_a_compute_module_5_uses(trees: Path, overlays: Pa
 
 
 def test_the_node_for_the_eeproms_configuration_is_the_vendors_own(trees: Path) -> None:
-    """But for the cells of `reg`, which earlier trees counted as earlier loaders did."""
+    """Except for the cells of `reg`, counted in earlier trees as by earlier loaders."""
     ours = read_tree(compiled((ROOT / "image/boot/blconfig-pi5.dts").read_text(), "-@"))
     wanted = _filled_in(ours.by_path["/fragment@0/__overlay__/nvram@0"])
     for path in trees.glob("bcm2712-rpi-*.dtb"):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The watchdog from the first module to systemd: the initramfs's own script, which feeds a terminal. What a machine
-does that is not fed any more, the emulated one shows (tests/hil/test_hanging_start.py)."""
+"""The watchdog from the first module to systemd: the initramfs's own script, which feeds a terminal.
+tests/hil/test_hanging_start.py tests a machine that is no longer fed.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ LIMIT_S = 60
 
 
 class Device:
-    """A device of characters: what is fed comes out at the terminal's far end, which ends when nobody holds it open."""
+    """A character device: the terminal's far end receives the feeding, and ends when no process holds it open."""
 
     def __init__(self, folder: Path) -> None:
         self.far, self._near = os.openpty()
@@ -41,7 +42,7 @@ class Device:
         return running
 
     def first(self) -> bytes:
-        """The first feeding. From here on the device ends when whoever fed it closes it."""
+        """The first feeding. From here on the device ends when its feeder closes it."""
         found = self._read()
         os.close(self._near)
         self._near = -1
@@ -56,7 +57,7 @@ class Device:
         assert ready, "nothing is fed, and nothing is closed"
         try:
             return os.read(self.far, 100)
-        except OSError:  # the kernel's word for a terminal that nobody holds
+        except OSError:  # the kernel's error for a terminal without a holder
             return b""
 
     def close(self) -> None:
@@ -85,7 +86,7 @@ def ends(running: subprocess.Popen[str], say: str = "") -> str:
 
 
 def test_the_watchdog_is_fed_and_given_to_systemd_running(device: Device) -> None:
-    """A V would stop it, and a device that somebody still holds is refused to systemd."""
+    """A V would stop it, and systemd cannot open a device that is still held."""
     running = device.start("watch; read -r wait; unwatch; [ -e /proc/$$/fd/3 ] || echo over")
     fed = device.first() + device._read()
     assert ends(running, "go on\n") == "over\n"
@@ -98,7 +99,7 @@ def test_the_watchdog_is_fed_and_given_to_systemd_running(device: Device) -> Non
 def test_a_step_that_takes_too_long_is_named_and_feeds_nothing(device: Device) -> None:
     running = device.start('watch; within 2 "reading the root"; read -r hangs')
     device.first()
-    device.rest()  # comes to an end though the start still hangs
+    device.rest()  # ends although the start still hangs
     assert running.poll() is None
     said = "slot a: reading the root takes longer than 2 s: the watchdog is not fed any more\n"
     assert ends(running, "\n") == said
@@ -106,7 +107,7 @@ def test_a_step_that_takes_too_long_is_named_and_feeds_nothing(device: Device) -
 
 
 def test_each_step_has_its_own_time(device: Device) -> None:
-    """The last word counts, also where a step before it was given longer."""
+    """The last limit counts, even if an earlier step had a longer one."""
     running = device.start('watch; within 3000 "mending"; within 1 "opening"; read -r hangs')
     device.first()
     device.rest()
@@ -120,7 +121,7 @@ def test_without_a_watchdog_a_hanging_start_panics(device: Device) -> None:
 
 
 def test_a_device_that_comes_later_is_fed(device: Device) -> None:
-    """Its driver is a module, and what loads the modules may hang as well."""
+    """Its driver is a module, and the loading of modules may hang as well."""
     late = device.folder / "late"
     running = device.start(
         f'watch; within 1000 "loading"; ln -s {device.path} {late}; read -r wait; unwatch', device=late

@@ -29,7 +29,7 @@ from pki_rig import Pki
 
 
 class Desk:
-    """One that chooses every unit at once. `channels`: of each exchange, the oldest first."""
+    """A desk that chooses every unit at once. `channels`: of each exchange, the oldest first."""
 
     def __init__(self) -> None:
         self.begun: list[Begin] = []
@@ -59,7 +59,7 @@ def faithful(_path: str, answer: bytes) -> bytes:
 
 
 class Unit:
-    """`between`: what becomes of the desk's answers."""
+    """A unit. `between`: what happens to the desk's answers."""
 
     def __init__(self, folder: Path, desk: Desk) -> None:
         self.folder, self.desk, self.clock = folder, desk, ManualClock()
@@ -70,7 +70,7 @@ class Unit:
     between: Callable[[str, bytes], bytes]
 
     def start(self) -> None:
-        """The process, the first time or again."""
+        """Starts the process, the first time or again."""
         home, kept = self.folder / "etc", KeptSession(self.folder / "session.json")
         self.exchange = Exchange(
             self.run_dir, home, self.folder / "adopted", kept, [("desk", 8443)], {}, self.clock, self._post
@@ -108,7 +108,7 @@ def unit(tmp_path: Path, desk: Desk) -> Unit:
 
 
 def test_the_lights_say_that_a_desk_is_sought_before_the_first_question(tmp_path: Path, desk: Desk) -> None:
-    """A network that leads nowhere keeps the first question waiting for half a minute."""
+    """A network that leads nowhere delays the first question for half a minute."""
     seen: list[tuple[str, str]] = []
     made = Unit(tmp_path, desk)
 
@@ -144,7 +144,9 @@ def other_key(_path: str, answer: bytes) -> bytes:
 
 @pytest.mark.parametrize("how", [gone, broken, not_json, other_box, other_key], ids=lambda how: how.__name__)
 def test_a_press_is_counted_for_no_other_exchange(unit: Unit, desk: Desk, how: Callable[[str, bytes], bytes]) -> None:
-    """Somebody passes the first exchange on, keeps the desk's answer to the press, and would be the second's desk."""
+    """Somebody forwards the first exchange, keeps the desk's answer to the press, and pretends to be the
+    second's desk.
+    """
     digits = desk.channels[0].digits
     adoptionfiles.press(unit.run_dir, digits)
     unit.between = how
@@ -202,7 +204,7 @@ def test_other_digits_come_after_a_long_dark(unit: Unit, desk: Desk, how: Callab
 
 
 def test_an_opening_that_nobody_answers_is_a_number_too(tmp_path: Path, desk: Desk) -> None:
-    """Whoever is in between has its digits, and would only let those be shown that fit."""
+    """Somebody in between has the digits, and would let only fitting ones be shown."""
     unit = Unit(tmp_path, desk)
 
     def no_opening(path: str, answer: bytes) -> bytes:
@@ -233,7 +235,9 @@ def test_the_numbers_are_counted_over_a_start_of_the_process(unit: Unit, desk: D
 
 @pytest.mark.parametrize("clear", [b'{"state":1}', b'{"state":', b"\xff", b"[" * 100_000])
 def test_a_good_box_of_what_is_no_reply_ends_no_process(unit: Unit, desk: Desk, clear: bytes) -> None:
-    """Somebody whose digits are shown can close boxes. With Debian's msgspec 0.19 its errors are no ValueError."""
+    """Somebody whose digits are shown can make valid boxes. With Debian's msgspec 0.19 its errors are not
+    ValueErrors.
+    """
 
     def bad(_: str, answer: bytes) -> bytes:
         count, made = msgspec.json.decode(answer, type=Box).count, desk.channels[-1]

@@ -129,7 +129,7 @@ def test_the_length_of_a_box_does_not_tell_whether_the_button_was_pressed() -> N
 
 @pytest.mark.parametrize("clear", [b'{"pressed":1}', b'{"pressed":false', b"\xff", b"[" * 100_000, b'{"more":1}', b""])
 def test_a_good_box_of_what_is_no_message_is_a_fault_of_the_exchange(clear: bytes) -> None:
-    """With Debian's msgspec 0.19 too, whose errors are no ValueError."""
+    """With Debian's msgspec 0.19 too, whose errors are not ValueErrors."""
     unit = of_unit(UNIT, opening(), answer())
     label = f"linetap-adoption-1 {unit.run}".encode()
     data = ChaCha20Poly1305(unit.unit_key).encrypt((1).to_bytes(12, "big"), clear, label)
@@ -147,7 +147,7 @@ def test_a_word_ends_without_a_line_end(word: str) -> None:
 
 @pytest.mark.parametrize("low", [bytes(32), bytes([1]) + bytes(31)])
 def test_a_key_of_small_order_is_none(low: bytes) -> None:
-    """RFC 7748, 6.1: the shared secret would be zero, and known to everybody."""
+    """RFC 7748, 6.1: the shared secret would be zero, which everybody knows."""
     said, got = opening(), msgspec.structs.replace(answer(), key=low.hex())
     with pytest.raises(AdoptionFault, match="adoption_key"):
         of_unit(UNIT, said, got)

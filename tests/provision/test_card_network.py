@@ -71,7 +71,7 @@ def test_where_no_broker_is(text: str) -> None:
 
 @pytest.mark.parametrize("host", ["broker.city.example:8883", "mqtts://b", "broker.city.example.", "224.0.0.1"])
 def test_a_desk_refuses_the_broker_that_the_unit_would(host: str) -> None:
-    """Before somebody signs the order: an older desk made it, or a template that it kept."""
+    """Before somebody signs the order: an older desk made it, or a template has it."""
     data = f'[files]\n"unit.toml" = "[broker]\\nhost = \\"{host}\\"\\n"\n'.encode()
     assert order.read(Source(Path("linetap.toml"), data)).files
     with pytest.raises(BadInput, match=r"^linetap\.toml:2: files: unit\.toml: broker\.host = [^\n]* expected$"):
@@ -150,7 +150,7 @@ def test_a_broker_that_is_no_host_alone(tmp_path: Path, host: str, capsys: pytes
 
 
 def test_pack_refuses_what_the_unit_would(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Else it is found out in the closet."""
+    """Otherwise the mistake is found only where the unit is installed."""
     card = Card.new(tmp_path)
     for old, new, said in (
         ("notice_delay_ms = 500", "notice_delay_ms = 9999", "recording.notice_delay_ms = 9999"),

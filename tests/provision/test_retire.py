@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A unit taken out of service: the card and the button, and it costs the unit its key."""
+"""A unit taken out of service: it needs the card and the button, and the unit loses its key."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OTHER = 812  # a user who is not root
 
 
 class Hand(ManualClock):
-    """Lets the button go after so many seconds."""
+    """Releases the button after this number of seconds."""
 
     def __init__(self, run_dir: Path, lets_go_s: int) -> None:
         super().__init__(NOW_S * NS_PER_S, 0)
@@ -148,7 +148,7 @@ def test_the_old_key_says_that_it_ends_and_is_gone(card: Card) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 def test_root_renames_no_folder_but_of_the_files_owner(card: Card) -> None:
-    """The file is the recorder's to write: taken over, it names /etc for its vault."""
+    """The recorder can write the file: an attacker in the recorder names /etc for its vault."""
     (card.home / "unit.toml").chmod(0o644)
     os.chown(card.home / "unit.toml", OTHER, OTHER)
     with pytest.raises(BadInput, match="no folder of the owner of"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One line's story, told to the recorder in batches of any size; what it asked of the vault is kept."""
+"""The events on one line, fed to the recorder in batches of any size; its requests to the vault are stored."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ START_NS = 1_795_647_360_123_000_000  # 2026-11-25T22:56:00.123Z
 
 @dataclass
 class Kept:
-    """A vault that keeps what it is told."""
+    """A vault that stores its inputs."""
 
     skip_reason: str | None = None
     events: list[CallEvent] = field(default_factory=list)
@@ -38,7 +38,7 @@ class Kept:
     closed: list[tuple[str, int | None, CallRecord]] = field(default_factory=list)
 
     withheld: dict[str, Stretches] = field(default_factory=dict)
-    declared: dict[str, Stretches] = field(default_factory=dict)  # the same, while the call lasts
+    declared: dict[str, Stretches] = field(default_factory=dict)  # the same during the call
     faults: list[tuple[int, int | None]] = field(default_factory=list)
     snapshots: dict[str, CallSnapshot] = field(default_factory=dict)
 
@@ -78,10 +78,10 @@ class Kept:
 class Card(ReplayCard):
     """A replay's card whose capture can be made to fail."""
 
-    deaf_to_commands = False  # commands are taken and nothing is played
-    absent = False  # nobody takes commands
+    deaf_to_commands = False  # accepts commands, but plays nothing
+    absent = False  # accepts no commands
 
-    def frame_now(self, line: int) -> int:  # noqa: ARG002 - nobody is behind here
+    def frame_now(self, line: int) -> int:  # noqa: ARG002 - no capture is behind it
         return 0
 
     def play(self, line: int, notice: str, at_frame: int) -> None:
@@ -91,13 +91,13 @@ class Card(ReplayCard):
             super().play(line, notice, at_frame)
 
     def return_nothing(self) -> None:
-        """The lines are deaf: what is played on them does not come back."""
+        """Makes the lines deaf: played audio does not return."""
         self._deaf = set(self._place.values())
 
 
 @lru_cache(maxsize=16)
 def noise_of(peak: int, lines: int, samples: int) -> I16:
-    """Drawn once: most stories of a file have as many lines for as long."""
+    """Noise, generated once: most stories of a file have equal numbers of lines and samples."""
     return np.random.default_rng(3).integers(-peak, peak, (lines, samples)).astype(np.int16)
 
 
@@ -150,14 +150,14 @@ class Story:
         return self
 
     def sound(self, at_s: float, samples: npt.NDArray[Any], line: int = 1) -> Self:
-        """Adds a sound to the line's, as far as it goes."""
+        """Adds a sound to the line's, truncated at its end."""
         audio, first = self.card._audio[line - 1], round(at_s * RATE_HZ)
         n = min(len(samples), len(audio) - first)
         audio[first : first + n] = np.clip(audio[first : first + n] + samples[:n], -32768, 32767).astype(np.int16)
         return self
 
     def step(self, batch_slots: int) -> bool:
-        """One batch; False at the end."""
+        """Feeds one batch; False at the end."""
         batch = self.card.next(batch_slots)
         if batch is not None:
             self.recorder.follow(1, batch)
@@ -165,18 +165,18 @@ class Story:
         return batch is not None
 
     def learnt(self, when: str) -> None:
-        """Somebody has had line 1 learnt."""
+        """Marks line 1 as learnt."""
         self.recorder.update_learned({1: Learned(learned_at=when)})
 
     def restart(self) -> None:
-        """Another recorder goes on: the lines' memory through its encoding, the detectors by hearing it again."""
+        """Continues with another recorder: the lines' state from its encoding, the detectors by replaying audio."""
         raw = msgspec.msgpack.encode(self.recorder.memories())
         self.recorder = self.new_recorder(msgspec.msgpack.decode(raw, type=dict[int, LineMemory]))
         for batch in self.followed:
             self.recorder.restore_detectors(1, batch)
 
     def tell(self, batch_slots: int = 25) -> Kept:
-        """Plays to the end, in batches as a replay has them."""
+        """Runs to the end, in batches like those of a replay."""
         while self.step(batch_slots):
             pass
         return self.vault

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Outgoing calls as the simulated exchange plays them, each on a line of its own, through the recorder's detectors
-and call table."""
+"""Outgoing calls played by the simulated exchange, each on its own line, through the recorder's detectors and call
+table.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +33,7 @@ def ring(hz: list[float], cadence_ms: list[int], at_s: float = 1.0, **keys: Any)
 
 
 def nobody(progress_s: float, **keys: Any) -> dict[str, Any]:
-    """Staff waits so long behind the last digit, and hangs up."""
+    """Staff waits this long after the last digit, and hangs up."""
     return {"digits": FAR, "progress_s": progress_s, "outcome": "unanswered", "ringback": False} | keys
 
 
@@ -56,7 +57,7 @@ LATE_MS = 3000  # a notice that begins later is late
 
 
 def began_in_time(call: Told) -> None:
-    """The first notice did, behind the answer and none before it."""
+    """Asserts that the first notice began in time, and none before the answer."""
     assert call.answer_ms is not None
     after = [at - call.answer_ms for at in call.begun_ms]
     assert after, [record.why for record in call.records]

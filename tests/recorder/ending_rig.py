@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A line whose call is ended: the card's contact, what the exchange makes of it, and the stories of the tests.
+"""A line whose call is ended: the card's contact, the exchange's reaction, and the stories of the tests.
 
-The contact opens the loop after a short time and closes it by itself, whatever the recorder does. The exchange takes a
-loop that is open for ONHOOK_MS as on-hook, as a PBX with a flash time below that does, and gives dial tone, busy tone
-or nothing to a handset that is still lifted; one that does not release leaves the caller's voice on the line.
+The contact opens the loop after a short time and closes it by itself, whatever the recorder does. The exchange treats a
+loop open for ONHOOK_MS as on-hook, like a PBX with a shorter flash time, and sends dial tone, busy tone or nothing to a
+handset that is still lifted; one that does not release leaves the caller's voice on the line.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Answer = Literal["dial", "busy", "nothing", "voice"]
 
 
 class ContactCard(Card):
-    """`answer`: what a lifted handset hears after the release. `works`: opened, or for how long at most."""
+    """`answer`: the sound to a lifted handset after the release. `works`: whether it opens, or the longest opening."""
 
     answer: Answer = "dial"
     most_ms = 3000
@@ -59,7 +59,7 @@ class ContactCard(Card):
         row, hook = self._place[line], self._levels.hook
         first = self._position * SLOT_FRAMES * 1000 // RATE_HZ + OPENS_AFTER_MS
         end = first + min(ms, self.most_ms)
-        if self.most_ms and not (~hook[row, first - OPENS_AFTER_MS : first]).any():  # one that is open stays as it is
+        if self.most_ms and not (~hook[row, first - OPENS_AFTER_MS : first]).any():  # an open one keeps its state
             hook[row, first:end] = False
         if self.answer in ("dial", "busy") and min(ms, self.most_ms) >= ONHOOK_MS:
             sound = dial(20) if self.answer == "dial" else busy(20)
@@ -88,7 +88,7 @@ class EndedStory(Story):
         return self
 
     def kill(self, memories: bytes, followed: int) -> None:
-        """kill -9: another recorder begins with an older checkpoint, and follows again what came after it."""
+        """Simulates kill -9: another recorder starts from an older checkpoint, and processes the later slots again."""
         self.recorder = self.new_recorder(msgspec.msgpack.decode(memories, type=dict[int, LineMemory]))
         self.recorder.update_learned(LEARNT)
         for batch in self.followed[:followed]:
@@ -108,13 +108,13 @@ LEARNT = {1: Learned(near_digit_dbm0=NEAR_DBM0, learned_at=at(-60))}
 
 
 def frame_of(text: str | None) -> float:
-    """Seconds of the story."""
+    """The story's second of a time."""
     assert text is not None
     return (parse_rfc3339(text) - START_NS) / NS_PER_S
 
 
 def ending_config(folder: Path, run_dir: Path, *, contacts: bool = True, ending: Ending | None = None) -> Config:
-    """A unit with the five situations; abuse keeps its calls for a class of its own."""
+    """A unit with the five situations; calls ended for abuse have their own class."""
     config = make_unit(folder, run_dir, recording=PLAIN).config
     for n, name in enumerate(NAMES):
         save_notice(folder / "notices" / f"{notice_of(name)}.wav", spoken(NOTICE_S + n / 50))
@@ -146,7 +146,7 @@ def recording(config: Config, **changes: Any) -> Config:
 
 
 def incoming(config: Config, end_s: float = 60.0, seconds: float = 22.0, answer: Answer = "dial") -> EndedStory:
-    """An announced incoming call of a citizen, on a line whose telephone is learnt."""
+    """An announced incoming call of a citizen, on a line with a learnt telephone."""
     story = EndedStory(config, seconds, noise_peak=30, card_kind=ContactCard).ring(0.5, 1.4).off_hook(ANSWER_S, end_s)
     story.contact.answer = answer
     story.recorder.update_learned(LEARNT)

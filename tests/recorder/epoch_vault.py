@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The vault's thread of a commissioned unit, a call at a time, at whatever time a test wants."""
+"""The vault's thread of a commissioned unit, one call at a time, at any chosen time."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NOW = "2026-11-24T22:56:00.123Z"
 
 
 class Source:
-    """A line on which everybody is silent."""
+    """A silent line."""
 
     def stretch(self, line: int, first: int, end: int) -> Stretch:  # noqa: ARG002
         return Stretch(np.zeros(end - first, np.int16), [])
@@ -56,7 +56,7 @@ def writer(config: Config, time: ManualClock | None = None) -> VaultWriter:
 
 
 def begin(vault: VaultWriter, at: str = NOW, line: int = 1) -> str:
-    """A call that passes its gate; its id."""
+    """Begins a call that passes its gate; returns its id."""
     call_id = f"{compact(parse_rfc3339(at))}-L{line:02d}"
     vault.open(call_id, line, 0)
     vault.permit(call_id, FRAMES)
@@ -65,7 +65,7 @@ def begin(vault: VaultWriter, at: str = NOW, line: int = 1) -> str:
 
 
 def finish(vault: VaultWriter, config: Config, call_id: str, at: str = NOW, marked: bool = False) -> Retention:
-    """Ends so; what its record says of its retention, as it was signed."""
+    """Ends the call; returns the retention in its signed record."""
     line = int(call_id[-2:])
     record = CallRecord(call_id=call_id, unit=config.unit, line=line, ended_at=at)
     record.retention = retention_of(config, parse_rfc3339(at), line, "recorded", marked)
@@ -85,8 +85,7 @@ def folder(config: Config, call_id: str) -> Path:
 
 
 def opens(unit: Unit, call_dir: Path, identity: Path) -> bool:
-    """Tries the recipe that every user is given, with stock age alone; the audio is whole or it does not open at
-    all."""
+    """Whether the users' recipe with only stock age opens the call; the audio is then whole."""
     recipe = f"age -d -i {identity} key.age | age -d -i {unit.custodian} > {unit.folder}/call.key && "
     recipe += f"for p in audio.*.age; do age -d -i {unit.folder}/call.key $p; done"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", recipe], cwd=call_dir, capture_output=True, check=False)
@@ -95,6 +94,6 @@ def opens(unit: Unit, call_dir: Path, identity: Path) -> bool:
 
 
 def key_opens(call_dir: Path, identity: Path) -> bool:
-    """The outer layer alone, of a call that is not over yet."""
+    """Whether the key opens the outer layer, for a call that has not ended yet."""
     command = ["age", "-d", "-i", str(identity), str(call_dir / "key.age")]
     return subprocess.run(command, capture_output=True, timeout=120, check=False).returncode == 0

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs in a file system too small for its call: the vault's thread fills it, waits, and goes on when there is room."""
+"""Runs in a file system too small for its call: the vault's thread fills it, waits, and continues when
+there is room.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,11 @@ from linetap_core.codecs import g711
 from linetap_core.evidence.calls import sealed
 from unit_rig import make_unit
 
-LOST_UNTIL = 250_000  # what the ring no longer holds when there is room again
+LOST_UNTIL = 250_000  # overwritten in the ring when there is room again
 
 
 class ShortRing(Source):
-    """A ring that forgets: everything before `oldest` has been overwritten."""
+    """A ring in which everything before `oldest` has been overwritten."""
 
     oldest = 0
 

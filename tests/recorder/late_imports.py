@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A process of its own: one call from its ring to its seal; what was imported after the recorder had started."""
+"""A separate process: processes one call from its ring to its seal; prints the modules imported after the recorder's
+start.
+"""
 
 from __future__ import annotations
 

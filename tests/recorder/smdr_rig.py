@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lines as a PBX prints them, and calls as the call table closes them."""
+"""Lines in the formats of PBXs, and calls as closed by the call table."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NUMBER = "01012345678"
 
 
 def at(seconds: float) -> int:
-    """UTC ns, so long after the unit's START."""
+    """UTC in ns, this long after the unit's START."""
     return T0_NS + round(seconds * NS_PER_S)
 
 

@@ -44,7 +44,7 @@ def dial(seconds: float) -> F64:
 
 
 def call_waiting() -> F64:
-    """Two bursts, as long as it takes to be told from anything else."""
+    """Two bursts, of the length required for certain detection."""
     burst, gap = pair((350.0, 440.0), -16.0, frames(0.25)).render(0, frames(0.25)), np.zeros(frames(0.25))
     return np.concatenate([burst, gap, burst])
 
@@ -69,7 +69,7 @@ def talk(seconds: float, dbm0: float = -16.0) -> F64:
 
 
 def music(seconds: float) -> F64:
-    """A tune of a PBX that holds a call: three notes at a time, with their harmonics, a new chord each half second."""
+    """A PBX's hold music: three notes at a time, with their harmonics, a new chord each half second."""
     chords = [(262, 330, 392), (294, 370, 440), (330, 415, 494), (349, 440, 523)]
     parts = []
     for n in range(round(seconds * 2)):

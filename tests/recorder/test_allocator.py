@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Large pieces of memory go back to the kernel when they are free, in whatever thread, by this machine's own glibc."""
+"""Large freed pieces of memory are returned to the kernel, in any thread, by this machine's own glibc."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 import pytest
 
 LIMIT_S = 60
-# What a thread does behind a disk that stood: ever larger pieces for a moment, and something small behind each.
+# A thread's allocations after a stalled disk: growing pieces for a moment, and something small after each.
 PIECES = """
 import sys, threading
 from pathlib import Path

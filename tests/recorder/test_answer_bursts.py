@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The burst of ringback that does not come: of the exchange and of PBXs that nobody learnt, and with talk over it."""
+"""The missing burst of ringback: of the exchange and of PBXs that were not learnt, and with talk over it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def frames(seconds: float) -> int:
 
 
 def ringing(hz: tuple[float, ...], cadence_ms: tuple[int, ...], until_s: float, more_s: float = 8.0) -> F64:
-    """Ringback at -18 dBm0 from BEGINS_S on, and a quiet line behind it."""
+    """Ringback at -18 dBm0 from BEGINS_S on, followed by a quiet line."""
     line: F64 = np.random.default_rng(1).standard_normal(frames(until_s + more_s)) * rms_of(-65.0)
     n = frames(until_s) - frames(BEGINS_S)
     line[frames(BEGINS_S) : frames(until_s)] += pair(hz, -18.0, n, cadence_ms).render(0, n)
@@ -32,7 +32,7 @@ def ringing(hz: tuple[float, ...], cadence_ms: tuple[int, ...], until_s: float, 
 
 
 def talked_over(line: F64, dbm0: float, from_s: float, until_s: float) -> F64:
-    """Somebody talks all the time between the two."""
+    """Continuous talk between the two times."""
     n = frames(until_s) - frames(from_s)
     said = Voices(default_folder()).say(TEXT, "ko", "staff").astype(float) * 10 ** ((dbm0 - MADE_DBM0) / 20)
     line[frames(from_s) : frames(until_s)] += np.resize(said, n)
@@ -40,7 +40,7 @@ def talked_over(line: F64, dbm0: float, from_s: float, until_s: float) -> F64:
 
 
 def judged(line: F64) -> tuple[Missing, float] | None:
-    """The missing burst, and the time when that was known."""
+    """The missing burst, and the time of its detection."""
     bursts, audio = Bursts(), np.clip(line, -32768, 32767).astype(np.int16)
     for end in range(-(-SPAN // STEP) * STEP, len(audio), STEP):
         for window in windows_of(audio[end - SPAN : end], end, NUMBERS):
@@ -53,7 +53,7 @@ def judged(line: F64) -> tuple[Missing, float] | None:
 @pytest.mark.parametrize("until_s", [8.0, 8.6, 9.9])
 @pytest.mark.parametrize("dbm0", [None, -36.0, -28.0, -20.0])
 def test_an_answer_in_the_pause_is_known_at_the_missing_burst(dbm0: float | None, until_s: float) -> None:
-    """The last burst ends at 8 s, the next is due at 10 s; somebody talks at this end all through the ringing."""
+    """The last burst ends at 8 s, the next is due at 10 s; the near end talks during all the ringing."""
     line = ringing(*KR, until_s)
     found = judged(line if dbm0 is None else talked_over(line, dbm0, 0.0, until_s))
     assert found is not None
@@ -107,14 +107,16 @@ def test_steady_noise_is_no_ringback(dbm0: float) -> None:
 
 
 def test_a_syllable_before_a_burst_brings_the_next_one_no_nearer() -> None:
-    """0.2 s of the same frequencies before the third burst: the fourth is due when it was."""
+    """0.2 s of the same frequencies before the third burst: the fourth stays due at the same time."""
     line = ringing(*KR, 17.0, 0.0)
     line[frames(6.8) : frames(7.0)] += pair(KR[0], -17.0, frames(0.2)).render(0, frames(0.2))
     assert judged(line) is None
 
 
 def test_talk_in_the_pitch_of_a_burst_makes_the_next_ones_no_shorter() -> None:
-    """A vowel lengthens the fourth burst by a quarter of a second. Those behind it, long as ever, are not cut off."""
+    """A vowel lengthens the fourth burst by a quarter of a second. The following ones, of normal length, are not taken
+    for cut off.
+    """
     line = ringing(*KR, 18.9)
     n = frames(0.25)
     line[frames(11.0) : frames(11.0) + n] += pair(KR[0], -18.0, n).render(0, n)
@@ -125,7 +127,9 @@ def test_talk_in_the_pitch_of_a_burst_makes_the_next_ones_no_shorter() -> None:
 
 
 def test_a_burst_that_is_seen_late_makes_no_pause_long() -> None:
-    """Its first 0.2 s are hidden: the ringback pauses no longer than before, so that no voice counts in its pause."""
+    """Its first 0.2 s are masked: the ringback's pauses are not longer than before, so that a voice in its pause does
+    not count.
+    """
     line = ringing(*KR, 12.5)
     line[frames(10.0) : frames(10.2)] *= 0.01
     bursts, audio = Bursts(), np.clip(line, -32768, 32767).astype(np.int16)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sounds of an outgoing call of a Korean city hall before the answer, as the exchange plays them: each on a line of
-its own, through the real detectors and the call table, with the truth beside it."""
+"""The sounds before the answer of a Korean city hall's outgoing calls, played by the exchange: each on its own line,
+through the real detectors and the call table, compared with the truth.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ def near(play: Any, at_s: float, dbm0: float, **keys: Any) -> CallSound:
 
 
 def out(progress_s: float, **keys: Any) -> dict[str, Any]:
-    """Answered so long after the last digit, and somebody says so."""
+    """Answered this long after the last digit, with speech."""
     said = {"talk": ["여보세요.", "안녕하세요, 문의하신 건으로 전화드렸습니다.", "아, 네. 기다리고 있었습니다."]}
     more = {"first_speaker": "caller", "talk_after_s": 0.6, "talk_s": 11.0, "network": MOBILE}
     return {"digits": FAR, "progress_s": progress_s} | said | more | keys
@@ -40,7 +41,7 @@ def nobody(progress_s: float, **keys: Any) -> dict[str, Any]:
     return {"digits": FAR, "progress_s": progress_s, "outcome": "unanswered"} | keys
 
 
-ANSWERED: dict[str, tuple[dict[str, Any], str]] = {  # what happens, and by what the answer is known
+ANSWERED: dict[str, tuple[dict[str, Any], str]] = {  # the event, and the expected evidence of the answer
     "ringback, answered in its pause": (out(6.0), "tone"),
     "ringback, answered within a burst": (out(7.6), "tone"),
     "polarity at the answer": (out(7.0, polarity=True), "polarity"),
@@ -84,7 +85,7 @@ UNANSWERED: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Told]:
-    """Every situation at once, each on a line of its own."""
+    """All situations at once, each on its own line."""
     wanted = {name: keys for name, (keys, _) in ANSWERED.items()} | UNANSWERED
     return follow(wanted, notices_in(tmp_path_factory), Recording())
 
@@ -109,7 +110,7 @@ def test_nobody_is_announced_to_who_has_not_answered(told: dict[str, Told], name
     assert (record.disposition, record.answered_by) == ("unanswered", None)
 
 
-NO_SIGN = {"no sign of an answer": silent(50.0)}  # 30 s of silence, and longer
+NO_SIGN = {"no sign of an answer": silent(50.0)}  # 30 s of silence and more
 
 
 def test_a_time_is_no_answer_and_the_message_states_it(tmp_path_factory: pytest.TempPathFactory) -> None:

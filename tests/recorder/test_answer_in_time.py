@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers that the bench's days once had too late or too early, each a class of its own: through the real detectors, as
-the exchange plays them."""
+"""Answers once detected too late or too early in the bench's days, each a class of its own: through the real detectors,
+played by the exchange.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ WHO, OFFICE = "여보세요? 누구세요?", ["안녕하세요, 시청 세무과
 
 
 def out(progress_s: float, said: str, after_s: float, dbm0: float, network: Network, **keys: Any) -> dict[str, Any]:
-    """Answered so long behind the last digit; so long after that somebody says so."""
+    """Answered this long after the last digit, with speech after a further delay."""
     talk = {"talk": [said, *OFFICE], "first_speaker": "caller", "talk_after_s": after_s, "caller_dbm0": dbm0}
     return {"digits": FAR, "progress_s": progress_s, "talk_s": 9.0, "network": network} | talk | keys
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The PBX's own word while the call lasts: a line that says `connected` answers the call that goes out on that line."""
+"""The PBX's report during the call: a line `connected` answers the outgoing call of that line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from linetap_bench.sounds.voices import Voices, default_folder
 from linetap_core.clock import parse_rfc3339
 from unit_rig import START, make_unit
 
-# Answered 6 s after the last digit; the exchange rings on all the same, so that nothing else says so.
+# Answered 6 s after the last digit; the exchange continues to ring, so that there is no other evidence.
 CALL = """
 lines = 2
 seed = 5

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sounds easily taken for ringback, music or a voice: a song that begins quietly, the three tones of an unassigned
-number, a long burst of ringback. And the begin of the notice when the answer was detected late."""
+"""Sounds easily mistaken for ringback, music or a voice: a song that begins quietly, the three tones of an unassigned
+number, a long burst of ringback. And the begin of the notice after a late detection of the answer.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ def quiet(seconds: float) -> F64:
 
 
 def verdict(evidence: Evidence, line: F64, said: dict[float, tuple[str, float, bool]]) -> tuple[float, Verdict] | None:
-    """`said`: what the detectors say, by when they know it: the sound, since when, whether it is loud."""
+    """`said`: the detectors' results by time of detection: the sound, its begin, whether it is loud."""
     waiting, audio = sorted(said.items()), np.clip(line, -32768, 32767).astype(np.int16)
     for end in range(-(-SPAN // STEP) * STEP, len(audio), STEP):
         while waiting and waiting[0][0] * RATE_HZ <= end:
@@ -76,7 +77,7 @@ def test_a_long_burst_of_ringback_is_no_music() -> None:
 
 
 def test_an_answer_that_is_known_late_has_waited_for_its_notice(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The burst that does not come is due at 13 s; the notice follows it by half a second, and not twice so much."""
+    """The missing burst is due at 13 s; the notice follows it by half a second, and not by twice as much."""
     folder = tmp_path_factory.mktemp("notices")
     make_default_notices(folder, ANNOUNCEMENTS)
     config = Config(
@@ -94,13 +95,13 @@ def test_an_answer_that_is_known_late_has_waited_for_its_notice(tmp_path_factory
 
 @pytest.mark.parametrize("gap_s", [0.0, 0.3, 0.5])
 def test_a_busy_tone_behind_a_burst_that_broke_off_is_no_answer(gap_s: float) -> None:
-    """Who rejects a call ends the ringback within a burst; the exchange's busy tone follows in its own time."""
+    """Rejecting a call ends the ringback within a burst; the exchange's busy tone follows at its own time."""
     line = quiet(14.0)
     line[frames(1.0) : frames(7.4)] += pair((440.0, 480.0), -20.0, frames(6.4), (1000, 2000)).render(0, frames(6.4))
     n = frames(14.0) - frames(7.4 + gap_s)
     line[-n:] += pair((480.0, 620.0), -20.0, n, (500, 500)).render(0, n)
     found = verdict(Evidence(), line, {})
-    assert found is None or found[0] > 7.4 + gap_s + 2.0, found  # by then the busy tone is known by its name
+    assert found is None or found[0] > 7.4 + gap_s + 2.0, found  # by then the busy tone is identified
 
 
 def test_an_answer_in_silence_within_a_burst_is_known_within_a_second() -> None:

@@ -32,14 +32,14 @@ HEARD = st.one_of(
     st.tuples(st.just("sound"), st.sampled_from(["speech", "announcement", "music", "silence"])),
 )
 EVENTS = st.lists(st.tuples(st.integers(0, SECONDS * 8000 - 1), HEARD, st.sampled_from([-5.0, -20.0])), max_size=40)
-# A call that rings, or one that does not, and then flashes, pulses, a reversal, and contacts that do as they like.
+# A call that rings, or does not, and then flashes, pulses, a reversal, and random contacts.
 CALLS = st.sampled_from([[(1, 500, 1000), (0, 1500, 50_000)], [(0, 1500, 50_000)], [(0, 1500, 9000)], []])
 TURNS = st.tuples(st.sampled_from([0, 0, 0, 2]), st.integers(2000, 50_000), st.sampled_from([30, 60, 400, 800, 1300]))
 LEVELS = st.builds(lambda call, turns: call + turns, CALLS, st.lists(TURNS, max_size=7))
 
 
 class ScriptedDetectors:
-    """Hears what it was told to, on line 1."""
+    """Reports scripted events, on line 1."""
 
     def __init__(self, events: list[Event]) -> None:
         self._events = events
@@ -63,7 +63,7 @@ def told(config: Config, heard: list[tuple[int, tuple[str, str], float]], levels
     story = Story(config, SECONDS + 12, noise_peak=30)
     for kind, start, length in levels:
         story.bits[kind, 0, start : start + length] ^= True
-    story.bits[:, :, -12_000:] = False  # in the end everybody hangs up, and nothing rings
+    story.bits[:, :, -12_000:] = False  # at the end all handsets are down, and nothing rings
     events = [Event(known + 1, name, known, text, level) for known, (name, text), level in sorted(heard)]  # type: ignore[arg-type]
     story.recorder._cards[1].detectors = ScriptedDetectors(events)  # type: ignore[assignment]
     return story.tell(10)

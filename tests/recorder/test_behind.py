@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A recorder that is behind its rings: on a machine that is too slow, or after a start over a full ring."""
+"""A recorder that lags behind its rings: on a machine that is too slow, or after a start over a full ring."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ BEHIND = 20 * BATCH_SLOTS
 
 
 def test_who_is_behind_tells_how_far_after_every_batch(tmp_path: Path, run_dir: Path) -> None:
-    """Or its watchdog would end it while it works, and what it does then it would have to do again."""
+    """Otherwise its watchdog would end it during its work, which it would then have to repeat."""
     with Walked(make_unit(tmp_path, run_dir, lines=2).config, [Wire(), Wire()]) as unit:
         unit.turn()
         for _ in range(BEHIND):
             unit._slot()
         told = []
         for _ in range(3):
-            unit.clock.advance(NS_PER_S)  # as long as that took
+            unit.clock.advance(NS_PER_S)  # the duration of the batch
             unit.service.turn()
             state = read_state(run_dir, "recorder", RecorderState)
             assert state is not None

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Caller ID before the first ring: EN 300 659-1's alerting signals, and digits with and without letters around.
+"""Caller ID before the first ring: EN 300 659-1's alerting signals, and digits with and without delimiting letters.
 
-The messages are sent by libspandsp and by minimodem, where they are installed, and by a sender of our own.
+The messages are sent by libspandsp and minimodem, if installed, and by our own transmitter.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from linetap_core.records import Caller
 NUMBER = "0212345678"
 MDMF = 0x80
 RAW = message(MDMF, parameter(0x01, b"11242256") + parameter(0x02, NUMBER.encode()) + parameter(0x07, b"KIM"))
-SAID = 5.0  # when the message begins
+SAID = 5.0  # begin of the message
 MODEMS: tuple[Modem, ...] = ("bell202", "v23")
 Sender = Callable[[Modem, Path], F64]
 
@@ -42,7 +42,7 @@ def _spandsp(modem: Modem, _: Path) -> F64:
 
 
 def _minimodem(modem: Modem, folder: Path) -> F64:
-    """The samples of minimodem, which knows octets alone: the 180 marks between seizure and message are a sine."""
+    """minimodem's samples; it only sends octets, so the 180 marks between seizure and message are a sine."""
     (folder / "a").mkdir()
     (folder / "b").mkdir()
     seizure = np.trim_zeros(minimodem_sent(modem, b"\x55" * 30, folder / "a").astype(np.float64))
@@ -116,7 +116,7 @@ def test_a_broken_message_before_it_does_not_hide_the_good_one_behind(config: Co
 
 
 def test_what_was_said_in_the_call_before_is_not_meant(config: Config, tmp_path: Path) -> None:
-    """Another caller's number, sent in a call that ended a second before this one rings."""
+    """Another caller's number, from a call that ended a second before this one rings."""
     story = story_of(config, 26.0).off_hook(1.0, 6.5).sound(3.0, _own("v23", tmp_path))
     story.ring(9.0, 10.0).ring(12.0, 13.0).off_hook(13.2, 20.0)
     assert caller(story) is None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The call table, one story a test. Notice of 1 s, delay 500 ms, debounce of a lifted handset 35 ms."""
+"""The call table, one story for each test. Notice of 1 s, delay 500 ms, debounce of a lifted handset 35 ms."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_hanging_up_before_the_notice_leaves_nothing(config: Config) -> None:
 
 @pytest.mark.parametrize("ms", range(-300, 301, 60))
 def test_no_notice_of_a_record_begins_after_its_end(config: Config, ms: int) -> None:
-    """A handset that is put down is certain only later, and the notice may have begun by then."""
+    """An on-hook is only certain later, and the notice may have begun meanwhile."""
     (record,) = incoming(config, NOTICE_FRAME / 8000 + ms / 1000, 9).tell().records
     assert record.ended_at is not None
     for notice in record.notices:
@@ -194,7 +194,7 @@ def test_two_lines_do_not_touch_each_other(config: Config) -> None:
 def test_cuts_and_a_restart_in_between_change_nothing(
     config_of_module: Config, uncut: list[bytes], cuts: list[int], forget_at: int
 ) -> None:
-    """Any batches up to 400 ms; the lines' memory goes through its encoding once."""
+    """Any batches up to 400 ms; the lines' state is encoded and decoded once."""
     story = _busy(config_of_module)
     for number, slots in enumerate(cuts):
         if not story.step(slots):
@@ -220,7 +220,7 @@ def _busy(config: Config) -> Story:
 
 
 def _everything(kept: Kept) -> list[bytes]:
-    """The requests of each line in its order; between lines the order is the batches'."""
+    """The requests of each line in its order; the order between lines depends on the batches."""
     events = [[event for event in kept.events if event.line == line] for line in (1, 2)]
     closed = [[entry for entry in kept.closed if entry[2].line == line] for line in (1, 2)]
     return [msgspec.json.encode(each) for each in (events, sorted(kept.opened), closed)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A recorder that is slower than the ring is long: it goes on, and says when audio last went unread."""
+"""A recorder slower than the ring is long: it continues, and reports when audio was last lost unread."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from linetap_bench.sounds.synth import peak_of
 from linetap_bench.sounds.voices import Voices, default_folder
 from unit_rig import save_notice
 
-WHISTLE_S, WHISTLE = 0.6, 6.2  # how long, and when: the notice has begun
+WHISTLE_S, WHISTLE = 0.6, 6.2  # length, and begin: the notice has begun
 TALK = 7.1
 NOTICE = "이 통화는 상담 품질 향상과 직원 보호를 위하여 녹음됩니다. 원하지 않으시면 말씀해 주십시오."
 
@@ -42,7 +42,7 @@ def incoming(config: Config, seconds: float = 24) -> Story:
 
 
 def ansam(seconds: float) -> Sound:
-    """ITU-T V.8: 2100 Hz that swell by a fifth 15 times a second, its phase turned every 450 ms."""
+    """ITU-T V.8: 2100 Hz, amplitude-modulated by a fifth 15 times a second, with phase reversals every 450 ms."""
     at = np.arange(frames(seconds)) / 8000
     turned = 1 - 2 * (at // 0.45 % 2)
     swelling = peak_of(-14.0) * (1 + 0.2 * np.sin(2 * np.pi * 15 * at)) * turned
@@ -97,7 +97,7 @@ def test_a_modem_is_neither_announced_nor_recorded(config: Config, name: str) ->
 
 
 def test_the_modem_that_follows_an_answer_tone_gives_the_call_its_name(config: Config) -> None:
-    """V.25 answers with 2100 Hz like a fax; then V.22 tells what it is."""
+    """V.25 answers with 2100 Hz like a fax; then V.22 identifies it."""
     sound = np.concatenate([fax(2100, 3.3), quiet(0.075), spandsp.sent("v22", 5)])
     record = incoming(config).sound(WHISTLE, sound).tell().records[0]
     assert (record.disposition, record.why) == ("modem", "modem_answer")

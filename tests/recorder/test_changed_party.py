@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A call that was skipped, and another party on it: by what the recorder finds that, and what the staff can do."""
+"""A skipped call with another party on it: how the recorder detects that, and what staff can do."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def policy(config: Config, **changes: object) -> Config:
 
 
 def internal(config: Config, seconds: float = 40) -> Story:
-    """Line 1 calls a colleague of another floor: answered and skipped at about 8.5 s, put down at 35 s."""
+    """Line 1 calls a colleague of another floor: answered and skipped at about 8.5 s, on-hook at 35 s."""
     story = Story(config, seconds, noise_peak=30).off_hook(1, 35).sound(2, digits("2345"))
     return story.sound(4, ringback(1)).sound(8, talk(4))
 
 
 def colleague_calls(config: Config, seconds: float = 40) -> Story:
-    """The same the other way round: the caller's number is a colleague's."""
+    """The same in the other direction: the caller's number is a colleague's."""
     return Story(config, seconds, noise_peak=30).ring(3.5, 4.5).off_hook(5, 35).sound(1.0, digits("D2345C"))
 
 
@@ -81,7 +81,7 @@ def test_in_a_recording_it_plays_again_and_holds_the_writing_until_then(config: 
 
 
 def test_with_a_colleague_in_between_it_brings_the_caller_back(config: Config) -> None:
-    """Three of them at once: the line is in the state of a second party that is skipped."""
+    """Three such calls at once: the line has a second party that is skipped."""
     story = Story(config, 40, noise_peak=30).ring(0.5, 1.4).off_hook(1.5, 36).sound(3.5, talk(2)).on_hook(8, 8.5)
     story.recorder.update_learned({1: Learned(near_digit_dbm0=NEAR_DBM0, learned_at="2026-01-01T00:00:00.000Z")})
     story.sound(9.5, digits("2345")).sound(12, ringback(1)).sound(15.5, talk(4)).sound(24, digits("**1"))
@@ -112,7 +112,7 @@ def test_two_codes_may_not_hold_each_other(config: Config, tmp_path: Path, code:
         load_config(file)
 
 
-# --- what the line says -----------------------------------------------------------------------------------------
+# --- sounds of the line ------------------------------------------------------------------------------------------
 
 
 def test_a_flash_behind_which_nobody_dials_brings_another_party(config: Config) -> None:
@@ -121,7 +121,7 @@ def test_a_flash_behind_which_nobody_dials_brings_another_party(config: Config) 
 
 
 def test_a_recall_dial_tone_is_waited_out(config: Config) -> None:
-    """No notice into the dial tone that asks for a number."""
+    """The notice does not play into the dial tone."""
     story = internal(config).on_hook(15, 15.5).sound(15.6, dial(6.0)).sound(21.8, digits("2346"))
     first, second = story.sound(24, ringback(1)).sound(27.5, talk(4)).tell().records
     assert [(each.dialled, each.disposition, each.notices) for each in (first, second)] == [
@@ -179,7 +179,7 @@ def test_a_colleague_who_only_asks_is_not(config: Config) -> None:
     assert [each.disposition for each in kept.records if each.line == 2] == ["skipped"]
 
 
-# --- the far end has gone, or another waits ---------------------------------------------------------------------
+# --- the far end has hung up, or a call waits ---------------------------------------------------------------------
 
 
 def recorded(config: Config) -> Story:
@@ -254,7 +254,7 @@ def test_its_sound_is_what_the_rule_asks_for() -> None:
 
 
 def test_the_beep_hides_no_digit_and_is_no_voice(config: Config) -> None:
-    """Staff dial the mark code just as the beep is due; and a caller who has gone does not come back by it."""
+    """Staff dial the mark code just when the beep is due; and the beep does not count as a return of the caller."""
     story = Story(policy(config, beep_every_s=15), 60, noise_peak=30).off_hook(1, 55).sound(2, digits("0312345678"))
     story.sound(6, ringback(1)).sound(9.5, talk(5)).sound(25.4, digits("**9")).sound(40, busy(12))
     (record,) = story.tell().records

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A day of different calls: each scenario rendered, replayed on its own unit, and held against what it expects."""
+"""A day of different calls: each scenario is rendered, replayed on its own unit, and compared with its expectations."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_the_records_are_as_the_scenario_expects(path: Path, tmp_path: Path, not
 
 
 def wrong(expected: list[Expect], records: list[CallRecord]) -> list[str]:
-    """Call by call in the order in which they began."""
+    """The differences, call by call in the order of their beginnings."""
     records = sorted(records, key=lambda record: record.call_id)
     found = [
         f"{record.call_id}: {text}"

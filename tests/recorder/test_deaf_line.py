@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A line on which notices are not heard: what counts, over how long, and that its calls are recorded all the same."""
+"""A line on which notices are not heard: the criteria, their duration, and that its calls are recorded all the same."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EVERY_S = 10.0
 
 @pytest.fixture
 def config(tmp_path: Path, run_dir: Path) -> Config:
-    """A fault takes three calls over 15 s."""
+    """A fault requires three calls over 15 s."""
     whole = make_unit(tmp_path, run_dir).config
     return msgspec.structs.replace(whole, recording=msgspec.structs.replace(whole.recording, deaf_span_s=15))
 
@@ -29,7 +29,7 @@ def at(seconds: float) -> str:
 
 
 def calls(config: Config, n: int, *, deaf: bool = True) -> Story:
-    """That many calls in, 3.5 s each: the notice of 1 s plays to its end."""
+    """That many incoming calls, 3.5 s each: the notice of 1 s plays to its end."""
     story = Story(config, EVERY_S * n, noise_peak=30)
     if deaf:
         story.card.return_nothing()
@@ -56,7 +56,7 @@ def test_a_line_at_fault_is_alarmed_and_its_calls_are_recorded_and_flagged(confi
     ] * 3
     assert {notice.proof for record in story.vault.records for notice in record.notices} == {"absent"}
     assert troubles(story) == ["notice_not_heard"]
-    assert story.recorder.line_states()[0].state == "idle"  # it takes calls
+    assert story.recorder.line_states()[0].state == "idle"  # it is ready for calls
     assert [line for line, since in story.vault.faults if since] == [1]
 
 
@@ -101,7 +101,7 @@ def test_the_count_outlives_a_restart_of_the_recorder(config: Config) -> None:
 
 
 def test_the_echo_that_was_learnt_of_a_line_decides_what_is_quiet(config: Config) -> None:
-    """Noise that would hide the faint echo of this line does not hide that of a line with a loud one."""
+    """Noise that would hide this line's faint echo does not hide a louder one."""
     for echo_db, deaf in ((-6.0, True), (-40.0, False)):
         story = calls(config, 1)
         story.recorder.update_learned({1: Learned(learned_at=at(0), echo_db=echo_db)})

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A voice where nothing rang may be the network's: the notice plays, the call is recorded and flagged, and no record
-calls the notice heard unless two ends talk behind it."""
+"""A voice without ringback may be the network's: the notice plays, the call is recorded and flagged, and the record
+states the notice as heard only if two ends talk after it.
+"""
 
 from __future__ import annotations
 

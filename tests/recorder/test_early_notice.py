@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A notice that came before the answer: it is played again at the answer, and no record calls it heard in full."""
+"""A notice before the answer: it is played again at the answer, and no record states it as heard in full."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from linetap.ring import RATE_HZ
 from linetap_core.records import CallRecord
 from unit_rig import make_unit
 
-# Lifted at 0.5 s, dialled at 1 s; nothing follows, so that at about 10.8 s the answer is unknown.
+# Lifted at 0.5 s, dialled at 1 s; nothing follows, so that at about 10.8 s the answer counts as unknown.
 GUESS_S = 11.0
 
 
 @pytest.fixture
 def config(tmp_path: Path, run_dir: Path) -> Config:
-    """Nothing is waited for so long that a story gets long."""
+    """Short limits, to keep the stories short."""
     return policy(make_unit(tmp_path, run_dir).config, answer_silence_s=8)
 
 
@@ -58,8 +58,9 @@ def test_an_answer_by_hook_or_by_the_end_of_ringback_is_after_the_answer(config:
 
 @pytest.mark.parametrize("ringback_s", [GUESS_S - 0.2, GUESS_S + 0.3, GUESS_S + 4.0, GUESS_S + 12.0])
 def test_ringback_after_a_guess_takes_the_guess_back(config: Config, ringback_s: float) -> None:
-    """Before the notice, under it, soon after it and late: the party that answers hears a notice of its own, and
-    nothing is recorded that was said before it."""
+    """Before the notice, during it, soon after it and late: the answering party hears its own notice, and earlier audio
+    is not recorded.
+    """
     answer_s = ringback_s + 9.6
     story = outgoing(config, answer_s + 12, answer_s + 15)
     kept = story.sound(ringback_s, ringback(3)).sound(answer_s, talk(11)).tell()
@@ -68,7 +69,7 @@ def test_ringback_after_a_guess_takes_the_guess_back(config: Config, ringback_s:
     assert proofs(record)[-1] == ("full", True)
     assert all(proof != "full" and after is False for proof, after in proofs(record)[:-1])
     ((_, _, first),) = kept.opened
-    assert first >= (ringback_s + 9) * RATE_HZ  # the burst that did not come, since somebody had answered
+    assert first >= (ringback_s + 9) * RATE_HZ  # the missing burst, after the answer
 
 
 def test_whoever_hangs_up_while_it_still_rings_leaves_an_unanswered_call(config: Config) -> None:
@@ -124,7 +125,7 @@ def test_a_restart_while_it_is_in_doubt_changes_nothing(config: Config) -> None:
 
 
 def test_ringback_that_is_played_into_an_answered_line_costs_a_notice_each_time(config: Config) -> None:
-    """Each time the burst that does not come says that somebody, perhaps another, has answered."""
+    """Each time the missing burst means that somebody, perhaps another party, has answered."""
     story = outgoing(policy(config, answer_timeout_s=3, answer_silence_s=3), 80.0, 83)
     for n in range(6):
         story.sound(8.0 + 9 * n, ringback(1))
@@ -134,7 +135,7 @@ def test_ringback_that_is_played_into_an_answered_line_costs_a_notice_each_time(
 
 
 def test_a_guess_about_a_second_party_says_nothing_of_the_first(config: Config) -> None:
-    """The first party answered and heard its notice. A second is dialled, taken for answered, and rings only then."""
+    """The first party answered and heard its notice. A second is dialled, counted as answered, and only then rings."""
     story = outgoing(config, 60.0, 63).sound(4.0, ringback(2)).sound(8.9, talk(8))
     story.on_hook(18.0, 18.5).sound(19.5, digits("0319876543"))
     record = only(story.sound(33.0, ringback(3)).sound(42.6, talk(14)).tell())

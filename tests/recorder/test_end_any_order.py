@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Under any order of codes, keys, flashes, tones and hook changes: at most one release a call, and none too early."""
+"""Any order of codes, keys, flashes, tones and hook changes: at most one release for each call, and none too early."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Asked:
 
 
 class WatchedCard(ContactCard):
-    """Keeps what the recorder's state is at each request for the contact."""
+    """Records the recorder's state at each request for the contact."""
 
     story: EndedStory
 
@@ -84,7 +84,7 @@ def test_a_line_is_released_once_and_after_its_notice(
 
 
 def test_the_watched_line_is_released(config: Config) -> None:
-    """What the test above watches does happen."""
+    """The situation watched by the test above does occur."""
     assert len(told(config, [(40_000, "**2", -8.0)], [], [], 3000)) == 1
     assert len(told(config, [], [], [], 3000)) == 1, "by the longest time"
 

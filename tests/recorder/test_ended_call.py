@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A call that staff end by a code: its notice, its proof, the release of the line, and what the record says of it."""
+"""A call ended by a code of staff: its notice, its proof, the release of the line, and its record."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_staff_who_put_the_handset_down_meanwhile_leave_an_idle_line(config: Con
 def test_staff_who_hang_up_before_the_notice_of_an_end_begins_have_ended_the_call_themselves(
     config: Config, ms: int
 ) -> None:
-    """`ms`: from its beginning."""
+    """`ms` counts from its beginning."""
     begins = end_of(only(incoming(config).sound(CODE_S, digits("**2")).tell(10))).notice
     assert begins is not None
     record = only(staff_hang_up(incoming(config).sound(CODE_S, digits("**2")), frame_of(begins.started_at) + ms / 1000))
@@ -157,7 +157,7 @@ def test_the_strongest_evidence_of_the_release_counts(config: Config, answer: An
 
 
 def test_a_caller_who_is_still_there_was_not_released_and_is_not_tried_again(config: Config) -> None:
-    """As on a trunk whose exchange waits longer: the recording goes on over the opening, and staff hang up."""
+    """As on a trunk whose exchange waits longer: the recording continues through the opening, and staff hang up."""
     story = (
         incoming(config, answer="voice", seconds=29)
         .sound(CODE_S, digits("**2"))
@@ -244,7 +244,7 @@ def test_a_situation_may_only_warn_or_only_mark(config: Config) -> None:
     assert story.released == []
 
 
-# --- what comes while the notice plays ------------------------------------------------------------------------------
+# --- events during the notice ----------------------------------------------------------------------------------------
 
 
 def playing(config: Config, end_s: float = 20.0) -> EndedStory:
@@ -285,7 +285,7 @@ def test_keys_of_the_far_end_stop_nothing(config: Config, pressed: str) -> None:
 
 
 def test_a_call_that_waits_stops_the_notice(config: Config) -> None:
-    """On-hook would be for the first party what the PBX rings the second for."""
+    """On-hook would make the PBX connect the first party's line to the second."""
     story = playing(config).until(6.5)
     line = story.recorder._cards[1].lines[0]
     line._handle(Event(6 * RATE_HZ, "tone", 6 * RATE_HZ, "call_waiting"))
@@ -303,7 +303,7 @@ def test_staff_who_hang_up_in_the_middle_have_ended_it_themselves(config: Config
 
 
 def test_staff_who_hang_up_just_before_the_end_of_the_notice_are_not_taken_for_the_contact(config: Config) -> None:
-    """That the loop is open is certain only a second later, when the contact would be asked to open."""
+    """The open loop is certain only a second later, when the contact would be requested to open."""
     for put_down_s, ended_by in ((7.6, "on_hook"), (7.9, "staff_after_notice")):
         story = playing(config)
         record = only(staff_hang_up(story, put_down_s))

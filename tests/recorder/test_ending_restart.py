@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""kill -9 of the recorder at any moment of an end: it neither releases twice nor too early, nor forgets to end."""
+"""kill -9 of the recorder at any moment of an end: it neither releases twice nor too early, and still ends the call."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def openings(story: EndedStory) -> int:
 def test_a_killed_recorder_ends_the_call_once(
     config: Config, killed_s: float, lost_batches: int, dead_s: float
 ) -> None:
-    """So many batches of 40 ms were followed after the last checkpoint, with all that was asked for in them; for
-    `dead_s` nobody followed the ring.
+    """This many batches of 40 ms were processed after the last checkpoint, including their requests; for `dead_s` no
+    recorder followed the ring.
     """
     story = incoming(config, seconds=21, end_s=HANGS_UP_S).sound(CODE_S, digits("**2"))
     checkpoints = []
@@ -63,7 +63,7 @@ def test_a_killed_recorder_ends_the_call_once(
 
 @pytest.mark.parametrize(("killed_s", "lost"), [(6.2, "end-abuse"), (7.8, "end-abuse"), (2.5, "ko")])
 def test_a_notice_that_is_gone_at_the_restart_ends_nothing(config: Config, killed_s: float, lost: str) -> None:
-    """Another configuration, or an update, has other notices: what is on the line cannot be proven any more."""
+    """Another configuration, or an update, has other notices: the playing one can no longer be proven."""
     story = incoming(config, seconds=21, end_s=HANGS_UP_S).sound(CODE_S, digits("**2")).until(killed_s)
     saved = story.checkpoint()
     del story.card.notices[lost]
@@ -75,7 +75,7 @@ def test_a_notice_that_is_gone_at_the_restart_ends_nothing(config: Config, kille
 
 
 def test_a_recorder_that_comes_back_too_late_opens_nothing(config: Config) -> None:
-    """The call has gone on for eleven seconds: nobody is cut off in the middle of a sentence."""
+    """The call has continued for eleven seconds: it is not cut off in the middle of a sentence."""
     story = incoming(config, seconds=32, end_s=30).sound(CODE_S, digits("**2")).until(7.6)
     checkpoint = story.checkpoint()
     nobody_follows(story, 19)

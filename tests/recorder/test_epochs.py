@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The key that a call is sealed to while lists change: held against stock age and the private halves."""
+"""The key to which a call is sealed while lists change: compared with stock age and the private halves."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def refused(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
 
 
-# --- what a call is sealed to -------------------------------------------------------------------------------------
+# --- the key of a call --------------------------------------------------------------------------------------------
 
 
 def test_a_call_opens_with_the_key_of_its_day_and_with_no_other(
@@ -123,14 +123,14 @@ def test_a_call_that_nobody_remembers_keeps_what_it_began_with(config: Config) -
 
 
 class Killed(BaseException):
-    """Not an error that anybody handles."""
+    """An exception that no code handles."""
 
 
 @pytest.mark.parametrize("dies_at", ["record.json", "key.age", "record.json.sig"])
 def test_killed_between_the_new_key_and_the_record_that_names_it(
     unit: Unit, authority: Authority, config: Config, monkeypatch: pytest.MonkeyPatch, dies_at: str
 ) -> None:
-    """Whatever stands on the disk then: the key beside a record is the one it names, and one key opens the call."""
+    """In every state of the disk, the key beside a record is the one it names, and one key opens the call."""
     vault = writer(config)
     call_id = begin(vault)
     path = folder(config, call_id)
@@ -173,7 +173,7 @@ def test_a_folder_that_is_sealed_twice_keeps_the_key_of_its_record(unit: Unit, c
     assert (folder(config, call_id) / "key.age").read_bytes() == key
 
 
-# --- where there is no day ----------------------------------------------------------------------------------------
+# --- no known day -------------------------------------------------------------------------------------------------
 
 
 def test_without_a_list_the_overflow_epoch_is_used_as_ever(unit: Unit) -> None:
@@ -229,11 +229,11 @@ def test_the_newest_overflow_epoch_is_the_one_in_use(unit: Unit, authority: Auth
     assert opens(unit, folder(config, call_id), authority.identity("overflow-5"))
 
 
-# --- lists that come and go ---------------------------------------------------------------------------------------
+# --- changing lists -----------------------------------------------------------------------------------------------
 
 
 def look(vault: VaultWriter, times: int = 2) -> None:
-    """A pair of files counts when it has lain still from one look to the next."""
+    """Polls: a pair of files counts if it is unchanged between two polls."""
     for _ in range(times):
         assert vault.step()
 
@@ -453,7 +453,7 @@ def test_a_line_of_a_longer_class_needs_no_second_wrapping(unit: Unit, authority
 
 
 def day_by_date(local: str, days: int, zone: str) -> tuple[str, str]:
-    """GNU date's opinion: the day so many days later, and the instant at which it is over."""
+    """GNU date's results: the day this many days later, and the instant of its end."""
     later = run_date("UTC", f"{local} +{days} days", "%F")
     after = run_date("UTC", f"{later} +1 day", "%F")
     return later, run_date("UTC", "@" + run_date(zone, f"{after} 00:00", "%s"), "%FT%T.000Z")
@@ -472,7 +472,7 @@ ZONES = ["Asia/Seoul", "UTC", "America/New_York", "Australia/Lord_Howe"]
 
 @pytest.mark.parametrize("zone", ZONES)
 def test_every_instant_of_a_year_has_the_key_of_its_day(unit: Unit, authority: Authority, zone: str) -> None:
-    """2028 has a leap day. Each day at its first and last millisecond and between: every choice is that very key."""
+    """2028 has a leap day. Each day at its first and last millisecond and between: every choice is that day's key."""
     authority.publish(authority.make("2028-02-01", 430, zone=zone))
     config = authority.commissioned(unit.config, zone)
     epochs = writer(config).vault.epochs

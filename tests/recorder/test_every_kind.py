@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One call of every kind that the bench's day has, each on a line of its own, through the recorder's detectors and call
-table, and held against what is true of it. What has to hold of a day of any seed has to hold of these."""
+"""One call of every kind in the bench's day, each on its own line, through the recorder's detectors and call table,
+compared with the truth. The requirements are those of a day with any seed.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +17,9 @@ from linetap_bench.day.mix import MIX, calls_of_day, script_of
 from linetap_bench.sounds.voices import Voices, default_folder
 
 SEED = 11
-# A colleague who puts a citizen through changes nothing on two wires: docs/what-a-tap-cannot-know.md.
+# A transfer by a colleague changes nothing on the two wires: docs/what-a-tap-cannot-know.md.
 NOT_SEEN = {"in: transferred by a colleague"}
-NOT_KNOWN = {"in: staff marks it"}  # on a line from which nobody has dialled yet: the record says `mark_uncertain`
+NOT_KNOWN = {"in: staff marks it"}  # on a line without any dialling so far: the record has `mark_uncertain`
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An exception in the midst of a batch: whoever follows it again loses nothing, and one that ends every recorder is
-passed over."""
+"""An exception during a batch: repeating the batch loses nothing, and a batch that ends every recorder is skipped."""
 
 from __future__ import annotations
 
@@ -22,7 +21,7 @@ RUNG, LIFTED, DOWN, OVER = 1.0, 3.0, 9.0, 14.0  # seconds
 def test_a_call_is_recorded_whole_where_a_recorder_ended_in_its_answer(
     tmp_path: Path, run_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """For want of memory, say: the line has left one state and is in no other."""
+    """For lack of memory, for example: the line has left one state and not entered another."""
     seen = begin.find_caller
     with called(tmp_path, run_dir) as unit:
         monkeypatch.setattr(begin, "find_caller", fails_once(seen))
@@ -38,7 +37,7 @@ def test_a_call_is_recorded_whole_where_a_recorder_ended_in_its_answer(
 def test_a_batch_that_ends_every_recorder_is_passed_over(
     tmp_path: Path, run_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The call is sealed with what there is, the other goes on, and so does the unit."""
+    """The call is sealed as far as recorded, the other continues, and so does the unit."""
 
     def fails(*_: object) -> None:
         raise ZeroDivisionError
@@ -55,7 +54,7 @@ def test_a_batch_that_ends_every_recorder_is_passed_over(
 def test_a_call_that_was_answered_while_no_recorder_ran_is_announced_and_recorded(
     tmp_path: Path, run_dir: Path
 ) -> None:
-    """The next recorder reads of the answer four seconds after it: its notice is late, and plays."""
+    """The next recorder reads the answer four seconds late: its notice is late, and plays."""
     with called(tmp_path, run_dir, down=DOWN + 4.0) as unit:
         unit.until(lambda: unit.frame >= (LIFTED - 0.1) * 8000, "it rings")
         for _ in range(400):
@@ -85,7 +84,7 @@ def fails_once(real: object) -> object:
 
 
 def follow(unit: Walked, until_s: float = OVER) -> int:
-    """Follows until all is over; the number of recorders that this has ended."""
+    """Runs recorders until all calls have ended; returns the number that failed."""
     ends = 0
     while unit.frame < until_s * 8000:
         try:

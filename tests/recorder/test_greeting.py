@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The notice of a call that comes in does not lie over the greeting of whoever answered it."""
+"""The notice of an incoming call does not overlap the greeting of the answering person."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_the_noise_of_a_handset_is_no_greeting(config: Config) -> None:
 
 @pytest.mark.parametrize("kind", ["noise", "hum"])
 def test_a_line_that_is_never_quiet(config: Config, kind: str) -> None:
-    """Noise of -35 dBm0 or hum does not pass for speech, nor does speech drown in it."""
+    """Noise of -35 dBm0 or hum does not count as speech, nor does it mask speech."""
     n = 12 * RATE_HZ
     sound = np.random.default_rng(2).normal(0, 410, n) if kind == "noise" else Tones([(120.0, -30.0)], n).render(0, n)
     silent = notice_s(call_in(config).sound(0.0, sound).tell())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signals of the lines reach the call record, and stay out of the parts that are readable without a key."""
+"""Signals of the lines are stored in the call record, and not in the parts readable without a key."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_fax_gets_neither_notice_nor_recording(config: Config) -> None:
     assert kept.opened == []
 
 
-TONE_S = 5.7  # the line has been off-hook for 0.7 s, and the notice is being played
+TONE_S = 5.7  # the line has been off-hook for 0.7 s, and the notice is playing
 
 
 @pytest.mark.parametrize("hz", [1100.0, 2100.0])

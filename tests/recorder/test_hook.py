@@ -70,7 +70,7 @@ def test_polarity_is_debounced() -> None:
 
 
 def fed(line: HookLine, hook: Bits, from_ms: int, volts: int = NO_VOLTS) -> int:
-    """The end of the piece."""
+    """Feeds the bits in pieces; returns the end of the piece."""
     nothing = np.zeros(len(hook), np.bool_)
     words = np.full(len(hook) // SLOT_MS, volts, np.int16)
     line.follow(hook, nothing, nothing, words, from_ms * MS, KR_PSTN)
@@ -127,7 +127,7 @@ Runs = list[tuple[int, int]]
 
 
 def whole_line(hook: Runs, ring: Runs, polarity: Runs, volts: Runs) -> tuple[Bits, Bits, Bits, I16]:
-    """Each stream to the length of the longest, and more than a break of the exchange may last."""
+    """Each stream extended to the length of the longest, plus more than the longest break of the exchange."""
     streams = [bits(*hook, (0, 100)), bits(*ring, (0, 100)), bits(*polarity)]
     words = np.concatenate([np.full(slots, value, np.int16) for value, slots in volts])
     slots = max(*(-(-len(stream) // SLOT_MS) for stream in streams), len(words)) + 420

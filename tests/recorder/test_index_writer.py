@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The index as a unit writes it: whom it is sealed to, what stands in it when, and what a restart leaves."""
+"""The index as written by a unit: its recipients, its content over time, and its state after a restart."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from sealing_rig import run
 from stolen import legible
 from unit_rig import Unit, make_unit
 
-DAY, MARKED_DAY = "2027-01-24", "2027-02-23"  # 60 and 90 days behind the 25th of November in Seoul
+DAY, MARKED_DAY = "2027-01-24", "2027-02-23"  # 60 and 90 days after the 25th of November in Seoul
 NUMBER = "01012345678"
 
 
@@ -59,7 +59,7 @@ def segments(config: Config) -> list[str]:
 
 
 def opened(config: Config, identity: Path, name: str) -> list[Entry] | None:
-    """The entries, opened by stock age alone; None: it does not open."""
+    """The entries, opened by stock age alone; None if it does not open."""
     done = run(["age", "-d", "-i", str(identity), str(config.vault_path / index.FOLDER / name)])
     return index.decode(done.stdout) if done.returncode == 0 else None
 
@@ -94,7 +94,7 @@ def test_the_days_calls_share_a_segment_and_a_marked_one_is_in_its_own_day(
 
 
 def test_the_index_is_durable_before_the_call_counts_as_sealed(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A disk that takes no index takes no record either, and the next attempt leaves one entry."""
+    """A disk that accepts no index accepts no record either, and the next attempt leaves one entry."""
     vault = writer(config)
     call_id = begin(vault)
     renamed, refuse = os.rename, True
@@ -141,7 +141,7 @@ def test_a_full_segment_is_left_and_the_next_begun(config: Config, monkeypatch: 
 
 
 def test_without_a_list_the_overflow_epochs_index_ends_with_the_calls_day(unit: Unit) -> None:
-    """The clock before the list was made gives the first of these too, without a day."""
+    """The clock before the list was made also selects the first of these, without a day."""
     vault = writer(unit.config)
     end(vault, unit.config, begin(vault))
     assert vault.step()
@@ -186,7 +186,7 @@ def test_from_the_sealed_call_to_its_folder_by_its_number(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The whole way, with the keys of the signed list and nothing else; and when a key is gone, no way at all."""
+    """The whole sequence, only with the keys of the signed list; impossible if a key is missing."""
     monkeypatch.setenv("HOME", str(unit.folder))
     monkeypatch.delenv("LINETAP_DESK", raising=False)
     vault = writer(config)
@@ -215,12 +215,12 @@ def test_whoever_carries_the_vault_away_reads_no_number(config: Config) -> None:
         end(vault, config, begin(vault, line=line), NUMBER)
         assert vault.step()
     silence = np.zeros(1, np.int16)
-    assert legible(config.vault_path, [NUMBER, "345678"], silence) == []  # four digits stand in one hash of a thousand
+    assert legible(config.vault_path, [NUMBER, "345678"], silence) == []  # four digits are in one hash of a thousand
     assert legible(config.run_path, [NUMBER], silence) == []
 
 
 def test_segments_that_are_being_filled_are_few(config: Config) -> None:
-    """A clock that goes astray makes days, and RAM must not grow with them."""
+    """A wrong clock produces many days, and RAM must not grow with them."""
     vault, time = writer(config), clock()
     for number in range(12):
         time.advance(86_400_000_000_000)

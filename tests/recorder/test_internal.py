@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calls within the house: told by the number dialled, by the caller's number, or by the line that rings."""
+"""Calls within the house: detected by the dialled number, by the caller's number, or by the line that rings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sounds import busy, digits, ringback, talk
 from linetap.config.schema import Config, Recording
 from unit_rig import make_unit
 
-EXTENSION = "17"  # no number of the pattern's
+EXTENSION = "17"  # not in the pattern
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def config(tmp_path: Path, run_dir: Path) -> Config:
 
 
 def two_lines(config: Config, dialled: str = EXTENSION, ring_s: float = 3.5) -> Story:
-    """Line 1 dials; line 2 rings and is picked up at 6.2 s; both are put down at 14 s."""
+    """Line 1 dials; line 2 rings and is picked up at 6.2 s; both hang up at 14 s."""
     story = Story(config, 18, noise_peak=30).off_hook(1, 14).sound(2, digits(dialled)).sound(ring_s, ringback(1))
     return story.ring(ring_s, ring_s + 1, line=2).off_hook(6.2, 14, line=2)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A call loads no module: its main thread waits for no disk, and needs no descriptor for one."""
+"""A call loads no module: its main thread must not wait for a disk, and needs no descriptor for one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-LAZY = ("numpy.fft", "numpy.linalg", "numpy.ma")  # that numpy loads when they are first used
+LAZY = ("numpy.fft", "numpy.linalg", "numpy.ma")  # numpy loads these at their first use
 COMMAND_S = 100
 
 
@@ -20,7 +20,7 @@ def test_a_whole_call_imports_nothing() -> None:
 
 
 def test_the_recorder_brings_what_numpy_would_load_late() -> None:
-    """Said apart, since the lines of a test use numpy themselves."""
+    """A separate test, because a test's lines use numpy themselves."""
     code = f"import sys, json, linetap.recorder.service; print(json.dumps([n for n in {LAZY} if n not in sys.modules]))"
     assert json.loads(child("-c", code)) == []
 

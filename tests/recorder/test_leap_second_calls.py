@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A leap second where it hurts most: in the middle of calls, at the very end of a day of retention.
+"""A leap second at its most harmful moment: in the middle of calls, at the very end of a day of retention.
 
-The kernel says 23:59:59 a second time, synchronised all through it; CLOCK_MONOTONIC_RAW counts the second.
+The kernel repeats 23:59:59, synchronised throughout; CLOCK_MONOTONIC_RAW counts the second.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MIDNIGHT = "2027-01-01T00:00:00.000Z"
 
 
 class Closet(OtherTime):
-    """A closet whose days end when the second comes: 24:00 UTC. Its clock is kept from the beginning."""
+    """A closet whose days end at the leap second: 24:00 UTC. Its clock is synchronised from the beginning."""
 
     def __init__(self, config: Config, at: str) -> None:
         retention = msgspec.structs.replace(config.retention, zone="UTC")
@@ -33,7 +33,7 @@ class Closet(OtherTime):
         self.passes((parse_rfc3339(at) - self.clock.utc_ns()) / NS_PER_S * S)
 
     def leaps(self, seconds: int = 1) -> None:
-        """A second more (1) or less (-1): what the recorder takes for a clock that was set."""
+        """Inserts (1) or removes (-1) a second, which the recorder takes for a set clock."""
         self.clock.step_utc(-seconds * NS_PER_S)
         self.vault.log_leaf("clock_step", self.clock.utc_ns(), ms=-1000.0 * seconds)
         self.passes(0)
@@ -48,7 +48,7 @@ class Closet(OtherTime):
 
 
 def test_calls_around_it_end_on_the_right_day(unit: Unit) -> None:
-    """Three that end by the old day, in whichever of its last seconds, and one by the new: none is amended."""
+    """Three that end by the old day, in any of its last seconds, and one by the new: none is amended."""
     there = Closet(unit.config, rfc3339(BEFORE_NS))
     calls = [there.begins(line) for line in (1, 2, 3, 4)]
     there.until_second("2026-12-31T23:59:59.400Z")

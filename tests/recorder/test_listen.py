@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap signals`: what the exchange put on the lines is what is told of them."""
+"""`linetap signals`: its output matches the exchange's signals."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_digits_tones_and_levels_of_a_scripted_call(tmp_path: Path, capsys: pyte
     assert "".join(each["digit"] for each in heard if each["kind"] == "dtmf") == "0312345678"
     assert [each["tone"] for each in heard if each["kind"] == "tone"][:1] == ["dial"]
     assert "busy" in [each["tone"] for each in heard if each["kind"] == "tone"]
-    # Ringing fills the converter, and its edges sound as a voice does; the call table asks for none on such a line.
+    # Ringing overloads the converter, and its edges sound like a voice; the call table ignores voices on such a line.
     kinds = [each["kind"] for each in heard if each["line"] == 2 and each["kind"] not in ("voice", "sound", "channel")]
     assert kinds[:2] == ["ringing", "ringing"]
     assert heard == sorted(heard, key=lambda each: (each["t"], each["line"]))

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Loud talk in a pause of ringback: whoever answered, or this end, and the answer comes a moment later. Beneath the
-notice nobody hears a burst begin, so that no record may call heard what began on such a voice alone.
+"""Loud talk in a pause of ringback: of the answering party or of the near end, and the answer a moment later.
+
+During the notice no new burst can be heard, so no record may state the notice as heard if it began only because of such
+a voice.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ def staff(at_s: float, for_s: float) -> CallSound:
 
 PBX = {"ringback": False}
 EUROPE = ring([425.0], [1000, 4000])  # bursts from 1, 6 and 11 s on
-EXCHANGE = {  # bursts from 1.9, 4.9 and 7.9 s on: the talk makes one seem longer, and its pause
+EXCHANGE = {  # bursts from 1.9, 4.9 and 7.9 s on: the talk seems to lengthen one, and its pause
     f"the exchange's ringback, talk from {at} s on": answered(8.4, ringback_after_s=1.88, sound=[staff(at, 2.65)])
     for at in (5.0, 5.1, 5.16, 5.3)
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The longest time of a call: warned before it, ended at it, given more by staff, put off where a rule forbids it.
+"""The longest time of a call: warned before it, ended at it, extended by staff, postponed if a rule forbids it.
 
 Answer at 1.5 s, warning 6 s and end 12 s after it, 6 s more each time.
 """
@@ -92,7 +92,9 @@ def test_an_end_that_staff_have_stopped_does_not_come_back_by_itself(config: Con
 
 
 def test_without_a_warning_that_was_heard_there_is_no_end(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is put off and said; once it was heard the whole time between warning and end still passes."""
+    """It is postponed and reported; after the warning was heard, the whole time between warning and end
+    still passes.
+    """
     monkeypatch.setattr(endrules, "PUT_OFF_S", 3)
     story = incoming(config, seconds=34).until(6)
     story.card.return_nothing()
@@ -140,7 +142,7 @@ def test_the_time_counts_from_the_answer_over_a_record_that_was_sealed(config: C
 
 
 def doubtful(text: str) -> npt.NDArray[Any]:
-    """Keys of which none alone is this telephone's, by pitch or by twist, while in the middle of them all is."""
+    """Keys each of which may be another telephone's, by pitch or by twist, although their mean is this one's."""
     off = [(1.002, 1.0, 0.0), (1.0, 1.002, 0.0), (1.0, 1.0, 3.0)]  # row, column, and row above column in dB
     parts = []
     for key, (row, column, above) in zip(text, off, strict=True):
@@ -152,7 +154,7 @@ def doubtful(text: str) -> npt.NDArray[Any]:
     return np.concatenate(parts)
 
 
-OUT_ENDED = 20.0  # of a call that is answered at 8 s
+OUT_ENDED = 20.0  # end of a call that is answered at 8 s
 
 
 @pytest.mark.parametrize("code", ["**0", "**9"])
@@ -178,7 +180,7 @@ def test_doubtful_keys_one_by_one_stop_nothing(config: Config) -> None:
 
 
 def test_where_staff_are_not_known_no_time_ends_a_call(config: Config) -> None:
-    """Nobody could stop that end, or put it off: staff's keys and the caller's look alike."""
+    """Nobody could stop or postpone that end: staff's keys and the caller's are indistinguishable."""
     story = incoming(config, end_s=24, seconds=27).sound(14.6, digits("**0"))
     story.recorder.update_learned({})
     kept = story.tell(10)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ringback, a machine that says so, and its beep: whoever hears the message later is told behind it. The beep may come
-behind our notice, across its end, or beneath it, and staff may speak soon behind it, or hang up.
+"""Ringback, an answering machine's announcement, and its beep: the later listener is notified after it. The beep may
+come after our notice, across its end, or during it, and staff may speak soon after it, or hang up.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MOBILE = Network(codec="gsm", loss_percent=1.0, delay_ms=90, noise_dbm0=-55.0)
 
 
 def mailbox(beep_s: float, beep_ms: int = 600, hz: float = 1000.0, **keys: Any) -> dict[str, Any]:
-    """Three rings up to 8 s behind the last digit, the announcement, and the beep."""
+    """Three rings up to 8 s after the last digit, the announcement, and the beep."""
     sounds = [
         ring([440.0, 480.0], [1000, 2000], for_s=7.0),
         sound("announcement", 8.6, text=MAILBOX, for_s=min(beep_s - 9.0, 6.0)),

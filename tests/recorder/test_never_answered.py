@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calls that nobody answers, each of them once taken for answered on the bench: through the real detectors, as the
-exchange plays them."""
+"""Unanswered calls, each of them once counted as answered on the bench: through the real detectors, played by the
+exchange.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +56,7 @@ def test_who_has_not_answered_is_not_announced_to(told: dict[str, Told], name: s
 
 @pytest.mark.parametrize(("step_db", "turn", "alone"), [(3.0, False, False), (5.5, True, False), (9.0, True, True)])
 def test_phrases_of_one_announcer_are_no_two_voices_where_nothing_rang(step_db: float, turn: bool, alone: bool) -> None:
-    """Recorded announcers go on up to 6.6 dB louder or fainter behind a pause."""
+    """Recorded announcers continue up to 6.6 dB louder or fainter after a pause."""
     speech, at = Speech(), 0
     for dbm0 in [-70.0] * 10 + [-20.0] * 12 + [-70.0] * 10 + [-20.0 - step_db] * 12:
         speech.follow(Window(at, dbm0, np.zeros(1, np.float32), ()), KR_PSTN.answer, toned=False)

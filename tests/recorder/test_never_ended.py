@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calls that the unit never ends, whatever staff dial, and codes that are not theirs."""
+"""Calls that the unit never ends, whatever staff dial, and codes that are not staff's."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def emergency_behind_a_prefix(config: Config) -> EndedStory:
 
 
 def emergency_behind_an_area_code(config: Config) -> EndedStory:
-    """A mobile telephone's way to the fire station of a city, and some PBXs'."""
+    """The number of a city's fire station from a mobile telephone, and from some PBXs."""
     story = outgoing(recording(config, record_emergency=True), number="031119")
     return story.sound(LATE_S, digits("**2"))
 
@@ -45,7 +45,7 @@ def emergency_with_a_key_too_many(config: Config) -> EndedStory:
 
 
 def emergency_in_the_call(config: Config) -> EndedStory:
-    """Staff have asked for an ambulance over a second call: the first party is held, and 119 is on the line."""
+    """Staff have requested an ambulance by a second call: the first party is held, and 119 is on the line."""
     story = incoming(recording(config, record_emergency=True), seconds=34).on_hook(5.0, 5.5).sound(5.6, dial(0.8))
     return story.sound(6.5, digits("119")).sound(8.5, ringback(1)).sound(12.5, talk(3)).sound(24, digits("**2"))
 
@@ -60,7 +60,7 @@ def unrecorded_colleague(config: Config) -> EndedStory:
 
 
 def unknown_number(config: Config) -> EndedStory:
-    """Nothing was heard being dialled: it may have been anything."""
+    """No dialling was heard: it may have been any number."""
     story = incoming(config)
     story.bits[1, 0, :] = False
     story.reverse(3.0, 60)
@@ -154,7 +154,7 @@ def test_the_code_is_refused_and_that_is_said(
 @pytest.mark.parametrize("at_s", [5.8, 6.0, 6.4, 6.9, 7.0, 7.4])
 @pytest.mark.parametrize("dbm0", [-16.0, -22.0])
 def test_a_call_that_begins_to_wait_under_the_notice_is_heard(config: Config, at_s: float, dbm0: float) -> None:
-    """Once, and no louder than the notice returns. The notice plays from 5.7 to 7.7 s."""
+    """Once, and no louder than the returned notice. The notice plays from 5.7 to 7.7 s."""
     tone = call_waiting() * 10 ** ((dbm0 + 16) / 20)
     story = incoming(config, end_s=18).sound(CODE_S, digits("**2")).sound(at_s, tone)
     kept = story.tell(10)
@@ -163,7 +163,7 @@ def test_a_call_that_begins_to_wait_under_the_notice_is_heard(config: Config, at
 
 
 def test_a_call_that_is_picked_up_under_the_notice_is_heard(config: Config) -> None:
-    """Ringback: the PBX has transferred the call, or staff have."""
+    """Ringback: the PBX or staff have transferred the call."""
     story = incoming(config, end_s=20).sound(CODE_S, digits("**2")).sound(6.2, ringback(1))
     kept = story.tell(10)
     assert [event.why for event in of(kept, "end_refused")] == ["another_party"]
@@ -200,7 +200,7 @@ def test_after_the_caller_has_hung_up_a_code_only_marks(config: Config) -> None:
 
 
 def test_a_restarted_call_time_does_not_forget_what_was_ended(config: Config) -> None:
-    """At the longest length the record is sealed and the next one goes on: its end is in the first, once."""
+    """At the longest length the record is sealed and the next one continues: the end is in the first, once."""
     story = incoming(recording(config, longest_call_s=9), answer="voice", end_s=24, seconds=27)
     story.contact.most_ms = 0
     kept = story.sound(4.0, digits("**2")).sound(18, digits("**2")).tell(10)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The clock is set in the middle of a call, or stands at a time for the second time: no field of a record is moved."""
+"""The clock is set during a call, or repeats a time: no field of a record changes."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def told(config: Config, at_s: float, by_ns: int, names: Names = FIRST) -> Kept:
 
 
 def lengths(record: CallRecord) -> list[float]:
-    """Seconds between the call's moments, in the order in which they must have been."""
+    """Seconds between the call's moments, in their true order."""
     notice = record.notices[0]
     moments = [
         record.ring_at,
@@ -98,7 +98,7 @@ def test_a_record_says_the_same_lengths_whenever_the_clock_is_set(
     assert end_frame is not None
     assert sealed.call_ns(call_id) // 10**6 == parse_rfc3339(record.ring_at or "") // 10**6
     assert record.clock is not None
-    if at_s == 0:  # it was wrong from the beginning on, and nothing was set
+    if at_s == 0:  # wrong from the beginning on, never set
         assert record.clock.stepped_ms is msgspec.UNSET
     else:
         assert record.clock.stepped_ms == pytest.approx(CLOCKS[clock] / 1e6, abs=40_000 if "1970" in clock else 1)

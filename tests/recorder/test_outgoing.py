@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Outgoing calls over audio that the exchange makes: dialled, ringback, busy, voice; told from the record alone."""
+"""Outgoing calls over audio from the exchange: dialled, ringback, busy, voice; judged by the record alone."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_a_busy_number_is_never_answered(tmp_path: Path, run_dir: Path) -> None:
 
 
 def test_a_long_ringback_is_waited_for(tmp_path: Path, run_dir: Path) -> None:
-    """Five rings last longer than the time to the answer: it begins anew with each."""
+    """Five rings last longer than the time to the answer, which restarts with each."""
     call = told(tmp_path, run_dir, CALL.replace("rings = 2", "rings = 5") + 'digits = "0312345678"\n')
     assert call["answered_by"] == "tone"
     waited_s = (parse_rfc3339(call["answered_at"]) - parse_rfc3339(call["off_hook_at"])) / 1e9

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A line is known by when it returns its notice: somebody else's same notice proves nothing of a line that is deaf."""
+"""A line is identified by the delay of its returned notice: the same notice from another recorder proves nothing on a
+deaf line.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,8 @@ from linetap_core.clock import rfc3339
 from linetap_core.records import NoticeRecord
 
 EVERY_S = 7.5
-PLAYED_S = 1.5 + 0.035 + 0.5  # the notice, after a call's beginning
-OWN_MS = 30.0  # as a replay returns it
+PLAYED_S = 1.5 + 0.035 + 0.5  # begin of the notice, after a call's beginning
+OWN_MS = 30.0  # a replay's delay
 STRANGER_DB = -8.0
 
 
@@ -26,7 +28,7 @@ def calls(config: Config, n: int) -> Story:
 
 
 def stranger(story: Story, config: Config, call: int, delay_ms: float) -> None:
-    """A recorder at the far end plays the same notice so long after ours."""
+    """A recorder at the far end plays the same notice this long after ours."""
     samples = story.card.notices[config.recording.notice].samples * 10 ** (STRANGER_DB / 20)
     story.sound(EVERY_S * call + PLAYED_S + delay_ms / 1000, samples)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Events of a call that is being recorded: the far end hangs up, another party comes, the staff mark it."""
+"""Events in a recorded call: the far end hangs up, another party joins, the staff mark it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from linetap_core.clock import NS_PER_MS, rfc3339
 from linetap_core.records import CallRecord, LineState
 
 ANSWER_S = 1.5
-RECORDED_S = 2.035  # the notice begins, and the recording with it
-TALK_S = 3.2  # the notice has ended
+RECORDED_S = 2.035  # begin of the notice and of the recording
+TALK_S = 3.2  # after the end of the notice
 
 
 def at(seconds: float) -> str:
@@ -28,14 +28,14 @@ def policy(config: Config, **changes: object) -> Config:
 
 
 def recorded(config: Config, end_s: float, seconds: float) -> Story:
-    """An incoming call on a line whose telephone was learnt; its recording begins at RECORDED_S."""
+    """An incoming call on a line with a learnt telephone; its recording begins at RECORDED_S."""
     story = Story(config, seconds, noise_peak=30).ring(0.5, 1.4).off_hook(ANSWER_S, end_s)
     story.recorder.update_learned({1: Learned(near_digit_dbm0=NEAR_DBM0, learned_at=at(-60))})
     return story
 
 
 def one(kept: Kept) -> tuple[CallRecord, int]:
-    """The one call: its record, and how long its recording is in frames."""
+    """The one call: its record, and the length of its recording in frames."""
     ((call_id, end_frame, record),) = kept.closed
     assert end_frame is not None
     ((_, _, first),) = [entry for entry in kept.opened if entry[0] == call_id]
@@ -178,7 +178,7 @@ def test_the_mark_code_marks_and_keeps_longer(config: Config) -> None:
 
 
 def test_what_follows_a_marked_call_is_kept_as_long(config: Config) -> None:
-    """The longest length cuts a call in two: the class of the marked one goes with it, its mark does not."""
+    """The longest length splits a call: the marked part's class also applies to the next, its mark does not."""
     classes = [RetentionClass(name="standard", days=60), RetentionClass(name="abuse", days=365)]
     config = msgspec.structs.replace(config, retention=msgspec.structs.replace(config.retention, classes=classes))
     config = msgspec.structs.replace(config, recording=msgspec.structs.replace(config.recording, longest_call_s=5))
@@ -200,7 +200,7 @@ def test_the_far_end_cannot_mark(config: Config) -> None:
 
 
 def test_a_loud_far_end_is_recognised_by_what_was_dialled_here(config: Config) -> None:
-    """The line's own telephone was heard dialling at -4: what comes at -13 is not it."""
+    """The line's own telephone was heard dialling at -4: a code at -13 is not its own."""
     story = Story(config, 26, noise_peak=30).off_hook(1, 22).sound(2, digits("0312345678", -4.0))
     kept = story.sound(6, ringback(1)).sound(9.5, talk(3)).sound(16, digits("**9", -13.0)).tell()
     assert [mark.kind for mark in kept.records[0].marks] == ["mark_far"]
@@ -249,6 +249,6 @@ def troubles(story: Story) -> list[str]:
 
 
 def notices_played(story: Story) -> int:
-    """The number of notices that began on line 1, by what the card put into its slots."""
+    """The number of notices that began on line 1, according to the slots."""
     tags = [int(tag) for batch in story.followed for tag in batch.notice[:, 0]]
     return sum(1 for before, after in zip([0, *tags], tags, strict=False) if after and not before)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Numbers dialled by pulses that begin like one which answers without ringback (1XX): a digit's clicks are no voice,
-neither behind the digit before nor while it is not known yet.
+"""Pulse-dialled numbers with the prefix of a number answered without ringback (1XX): a digit's clicks are no voice,
+neither after the previous digit nor before the digit is known.
 """
 
 from __future__ import annotations

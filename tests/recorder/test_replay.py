@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap replay`: files in, a vault and calls.jsonl out, the same every time; bad files are told in one line."""
+"""`linetap replay`: files in, a vault and calls.jsonl out, the same every time; bad files give one line of error."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_the_same_calls_every_time(unit: Unit) -> None:
     replay_it(unit, "again")
     first, second = calls(unit), calls(unit, "again")
     for call in (*first, *second):
-        call["files"] = sorted(call["files"])  # the keys are fresh each time, and so the hashes
+        call["files"] = sorted(call["files"])  # the keys are new each time, and so the hashes
     assert first == second
 
 
@@ -218,7 +218,7 @@ def test_a_folder_with_a_replay_in_it_is_not_written_over(unit: Unit, capsys: py
 
 
 def test_batches_are_short_where_a_fax_may_stop_the_notice(unit: Unit) -> None:
-    """On the line that has the notice; read ahead, they end every 160 ms."""
+    """On the line with the notice; when read ahead, they end every 160 ms."""
     audio = np.zeros((2, SECONDS * 8000), np.int16)
     tone = slice(41_600, 49_600)
     audio[0, tone] = (3000 * np.sin(2 * np.pi * 2100 * np.arange(8000) / 8000)).astype(np.int16)
@@ -238,7 +238,7 @@ def test_batches_are_short_where_a_fax_may_stop_the_notice(unit: Unit) -> None:
         assert [batch.frames for batch in batches[:9]] == [50 * 80] * 9
 
 
-# --- the process that seals --------------------------------------------------------------------------------------
+# --- the sealing process -----------------------------------------------------------------------------------------
 
 
 def test_the_end_of_the_process_that_seals_is_reported_in_one_line(
@@ -264,7 +264,7 @@ def test_what_is_wrong_with_the_key_is_reported_in_one_line(unit: Unit, capsys: 
 
 
 def test_who_seals_goes_with_who_replays(unit: Unit, tmp_path: Path) -> None:
-    """A replay that is killed leaves no process behind."""
+    """A killed replay leaves no process behind."""
     shared = SharedAudio()
     shared.room(2, 8000)
     side = VaultSide(msgspec.structs.replace(unit.config, vault=str(tmp_path / "gone")), shared, [1, 2], 0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""[smdr] in unit.toml: what is wrong with it is told with its line."""
+"""[smdr] in unit.toml: its errors are reported with their lines."""
 
 from __future__ import annotations
 

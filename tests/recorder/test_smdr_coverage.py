@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The PBX's records of a finished day: which calls count, which of them lack a recording, and from when on."""
+"""The PBX's records of a finished day: which calls count, which of them lack a recording, and the start of the
+counting.
+"""
 
 from __future__ import annotations
 
@@ -29,11 +31,11 @@ def figures(rig: Rig) -> tuple[str, int, int, int, int] | None:
 
 
 def starts(before_midnight_s: float) -> Rig:
-    """The office's day has so many seconds left."""
+    """The office's day ends in this many seconds."""
     rig = Rig(config_of(*LINES))
     rig.clock.advance(at(MIDNIGHT_S - before_midnight_s) - rig.clock.utc_ns())
     rig.join.turn()
-    rig.day()  # as the state file asks for it all the time
+    rig.day()  # as done permanently for the state file
     return rig
 
 
@@ -55,7 +57,7 @@ def both(rig: Rig, line: int = 1, length_s: int = 30, number: str = "01012345678
     ({"disposition": "fax", "why": "fax_cng"}, (1, 0, 0, 0)),
     ({"disposition": "unanswered", "why": "busy", "answered_at": None}, (1, 0, 0, 0)),
     ({"disposition": "skipped", "why": "internal", "internal": True}, (0, 0, 0, 0)),
-    ({"number": "2102"}, (0, 0, 0, 0)),  # recorded, and the PBX says that it is internal
+    ({"number": "2102"}, (0, 0, 0, 0)),  # recorded, and internal according to the PBX
 ])  # fmt: skip
 def test_what_counts_of_a_call_that_both_have(more: dict[str, Any], counts: tuple[int, ...]) -> None:
     rig = starts(3600)
@@ -70,7 +72,7 @@ def test_what_counts_of_a_call_that_one_of_them_has() -> None:
     now_s = MIDNIGHT_S - 3600
     rig.prints(panasonic(now_s - 20, 20, trunk="01"))  # no record
     rig.prints(panasonic(now_s - 20, 20, "2101", "2102"))  # internal, no record
-    rig.prints(panasonic(now_s - 20, 20, "2777", trunk="07"))  # on nobody's line
+    rig.prints(panasonic(now_s - 20, 20, "2777", trunk="07"))  # on none of our lines
     rig.go_to(now_s + 200)
     rig.ends(call(2, now_s + 100, now_s + 200))
     rig.ends(call(1, now_s + 100, now_s + 200, number="2102", internal=True))
@@ -106,7 +108,7 @@ def test_a_call_over_midnight_is_of_the_day_on_which_the_pbx_prints_it() -> None
 
 
 def test_a_transferred_call_that_ends_after_the_day_was_settled_corrects_it() -> None:
-    """Its first part was printed before midnight, and looked like a call without a record until it was over."""
+    """Its first part was printed before midnight, and seemed a call without a record until its end."""
     rig = starts(600)
     begin_s = MIDNIGHT_S - 700
     rig.prints(panasonic(begin_s, 100, "101", trunk="01", kind="I"))
@@ -182,7 +184,7 @@ def test_a_flood_keeps_its_count() -> None:
 
 
 def test_a_day_of_an_earlier_version_says_nothing() -> None:
-    """It did not count: 0 would be a lie."""
+    """It was not counted: 0 would be wrong."""
     day = msgspec.json.decode(b'{"day":"2026-11-25","zone":"Asia/Seoul","lines":40,"matched":40}', type=Day)
     assert day.figures() is None
     assert Day(day=TODAY, zone="Asia/Seoul", counted=True).figures() == PbxDay(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A call waits for its line and gets the right one or none; nobody's call is lost, doubled or swapped."""
+"""A call waits for its line and gets the right one or none; no call is lost, doubled or swapped."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TWO = ({"extension": "2101"}, {"extension": "2102"})
 
 
 class Rig:
-    """A join over a vault that keeps what it is told, in a time that the test owns."""
+    """A join over a vault that stores its inputs, with a clock controlled by the test."""
 
     def __init__(self, config: Config, memory: SmdrMemory | None = None, clock: ManualClock | None = None,
                  vault: Kept | None = None) -> None:  # fmt: skip
@@ -35,7 +35,7 @@ class Rig:
         self.join = SmdrJoin(config, self.vault, self.clock, self.kept.__setitem__, memory)
 
     def go_to(self, seconds: float) -> None:
-        """So long after START, turn by turn as the service does."""
+        """Advances to this time after START, turn by turn like the service."""
         until = T0_NS + round(seconds * NS_PER_S)
         while self.clock.utc_ns() < until:
             self.clock.advance(min(until - self.clock.utc_ns(), NS_PER_S // 2))
@@ -49,7 +49,7 @@ class Rig:
         self.join.turn()
 
     def smdr(self) -> dict[int, str | None]:
-        """Line -> what its sealed call got."""
+        """Line -> the PBX line in its sealed call."""
         return {record.line: record.smdr for record in self.vault.records}
 
     def day(self) -> Day:
@@ -83,7 +83,7 @@ def test_without_a_line_it_is_sealed_when_the_time_is_up() -> None:
 
 
 def test_two_calls_at_once_never_swap() -> None:
-    """Same start, same length, same number: the extension alone tells them apart, whichever line comes first."""
+    """Same start, same length, same number: only the extension distinguishes them, whichever line comes first."""
     rig = Rig(config_of(*TWO))
     rig.go_to(31)
     rig.ends(call(1, 0, 30))
@@ -123,7 +123,7 @@ def test_a_pbx_line_goes_to_one_call_the_best() -> None:
 
 @pytest.mark.parametrize("off_s", [-90, 90])
 def test_a_line_may_come_before_the_call_is_over_from_a_clock_that_is_wrong(off_s: int) -> None:
-    """The exchange's busy tone held our end back for 30 s; the PBX knew at once."""
+    """The exchange's busy tone delayed our end by 30 s; the PBX knew at once."""
     rig = Rig(config_of(*TWO))
     raw = panasonic(off_s, 30)
     rig.go_to(30.2)
@@ -139,7 +139,7 @@ YEARS = 8 * 365 * 86_400
 
 @pytest.mark.parametrize("step_s", [YEARS, -YEARS, -3600])
 def test_the_clock_is_set_in_the_middle_of_a_call(step_s: int) -> None:
-    """Its record counts from its beginning, by the clock of then; the line comes by that of now."""
+    """Its record counts from its beginning, by the old clock; the line arrives by the new one."""
     rig = Rig(config_of(*TWO))
     raw = panasonic(0, 30)
     rig.go_to(-5.0)
@@ -155,7 +155,7 @@ def test_the_clock_is_set_in_the_middle_of_a_call(step_s: int) -> None:
 
 @pytest.mark.parametrize("wrong_s", [-YEARS, YEARS])
 def test_a_unit_whose_clock_nobody_keeps_matches_by_the_lines_arrival(wrong_s: int) -> None:
-    """The PBX names day and time; ours are of another decade. Of two calls each gets its own line."""
+    """The PBX prints day and time; ours are of another decade. Each of two calls gets its own line."""
     rig = Rig(config_of(*TWO), clock=ManualClock(T0_NS + wrong_s * NS_PER_S, 5 * NS_PER_S))
     unkept = ClockRecord(synced=False)
     lines = [panasonic(0, 30), panasonic(100, 50)]
@@ -279,9 +279,9 @@ def test_a_call_to_the_outside_is_not_internal() -> None:
 @pytest.mark.parametrize(
     ("lines", "ours", "raw", "joined"),
     [
-        (({}, {}), NUMBER, panasonic(0, 30, "101"), True),  # the digits say it
+        (({}, {}), NUMBER, panasonic(0, 30, "101"), True),  # by the digits
         (({}, {}), NUMBER, panasonic(0, 30, "101", number="0215881588", trunk="01"), False),
-        (({}, {}), "", panasonic(0, 30, "101", trunk="01"), True),  # trunk 1 is line 1, and nothing speaks against it
+        (({}, {}), "", panasonic(0, 30, "101", trunk="01"), True),  # trunk 1 is line 1, without contrary evidence
         (({}, {}), "", panasonic(0, 30, "101", trunk="02"), False),
         (({}, {}), "", panasonic(0, 30, "101"), False),
         (({}, {"trunk": "01"}), "", panasonic(0, 30, "101", trunk="01"), False),
@@ -301,7 +301,7 @@ def test_a_line_without_a_name(lines: tuple[dict[str, Any], ...], ours: str, raw
 
 
 def through_checkpoint(rig: Rig, run_dir: Path) -> Rig:
-    """Another recorder over the same vault, with what the last one had written down."""
+    """Another recorder over the same vault, started from the last one's checkpoint."""
     checkpoint.save(run_dir, checkpoint.Checkpoint(smdr=rig.join.memory()))
     return Rig(rig.config, checkpoint.load(run_dir).smdr, rig.clock, rig.vault)
 
@@ -338,7 +338,7 @@ def test_the_wait_goes_on_where_it_was(run_dir: Path) -> None:
 
 
 def test_a_call_that_is_followed_once_more_waits_once() -> None:
-    """The next recorder follows the ring from the last cursor, and may come to the same end."""
+    """The next recorder continues from the last cursor, and may process the same end again."""
     rig = Rig(config_of(*TWO))
     for _ in range(2):
         rig.ends(call(1, 0, 30))
@@ -356,7 +356,7 @@ def test_at_the_end_every_call_is_sealed_with_what_has_come() -> None:
     assert rig.smdr() == {1: raw, 2: None}
 
 
-# --- whatever happens ----------------------------------------------------------------------------------------------
+# --- any order -----------------------------------------------------------------------------------------------------
 
 STEPS = st.lists(
     st.one_of(

@@ -18,7 +18,7 @@ from linetap_core.errors import BadInput
 from linetap_core.mask import masked
 from linetap_core.wire import smdrcolumns as grammar
 
-# Places counted from the manual's ruler, 0 to 77: T 0, date 2, start 8, duration 17, extension 26, digits 30, trunk 76.
+# Columns counted on the manual's ruler, 0 to 77: T 0, date 2, start 8, duration 17, extension 26, digits 30, trunk 76.
 RULED = "O 11/25 07:56:12 00:01:30 101 901012345678                9876543210 V0012 07"
 
 

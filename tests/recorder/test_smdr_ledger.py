@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The day's account names what the PBX saw and we have not, and the other way round, and nobody's number."""
+"""The day's account has the calls that only the PBX has and those that only we have, without numbers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_a_call_that_only_the_pbx_saw() -> None:
     rig = Rig(config_of(*TWO))
     rig.go_to(31)
     rig.prints(panasonic(0, 30, trunk="01"))
-    rig.prints(panasonic(0, 30, "2777"))  # nobody's whom we hear
+    rig.prints(panasonic(0, 30, "2777"))  # on none of our lines
     rig.prints("garbage")
     rig.join.finish()
     day = report(rig)
@@ -86,7 +86,7 @@ def cut_off(start_s: float, end_s: float) -> CallRecord:
 
 
 def test_a_call_that_a_power_cut_ended_has_its_line_though_the_pbx_heard_more_of_it() -> None:
-    """And what went on of it afterwards is a recording of the same line; the call after that is not."""
+    """The rest of the call is a recording of the same line; the next call is not."""
     rig = Rig(config_of(*TWO))
     rig.go_to(60)
     rig.join.ledger.call_recovered(cut_off(0, 20))
@@ -95,7 +95,7 @@ def test_a_call_that_a_power_cut_ended_has_its_line_though_the_pbx_heard_more_of
     rig.prints(panasonic(0, 119))
     rig.go_to(180)
     rig.ends(call(1, 150, 180))
-    assert rig.day().unseen == 1  # what went on
+    assert rig.day().unseen == 1  # the rest of it
     rig.go_to(240)
     rig.join.finish()
     day = report(rig)
@@ -115,7 +115,7 @@ def test_another_line_is_not_that_of_a_call_that_was_cut_off(told: str) -> None:
 
 
 def test_a_missing_line_of_a_call_that_was_cut_off_counts_for_nothing() -> None:
-    """It may have been printed while there was no power; and for hours after it may still come."""
+    """It may have been printed during the power cut; and for hours afterwards it may still arrive."""
     rig = Rig(config_of(*TWO))
     rig.join.ledger.call_recovered(cut_off(0, 20))
     rig.go_to(7200)
@@ -187,7 +187,7 @@ def test_nobodys_number_stands_in_it() -> None:
     assert rfc3339(at(0))[:10] in written
 
 
-# --- calls that were transferred: one call of ours, several lines of the PBX ---------------------------------------
+# --- transferred calls: one call of ours, several lines of the PBX -------------------------------------------------
 
 TRUNKS = ({"trunk": "01"}, {"trunk": "02"})
 
@@ -198,7 +198,7 @@ def test_a_transferred_call_gets_one_of_its_lines_and_the_others_are_parts() -> 
     rig.go_to(101)
     rig.prints(first)
     rig.go_to(400)
-    assert rig.day().unmatched == 1  # nobody knows yet that the call goes on
+    assert rig.day().unmatched == 1  # it is not known yet that the call continues
     rig.go_to(601)
     rig.prints(last)
     rig.ends(call(1, 0, 600, "in"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The PBX's port over a real terminal pair: halves, noise, no end, and a cable that is pulled."""
+"""The PBX's port over a real terminal pair: partial lines, noise, lines without end, and a pulled cable."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LINE = panasonic(0, 5, trunk="01")
 
 
 class Cable:
-    """A terminal pair whose far end has a name that stays, as /dev/serial/by-path has."""
+    """A terminal pair whose far end has a stable name, like /dev/serial/by-path."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -34,7 +34,7 @@ class Cable:
         self.path.unlink(missing_ok=True)
         self.path.symlink_to(os.ttyname(slave))
         os.set_blocking(self._master, False)
-        self._slave = slave  # open until the port has it: a pair nobody holds is gone
+        self._slave = slave  # open until the port has it: an unused pair disappears
 
     def say(self, data: bytes) -> None:
         until = SYSTEM.monotonic_ns() + DEADLINE_NS
@@ -82,7 +82,7 @@ def eventually(condition: Callable[[], bool]) -> None:
 
 
 def lines(port: SmdrPort, number: int) -> list[str]:
-    """So many lines, as soon as they have come."""
+    """This many lines, as soon as they have arrived."""
     found: list[str] = []
 
     def look() -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`{"t":..,"smdr":..}` in the events of a replay: the same join, the same records, and nothing personal in public."""
+"""`{"t":..,"smdr":..}` in the events of a replay: the same join, the same records, and no personal data in public."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MISSED = panasonic(4, 0, "102", number=NUMBER, trunk="02", kind="I")
 
 
 def told(*lines: tuple[float, str]) -> list[dict[str, Any]]:
-    """The two calls of test_replay, and what the PBX printed."""
+    """The two calls of test_replay, and the PBX's lines."""
     events = test_replay.EVENTS + [{"t": t, "smdr": raw} for t, raw in lines]
     return sorted(events, key=lambda event: event["t"])
 

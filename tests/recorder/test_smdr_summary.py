@@ -29,8 +29,8 @@ def seconds_to(moment: datetime) -> float:
 def test_at_twenty_past_midnight_the_letter_names_the_unit(
     tmp_path: Path, run_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Three calls of the day before: one that both have, one that only the PBX has, one that only we have."""
-    today = from_utc_ns(SYSTEM.utc_ns()).astimezone(SEOUL).date()  # the desk takes no day that is years away
+    """Three calls of the day before: one in both, one only in the PBX, one only in the unit."""
+    today = from_utc_ns(SYSTEM.utc_ns()).astimezone(SEOUL).date()  # the desk accepts no day that is years away
     midnight_s = seconds_to(datetime.combine(today, time(), SEOUL))
     rig = Rig(config_of(*LINES), clock=ManualClock(at(midnight_s - 60), 5 * NS_PER_S))
     for line in (1, 2):

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A PBX record that came late is sealed with its call: whole in meta.age, absent from record.json, through any
-crash."""
+"""A late PBX record is sealed with its call: whole in meta.age, absent from record.json, after any crash."""
 
 from __future__ import annotations
 
@@ -43,7 +42,7 @@ def with_smdr(unit: Unit, port: str) -> Config:
 
 
 def meta_of(unit: Unit, call_id: str) -> dict[str, Any]:
-    """The call's meta by stock age and nothing else."""
+    """The call's meta, by stock age alone."""
     recipe = (
         f"age -d -i {unit.epoch} key.age | age -d -i {unit.custodian} > {unit.folder}/call.key;"
         f" age -d -i {unit.folder}/call.key meta.age"
@@ -65,7 +64,7 @@ def sealed_events(config: Config) -> list[str]:
 
 
 def test_a_kill_while_the_recording_waits(unit: Unit, run_dir: Path) -> None:
-    """Killed before the audio was written whole, and again before the vault had sealed it: one call, and its line."""
+    """Killed before the audio was complete, and again before the vault had sealed it: one call, with its line."""
     config, record, clock = with_smdr(unit, "/dev/none"), call(1, 0, 30), ManualClock(at(31))
     vault = writer(config, Source())
     join = SmdrJoin(config, vault, clock, vault.keep)
@@ -153,7 +152,7 @@ def test_the_service_joins_what_comes_over_the_port(unit: Unit, cable: Cable, ca
     cable.say(raw.encode() + b"\r\n" + raw.replace(" 2101 ", " 2102 ").encode()[:40])
     turn_until(service, lambda service: bool(joined(service).memory().pending))
     assert service.smdr is not None
-    service.smdr._port.stop()  # as the kernel does for a process that is killed
+    service.smdr._port.stop()  # as the kernel does for a killed process
     service.control.close()
     service.vault.stop(5)
     assert sealed_events(config) == []
@@ -176,7 +175,7 @@ def test_the_service_joins_what_comes_over_the_port(unit: Unit, cable: Cable, ca
 
 def test_a_recording_that_waits_is_no_orphan(unit: Unit, run_dir: Path) -> None:
     config, record = with_smdr(unit, "/dev/none"), call(1, 0, 30)
-    whole_chunk = age.CHUNK_BYTES - len(mulaw.HEADER)  # is kept: the next recorder needs no ring to write it anew
+    whole_chunk = age.CHUNK_BYTES - len(mulaw.HEADER)  # kept: the next recorder needs no ring to write it again
     vault = writer(config, Source())
     join = SmdrJoin(config, vault, SYSTEM, vault.keep)
     join.open(record.call_id, 1, FIRST)
@@ -235,10 +234,10 @@ def test_a_call_that_a_power_cut_ended_is_known_to_the_account(unit: Unit, cable
 
 
 def at_noon(config: Config) -> tuple[Config, str]:
-    """A zone where it is noon or nearly so, so that yesterday is settled whenever this runs; and yesterday there."""
+    """A zone where it is about noon, so that yesterday is settled whenever this runs; and yesterday there."""
     now = from_utc_ns(SYSTEM.utc_ns())
     east_h = 12 - now.hour
-    zone = f"Etc/GMT{-east_h:+d}"  # POSIX: to the west is above 0
+    zone = f"Etc/GMT{-east_h:+d}"  # POSIX: west is positive
     yesterday = (now + timedelta(hours=east_h)).date() - timedelta(days=1)
     retention = msgspec.structs.replace(config.retention, zone=zone)
     return msgspec.structs.replace(config, retention=retention), yesterday.isoformat()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A call's snapshots to the vault before its end: all that remains of it if power fails now."""
+"""A call's snapshots to the vault before its end: the only remains of it if power fails now."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BATCH_SLOTS = 10
 
 
 def until(story: Story, seconds: float) -> CallSnapshot | None:
-    """The last note by then."""
+    """The last snapshot by then."""
     while story.card._position < round(seconds * 100) and story.step(BATCH_SLOTS):
         pass
     snapshots = [*story.vault.snapshots.values()]

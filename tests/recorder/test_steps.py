@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A thread of the recorder that hangs is named; one that is slow, or has nothing to do, is not."""
+"""A hanging thread of the recorder is named; a slow or idle one is not."""
 
 from __future__ import annotations
 
@@ -95,13 +95,13 @@ def test_the_journals_thread_is_named_while_a_lock_is_not_given_back(tmp_path: P
     with journal._changed:
         clock.advance(STANDS_NS)
         assert journal.steps.stands()
-    until(lambda: not journal.steps.stands())  # without a call it shows that it lives, too
+    until(lambda: not journal.steps.stands())  # it also reports steps without a call
     journal.stop(PATIENCE_S)
 
 
 @needs_root
 def test_a_thread_that_the_disk_keeps_waiting_is_no_reason_to_start_anew(tmp_path: Path, run_dir: Path) -> None:
-    """No signal ends it: systemd could end the others, and start no recorder before the disk answers."""
+    """No signal ends it: systemd could end the others, but start no recorder before the disk answers."""
     with disk(tmp_path / "vault"):
         vault = writer(make_unit(tmp_path, run_dir).config, Source())
         clock = vault.vault.clock
@@ -114,7 +114,7 @@ def test_a_thread_that_the_disk_keeps_waiting_is_no_reason_to_start_anew(tmp_pat
             assert vault.standing() == ["vault"]
             assert not vault.hangs()
         until(lambda: vault.standing() == [])
-        with vault._queue.changed:  # a lock that nobody gives back
+        with vault._queue.changed:  # a lock that is never released
             until(lambda: _hangs_later(vault, clock))
         vault.stop(PATIENCE_S)
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Another party comes on the line of a recorded call, and nobody has dialled: a call that waited, one that the far end
-passes on, one that a colleague may have put through."""
+"""Another party joins a recorded call without dialling: by call waiting, by a transfer at the far end, or perhaps by a
+colleague.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +34,7 @@ def announced_again(kept: Kept) -> tuple[CallRecord, list[tuple[int, int]]]:
 
 
 def test_who_speaks_behind_a_flash_is_announced_to_and_not_written_before(config: Config) -> None:
-    """The beep of call waiting was not to be heard beneath a voice."""
+    """The beep of call waiting was inaudible under a voice."""
     record, withheld = announced_again(recorded(config).on_hook(12, 12.6).sound(13.2, talk(10)).tell())
     ((first, last),) = withheld
     assert 12 * RATE_HZ <= first <= 12.1 * RATE_HZ < 15 * RATE_HZ < last < 16 * RATE_HZ
@@ -107,7 +108,7 @@ def through(samples: F64, coder: str, scratch: Path) -> F64:
 
 @pytest.mark.parametrize("coder", ["g711", "gsm", "opus"])
 def test_a_codec_leaves_music_its_notes_and_gives_a_voice_none(tmp_path: Path, coder: str) -> None:
-    """What `sound` calls music of a faint voice behind a codec has nobody announced to."""
+    """A faint voice behind a codec that `sound` classifies as music triggers no notice."""
     heard = through(music(1.5), coder, tmp_path / "a").astype(np.int16)
     kept = spectrum_steadiness(heard)
     assert kept is not None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The vault's thread as the recorder runs it: it seals, and in its time it destroys; what is left verifies."""
+"""The vault's thread as run by the recorder: it seals calls, and destroys them on their day; the rest verifies."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def _after(key_list: keylist.KeyList) -> str:
 
 
 def test_nothing_that_comes_with_the_upkeep_stops_the_writing(config: Config, caplog: pytest.LogCaptureFixture) -> None:
-    """A vault whose small files are damaged still takes calls; what day it is the vault role has to say again."""
+    """A vault whose small files are damaged still records calls; the vault role must then confirm the date again."""
     config.vault_path.mkdir(exist_ok=True)
     names = ("clock.json", "commands.json", "destroying.json")
     for name in names:

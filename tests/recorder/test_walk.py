@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Walk tests over a recorder with a live ring: good lines and bad, calls in earnest, kills, and who may start one."""
+"""Walk tests over a recorder with a live ring: good and bad lines, real calls, kills, and permission to start."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def unit(tmp_path: Path, run_dir: Path) -> Unit:
 
 @pytest.fixture
 def walked(unit: Unit) -> Iterator[Walked]:
-    """Four good lines, which a test spoils before they are asked for."""
+    """Four good lines, which a test damages before their turn."""
     with Walked(unit.config, [Wire() for _ in range(4)]) as made:
         made.turn()
         yield made
@@ -93,7 +93,7 @@ def test_a_walk_over_lines_good_and_bad(walked: Walked, unit: Unit) -> None:
 
 
 def test_what_it_measures_is_what_learn_keeps(walked: Walked, unit: Unit) -> None:
-    """Against the lines as the rig has made them: their voltages, and the echo of the notice at 30 ms."""
+    """Compared with the rig's lines: their voltages, and the echo of the notice at 30 ms."""
     walked.wires[1].battery_v, walked.wires[1].echo_db = 52.0, -14.0
     walked.wires[2].battery_v = None
     walked.wires[3].echo_db = -120.0
@@ -138,7 +138,7 @@ def test_a_test_call_is_opened_like_any_other(walked: Walked, unit: Unit) -> Non
 def test_an_exchange_that_gives_busy_tone_is_answer_enough(
     tmp_path: Path, run_dir: Path, digit: str, codes: list[str]
 ) -> None:
-    """It does so before the unit's usual time is over: with one digit, and to whoever dials none."""
+    """It does so before the unit's usual time has elapsed: with one digit, and without any."""
     unit = make_unit(tmp_path, run_dir, lines=1)
     with Walked(unit.config, [Wire(digit=digit, busy_after_s=2.5)]) as walked:
         walked.turn()
@@ -162,7 +162,7 @@ def test_busy_tone_is_nobodys_answer_where_no_walk_asks(tmp_path: Path, run_dir:
 
 
 def test_a_walk_that_detects_the_notice_ends_the_fault_of_a_line(walked: Walked, unit: Unit) -> None:
-    """And one that does not hear it leaves it."""
+    """A walk without detection leaves it."""
     for line in (1, 2):
         admission.write(unit.config.vault_path, line, 1)
     walked.restart()
@@ -174,7 +174,7 @@ def test_a_walk_that_detects_the_notice_ends_the_fault_of_a_line(walked: Walked,
 
 
 def test_a_call_that_comes_in_goes_on_untouched(walked: Walked, unit: Unit) -> None:
-    """It rings at the line that is asked for: the call is answered, announced, recorded, and no test of anything."""
+    """It rings at the line under test: the call is answered, announced, recorded, and does not count as a test."""
     wire = walked.wires[0]
     wire.lifts = False
     walked.ask(StartWalk("terminal", [1]))

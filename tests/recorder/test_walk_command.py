@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap walk`: what it says, what it ends with, and that it stands on a recorder of another process."""
+"""`linetap walk`: its output, its exit status, and its use with a recorder of another process."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LIMIT_S = 120
 
 
 class Turning:
-    """While the command sleeps, the unit goes on."""
+    """A clock whose sleep lets the unit continue."""
 
     def __init__(self, unit: Walked) -> None:
         self.unit = unit
@@ -153,7 +153,7 @@ def test_what_was_not_measured_is_left_out() -> None:
 
 
 def test_a_recorder_of_another_process(unit: Unit, run_dir: Path) -> None:
-    """Without a card nobody can lift anything: one terminal begins, another one ends it, and the report is signed."""
+    """Without a card no handset can be lifted: one terminal begins, another one ends it, and the report is signed."""
     path = config_file.write(unit.folder / "unit.toml", unit.config)
     linetap = [sys.executable, "-m", "linetap"]
     recorder = subprocess.Popen([*linetap, "recorder", "--config", path], stderr=subprocess.DEVNULL)

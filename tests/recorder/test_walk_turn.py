@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A line's turn as tables: what is seen, the step it leads to, and what is said of the line in the end."""
+"""A line's turn as tables: the observations, the resulting step, and the final result of the line."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def turn_of(*observations: Observation, every_s: float = 1.0) -> Turn:
     turn = Turn(line=3, began_s=0.0)
     for n, seen in enumerate(observations):
         turn.observe(replace(seen, mono_s=n * every_s))
-        turn = msgspec.msgpack.decode(msgspec.msgpack.encode(turn), type=Turn)  # as a restart has it
+        turn = msgspec.msgpack.decode(msgspec.msgpack.encode(turn), type=Turn)  # as after a restart
     return turn
 
 
@@ -38,7 +38,7 @@ def record(**changes: object) -> CallRecord:
 
 
 def walked(made: CallRecord | None = None, exempt: bool = False, seen: Observation = HEARD) -> WalkedLine:
-    """A turn that went well, except for this."""
+    """A successful turn, except for the arguments."""
     turn = turn_of(IDLE, LIFTED, DIALLED, PLAYED, seen)
     turn.call_over(made or record(), 9.0)
     turn.sealed()
@@ -58,9 +58,9 @@ def walked(made: CallRecord | None = None, exempt: bool = False, seen: Observati
         ((RINGS,), "free"),
         ((IDLE, RINGS), "free"),
         ((IDLE, RINGS, IDLE), "lift"),
-        ((LIFTED,), "free"),  # it was in use before anybody was asked
+        ((LIFTED,), "free"),  # it was in use before the request
         ((LIFTED, DIALLED), "free"),
-        ((IDLE, LIFTED, replace(LIFTED, dialled=2)), "free"),  # somebody dials in earnest
+        ((IDLE, LIFTED, replace(LIFTED, dialled=2)), "free"),  # a real call is dialled
         ((IDLE, LIFTED, replace(LIFTED, dialled=2), replace(LIFTED, dialled=3), IDLE), "lift"),
         ((IDLE, LIFTED, replace(LIFTED, call_id=CALL + "-2")), "free"),
     ],
@@ -84,7 +84,7 @@ def test_a_good_line() -> None:
         (record(dialled=None), ["no_digit"]),
         (record(notice=NoticeRecord(id="ko", started_at=AT, proof="partial")), ["notice_partial"]),
         (record(notice=NoticeRecord(id="ko", started_at=AT, proof="absent")), ["notice_absent"]),
-        (record(notice=NoticeRecord(id="ko", started_at=AT)), ["notice_absent"]),  # put down before it was judged
+        (record(notice=NoticeRecord(id="ko", started_at=AT)), ["notice_absent"]),  # on-hook before it was judged
         (record(notice=None, disposition="discarded", dialled=None), ["not_recorded", "notice_not_played", "no_digit"]),
     ],
 )
@@ -99,7 +99,7 @@ def test_what_the_record_says_of_the_line(made: CallRecord, codes: list[str]) ->
     [
         (replace(HEARD, troubles=["battery_low"]), ["battery_low"], "yellow"),
         (replace(HEARD, troubles=["hum", "line_short"]), ["line_short", "hum"], "red"),
-        (replace(HEARD, troubles=["long_call", "notice_not_heard"]), [], "green"),  # not of the wires
+        (replace(HEARD, troubles=["long_call", "notice_not_heard"]), [], "green"),  # not a fault of the wires
     ],
 )
 def test_what_the_line_suffers_from(seen: Observation, codes: list[str], colour: str) -> None:

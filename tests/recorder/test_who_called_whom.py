@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each call is a call of its own, and what was not heard whole is not judged by what is left of it."""
+"""Calls in quick succession stay separate, and incomplete numbers are not judged by the rest."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def told(kept: Kept) -> list[tuple[str, str, str, str]]:
 
 
 def voltage(story: Story, *runs: tuple[float, int]) -> Story:
-    """Line 1 up to each second in turn; the rest of the lines has no meter."""
+    """Line 1's voltage up to each second in turn; the other lines have no meter."""
     volts, begin = story.card._levels.volts[0], 0
     for until_s, value in runs:
         volts[begin : round(until_s * 100)] = value
@@ -28,7 +28,7 @@ def voltage(story: Story, *runs: tuple[float, int]) -> Story:
 
 
 def tell_without(story: Story, from_s: float, to_s: float) -> Kept:
-    """The ring where capture was dead from `from_s` to `to_s`: a gap, without any levels of that time."""
+    """Runs with capture dead from `from_s` to `to_s`: a gap, without any levels of that time."""
     while (batch := story.card.next(25)) is not None:
         if from_s <= batch.frame / RATE_HZ < to_s:
             lines = len(batch.hook)
@@ -98,7 +98,7 @@ def test_a_break_of_the_exchange_leaves_no_phantom(config: Config, break_s: floa
 def test_a_number_of_which_something_may_be_lost_is_not_judged_by_what_is_left(
     config: Config, hole: tuple[float, float]
 ) -> None:
-    """Of 031-2345 without its 031 is left 2345, which is the pattern of the house."""
+    """031-2345 without its 031 is 2345, which matches the pattern of the house."""
     story = Story(config, 30, noise_peak=30).off_hook(1, 25).sound(2, digits("031")).sound(3.5, digits("2345"))
     story.sound(6, ringback(1)).sound(11, talk(4))
     kept = tell_without(story, *hole)
@@ -113,7 +113,7 @@ def test_a_number_that_was_heard_whole_is(config: Config) -> None:
 
 
 def test_hung_up_and_redialled_within_800_ms_are_two(config: Config) -> None:
-    """Before anybody answered: each number is of a call of its own."""
+    """Before any answer: each number belongs to its own call."""
     story = Story(config, 40, noise_peak=30).off_hook(1, 8).sound(2, digits("0311111111")).sound(5, ringback(1))
     story.off_hook(8.8, 30).sound(9.8, digits("0322222222")).sound(13, ringback(1)).sound(17, talk(4))
     first, second = story.tell().records
@@ -131,13 +131,13 @@ def test_a_flash_key_before_the_answer_is_one_call(config: Config) -> None:
     assert record.dialled == "0322222222"
 
 
-# --- put down for under a second, and dialled anew -------------------------------------------------------------
+# --- on-hook for under a second, and redialled ------------------------------------------------------------------
 
 
 def redialled(
     config: Config, down_s: float, break_s: float, dial_tone: bool = False, then: str = "0322222222"
 ) -> Story:
-    """A call out is answered at about 9 s and talked on; at `down_s` the loop opens, and somebody dials."""
+    """An outgoing call is answered at about 9 s and continues; at `down_s` the loop opens, and somebody dials."""
     up_s = down_s + break_s
     story = Story(config, 55, noise_peak=30).off_hook(1, 50).on_hook(down_s, up_s).sound(2, digits("0311111111"))
     story.sound(5, ringback(1)).sound(9, talk(down_s - 9))
@@ -161,7 +161,7 @@ def test_put_down_and_redialled_after_an_answer_are_two(
     assert (first.ended_by, second.ended_by) == ("on_hook", "on_hook")
     ended = next(end for call_id, end, _ in kept.closed if call_id == first.call_id)
     assert ended == down_s * RATE_HZ
-    assert max(kept.permitted.get(first.call_id, [0])) <= ended  # nothing behind the break was ever the first call's
+    assert max(kept.permitted.get(first.call_id, [0])) <= ended  # the first call has no audio after the break
     assert [notice.proof for notice in second.notices] == ["full"]
 
 
@@ -184,7 +184,7 @@ def test_a_break_behind_which_nobody_dials_loses_nothing(config: Config) -> None
 
 @pytest.mark.parametrize("dial_tone", [False, True])
 def test_behind_a_flash_key_the_number_is_that_of_another_party(config: Config, dial_tone: bool) -> None:
-    """No tap can tell it from a call that was cut off by the hook: both parties are told, and both numbers stand."""
+    """On the wires it equals a call cut off by the hook: both parties are notified, and both numbers are recorded."""
     (record,) = redialled(config, 20, 0.5, dial_tone).tell().records
     assert (record.dialled, record.also_dialled, len(record.notices)) == ("0311111111", ["0322222222"], 2)
 
@@ -213,7 +213,7 @@ def test_a_restart_between_the_break_and_the_number_changes_nothing(config: Conf
 
 
 def lifted(config: Config, after_s: float) -> Story:
-    """Four rings up to 11 s; nobody is there any more when the handset is lifted."""
+    """Four rings up to 11 s; the caller has gone when the handset is lifted."""
     return rings(Story(config, 45, noise_peak=30), 1, 4).off_hook(11 + after_s, 40)
 
 
@@ -236,7 +236,7 @@ def test_lifted_behind_the_last_ring_and_dialled_are_two(
 
 
 def test_who_dialled_after_a_missed_internal_call_is_recorded(config: Config) -> None:
-    """The caller ID of a colleague skips the call that came in, not the one that goes out."""
+    """The caller ID of a colleague skips the incoming call, not the outgoing one."""
     story = rings(Story(config, 45, noise_peak=30), 3.5, 3).off_hook(13.5, 40).sound(1.0, digits("D2345C"))
     records = goes_out(story, 15)
     assert records == [("in", "missed", "not_answered", ""), ("out", "recorded", "", "0312345678")]
@@ -254,7 +254,7 @@ def test_what_the_caller_dials_makes_no_call_of_it(config: Config) -> None:
 
 
 def test_the_keys_of_a_caller_keep_no_call_from_being_recorded(config: Config) -> None:
-    """As loud as this telephone, and an emergency number within: what is left is announced and recorded."""
+    """As loud as this telephone, and with an emergency number among them: the call is announced and recorded."""
     records = lifted(config, 1.5).sound(14, digits("1191191191")).sound(20, talk(9)).tell().records
     assert records[-1].disposition == "recorded"
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The vault's thread, step by step: what the ring holds is what the sealed call holds, whoever dies in between."""
+"""The vault's thread, step by step: the sealed call equals the ring's content, whatever process is killed."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ AUDIO = np.random.default_rng(11).integers(-20_000, 20_000, 400_000).astype(np.i
 
 
 class Source:
-    """A line's past: everything, but for holes."""
+    """A line's past audio, complete except for holes."""
 
     def __init__(self) -> None:
         self.holes: list[tuple[int, int, str]] = []
-        self.withheld: list[tuple[int, int]] = []  # nobody may ask for these
+        self.withheld: list[tuple[int, int]] = []  # must not be requested
 
     def stretch(self, line: int, first: int, end: int) -> Stretch:
         assert line == 1
@@ -81,7 +81,7 @@ def started(call_id: str = CALL_ID) -> CallEvent:
 
 
 def opened(unit: Unit, call_id: str = CALL_ID) -> I16:
-    """The audio by stock age and nothing else."""
+    """The audio, by stock age alone."""
     recipe = (
         f"age -d -i {unit.epoch} key.age | age -d -i {unit.custodian} > {unit.folder}/call.key;"
         f" for p in audio.*.age; do age -d -i {unit.folder}/call.key $p; done"
@@ -158,7 +158,7 @@ def test_a_call_that_ended_before_its_first_sample_leaves_a_record_alone(unit: U
 
 
 def apart(holes: list[tuple[int, int]]) -> list[tuple[int, int, str]]:
-    """Holes as a ring has them: one behind the other."""
+    """Separate, ordered holes, as in a ring."""
     found: list[tuple[int, int, str]] = []
     for frame, frames in sorted(holes):
         if not found or frame > found[-1][0] + found[-1][1]:
@@ -167,7 +167,7 @@ def apart(holes: list[tuple[int, int]]) -> list[tuple[int, int, str]]:
 
 
 def without(holes: list[tuple[int, int, str]], withheld: list[tuple[int, int]]) -> list[tuple[int, int, str]]:
-    """Holes that touch nothing of what is withheld."""
+    """Holes that do not overlap withheld ranges."""
     return [h for h in holes if all(h[0] + h[1] <= a or h[0] >= b for a, b in withheld)]
 
 
@@ -184,9 +184,9 @@ def test_any_kills_at_any_point_lose_and_double_nothing(
     holes: list[tuple[int, int]],
     parties: list[int],
 ) -> None:
-    """A kill forgets the object; jobs not done are handed on as the checkpoint does, and all are given twice.
+    """A kill discards the object; unfinished jobs are handed on like in the checkpoint, and all jobs are given twice.
 
-    `parties`: frames at which a party comes that has not heard the notice, and, every second one, at which it has.
+    `parties`: frames of changes, alternately to a party that has not heard the notice and to one that has.
     """
     folder = tmp_path_factory.mktemp("unit")
     unit = make_unit(folder, folder)
@@ -222,7 +222,7 @@ def test_any_kills_at_any_point_lose_and_double_nothing(
     last.resume_jobs([*given, *closing])
     assert last.step()
     assert events(unit) == ["started", "sealed"]
-    kinds = [kind for kind in logged(unit) if kind != "index"]  # once more after each restart
+    kinds = [kind for kind in logged(unit) if kind != "index"]  # logged again after each restart
     assert kinds == ["open", *(["gap"] if public_record(unit)["audio"]["gaps"] else []), "close"]  # type: ignore[index]
     told = public_record(unit)["audio"]
     assert isinstance(told, dict)

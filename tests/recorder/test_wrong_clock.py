@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calls recorded by a clock that nobody keeps, or that is wrong: no end but by an agreed one, and none goes early."""
+"""Calls recorded with an unsynchronised or wrong clock: only an agreed date sets their end, and none is destroyed
+early.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,7 @@ CLOCKS = {
 
 
 class OtherTime:
-    """A closet with a clock that says something else than it is, until somebody sets it."""
+    """A closet with a wrong clock, until somebody sets it."""
 
     def __init__(self, config: Config, says: str) -> None:
         self.config, self.boots, self.synced = config, 1, False
@@ -55,7 +57,7 @@ class OtherTime:
             assert self.vault.step()
 
     def right(self) -> None:
-        """A time server is reached."""
+        """Reaches a time server."""
         self.set_clock()
         self.synced = True
         for _ in range(4):
@@ -75,7 +77,7 @@ class OtherTime:
         self.vault = self._start()
 
     def call(self, line: int = 1, minutes: int = 1) -> str:
-        """One that ends now, by this clock."""
+        """A call that ends now, by this clock."""
         call_id = begin(self.vault, rfc3339(self.clock.utc_ns()), line)
         self.passes(minutes / 1440)
         finish(self.vault, self.config, call_id, rfc3339(self.clock.utc_ns()))
@@ -149,7 +151,7 @@ def test_a_call_by_a_wrong_clock_waits_and_gets_its_day_by_amendment(unit: Unit,
 
 
 def test_a_key_that_is_named_from_its_commissioning_on_has_signed_a_call_of_1970(unit: Unit, config: Config) -> None:
-    """`valid-after` in allowed_signers: by its amendment the call was later, and before that nobody can say."""
+    """`valid-after` in allowed_signers: by its amendment the call was later, and before that its time is unknown."""
     closet = OtherTime(config, CLOCKS["1970"])
     call_id = closet.call()
     line = unit.signers.read_text().replace("floor-03 ", 'floor-03 valid-after="20261101000000Z" ', 1)
@@ -173,7 +175,7 @@ def test_a_key_that_is_named_from_its_commissioning_on_has_signed_a_call_of_1970
 
 
 def test_calls_of_a_clock_synchronised_in_2007_are_amended_once_it_is_right(unit: Unit, config: Config) -> None:
-    """A time server whose GPS weeks have rolled over vouches for a time 1024 weeks back."""
+    """A time server after a GPS week rollover confirms a time 1024 weeks back."""
     closet = OtherTime(config, "2007-04-10T22:56:00.000Z")
     closet.synced = True
     closet.passes(0.001)
@@ -199,7 +201,7 @@ def test_nothing_is_destroyed_while_there_is_no_agreed_clock(unit: Unit, config:
 
 
 def test_power_cuts_between_the_call_and_the_clock_are_stated(unit: Unit, config: Config) -> None:
-    """Twice off for days before anybody says the date: when the call was at the latest is all that is known."""
+    """Off twice for days before anybody confirms the date: only the latest possible time of the call is known."""
     closet = OtherTime(config, CLOCKS["1970"])
     first = closet.call()
     true_ns = closet.true_ns
@@ -235,7 +237,9 @@ def test_a_call_between_two_agreed_boots_has_its_uncertainty(unit: Unit, config:
 
 
 def test_what_a_clock_said_first_is_taken_back_when_it_was_wrong(unit: Unit, config: Config) -> None:
-    """A time server of 2034; a boot later two officers put the date right: the calls of then are amended once more."""
+    """A time server of 2034; a boot later two officers correct the date: the calls recorded then are
+    amended once more.
+    """
     closet = OtherTime(config, CLOCKS["1970"])
     call_id = closet.call()
     wrong = closet.true_ns
@@ -260,7 +264,7 @@ def test_what_a_clock_said_first_is_taken_back_when_it_was_wrong(unit: Unit, con
 
 
 def test_a_closet_without_a_time_server_goes_by_signed_answers(unit: Unit, config: Config) -> None:
-    """Its own clock stays in 1970 for ever: calls get their end by the answer, and go by it, and the log verifies."""
+    """Its own clock stays in 1970: calls get their end by the answer, and are destroyed by it, and the log verifies."""
     closet = OtherTime(config, CLOCKS["1970"])
     before = closet.call()
     assert closet.vault.vault.upkeep is not None
@@ -289,11 +293,11 @@ def test_a_closet_without_a_time_server_goes_by_signed_answers(unit: Unit, confi
 def test_a_cut_while_an_amended_call_is_destroyed_tells_it_once(
     unit: Unit, monkeypatch: pytest.MonkeyPatch, first: int
 ) -> None:
-    """Behind whichever of its files: the record and what amends it are one call with one end."""
+    """After any of its files: the record and its amendment are one call with one end."""
     closet = OtherTime(unit.config, CLOCKS["1970"])
     calls = [closet.call() for _ in range(4)]
     closet.true_ns += 8 * 365 * DAY
-    closet.right()  # a time server of 2034: each call is amended, and once more by what two officers say
+    closet.right()  # a time server of 2034: each call is amended, and again by two officers' date
     closet.true_ns -= 8 * 365 * DAY
     confirm(closet)
     closet.passes(0.01)
@@ -324,7 +328,7 @@ def test_a_cut_while_an_amended_call_is_destroyed_tells_it_once(
 
 
 def confirm(closet: OtherTime) -> None:
-    """Two officers say what date it is."""
+    """Two officers confirm the date."""
     closet.passes(0.001)
     closet.synced = False
     assert closet.vault.vault.upkeep is not None
@@ -336,7 +340,7 @@ def confirm(closet: OtherTime) -> None:
 
 @pytest.mark.parametrize("suffix", ["", namespaces.SUFFIX])
 def test_a_flipped_bit_in_an_amendment_is_reported_and_it_is_made_anew(unit: Unit, config: Config, suffix: str) -> None:
-    """Else its call would stay for ever, and nobody would know why."""
+    """Otherwise its call would stay forever, without a stated reason."""
     broken.forget()
     closet = OtherTime(config, CLOCKS["1970"])
     call_id = closet.call()

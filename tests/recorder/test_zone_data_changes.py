@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Zone data that changes under a running recorder: an end that was said stays, a new one is right, nothing goes early,
-and nothing stops.
+"""Zone data that change under a running recorder: an end once stated stays, a new one is right, no call is destroyed
+early, and nothing stops.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def until(there: OtherTime, call_id: str) -> str:
 
 
 def goes_to(there: OtherTime, at: str) -> None:
-    """Moves the clock at once to an hour before, then a quarter of an hour at a time, and no further."""
+    """Moves the clock at once to an hour before, then in steps of a quarter of an hour, and no further."""
     end_ns = parse_rfc3339(at)
     if (far_ns := end_ns - HOUR - there.true_ns) > 0:
         there.passes(far_ns / (24 * HOUR))
@@ -94,7 +94,7 @@ def test_an_hour_more_from_next_month_on(unit: Unit, data: ZoneData, zone: str) 
 def test_data_that_can_be_read_no_more(
     unit: Unit, data: ZoneData, zone: str, bad: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The recorder goes on by what it has read; it says so once."""
+    """The recorder continues with the data already read; it reports that once."""
     there = closet(unit.config, zone)
     first = there.call(1)
     data_of = DAMAGED[bad]
@@ -119,7 +119,7 @@ def test_another_zones_data_under_koreas_name(unit: Unit, data: ZoneData, caplog
     second = there.call(2)
     assert until(there, second) == until(there, first)
     assert "it is another zone's" in caplog.text
-    zones._read.clear()  # as a recorder that starts now
+    zones._read.clear()  # as in a newly started recorder
     with caplog.at_level(logging.ERROR):
         there.boot(TRUE)
     there.right()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A recorder over a live ring, and somebody who walks: what the unit asks for is done, on lines that have their faults.
+"""A recorder over a live ring, and a person who follows the unit's instructions, on lines with faults.
 
-Time is the test's own. Each slot is written as capture would, and the recorder follows every few of them.
+Time is the test's own. Slots are written as by capture, and the recorder processes them every few slots.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ MOST_TURNS = 6000  # ten minutes of the lines' time
 
 @dataclass
 class Wire:
-    """One pair, and what whoever stands at it does. Times are seconds of the line's own."""
+    """One pair, and the actions of the person at it. Times are seconds of the line's own."""
 
     battery_v: float | None = -48.0  # None: there is no meter; 0: nothing is connected
     echo_db: float = -6.0
     noise: float = 8.0  # rms
-    digit: str = "1"  # empty: none is dialled
+    digit: str = "1"  # empty: not dialled
     lifts: bool = True
-    busy_after_s: float | None = None  # of the handset's lifting the exchange gives busy tone
-    off_hook: list[tuple[float, float]] = field(default_factory=list)  # besides
+    busy_after_s: float | None = None  # busy tone of the exchange, after the handset was lifted
+    off_hook: list[tuple[float, float]] = field(default_factory=list)  # further times off-hook
     rings: list[tuple[float, float]] = field(default_factory=list)
     lifted_at: float | None = None
     asked: WalkStep | None = None
@@ -118,7 +118,7 @@ class Walked:
         self.service = self._start()
 
     def _hang_up(self) -> None:
-        """The kernel does it for a process that has ended."""
+        """Closes the socket, as the kernel does for an ended process."""
         for caller in self.service.cards._callers.values():
             caller.close()
 
@@ -130,19 +130,19 @@ class Walked:
         raise AssertionError(f"it never came to it: {what}")
 
     def ask(self, command: RecorderCommand) -> list[str]:
-        """Sends a command as panel and terminal do. Returns the refusal, or nothing."""
+        """Sends a command like panel and terminal. Returns the refusal, or nothing."""
         caller = Caller(self.config.run_path / RECORDER_SOCKET)
         try:
             caller.send(msgspec.json.encode(command))
-            self.turn()  # it is let in
-            self.turn()  # and heard
+            self.turn()  # accepts the connection
+            self.turn()  # reads the command
             answers = [msgspec.json.decode(data, type=Refused | Walking) for data in caller.answers()]
             return [answer.why for answer in answers if isinstance(answer, Refused)]
         finally:
             caller.close()
 
     def walk_all(self, *lines: int) -> dict[int, WalkedLine]:
-        """A whole walk test; what came of each line."""
+        """Runs a whole walk test; returns the result of each line."""
         assert self.ask(StartWalk("terminal", list(lines))) == []
         self.until(self.over, "the walk test is over")
         assert self.walk is not None
@@ -158,7 +158,7 @@ class Walked:
         return self.service.guide.state()
 
     def over(self) -> bool:
-        """The walk is, and the vault's thread has written all that it was asked to."""
+        """Whether the walk has ended, and the vault's thread has written everything."""
         walk = self.walk
         return walk is not None and walk.ended_by is not None and self._told() and not self.service.vault.unfinished()
 

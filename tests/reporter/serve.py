@@ -52,7 +52,7 @@ class Publishing(Client):
 
 
 def opened(path: Path) -> IO[str]:
-    """The rows so far, without one that was cut; further ones follow."""
+    """The rows so far, without a row that was cut; more rows follow."""
     path.touch()
     os.truncate(path, path.read_bytes().rfind(b"\n") + 1)
     return path.open("a")

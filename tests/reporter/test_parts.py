@@ -169,7 +169,7 @@ class TestAgain:
             bench.feed.acknowledged(bench.flying.popleft(), None)
 
     def hear(self, bench: Bench, confirmed: int, resend: int = 0, first: int = 0, last: int = 0) -> list[int]:
-        """The numbers that are then sent."""
+        """The numbers that are sent as a result."""
         state = DeliveryState(desk=True, confirmed=confirmed, resend=resend, resend_from=first, resend_to=last)
         if bench.resending.follow(state, bench.feed.delivered_seq):
             bench.feed.lost_connection()
@@ -299,7 +299,7 @@ class TestInbox:
         assert not Inbox(tmp_path, ManualClock()).receive("hold", bytes(LIMIT_BYTES + 1), None)
 
     def test_a_queue_of_what_comes_every_second_leaves_room_for_a_hold(self, inbox: Inbox) -> None:
-        """A bridge that comes back delivers all it has kept at once."""
+        """A bridge that reconnects delivers everything that it has kept at once."""
         for verb in ("ack", "fetch", "resend") * MOST_WAITING:
             inbox.receive(verb, b"x", None)
         assert [inbox.receive("hold", b"x", None) for _ in range(MOST_WAITING + 1)] == [True] * MOST_WAITING + [False]

@@ -51,7 +51,7 @@ class Sender:
         self.copies.answered(msgspec.json.encode(answer), by)
 
     def send(self, took_ms: int = 0) -> Message | None:
-        """The next, acknowledged after so long."""
+        """The next message, acknowledged after `took_ms`."""
         count = len(self.sent)
         self.copies.send(self._publish)
         if len(self.sent) == count:

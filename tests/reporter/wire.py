@@ -72,7 +72,7 @@ class Wire:
             self.forgotten += 1
 
     def forget(self, topic: str) -> None:
-        """The broker delivers nothing more by this filter, and the reporter is not told."""
+        """Makes the broker deliver nothing more for this filter, without telling the reporter."""
         body = _NOBODYS_MID + b"\0" + len(topic).to_bytes(2) + topic.encode()
         assert self._brokers_end is not None
         self._brokers_end.sendall(bytes([0xA2, len(body)]) + body)
@@ -127,7 +127,7 @@ def _packets(data: bytes) -> Iterator[tuple[int, bytes, int]]:
 
 
 def _varint(data: bytes) -> tuple[int, int]:
-    """MQTT's variable byte integer and how many bytes it takes; 0 bytes when it is not all there."""
+    """MQTT's variable byte integer and the number of its bytes; 0 bytes when it is incomplete."""
     value = 0
     for i, byte in enumerate(data[:4]):
         value |= (byte & 0x7F) << (7 * i)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Faulty audio of real lines: the detectors report nothing, and detect the next digit as if it had not occurred."""
+"""Faulty audio of real lines: the detectors report nothing, and detect the next digit unaffected."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Caller ID from transmitters that are not ours (libspandsp, minimodem) and from one of ours that can be made worse."""
+"""Caller ID from independent transmitters (libspandsp, minimodem) and from our own with adjustable defects."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_what_the_modems_share_leaves_each_its_own_reading(modem: Modem) -> None
 
 
 def test_seizure_missed_and_octets_apart() -> None:
-    """The stretch begins in the mark; the exchange rests up to 20 bits between octets."""
+    """The stretch begins in the mark; the exchange pauses up to 20 bits between octets."""
     bits = [1] * 40
     for octet in message(MDMF, PLAIN):
         bits += bits_of(bytes([octet]), 0, 0)[:10] + [1] * 19
@@ -93,7 +93,7 @@ def test_seizure_missed_and_octets_apart() -> None:
 
 @pytest.mark.parametrize("modem", MODEMS)
 def test_loud_noise_right_before_and_after(modem: Modem) -> None:
-    """The next ring burst may come at once."""
+    """The next ring burst may follow at once."""
     rng = np.random.default_rng(13)
     audio = fsk(bits_of(message(MDMF, PLAIN)), modem, rng, dbm0=-30.0)
     sent = np.flatnonzero(audio)
@@ -111,7 +111,7 @@ def test_cut_off_anywhere(modem: Modem) -> None:
     for cut in range(begins, ends, 97):
         got = caller_id(np.concatenate([whole[:cut], np.zeros(3000, np.int16)]), "auto")
         assert got is None or (got.number is None and not got.readable)
-        if cut > begins + 320 * RATE_HZ / 1200:  # behind seizure, mark and type: it was one, surely
+        if cut > begins + 320 * RATE_HZ / 1200:  # after seizure, mark and type it certainly was one
             assert got is not None
 
 
@@ -225,7 +225,7 @@ def test_digits_that_are_no_number_are_no_caller(digits: str) -> None:
     assert read_digits(digits) is None
 
 
-# --- what is no caller ID -------------------------------------------------------------------------------------
+# --- other signals -----------------------------------------------------------------------------------------------
 
 STRETCH = np.arange(3 * RATE_HZ)
 NOTHINGS: dict[str, Callable[[], NDArray[np.floating[Any]]]] = {
@@ -300,7 +300,7 @@ def test_any_message_with_any_bits_wrong(kind: int, body: Body, flips: list[int]
         assert got is None or (got.number, got.readable) == (None, False)
 
 
-# --- transmitters and receivers that are not ours ---------------------------------------------------------------
+# --- independent transmitters and receivers ----------------------------------------------------------------------
 
 
 @pytest.mark.skipif(shutil.which("minimodem") is None, reason="no minimodem here")
@@ -312,7 +312,7 @@ def test_octets_of_minimodem(modem: Modem, tmp_path: Path) -> None:
     assert bytes(o.value for o in carrier.octets)[: len(sent)] == sent
     assert all(o.framed for o in carrier.octets[: len(sent)])
     noisy = to_audio(audio + np.random.default_rng(10).normal(0, np.std(audio[800:-800]) / 10, len(audio)))
-    # It sends two bits of rest: without more, noise may frame the first octets wrongly.
+    # It sends two bits of rest: without more, noise may misframe the first octets.
     assert sent[50:] in bytes(o.value for c in demodulate(noisy, [modem])[0] for o in c.octets)
 
 

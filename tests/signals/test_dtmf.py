@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The DTMF receiver at Q.24's limits, beside libspandsp, in human speech, and against whatever cuts its audio."""
+"""The DTMF receiver at Q.24's limits, compared with libspandsp, in human speech, and with gaps in its audio."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_ahead_of_libspandsp_in_noise_and_under_speech(name: str) -> None:
 @with_people
 @pytest.mark.parametrize("slower", [1.0, 1.2])
 def test_no_digit_in_human_speech(slower: float) -> None:
-    """Prompts at -12 dBm0; played at other speeds they are other voices."""
+    """Prompts at -12 dBm0; at other speeds they are other voices."""
     speech = people(-12, 32)
     if slower != 1.0:
         speech = samples(resample_poly(speech.astype(np.float64), round(slower * 10), 10))
@@ -136,7 +136,7 @@ def test_the_same_key_again_and_again() -> None:
     for key in "1D*":
         x = string(rng, key * 80, 40, 40, -10, -17.5, 1.4)
         assert heard(samples(x + noise(rng, len(x), -9.3 - 15))) == key * 80
-        x = string(rng, key * 80, 34, 40)  # shorter than it must: no press may suffer from being judged in two pieces
+        x = string(rng, key * 80, 34, 40)  # shorter than required: no press may be lost by being judged in two pieces
         assert heard(samples(x + noise(rng, len(x), -7 - 15))) == key * 80
         x = string(rng, key * 80, 40, 40, -10, -14, 3.5)
         assert heard(samples(x + noise(rng, len(x), -8.5 - 15))) == ""
@@ -201,7 +201,7 @@ def _noisy_lines() -> I16:
 
 
 LINES = _noisy_lines()
-FRAME = 123 * 80 + 13  # nobody promises that a ring begins on the detector's grid
+FRAME = 123 * 80 + 13  # a ring need not begin on the detector's grid
 
 
 def _whole() -> list[Digit]:
@@ -222,7 +222,7 @@ def test_does_not_depend_on_how_audio_is_cut(cuts: list[int]) -> None:
 
 
 LONG = np.tile(LINES, 8)
-HEARD_AGAIN = 80_000  # a recorder that was restarted is fed the last ten seconds again
+HEARD_AGAIN = 80_000  # a restarted recorder processes the last ten seconds again
 
 
 @settings(max_examples=15)
@@ -255,7 +255,7 @@ def test_lines_do_not_hear_each_other() -> None:
 
 def test_a_gap_voids_what_was_half_heard() -> None:
     audio = samples(np.concatenate([np.zeros(800), tone("3", 200), np.zeros(1600)]))[None]
-    for cut, said in ((1040, "3"), (2240, "")):  # 30 ms of it before the gap and 170 ms behind it; 180 ms and 20 ms
+    for cut, said in ((1040, "3"), (2240, "")):  # 30 ms of it before the gap and 170 ms after it; 180 ms and 20 ms
         detector = DtmfDetector(1)
         got = detector.follow(audio[:, :cut], 0)
         detector.reset_at_gap()

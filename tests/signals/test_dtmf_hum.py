@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Digits under direct current and under the mains' hum, and as faint as -32 dBm0, beside libspandsp and multimon-ng."""
+"""Digits with direct current and mains hum, and as faint as -32 dBm0, compared with libspandsp and multimon-ng."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_libspandsp_detects_none_of_them() -> None:
 @pytest.mark.parametrize("snr_db", [None, 15.0])
 @pytest.mark.parametrize(("row", "column"), [(-32.0, -32.0), (-32.0, -28.0), (-24.5, -32.0)])
 def test_detects_every_digit_at_32_below(snr_db: float | None, row: float, column: float) -> None:
-    """Row and column alike, and as far apart as Q.24 has it either way."""
+    """Row and column equal, and with Q.24's greatest difference in both directions."""
     rng = np.random.default_rng(4)
     keys = random_keys(rng, COUNT)
     assert heard(Case(row, column, snr_db=snr_db).audio(rng, keys)) == keys
@@ -73,7 +73,7 @@ def test_hum_makes_no_digit_of_what_is_none(off_percent: float, on_ms: float) ->
 @with_people
 @pytest.mark.parametrize("dbm0", [-3.0, -27.0])
 def test_no_digit_in_speech_under_hum(dbm0: float) -> None:
-    """Loud, and as faint as digits may be now."""
+    """Loud, and as faint as the faintest digits."""
     rng = np.random.default_rng(6)
     speech = people(dbm0, 8).astype(np.float64)
     assert heard(samples(speech)) == ""

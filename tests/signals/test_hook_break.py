@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The exchange breaks the loop, or the cable is cut: told from on-hook, whatever the hook pin says meanwhile."""
+"""The exchange breaks the loop, or the cable is cut: distinguished from on-hook, whatever the hook pin's level."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from linetap.recorder.signals.events import Event
 from linetap.ring import NO_VOLTS
 
 BREAK_KNOWN_MS = KR_PSTN.loop_break_min_ms
-PIN = [OFF, ON]  # an open wire for a pin, and for a meter
+PIN = [OFF, ON]  # an open wire as seen by a pin, and by a meter
 
 
 @pytest.mark.parametrize("pin", PIN)
@@ -53,7 +53,7 @@ def test_an_open_wire_is_not_taken_for_off_hook() -> None:
     hook = bits((ON, 1000), (OFF, 5000), (ON, 1000))
     line = volts((BATTERY, 1000), (DEAD, 5000), (BATTERY, 1000))
     assert follow(hook, line_volts=line) == []
-    assert told(follow(hook)) == [("off_hook", 1000)]  # without a meter it cannot be known; on-hook is still open
+    assert told(follow(hook)) == [("off_hook", 1000)]  # undecidable without a meter; on-hook is still open
 
 
 def test_a_break_begins_a_slot_early_at_the_most() -> None:
@@ -112,7 +112,7 @@ def test_a_second_call_on_the_held_line_has_digits_and_a_break_of_its_own() -> N
 
 
 def test_a_dead_wire_has_no_polarity() -> None:
-    """Reversed from the start; without a battery the sign says nothing, and a reversal would be an answer."""
+    """Reversed from the start; without a battery the sign is meaningless, and a reversal would be an answer."""
     hook = bits((OFF, 5000))
     polarity = bits((1, 2000), (0, 150), (1, 2850))
     line = volts((800, 2000), (DEAD, 150), (800, 2850))

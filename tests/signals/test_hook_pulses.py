@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Dial pulses: what is counted, what is a digit, and what is more likely trouble."""
+"""Dial pulses: counted pulses, digits, and probable faults."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ def test_what_closes_a_digit(make_ms: int, texts: list[str]) -> None:
     assert [event.at // MS for event in named(got, "digit")] == [1600, 1600 + 160 + make_ms][: len(texts)]
     if len(texts) == 2:
         assert digits(got) == texts
-    else:  # all five are one train; that it was not even makes it no digit
+    else:  # all five are one train, but uneven and so no digit
         assert digits(got) == [""]
 
 
 @pytest.mark.parametrize(("break_ms", "seen"), [(24, 0), (25, 1), (30, 1), (200, 1), (201, 0), (299, 0)])
 def test_the_shortest_and_the_longest_break_that_is_a_pulse(break_ms: int, seen: int) -> None:
-    """15 ms would do, but the hook's debounce swallows what is shorter than 25."""
+    """15 ms would do, but the hook's debounce removes anything shorter than 25."""
     events = dialled((ON, break_ms), (OFF, 100))
     assert len(digits(events)) == seen
     assert only_off_hook(events)
@@ -104,9 +104,9 @@ def test_a_contact_that_breaks_at_random_is_no_digit() -> None:
 @pytest.mark.parametrize(
     ("before_ms", "break_ms", "text"),
     [
-        (1500, 60, "1"), (1500, 100, "1"), (1500, 101, ""),  # longer than a dial breaks
+        (1500, 60, "1"), (1500, 100, "1"), (1500, 101, ""),  # longer than a dial's break
         (299, 60, ""), (300, 60, "1"),  # a hookswitch still at rest?
-        (20_000, 60, "1"), (20_010, 60, ""),  # nobody waits for digits any more
+        (20_000, 60, "1"), (20_010, 60, ""),  # the time for digits is over
     ],
 )  # fmt: skip
 def test_a_lone_break_is_a_one_only_where_somebody_can_be_dialling(before_ms: int, break_ms: int, text: str) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ringing: its cadence, the missed call, and the comparator it shakes; answers in the middle of a burst."""
+"""Ringing: its cadence, the missed call, and its effect on the comparator; answers in the middle of a burst."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from linetap.ring import Bits
 
 BURST_MS, PAUSE_MS = 1000, 2000
 LEAD_MS = 200  # on-hook before the first burst
-DETECTOR_MS = 180  # the latest the ring detector is on
+DETECTOR_MS = 180  # latest response of the ring detector
 
 hz = st.floats(15.3, 68)
 rms = st.floats(40, 150)
@@ -25,7 +25,7 @@ threshold = st.sampled_from([16.0, 21.0, 25.0])
 
 
 def shaken(hz: float, rms: float, phase: float = 0.0, threshold: float = 21.0, battery: float = -48.0) -> Bits:
-    """Two bursts with a pause, as a comparator without a filter sees them; then 9 s of rest."""
+    """Two bursts with a pause, as seen by a comparator without a filter; then 9 s of rest."""
     rest = np.full(LEAD_MS, battery)
     burst = ringing_volts(BURST_MS, hz, rms, phase, battery)
     pause, end = np.full(PAUSE_MS, battery), np.full(9000, battery)
@@ -84,7 +84,7 @@ def answered(
 ) -> tuple[list[Event], int, int]:
     """A burst answered `answer_ms` after its begin and tripped `trip_ms` later: events, the closing, the trip.
 
-    `through`: how much of the ringing is left across the closed loop. Then a conversation of two seconds, on-hook.
+    `through`: the share of the ringing left across the closed loop. Then a conversation of two seconds, on-hook.
     """
     closing = LEAD_MS + answer_ms
     line = np.concatenate([np.full(LEAD_MS, -48.0), ringing_volts(BURST_MS, hz, rms, phase), np.full(4000, -48.0)])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each trouble of a line: when it is told, when it is taken back, and ordinary calls, of which nothing is told."""
+"""Each fault of a line: when it is reported and withdrawn, and ordinary calls without a report."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def noise(dbm0: float, seconds: float, seed: int = 0) -> I16:
 
 
 def speech(dbm0: float, seconds: float, idle_dbm0: float = -68.0) -> I16:
-    """Two of three seconds are said, as loud as that; the rest is the line's own noise."""
+    """Speech in two of three seconds, at this level; the rest is the line's own noise."""
     said = np.arange(round(seconds * RATE_HZ)) % (3 * RATE_HZ) < 2 * RATE_HZ
     return np.where(said, noise(dbm0, seconds), noise(idle_dbm0, seconds, 1)).astype(np.int16)
 
@@ -50,7 +50,7 @@ WELL = noise(-68.0, 1.0, 7)
 
 
 class Rig:
-    """The line under test, and behind it a line that is always well and must stay so."""
+    """The line under test, followed by a line that is and must stay without fault."""
 
     def __init__(self, learned: Learned | None = None, exempt: bool = False, profile: Any = KR_PSTN) -> None:
         lines = [Line(number=1, channel=1, exempt=exempt), Line(number=2, channel=2)]
@@ -69,7 +69,7 @@ class Rig:
         hook: bool = False,
         slots: int = 10,
     ) -> list[str]:
-        """The faults after so long. `audio`: samples of that length, or the level of noise."""
+        """The faults after this time. `audio`: samples of that length, or the level of noise."""
         if isinstance(audio, float):
             audio = noise(audio, seconds, self.frame)
         for first in range(0, len(audio) // 80 * 80, slots * 80):
@@ -163,7 +163,7 @@ def test_a_low_battery() -> None:
 
 
 def test_a_voltage_that_no_line_has() -> None:
-    """The card's middle is lost: what a lifted handset reads is above the threshold, so that no call is detected."""
+    """The card's middle voltage is lost: a lifted handset reads above the threshold, so that no call is detected."""
     for learned, volts in ((None, -233.0), (None, 193.0), (KNOWN, -233.0), (KNOWN, -65.3)):
         rig = Rig(learned)
         assert rig.pass_s(9, volts=volts) == [], (learned, volts)
@@ -187,7 +187,7 @@ def test_a_pbx_of_24_volts_until_it_is_learnt() -> None:
 
 @pytest.mark.parametrize("seen", [False, True])
 def test_a_short_loop_talks_at_40_volts(seen: bool) -> None:
-    """Whether or not the hook shows that the handset is off."""
+    """Whether or not the hook is detected as off."""
     rig = Rig()
     rig.pass_s(10)
     assert rig.pass_s(30, volts=-40.5, audio=-68.0, use=seen) == []
@@ -245,7 +245,7 @@ def test_talk_on_a_line_that_is_on_hook() -> None:
 
 
 def test_what_an_idle_line_brings_is_no_talk() -> None:
-    """A caller's number between the rings, a neighbour's leak, hum, the notice of the unit itself."""
+    """A caller's number between the rings, a neighbour's crosstalk, hum, the unit's own notice."""
     rig = Rig()
     for _ in range(4):
         assert rig.pass_s(2, None, tone(-20.0, 2, 25.0), ring=True) == []
@@ -391,7 +391,7 @@ def test_another_profile_is_another_limit() -> None:
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=12))
 @settings(max_examples=25)
 def test_however_the_ring_is_read(sizes: list[int]) -> None:
-    """Cut into batches of any size, the same is told at the same half second."""
+    """With batches of any size, the same is reported at the same half second."""
     even, odd = Rig(), Rig()
     audio = noise(-30.0, 3, 5)
     expected = even.pass_s(3, 0.0, audio, slots=50)

@@ -46,7 +46,7 @@ def outcomes(spoken: list[I16], made: Material) -> Outcomes:
 
 
 def line_of(notice: I16, gain: float, delay: int = 240, noise: float = 3.0, seed: int = 0) -> I16:
-    """The line returns the notice `gain` times after `delay` frames; `noise` is rms."""
+    """The line returns the notice with `gain` after `delay` frames; `noise` is rms."""
     line = np.random.default_rng(seed).standard_normal(len(notice) + TAIL) * noise
     line[delay : delay + len(notice)] += gain * notice[: len(line) - delay]
     return np.clip(np.rint(line), -32768, 32767).astype(np.int16)
@@ -132,7 +132,7 @@ def test_a_second_half_that_slipped(notice: I16, shift_ms: int, word: str) -> No
 
 
 def test_the_error_bar_is_right_where_there_is_nothing(notice: I16) -> None:
-    """On noise the gains scatter by their own error; a block that told the response itself would lie 1 above zero."""
+    """On noise the gains scatter by their own error; a block with a real response would be 1 above zero."""
     size, delay, rng = 2000, 100, np.random.default_rng(4)
     blocks = np.arange(0, len(notice) - size, size)
     played = np.zeros(len(notice) + TAIL, np.float32)
@@ -207,6 +207,6 @@ def test_nothing_raises_and_nothing_is_nan(n: int, m: int, wave: str, of: str) -
     proof = prove(waves[wave][:n], waves[of][:m], NUMBERS)
     assert 0 <= proof.score <= 1
     assert proof.level_db is None or np.isfinite(proof.level_db)
-    if wave != of and of != "square":  # five lines of a spectrum are too few to tell from noise
-        # Of three blocks two are found by chance, once in 750 lines of noise: such a notice may seem half heard.
+    if wave != of and of != "square":  # five lines of a spectrum are too few to distinguish from noise
+        # Of three blocks two are found by chance, once in 750 lines of noise: such a notice may count as half heard.
         assert proof.proof in (("absent", "partial") if m <= 3 * 2000 else ("absent",))

@@ -29,7 +29,7 @@ def tone(hz: Sequence[float], seconds: float, dbm0: float = -18.0) -> F64:
 
 
 def line(*parts: F64, noise_dbm0: float = IDLE_DBM0) -> I16:
-    """The line as G.711 carries it, with silence after it up to a whole chunk."""
+    """The line after G.711 coding, with silence after it up to a whole chunk."""
     sound = np.concatenate(parts)
     sound = np.pad(sound, (0, -len(sound) % CHUNK))
     sound = sound + Noise((7,), noise_dbm0, len(sound)).render(0, len(sound))
@@ -60,7 +60,7 @@ def said(voices: Voices, text: str, dbm0: float) -> F64:
 
 
 def melody(seconds: float, seed: int) -> F64:
-    """Notes of a third of a second, one after the other, as telephones and PBXs play them."""
+    """Notes of a third of a second in sequence, as played by telephones and PBXs."""
     rng = np.random.default_rng(seed)
     n = round(0.3 * RATE_HZ)
     notes = [440 * 2 ** (step / 12) for step in rng.choice([0, 2, 4, 5, 7, 9, 11, 12], round(seconds / 0.3))]
@@ -119,7 +119,7 @@ def test_a_special_information_tone_of_which_one_is_missing(missing: int) -> Non
 
 @pytest.mark.parametrize("lost_ms", [100, 440, 460, 780])
 def test_a_special_information_tone_with_a_lost_packet(lost_ms: int) -> None:
-    """Its place is filled with the one before it, fainter."""
+    """Its place is filled with the previous one, attenuated."""
     parts = np.concatenate([tone([hz], 0.33, -24) for hz in (950, 1400, 1800)])
     at = lost_ms * RATE_HZ // 1000
     parts[at : at + 160] = parts[at - 160 : at] * 0.6
@@ -127,7 +127,7 @@ def test_a_special_information_tone_with_a_lost_packet(lost_ms: int) -> None:
 
 
 def test_digits_are_no_melody(voices: Voices) -> None:
-    """Behind each the line is judged anew."""
+    """After each the line is judged anew."""
     places = [divmod(DTMF_KEYS.index(digit), 4) for digit in "01031115094"]
     keys = [(DTMF_ROWS_HZ[row], DTMF_COLUMNS_HZ[column]) for row, column in places]
     dialled = [part for hz in keys for part in (tone(hz, 0.12, -9), quiet(0.1))]
@@ -137,7 +137,7 @@ def test_digits_are_no_melody(voices: Voices) -> None:
     assert "music" not in sounds(SoundDetector(1).follow(audio[None], 0, known))
 
 
-RINGBACKS = {  # of PBXs that nobody learnt: frequencies, on, off, on, off
+RINGBACKS = {  # of PBXs that were not learnt: frequencies, on, off, on, off
     "one tone, 1 s on, 4 s off": ((425,), (1.0, 4.0)),
     "a pair, 2 s on, 4 s off": ((440, 480), (2.0, 4.0)),
     "two short rings": ((400, 450), (0.4, 0.2, 0.4, 2.0)),

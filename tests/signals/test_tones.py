@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Call progress and fax tones: found at their limits, called by their names, and not found in speech."""
+"""Call progress and fax tones: detected at their limits, named correctly, and not detected in speech."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def doubts(events: list[ToneEvent]) -> list[ToneEvent]:
 
 
 def sox(hz: Sequence[float], ms: float, *effects: str) -> I16:
-    """Sines as sox makes them, together at a peak 18 dB below full scale."""
+    """Sines made by sox, together at a peak 18 dB below full scale."""
     command = ["sox", "-r", str(RATE_HZ), "-c", str(len(hz)), "-n", "-c", "1", "-b", "16", "-e", "signed"]
     sines = [word for f in hz for word in ("sine", str(f))]
     command += ["-t", "raw", "-", "synth", str(ms / 1000), *sines, "remix", "-", "gain", "-n", "-18", *effects]
@@ -104,14 +104,14 @@ def sox(hz: Sequence[float], ms: float, *effects: str) -> I16:
     return np.frombuffer(made.stdout, dtype=np.int16)
 
 
-# How often each tone is to be heard in its limit run: (cadences rendered, times heard).
+# Required detections of each tone in its limit run: (cadences rendered, detections).
 TIMES = {"dial": (1, 1), "ringback": (2, 2), "busy": (4, 2), "congestion": (4, 2), "unobtainable": (2, 2)}
 TIMES["call_waiting"] = (2, 2)
 
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_every_cadence_at_its_limits(name: str) -> None:
-    """+-10 % of time, +-1.5 % of each frequency, -10 to -35 dBm0 a tone, noise 20 dB below: each at once."""
+    """+-10 % of time, +-1.5 % of each frequency, -10 to -35 dBm0 a tone, noise 20 dB below: all at once."""
     shape = SHAPES[name]
     cadences, times = TIMES[name]
     rows: list[F64] = []
@@ -124,7 +124,7 @@ def test_every_cadence_at_its_limits(name: str) -> None:
         sound = np.concatenate([sound, *([cadenced(hz, dbm0, elements[:1])] if times > 1 else []), quiet(500)])
         rows.append(noisy(sound, dbm0 + 10 * np.log10(len(hz)) - 20, key))
     longest = max(len(row) for row in rows)
-    # Each row goes on as noise only, as long as the longest: what was heard must not be heard again in it.
+    # Each row continues as noise up to the length of the longest: nothing may be detected again in it.
     events = listen(np.stack([line(np.pad(row, (0, longest - len(row)))) for row in rows]))
     for row, limit in enumerate(limits):
         own = [e for e in events if e.line == row]
@@ -433,7 +433,7 @@ def test_neither_digits_nor_tones_that_nobody_learnt_are_talk() -> None:
 
 
 def _day(tmp_path_factory: pytest.TempPathFactory) -> I16:
-    """Six lines with a bit of everything, 12 s."""
+    """Six lines with a mixture of all signals, 12 s."""
     talk = speech(tmp_path_factory, -20)
     rows = [
         np.concatenate([tone((350, 440), -16, 1100), quiet(700), cadenced((440, 480), -21, (1000, 2000), 2), talk]),
@@ -468,12 +468,12 @@ def test_cutting_changes_nothing(day: tuple[I16, list[ToneEvent]], cuts: list[in
     assert events == expected
 
 
-AGAIN = frames(10_000)  # a recorder that was restarted is fed the last ten seconds again
+AGAIN = frames(10_000)  # a restarted recorder processes the last ten seconds again
 
 
 @pytest.fixture(scope="module")
 def always(day: tuple[I16, list[ToneEvent]]) -> tuple[I16, list[ToneEvent]]:
-    """Four days on end, on another row each, and what a detector hears that always listens."""
+    """Four such days in sequence, on another row each, and the events of a continuous detector."""
     audio = np.concatenate([np.roll(day[0], turn, axis=0) for turn in range(4)], axis=1)
     return audio, ToneDetector(len(audio)).follow(audio, 800)
 
@@ -490,7 +490,7 @@ def test_detects_the_same_after_ten_seconds_as_if_it_had_always_listened(
     detector.follow(audio[:, point - AGAIN : point], 800 + point - AGAIN)
     again = detector.follow(audio[:, point:], 800 + point)
     assert [e for e in again if not isinstance(e, TalkHeard)] == [e for e in later if not isinstance(e, TalkHeard)]
-    # Talk is remembered for longer than ten seconds: what was said before them does not count.
+    # Talk is remembered for longer than ten seconds: earlier talk does not count.
     for row in range(len(audio)):
         told, told_again = ([e for e in talks(events) if e.line == row] for events in (later, again))
         assert told[1:] == told_again[len(told_again) - len(told) + 1 :]
@@ -500,7 +500,7 @@ def test_detects_the_same_after_ten_seconds_as_if_it_had_always_listened(
 def test_voice_behind_ten_seconds_of_a_tone_is_heard_a_word_later_at_most(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """Under a tone no noise floor is seen: whoever began to listen there takes the first sound for the floor."""
+    """During a tone no noise floor is visible: a detector started there takes the first sound for the floor."""
     sound = np.concatenate([quiet(1000), tone((350, 440), -16, 11_000), conversation(tmp_path_factory, -20)])
     audio = line(noisy(np.pad(sound, (0, -len(sound) % CHUNK)), -55, 9))[None]
     point = frames(12_000)

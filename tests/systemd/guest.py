@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real systemd as process 1 of a namespace of its own, over this machine's root read-only: the units run under what
-will run them. Whatever it writes is in RAM and gone with it.
+"""A real systemd as process 1 of a separate namespace, over this machine's root read-only: the units run under their
+real supervisor. All writes go to RAM.
 
-Needs root, overlayfs and cgroup2; where one of them is missing `skip_reason` says which.
+Needs root, overlayfs and cgroup2; `skip_reason` names a missing one.
 """
 
 from __future__ import annotations
@@ -18,16 +18,17 @@ from pathlib import Path
 
 from linetap_core.clock import NS_PER_S, SYSTEM
 
-LIMIT_S = 150  # a machine that is busy is no failure
-SOONEST_S, LATEST_S = 0.05, 0.2  # between two questions
+LIMIT_S = 150  # a busy machine is no failure
+SOONEST_S, LATEST_S = 0.05, 0.2  # between two polls
 _PROJECT = Path(__file__).resolve().parents[2]
 _UNITS = _PROJECT / "systemd"
 _ENTER = Path(__file__).with_name("enter.sh")
 
 
 class Guest:
-    """`root` is its root folder as this process sees it, before `boot`; then everything goes through `run`. `folder` is
-    for what belongs to it and is not in it, as its people's keys."""
+    """A guest. `root` is its root folder as seen by this process, before `boot`; then everything uses `run`. `folder`
+    is for files outside it, such as its people's keys.
+    """
 
     def __init__(self, root: Path, folder: Path) -> None:
         self.root, self.folder = root, folder
@@ -36,9 +37,9 @@ class Guest:
         self.stood = contextlib.ExitStack()  # closed before it ends
 
     def install(self) -> None:
-        """The units, users and folders as the image has them.
+        """Installs the units, users and folders as in the image.
 
-        Not sysctl.d and system.conf.d: this machine's kernel and its watchdog are no guest's.
+        Without sysctl.d and system.conf.d, which would affect this machine's kernel and watchdog.
         """
         for name, place in (
             ("", "etc/systemd/system"), ("sysusers.d", "etc/sysusers.d"), ("tmpfiles.d", "etc/tmpfiles.d"),
@@ -51,7 +52,7 @@ class Guest:
                 (shutil.copytree if source.is_dir() else shutil.copy)(source, target / source.name)
 
     def write(self, path: str, text: str | bytes, mode: int = 0o644) -> None:
-        """A file of the guest's /etc or /usr, before it boots."""
+        """Writes a file of the guest's /etc or /usr, before it boots."""
         target = self.root / path.lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(text.encode() if isinstance(text, str) else text)
@@ -81,11 +82,11 @@ class Guest:
         return bool(self._pid)
 
     def is_in(self, process: Path) -> bool:
-        """Whether this folder of /proc is of a process of the guest."""
+        """Whether this folder of /proc belongs to a process of the guest."""
         return (process / "ns/pid").readlink() == Path(f"/proc/{self._pid}/ns/pid").readlink()
 
     def entered(self) -> list[str]:
-        """The words before a command that is to run in the guest."""
+        """The prefix of a command to be run in the guest."""
         return ["nsenter", "-t", str(self._pid), "-m", "-p", "-u", "-i", "-n", "-C", "-r", "-w"]
 
     def run(self, *words: str, check: bool = True) -> str:
@@ -95,8 +96,9 @@ class Guest:
         return done.stdout.strip()
 
     def place(self, path: str) -> Path:
-        """A file of the running guest, as this process opens it: what is asked again and again needs no process. No
-        link may lie on the way; an absolute one leads into this machine's root."""
+        """A file of the running guest, as opened by this process: frequent polls need no process. The path must not
+        contain links; an absolute one leads into this machine's root.
+        """
         return Path(f"/proc/{self._pid}/root{path}")
 
     def property(self, unit: str, name: str) -> str:
@@ -107,18 +109,18 @@ class Guest:
         if self._process is not None:
             if self._pid:
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(self._pid, signal.SIGKILL)  # with process 1 goes everything
+                    os.kill(self._pid, signal.SIGKILL)  # ends all processes with process 1
             self._process.kill()
             self._process.wait(LIMIT_S)
             until(self._remove_groups, "its control groups are empty")
 
     def _remove_groups(self) -> bool:
-        """Removes the groups, where this machine shows them: nothing else would end them."""
+        """Removes the guest's groups, if this machine shows them: nothing else would."""
         mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
         tops = [Path(words[1]) / self.folder.name for words in mounts if words[2] == "cgroup2"]
         for top in (each for each in tops if each.is_dir()):
             for folder, _, _ in os.walk(top, topdown=False):
-                with contextlib.suppress(OSError):  # somebody in it is still dying
+                with contextlib.suppress(OSError):  # a process in it is still ending
                     os.rmdir(folder)
         return not any(top.is_dir() for top in tops)
 
@@ -128,7 +130,9 @@ _UP = ("running", "degraded")
 
 @contextlib.contextmanager
 def guest(over: Path = Path("/"), installed: bool = True) -> Iterator[Guest]:
-    """Not yet booted, in RAM, over another root where one is named; `installed`: with the units of this project."""
+    """A guest that is not booted, in RAM, over another root if one is named; `installed`: with the units of this
+    project.
+    """
     folder = Path(tempfile.mkdtemp(prefix="linetap-guest-", dir="/dev/shm"))
     try:
         yield from _laid(folder, over, installed)
@@ -154,8 +158,9 @@ def _laid(folder: Path, lower: Path, installed: bool) -> Iterator[Guest]:
 
 
 def until(holds: object, what: str, limit_s: float = LIMIT_S) -> None:
-    """Asks again and again; AssertionError after `limit_s`. Who has waited for a second asks less often: most questions
-    start a command in the guest."""
+    """Polls until it holds; AssertionError after `limit_s`. After a second it polls less often: most polls start a
+    command in the guest.
+    """
     assert callable(holds)
     began_ns = SYSTEM.monotonic_ns()
     while not holds():
@@ -165,7 +170,7 @@ def until(holds: object, what: str, limit_s: float = LIMIT_S) -> None:
 
 
 def skip_reason() -> str | None:
-    """The reason why there can be no guest here."""
+    """The reason why no guest is possible here."""
     if os.geteuid() != 0:
         return "only root can boot a systemd"
     if not Path("/usr/lib/systemd/systemd").exists():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One thread of a service stopped, and no other: what a system call that never returns looks like from outside."""
+"""Stops one thread of a service: the effect of a system call that never returns."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def threads_of(guest: Guest, service: str) -> list[int]:
-    """The threads of the service's main process, as this machine numbers them, the first one first."""
+    """The threads of the service's main process, by this machine's numbers, the main thread first."""
     pid = guest.property(service, "MainPID")
     for status in Path("/proc").glob("[0-9]*/status"):
         with contextlib.suppress(OSError):
@@ -30,11 +30,11 @@ def threads_of(guest: Guest, service: str) -> list[int]:
 
 @contextlib.contextmanager
 def held(thread: int) -> Iterator[None]:
-    """Holds the thread until its process is killed, which has to happen before this ends."""
+    """Holds the thread until its process is killed, which must happen before the end of the block."""
     _ptrace(_SEIZE, thread)
     _ptrace(_INTERRUPT, thread)
     os.waitpid(thread, _WALL)
-    # A process is gone only when whoever traces a thread of it has heard of that thread's end.
+    # A process only disappears when the tracer of its thread has been notified of that thread's end.
     end = threading.Thread(target=_wait, args=(thread,), daemon=True)
     end.start()
     yield

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A whole unit in a guest: configuration, keys and a cable of JACK; the services are what the unit files start."""
+"""A whole unit in a guest: configuration, keys and a JACK cable; the services run from the unit files."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from unit_rig import save_notice, spoken
 LINES = 2
 SERVICES = ("linetap-capture@1", "linetap-recorder", "linetap-reporter", "linetap-panel")
 SERVER = "guest"
-JACK_PRIORITY = 50  # its clients' threads get less, and linetap-capture@.service is allowed as much
-PATIENT_MS = "15000"  # a capture that stands still holds up the exchange too
+JACK_PRIORITY = 50  # its clients' threads get less, and linetap-capture@.service permits this much
+PATIENT_MS = "15000"  # a stopped capture stops the exchange too
 SEEN = "/run/seen.jsonl"
-LATENESS = "/tmp/lateness"  # the services have a /tmp of their own
-LOG = ("journalctl", "--namespace=linetap")  # what the services say
+LATENESS = "/tmp/lateness"  # the services have a private /tmp
+LOG = ("journalctl", "--namespace=linetap")  # the services' log
 CONFIG = "/var/lib/linetap/config/unit.toml"
 _CAPTURE = Path(__file__).resolve().parents[2] / "systemd/linetap-capture@.service.d/20-opened.conf"
-# The cable is JACK's, which lies in /dev/shm: everything else that is closed to capture stays closed.
+# The cable is JACK's, in /dev/shm: all other restrictions of capture stay.
 _CLOSED = "\n".join(line for line in _CAPTURE.read_text().splitlines() if line.startswith("InaccessiblePaths="))
 _CABLE = f"""[Service]
 Environment=ALSA_CONFIG_PATH=/etc/linetap/asound.conf JACK_DEFAULT_SERVER={SERVER} JACK_NO_START_SERVER=1
@@ -49,9 +49,11 @@ exec /opt/linetap/.venv/bin/python -m linetap "$@"
 
 
 def make_unit(guest: Guest, script: str, notice_s: float = 1.0) -> dict[str, Ed25519PrivateKey]:
-    """Writes, before `boot`, /etc/linetap with all that a unit has, /usr/bin/linetap, and what lays the cable. The keys
-    of its authority and of an operator. No notice waits for a greeting's end: a call of a few seconds is recorded
-    too."""
+    """Writes, before `boot`, /etc/linetap with all files of a unit, /usr/bin/linetap, and the cable's script.
+
+    Returns the keys of its authority and of an operator. No notice waits for the end of a greeting, so that calls of a
+    few seconds are recorded too.
+    """
     folder = guest.folder / "keys"
     folder.mkdir()
     custodian = linetap("keygen", "custodian", "-o", folder / "custodian.txt").strip()
@@ -70,7 +72,7 @@ def make_unit(guest: Guest, script: str, notice_s: float = 1.0) -> dict[str, Ed2
         ("port = 8883", "port = 1883"), (str(etc), "/etc/linetap"),
         ('# authority = "ssh-ed25519 AAAA..."', named), ("# key_list", "key_list"),
         ("greeting_max_ms = 6000", "greeting_max_ms = 0"),
-        # On a busy machine a notice may be torn; what these tests look at is a call that is being recorded.
+        # On a busy machine a notice may be interrupted; these tests only need calls that are recorded.
         ('on_notice_failure = "discard"', 'on_notice_failure = "record_and_flag"'),
     ):  # fmt: skip
         assert old in unit
@@ -90,7 +92,7 @@ def make_unit(guest: Guest, script: str, notice_s: float = 1.0) -> dict[str, Ed2
 def obeyed(
     guest: Guest, verb: str, role: str, key: Ed25519PrivateKey, body: dict[str, str], *more: Ed25519PrivateKey
 ) -> dict[str, Any]:
-    """The unit's answer to a command that is carried to it. `more`: who cosigns it."""
+    """The unit's answer to a command brought to it. `more`: its cosigners."""
     now_ns = SYSTEM.utc_ns()
     command = Command(
         unit="floor-03", verb=verb, role=role, counter=now_ns // NS_PER_MS, body=body,
@@ -106,9 +108,9 @@ def obeyed(
 
 
 def lay_cable(guest: Guest) -> None:
-    """jackd and the exchange, as capture's user, so that they may share memory."""
+    """Starts jackd and the exchange, as capture's user, so that they can share memory."""
     guest.run("systemctl", "start", "run-linetap-capture.mount")
-    # At a boot it is there before anything is written in it, as the exchange does.
+    # As at a boot, it exists before the exchange writes to it.
     guest.run("install", "-m", "666", "/dev/null", LATENESS)
     backend = ("-d", "dummy", "-r", "8000", "-p", "80", "-C", "1", "-P", "1")
     start(guest, "jackd", "jackd", "-n", SERVER, *scheduling(JACK_PRIORITY), "-p", "64", *backend)
@@ -137,7 +139,7 @@ def _report_held_up(guest: Guest) -> None:
 
 
 def start(guest: Guest, name: str, *command: str, user: str = "linetap-capture") -> None:
-    """A command in the background."""
+    """Starts a command in the background."""
     environment = [word for line in _CABLE.splitlines()[1:] for word in line.removeprefix("Environment=").split()]
     guest.run(
         "systemd-run", "--quiet", f"--unit={name}", f"--uid={user}", "--gid=linetap", "-p", "LimitRTPRIO=70",
@@ -147,11 +149,12 @@ def start(guest: Guest, name: str, *command: str, user: str = "linetap-capture")
 
 
 def start_unit(guest: Guest) -> None:
-    """The broker, somebody who listens to it, and the four services. The exchange waits for the recorder, which comes
-    last: whoever looks at the first call finds all others up."""
+    """Starts the broker, a subscriber, and the four services. The exchange waits for the recorder, which starts last:
+    at the first call all other services run.
+    """
     guest.run("systemctl", "start", "mosquitto.service")
     listen = "mosquitto_sub -c -i listener -q 1 -t linetap/v1/+/call"
-    guest.run(*listen.split(), "-E")  # ends once it has subscribed, and the broker keeps for it what comes from then on
+    guest.run(*listen.split(), "-E")  # ends once it has subscribed; the broker queues later messages for it
     start(guest, "listener", "sh", "-c", f"{listen} >{SEEN}", user="root")
     others = [f"{name}.service" for name in SERVICES if name != "linetap-recorder"]
     guest.run("systemctl", "start", *others)
@@ -164,7 +167,9 @@ def events(guest: Guest) -> list[str]:
 
 
 def all_reported(guest: Guest) -> list[str]:
-    """Once the newest event is at the broker: every one is there, and what came twice is the same to the byte."""
+    """The events, once the newest is at the broker. Asserts that none is missing, and that repeated ones are equal to
+    the byte.
+    """
     newest = state_of(guest, "recorder", RecorderState).outbox_seq
     until(lambda: newest in {json.loads(text)["seq"] for text in events(guest)}, "every event has reached the broker")
     seen = events(guest)
@@ -179,20 +184,20 @@ def pid_of(guest: Guest, service: str) -> str:
 
 
 def recorded(guest: Guest, numbers: Collection[int] = (1, 2)) -> str | None:
-    """A call that is being recorded, on one of these lines."""
+    """A call being recorded on one of these lines; None if there is none."""
     lines = state_of(guest, "recorder", RecorderState).lines
     return next((line.call_id for line in lines if line.state == "recording" and line.line in numbers), None)
 
 
 def record_of(guest: Guest, call_id: str) -> CallRecord:
-    """Once the call is sealed."""
+    """The record of a call, once it is sealed."""
     path = f"/var/lib/linetap/vault/{sealed.call_path(call_id)}/{sealed.RECORD}"
     until(guest.place(path).exists, "the call is sealed")
     return msgspec.json.decode(guest.place(path).read_bytes(), type=CallRecord)
 
 
 def relays(guest: Guest) -> list[int]:
-    """The relays of both lines, 1 = closed: driven by a card that gives a sign of life."""
+    """The relays of both lines, 1 = closed; only a card with ARM's edges can drive them."""
     wires = "/run/linetap/capture/wires-1"
     driven = guest.run("od", "-An", "-tu1", f"-j{RELAYS_AT}", "-N2", wires).split()
     armed_ms = int(guest.run("od", "-An", "-td8", f"-j{ARMED_AT}", "-N8", wires))
@@ -201,7 +206,7 @@ def relays(guest: Guest) -> list[int]:
 
 
 def lost(record: CallRecord) -> list[Gap]:
-    """Gaps of whatever cause but one: capture gets no real time here, and a machine that stands still overruns it."""
+    """All gaps except those of overruns: capture gets no real time here, and a stalled machine overruns it."""
     assert record.audio is not None
     return [gap for gap in record.audio.gaps if gap.cause != "overrun"]
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A new unit's exchange in the sandbox that ships, and what root makes of what it hands over, under a real systemd. The
-network has no desk: what a desk would have sent is laid into the exchange's folder by its own user.
+"""A new unit's exchange in the shipped sandbox, and root's handling of its results, under a real systemd.
+
+The network has no desk: the exchange's own user writes the desk's files into its folder.
 """
 
 from __future__ import annotations
@@ -47,13 +48,13 @@ def test_an_order_and_a_certificate_out_of_the_exchanges_folder(tmp_path: Path) 
 
 
 def _hand(made: Guest, name: str, text: str) -> None:
-    """Hands the file over as the exchange does: a rename in its own folder."""
+    """Delivers the file like the exchange: by a rename in its own folder."""
     words = f"cat >{SENT}/.new <<'END'\n{text.rstrip()}\nEND\nmv {SENT}/.new {SENT}/{name}"
     made.run(*AS_EXCHANGE, "sh", "-c", words)
 
 
 def _office(folder: Path) -> NewUnit:
-    """A new unit whose order names places of the guest."""
+    """A new unit whose order names paths of the guest."""
     office = NewUnit.of(folder)
     unit = office.card.desk / "unit.toml"
     text = unit.read_text().replace(f"{office.card.desk}/", "")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The button under systemd: the panel, without rights, begins a walk test and has the disk unmounted."""
+"""The button under systemd: the unprivileged panel starts a walk test and has the disk unmounted."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(skip_reason() is not None, reason=str(skip_reaso
 
 @pytest.fixture(scope="module")
 def unit() -> Iterator[Guest]:
-    """A guest whose disk is a file system of its own; `KEPT` shows what is left on it."""
+    """A guest whose disk is a separate file system; `KEPT` shows the files left on it."""
     with guest() as made:
         make_unit(made, SCRIPT)
         made.boot()
@@ -53,7 +53,7 @@ def panel(unit: Guest) -> PanelState:
 
 
 def press(unit: Guest, *lit: set[int]) -> None:
-    """Presses until so many LEDs have been lit at once, in this order; then lets go."""
+    """Presses until these numbers of LEDs have been lit at once, in this order; then releases."""
     button(unit, True)
     for numbers in lit:
         if numbers == LAMP_TEST:
@@ -68,7 +68,9 @@ def _are_lit(unit: Guest, numbers: set[int]) -> bool:
 
 
 class LampTest:
-    """All LEDs are lit for longer than one that blinks ever is: by the panel's own ticks of a tenth of a second."""
+    """Detects the lamp test: all LEDs are lit for longer than a blinking one ever is, counted in the panel's ticks of a
+    tenth of a second.
+    """
 
     def __init__(self, unit: Guest) -> None:
         self._unit, self._since = unit, -1
@@ -83,7 +85,7 @@ class LampTest:
 
 
 LONGER_TICKS = 12
-LAMP_TEST, OVER, ALL_DARK = {3}, {0, 1, 2}, {0}  # RUN is lit where nothing is pressed: all dark is the tenth second
+LAMP_TEST, OVER, ALL_DARK = {3}, {0, 1, 2}, {0}  # RUN is lit when nothing is pressed: all dark is the tenth second
 
 
 def recorder(unit: Guest) -> RecorderState:
@@ -91,7 +93,7 @@ def recorder(unit: Guest) -> RecorderState:
 
 
 def holds(condition: Callable[[], bool], what: str) -> None:
-    """A state file that is just being written anew is looked at again."""
+    """Polls; a state file that is just being replaced is read again."""
 
     def look() -> bool:
         try:
@@ -103,7 +105,7 @@ def holds(condition: Callable[[], bool], what: str) -> None:
 
 
 def test_three_seconds_begin_a_walk_test(unit: Guest) -> None:
-    """The recorder takes it from the panel's user, through both sandboxes."""
+    """The recorder accepts it from the panel's user, through both sandboxes."""
     holds(lambda: any(line.state == "recording" for line in recorder(unit).lines), "a call is recorded")
     press(unit, LAMP_TEST, OVER)
     holds(lambda: recorder(unit).walk is not None, "the walk test goes on")

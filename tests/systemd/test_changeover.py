@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The change from the network of the adoption to that of the order, without a start: Debian's systemd-networkd with
-the image's files, a cable (veth) and a switch behind it. The other units of an adoption are test_adoption_units.py's.
+"""The change from the network of the adoption to that of the order, without a restart: Debian's systemd-networkd with
+the image's files, a cable (veth) and a switch. test_adoption_units.py tests the other units of an adoption.
 
-VLANs need CONFIG_VLAN_8021Q in this machine's kernel, as the image's has it. Without it networkd's attempt is what is
-seen. Nor is there a radio: that wpa_supplicant would be started is seen, on a cable of the name wlan0.
+VLANs need CONFIG_VLAN_8021Q in this machine's kernel, as in the image's. Without it the test observes networkd's
+attempt. There is no radio either: the start of wpa_supplicant is observed, on a cable named wlan0.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ SESSION, ORDER = "/var/lib/linetap/adoption/session.json", "/run/linetap-order.j
 RELOAD_ORDER = "/usr/lib/linetap/reloadorder"
 HERE, SWITCH, VLAN = "10.9.0.5", "10.9.0.1", 120
 EXCHANGE = "linetap_adopt.service"
-ENDS = "[Unit]\nConditionPathExists=\n[Service]\nExecStart=\nExecStart=/bin/true\n"  # nothing is left to be adopted
+ENDS = "[Unit]\nConditionPathExists=\n[Service]\nExecStart=\nExecStart=/bin/true\n"  # the adoption is complete
 RADIO = "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n"
 
 
 @pytest.fixture
 def unit() -> Iterator[Guest]:
-    """A new unit on its cable; at the other end a switch, with an untagged network and, where it can, a VLAN."""
+    """A new unit on its cable; at the other end a switch, with an untagged network and, if possible, a VLAN."""
     with guest() as made:
         shutil.copytree(IMAGE / "usr/lib/linetap", made.root / "usr/lib/linetap")
         shutil.copytree(IMAGE / "usr/lib/systemd/network", made.root / "usr/lib/systemd/network", dirs_exist_ok=True)
@@ -60,14 +60,14 @@ def on_switch(made: Guest, line: str) -> None:
 
 
 def network_of(made: Guest, name: str) -> str:
-    """The file that networkd has applied to it."""
+    """The file that networkd has applied to the interface."""
     said = made.run("networkctl", "--no-pager", "status", name, check=False)
     found = [line.partition(":")[2].strip() for line in said.splitlines() if "Network File:" in line]
     return Path(found[0]).stem if found else ""
 
 
 def take(made: Guest, network: Network) -> None:
-    """Does what linetap_adopted.service does with an order of this network, but for the unit's own files."""
+    """Does the work of linetap_adopted.service for an order of this network, without the unit's own files."""
     for path, text in files_of(network).items():
         if text is not None and (KEPT / path).exists():
             write(made, f"/state/etc/{path}", text)
@@ -85,7 +85,7 @@ def write(made: Guest, path: str, text: str) -> None:
 
 
 def reaches(made: Guest, address: str) -> bool:
-    """Whether it answers, were it with the word that nobody listens there."""
+    """Whether it answers, even with a refusal."""
     line = f"timeout 2 bash -c ': </dev/tcp/{address}/9' 2>&1"
     return "refused" in made.run("sh", "-c", line, check=False)
 
@@ -93,13 +93,13 @@ def reaches(made: Guest, address: str) -> bool:
 def test_a_fixed_address_after_the_exchange_and_not_before(unit: Guest) -> None:
     take(unit, Network(address=f"{HERE}/24", gateway=SWITCH))
     write(unit, "/etc/linetap/tls.pem", "")
-    unit.run(RELOAD_ORDER, "running")  # by the certificate: the desk does not know yet that it is there
+    unit.run(RELOAD_ORDER, "running")  # after the certificate: the desk is not informed yet
     assert "linetap_reloadorder.timer" in unit.run("systemctl", "list-timers", "--no-pager"), "the latest moment"
-    unit.run(RELOAD_ORDER, "over")  # somebody ended the exchange in the middle of it
+    unit.run(RELOAD_ORDER, "over")  # somebody ended the exchange during it
     assert network_of(unit, "end0") == "80-linetap-new"
     assert not reaches(unit, SWITCH)
     unit.run("rm", SESSION)
-    unit.run("systemctl", "start", EXCHANGE)  # which ends, and says so
+    unit.run("systemctl", "start", EXCHANGE)  # which ends, and reports it
     until(lambda: network_of(unit, "end0") == "10-linetap", "networkd has taken the order's")
     until(lambda: reaches(unit, SWITCH), "the address is in force")
     assert HERE in unit.run("ip", "-br", "addr", "show", "end0")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every service is killed, stopped, starved and restarted at random while calls go on; then everything is counted."""
+"""Every service is killed, stopped, starved and restarted at random during calls; then all results are counted."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(skip_reason() is not None, reason=str(skip_reaso
 
 
 def script(seconds: float) -> str:
-    """Line 2 is called six seconds after line 1, so that there is a call at any moment."""
+    """Line 2 is called six seconds after line 1, so that there is always a call."""
     calls = [
         f'[[call]]\nline = {line}\nstart_s = {FIRST_S + 6.0 * (line - 1) + CALL_EVERY_S * n}\ndirection = "in"\n'
         f"rings = 1\ntalk_s = 4.0\n"
@@ -37,7 +37,7 @@ def script(seconds: float) -> str:
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(60 * MINUTES + 600)  # beside them the boot, the script's end, and everything read again
+@pytest.mark.timeout(60 * MINUTES + 600)  # plus the boot, the script's end, and the final reading
 def test_chaos_for_as_long_as_asked() -> None:
     seed = SYSTEM.utc_ns()
     print(f"seed {seed}")
@@ -58,7 +58,7 @@ def _chaos(seconds: float, chance: random.Random) -> None:
 
 
 def _disturb(unit: Guest, seconds: float, chance: random.Random) -> Counter[str]:
-    """The disturbances of each service, and their number."""
+    """Causes the disturbances; returns their number for each service."""
     done: Counter[str] = Counter()
     end_ns = SYSTEM.monotonic_ns() + round(seconds * NS_PER_S)
     while SYSTEM.monotonic_ns() < end_ns:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Capture opens what udev has named as its own card's and nothing else: the kernel refuses before a driver is asked, so
-that nodes without a driver behind them will do."""
+"""Capture can only open the devices that udev has named as its own card's: the kernel refuses before it calls a driver,
+so nodes without a driver suffice.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +16,10 @@ pytestmark = pytest.mark.skipif(skip_reason() is not None, reason=str(skip_reaso
 
 SYSTEMD = Path(__file__).parents[2] / "systemd"
 REFUSED, NO_DRIVER = "Operation not permitted", "No such device"
-MAJOR = 116  # of sound; minors are so high that no machine has them
+MAJOR = 116  # of sound; the minors are so high that no machine has them
 OPENED = "20-opened.conf"
 KINDS = ("control", "capture", "playback", "meter")
-# What is open to a unit hangs on no program: one that only waits takes the place of capture.
+# Permissions do not depend on the program: an idle one replaces capture.
 WAITING = (
     "[Service]\nType=exec\nExecStart=\nExecStart=/usr/bin/sleep infinity\n"
     "ExecStopPost=\nWatchdogSec=0\nLoadCredential=\n"
@@ -42,7 +43,7 @@ def unit() -> Iterator[Guest]:
 
 
 def plug(unit: Guest, card: int, first: int) -> None:
-    """Plugs a card as the kernel and udev do: nodes of these minors, and links to them."""
+    """Plugs a card like the kernel and udev: nodes of these minors, and links to them."""
     for minor, kind in enumerate(KINDS, first):
         node(unit, f"card{card}/{kind}", minor)
 
@@ -55,7 +56,7 @@ def node(unit: Guest, name: str, minor: int) -> None:
 
 
 def opened(unit: Guest, by: int | str, path: str) -> str:
-    """The kernel's answer to root itself, in the control group of that card's capture, or of a service."""
+    """The kernel's answer to root, in the control group of that card's capture, or of a service."""
     group = unit.property(f"linetap-capture@{by}" if isinstance(by, int) else by, "ControlGroup")
     opening = f"exec 2>&1; echo $$ >/sys/fs/cgroup{group}/cgroup.procs && exec 3<>{path}"
     return unit.run("sh", "-c", opening, check=False)
@@ -69,7 +70,7 @@ def test_a_card_is_open_to_its_own_capture_alone(unit: Guest, kind: str) -> None
 
 
 def test_the_header_is_every_cards(unit: Guest) -> None:
-    """Each has a pin of it, its arm line."""
+    """Each uses one pin of it, its arm line."""
     for card in (1, 2):
         assert NO_DRIVER in opened(unit, card, "/dev/linetap/gpio")
 
@@ -109,7 +110,7 @@ def test_a_pbxs_cable_that_comes_back_under_another_number_is_open_to_the_next_r
     node(unit, "smdr", 261)
     assert REFUSED in opened(unit, "linetap-recorder", "/dev/linetap/smdr")
     was = unit.property("linetap-recorder", "MainPID")
-    unit.run("systemctl", "start", "linetap_smdr.service")  # as udev asks for it
+    unit.run("systemctl", "start", "linetap_smdr.service")  # as started by udev
     until(lambda: unit.property("linetap-recorder", "MainPID") not in (was, "0"), "there is another recorder")
     assert NO_DRIVER in opened(unit, "linetap-recorder", "/dev/linetap/smdr")
 

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FOLDERS = (ROOT / "systemd", ROOT / "systemd/desk", ROOT / "image/root/etc/systemd/system")
 WORST = 3.0
-# What these are for does not go in a sandbox; each file has the reason.
+# Units whose task is incompatible with a strict sandbox; each file has the reason.
 MORE = {
     "data-linetap.service": 3.8,  # mounts for all, and writes partitions
     "linetap_removal.service": 3.5,  # unmounts for all
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason=
 
 @pytest.fixture(scope="module")
 def systems(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path]:
-    """A root with the units of a unit and one with those of a desk (True), with all their drop-ins."""
+    """A root with a unit's unit files and one with a desk's (True), with all their drop-ins."""
     made = {False: tmp_path_factory.mktemp("unit"), True: tmp_path_factory.mktemp("desk")}
     for folder in FOLDERS:
         shutil.copytree(folder, made[folder.name == "desk"] / "etc/systemd/system", dirs_exist_ok=True)

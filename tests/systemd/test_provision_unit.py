@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A card in a machine that systemd has started: taken by the unit that ships, once, before the services."""
+"""A card in a machine started by systemd: processed by the shipped unit, once, before the services."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _take(made: Guest, card: str) -> None:
 
 
 def _remember(made: Guest) -> None:
-    """A unit that an older version commissioned: at the next start, with nothing on the card, it knows whose it is."""
+    """A unit commissioned by an older version: the next start, with an empty card, records its authority."""
     memory = "/etc/linetap/order.json"
     made.run("systemctl", "stop", UNIT)
     made.run("rm", "-f", f"{CARD}/linetap-done.txt", f"{CARD}/floor-03.request")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files damaged by a bad medium or a hasty hand, under systemd: one bit of each small file is flipped, the
-configuration is empty or gone, in mid-call too. No service dies of it repeatedly, and each is named."""
+configuration is empty or missing, also in mid-call. No service fails repeatedly, and each damage is reported.
+"""
 
 from __future__ import annotations
 
@@ -34,11 +35,11 @@ KINDS: dict[str, type[ServiceState]] = {
     "reporter": ReporterState,
     "panel": PanelState,
 }
-# Line 1 is called again and again.
+# Line 1 is called repeatedly.
 SCRIPT = "lines = 2\nduration_s = 900.0\n" + "".join(
     f'[[call]]\nline = 1\nstart_s = {1.0 + 16 * n}\ndirection = "in"\nrings = 2\ntalk_s = 8.0\n' for n in range(55)
 )
-# Each small file with an envelope, and unit.toml, which has a copy; but those that are a copy or a twin themselves.
+# Each small file with an envelope, and unit.toml, which has a copy; without copies and twins themselves.
 FIND = """
 import os, sys
 for top, _, names in os.walk("/var/lib/linetap"):
@@ -49,7 +50,7 @@ for top, _, names in os.walk("/var/lib/linetap"):
         if (wrapped and not name.endswith((".twin", ".kept", ".copy"))) or name == "unit.toml":
             print(path, os.stat(path).st_size)
 """
-# As a medium does: not even the time of the file changes.
+# Like a medium: not even the time of the file changes.
 FLIP = """
 import os, sys
 path, bit = sys.argv[1], int(sys.argv[2])
@@ -80,7 +81,7 @@ def start(unit: Guest) -> None:
 
 
 def stop(unit: Guest) -> None:
-    """Stops as a power cut does: nothing in RAM is left to the next recorder."""
+    """Stops like a power cut: the next recorder finds nothing in RAM."""
     unit.run("systemctl", "stop", "linetap.target", *(f"{name}.service" for name in SERVICES))
     unit.run("sh", "-c", "rm -f /run/linetap/calls/*.checkpoint /run/linetap/*/*.json")
 
@@ -100,7 +101,7 @@ def said(unit: Guest, code: str, service: str) -> int:
 
 
 def a_whole_call(unit: Guest) -> None:
-    """One that begins from now on is recorded from its gate to its end."""
+    """Waits for a whole call that begins from now on, recorded from its gate to its end."""
     before = recorded(unit)
     until(lambda: recorded(unit) not in (None, before), "a call is recorded", 120)
     record = record_of(unit, str(recorded(unit)))
@@ -147,7 +148,7 @@ def test_without_a_configuration_each_waits_and_reports_it_once(unit: Guest, how
         until(lambda of=name: "unit.toml" in (says(of) or ""), f"{name} says what is wrong")
     assert state_of(unit, "panel", PanelState).unit_state == "config_wrong"
     assert relays(unit) == [0, 0]
-    unit.run("sleep", "7")  # twice as long as a service waits before it looks again
+    unit.run("sleep", "7")  # twice the interval of a service's retries
     assert all_run(unit)
     assert restarts(unit) == counted, "nobody dies of it"
     assert {name: said(unit, "bad_input", name) - before[name] for name in SERVICES} == dict.fromkeys(SERVICES, 1)
@@ -172,7 +173,7 @@ def test_a_configuration_that_vanishes_in_mid_call_ends_nothing(unit: Guest) -> 
 
 
 def test_a_key_that_is_gone_is_reported_in_one_line_a_start(unit: Guest) -> None:
-    """It names the file and tries again, not three times a second. Where the copy is gone too."""
+    """It names the file and retries, but not three times a second. Here the copy is missing too."""
     unit.run("sh", "-c", "rm -f /etc/linetap/unit.key.kept; mv /etc/linetap/unit.key /tmp/unit.key")
     unit.run("systemctl", "restart", "linetap-recorder.service", check=False)
     text = unit.run("journalctl", "--namespace=+linetap", "-o", "cat", "-u", "linetap-recorder.service")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The four services as systemd runs them: their users, their sandboxes, their watchdogs, and a call through all."""
+"""The four services under systemd: their users, their sandboxes, their watchdogs, and a call through all."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from linetap_core.vaultformat import bringupreport as bringup
 
 WORST_EXPOSURE = 1.2
 NUMBER, DIALLED = "01047116328", "0269185543"
-# Line 1 is called every 15 s; line 2 calls somebody once.
+# Line 1 is called every 15 s; line 2 makes one outgoing call.
 SCRIPT = (
     "lines = 2\nduration_s = 1000.0\n"
     + "".join(
@@ -44,8 +44,8 @@ SCRIPT = (
     )
     + f'[[call]]\nline = 2\nstart_s = 2.0\ndirection = "out"\ndigits = "{DIALLED}"\nrings = 1\ntalk_s = 4.0\n'
 )
-# As slow to start again as on a small machine: longer than a state file may be old. Between the naming of a thread that
-# hangs and the bite of the watchdog there is time for a command that looks.
+# As slow to restart as on a small machine: longer than the permitted age of a state file. Between the report of a
+# hanging thread and the watchdog's reset there is time for a command that observes it.
 SOON = "[Service]\nWatchdogSec=6\nRestartSec=2s\n"
 
 pytestmark = pytest.mark.skipif(skip_reason() is not None, reason=str(skip_reason()))
@@ -66,13 +66,14 @@ def unit() -> Iterator[Guest]:
 
 
 def as_seen_by(unit: Guest, service: str, *words: str) -> str:
-    """The output of a command in the service's own mounts and network, as root: what even root cannot see there is not
-    there."""
+    """The output of a command in the service's own mounts and network, as root: what even root cannot see there is
+    absent.
+    """
     return unit.run("nsenter", "-t", pid_of(unit, service), "-m", "-n", *words, check=False)
 
 
 def test_each_is_ready_as_a_user_of_its_own(unit: Guest) -> None:
-    """`systemctl start` has returned: each has said READY=1."""
+    """`systemctl start` has returned: each has sent READY=1."""
     assert {unit.property(name, "SubState") for name in SERVICES} == {"running"}
     users = {unit.run("stat", "-c", "%U", f"/proc/{pid_of(unit, name)}") for name in SERVICES}
     assert users == {"linetap-capture", "linetap-recorder", "linetap-reporter", "linetap-panel"}
@@ -87,7 +88,7 @@ def test_recording_comes_before_panel_and_reporter_and_all_of_it_before_the_rest
 
 
 def _weight(unit: Guest, name: str) -> int:
-    """100 where a unit says nothing."""
+    """The weight of a unit; 100 by default."""
     said = unit.property(name, "CPUWeight")
     return int(said) if said.isdigit() else 100
 
@@ -103,7 +104,7 @@ def test_a_call_is_sealed_and_reported(unit: Guest) -> None:
 
 
 def test_the_unit_measures_itself(unit: Guest) -> None:
-    """`linetap bringup` as root: what systemd and the kernel's control groups know of the four."""
+    """`linetap bringup` as root: the figures of systemd and the kernel's control groups for the four."""
     said = unit.run("sh", "-c", "linetap bringup --config /etc/linetap/unit.toml --minutes 0 -o /tmp 2>&1", check=False)
     name = said.splitlines()[-1]
     assert name.endswith(bringup.SUFFIX), said
@@ -137,7 +138,7 @@ def test_reporter_and_panel_see_no_audio_and_the_others_no_network(unit: Guest) 
 
 @pytest.mark.parametrize("service", ["linetap-recorder", "linetap-reporter"])
 def test_who_looks_at_the_machine_sees_it_from_within_its_sandbox(unit: Guest, service: str) -> None:
-    """There everything is read-only, and the vault is not called so."""
+    """There everything is read-only, and the vault has another name."""
     said = as_seen_by(unit, service, "linetap", "check", "--config", "/etc/linetap/unit.toml")
     assert said, "it ran at all"
     unseen = said.rpartition("not on this machine: ")[2] if "not on this machine" in said else ""
@@ -147,7 +148,7 @@ def test_who_looks_at_the_machine_sees_it_from_within_its_sandbox(unit: Guest, s
 
 
 def test_who_has_pins_has_a_folder_for_their_library(unit: Guest) -> None:
-    """Without one `import lgpio` fails in a sandbox, and a unit that works here would be dead on a Pi."""
+    """Without one `import lgpio` fails in a sandbox, and a unit that works here would fail on a Pi."""
     for service in ("linetap-capture@1", "linetap-panel"):
         environment = unit.run("sh", "-c", f"tr '\\0' '\\n' </proc/{pid_of(unit, service)}/environ").splitlines()
         folder = dict(word.split("=", 1) for word in environment)["LG_WD"]
@@ -171,8 +172,9 @@ def test_no_service_has_a_capability_and_all_their_system_calls_are_filtered(uni
 
 
 def test_who_is_asked_to_end_is_not_dead_before_it_could_be_there_again(unit: Guest) -> None:
-    """As for an upgrade, or when the PBX's cable is plugged in; on a small machine a start takes longer than a state
-    file may be old. That one which stays away is dead all the same: tests/checks."""
+    """As for an upgrade, or when the PBX's cable is plugged in; on a small machine a start takes longer than the
+    permitted age of a state file. A service that stays away is still reported: tests/checks.
+    """
     before = deaths(unit)
     for name in ("linetap-capture@1", "linetap-recorder"):
         unit.run("systemctl", "stop", name)
@@ -194,7 +196,7 @@ def test_who_lives_without_working_is_started_anew_and_goes_on_with_the_call(uni
 
 
 def test_a_thread_of_the_recorder_that_hangs_is_named_and_the_recorder_started_anew(unit: Guest) -> None:
-    """Each but the first, held by ptrace(2) alone: what the main thread does and says goes on meanwhile."""
+    """Each thread except the first, held alone by ptrace(2): the main thread continues meanwhile."""
     for number in range(1, len(threads_of(unit, "linetap-recorder"))):
         before = pid_of(unit, "linetap-recorder")
         with held(threads_of(unit, "linetap-recorder")[number]):
@@ -214,7 +216,7 @@ def deaths(unit: Guest) -> int:
 
 
 def test_a_command_changes_the_configuration_between_two_calls(unit: Guest) -> None:
-    """Written by the recorder in its sandbox, read by all in theirs: those that it is about start again."""
+    """Written by the recorder in its sandbox, read by all in theirs: the affected services restart."""
     officer = keys.new_unit_key()
     people = [
         Person("the operator", "operator", keys.public_line(PEOPLE["operator"].public_key())),
@@ -233,7 +235,7 @@ def test_a_command_changes_the_configuration_between_two_calls(unit: Guest) -> N
     until(lambda: state_of(unit, "recorder", RecorderState).config_sha256 == told["config_sha256"], "it is in effect")
     assert unit.run("cat", CONFIG) == new.strip()
     meant = {"linetap-recorder", "linetap-capture@1"}
-    # A capture that has just begun works for ten seconds first.
+    # A newly started capture first works for ten seconds.
     until(lambda: {name for name in SERVICES if pid_of(unit, name) != before[name]} >= meant, "they have begun anew")
     until(lambda: {unit.property(name, "SubState") for name in SERVICES} == {"running"}, "all run again")
     assert deaths(unit) == called_for, "nobody is called for a change that was signed"
@@ -242,7 +244,7 @@ def test_a_command_changes_the_configuration_between_two_calls(unit: Guest) -> N
 
 
 def test_what_weakens_by_hand_is_in_force_in_none_of_them(unit: Guest) -> None:
-    """Edited where the file lies, and in the place of its link: each service reads it with its own user's rights."""
+    """Edited in the file's place, and in place of its link: each service reads it with its own user's rights."""
     people = [
         Person("the operator", "operator", keys.public_line(PEOPLE["operator"].public_key())),
         Person("another officer", "vault", keys.public_line(keys.new_unit_key().public_key())),
@@ -297,7 +299,7 @@ def test_the_journal_has_codes_to_look_for_and_nobodys_number(unit: Guest) -> No
     ("namespace", "most"), [("", {"Runtime Journal": 16 << 20}), ("linetap", {"System Journal": 32 << 20})]
 )
 def test_a_log_is_bounded_and_so_is_whoever_repeats_himself(unit: Guest, namespace: str, most: dict[str, int]) -> None:
-    """The machine's in RAM, the services' on the disk. By journald's own word: SD_MESSAGE_JOURNAL_USAGE."""
+    """The machine's in RAM, the services' on the disk. By journald's own message SD_MESSAGE_JOURNAL_USAGE."""
     log = ("journalctl", f"--namespace={namespace}")
     usage = unit.run(*log, "-o", "json", "MESSAGE_ID=ec387f577b844b8fa948f33cad9a75e6").splitlines()
     assert {each["JOURNAL_NAME"]: int(each["MAX_USE"]) for each in map(json.loads, usage)} == most
@@ -310,7 +312,7 @@ def test_a_log_is_bounded_and_so_is_whoever_repeats_himself(unit: Guest, namespa
 
 
 def test_a_journald_that_died_comes_back_with_the_next_line(unit: Guest) -> None:
-    """Of a service that runs: systemd itself does not start that journald again, its socket does."""
+    """A line of a running service: systemd itself does not restart that journald, its socket does."""
 
     def absences() -> int:
         said = unit.run(*LOG, "-o", "cat", "LINETAP_CODE=broker_absent", check=False)
@@ -339,7 +341,7 @@ def test_exposure(unit: Guest, service: str) -> None:
 
 def test_the_units_hold_together(unit: Guest) -> None:
     files = "*linetap*.service linetap*.timer linetap*.path linetap.target"
-    own = [f"/usr/lib/linetap/{name}" for name in ("slots", "scrub")]  # the image's: what is started by it waits for it
+    own = [f"/usr/lib/linetap/{name}" for name in ("slots", "scrub")]  # the image's own: it waits for their end
     for path in own:
         unit.run("install", "-D", "-m", "755", f"/opt/linetap/image/root{path}", path)
     done = unit.run("sh", "-c", f"cd /etc/systemd/system && systemd-analyze verify {files} 2>&1")

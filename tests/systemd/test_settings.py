@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Settings that no guest may have, since they are the whole machine's: every name is one they know."""
+"""Settings of the whole machine, which no guest may have: every name is a known one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 SYSTEMD = Path(__file__).parents[2] / "systemd"
 CORES = [*Path("/usr/lib").glob("*/systemd/libsystemd-core-*.so"), Path("/usr/lib/systemd/systemd")]
-WATCHDOG_S = 15  # what the Pi's counts at most
+WATCHDOG_S = 15  # longest time-out of the Pi's
 
 
 def test_the_kernel_has_every_switch_that_is_set() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The clock's part of a unit: Debian's chronyd with our configuration, and its word where the recorder reads it."""
+"""The clock's part of a unit: Debian's chronyd with our configuration, and its report as read by the recorder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHIPPED = Path(__file__).parents[2] / "systemd" / "chrony" / "linetap.conf"
 @pytest.fixture(scope="module")
 def unit() -> Iterator[Guest]:
     with guest() as made:
-        # -x: the guest's clock is this machine's, and stays as it is. Without a network it has itself to believe.
+        # -x: the guest's clock is this machine's, and stays unchanged. Without a network chronyd is its own source.
         made.write("/etc/default/chrony", 'DAEMON_OPTS="-x"\n')
         made.write("/etc/chrony/chrony.conf", SHIPPED.read_text() + "local stratum 10\n")
         made.boot()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An update from an operator's command to a slot that is kept, under a real systemd, with stock RAUC's daemon and real
-TLS. What is not in it is the reboot itself, which the emulated machine has."""
+"""An update from an operator's command to a kept slot, under a real systemd, with stock RAUC's daemon and real TLS. The
+reboot itself is tested in the emulated machine.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +28,8 @@ from slots_rig import skip_reason as no_rauc
 HOST, PORT = "127.0.0.1", 8443
 UPDATE, BOOT, PROC = "/var/lib/linetap/update", "/boot/firmware", "/var/proc"
 WHERE = f"[Manager]\nDefaultEnvironment=LINETAP_PROC={PROC} LINETAP_BOOT={BOOT} LINETAP_PARTS=/var/slots\n"
-# Whatever would start the machine anew is noted instead.
-# As a codec that is absent keeps its capture: linetap.target waits for it, and nothing here may wait for that.
+# Records restarts of the machine instead of executing them. Like a missing codec blocks its capture: linetap.target
+# waits for it, and nothing here may wait for that.
 NEVER = "[Service]\nType=notify\nTimeoutStartSec=infinity\nExecStart=/bin/sleep infinity\n"
 LOOPS = "mknod /dev/loop-control c 10 237 && for n in $(seq 0 15); do mknod /dev/loop$n b 7 $n; done"
 FAKE = "[Service]\nEnvironment=PATH=/var/fake:/usr/sbin:/usr/bin\n"
@@ -65,7 +66,7 @@ def unit() -> Iterator[Guest]:
 
 
 def _lay_slots(made: Guest) -> None:
-    """Slot a runs, by the command line that it is said to have."""
+    """Slot a runs, according to the simulated command line."""
     ours, stranger = Signer.new(made.folder, "ours"), Signer.new(made.folder, "stranger")
     for name, version, signer in (
         ("new", "0.2.0", ours), ("old", "0.0.9", ours), ("strange", "0.3.0", stranger), ("hollow", "0.4.0", ours),
@@ -128,7 +129,7 @@ def wanted(unit: Guest, name: str, version: str) -> dict[str, str]:
 
 
 def by_stick(unit: Guest, name: str, version: str) -> None:
-    """Requests the update as `linetap update stick` does; RAUC is asked about the bundle again."""
+    """Requests the update like `linetap update stick`; RAUC is asked about the bundle again."""
     body = wanted(unit, name, version)
     wish = json.dumps({"version": version, "size": int(body["size"]), "sha256": body["sha256"]})
     unit.run("cp", f"/var/served/{name}.raucb", f"{UPDATE}/stick.raucb")
@@ -141,7 +142,7 @@ def test_systemd_has_nothing_to_say_of_them(unit: Guest, name: str) -> None:
 
 
 def test_the_sandbox_of_a_stick_lets_it_be_mounted_and_looked_at(unit: Guest) -> None:
-    """There is no stick here: a tmpfs is mounted in its place, and stock RAUC looks at what lies on it."""
+    """There is no stick here: a tmpfs is mounted instead, and stock RAUC inspects its content."""
     look = "rauc info --keyring=/etc/rauc/keyring.pem /tmp/stick/new.raucb"
     commands = f"mkdir /tmp/stick; mount -t tmpfs stick /tmp/stick; cp /var/served/new.raucb /tmp/stick; {look}"
     drop_in = "/etc/systemd/system/linetap_stick@sda1.service.d/90-fake.conf"
@@ -196,7 +197,7 @@ def test_an_operators_word_becomes_another_version(unit: Guest) -> None:
 
 
 def test_the_version_that_is_well_is_kept(unit: Guest) -> None:
-    """After the reboot that is none here: another command line, RAUC's daemon anew."""
+    """After the simulated reboot: another command line, and a restarted RAUC daemon."""
     unit.run("sh", "-c", f"echo linetap.slot=b >{PROC}/cmdline; systemctl stop rauc.service")
     unit.run("sh", "-c", "echo VERSION=0.2.0 >/usr/lib/linetap/release")
     unit.run("env", f"LINETAP_PROC={PROC}", "/usr/lib/linetap/slots", "trial")
@@ -241,7 +242,9 @@ def test_what_fails_while_it_is_written_leaves_no_slot_and_one_line(unit: Guest)
 
 
 def test_nobody_but_root_has_rauc_do_anything(unit: Guest) -> None:
-    """A reporter that was taken over could have it take an older version, or switch slots: as Debian ships it."""
+    """A compromised reporter could otherwise make it install an older version, or switch slots: Debian's default
+    permits that.
+    """
     for user in ("linetap-reporter", "linetap-recorder"):
         words = ("setpriv", f"--reuid={user}", "--regid=linetap", "--clear-groups", "sh", "-c")
         for verb in ("status mark-active other", "install --ignore-version-limit /var/served/old.raucb"):

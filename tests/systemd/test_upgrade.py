@@ -21,7 +21,7 @@ from systemd_rig import (
 )
 
 # Long calls on line 1, during one of which all three are restarted. The first begins with the recorder; the others are
-# for a machine that was too busy for the first. On line 2 short ones from the first one's end on; capture's turn comes
+# for a machine that was too busy for the first. On line 2 short ones from the first one's end on; capture is restarted
 # in a pause of both.
 LONG_S, NOTICE_S = 40.0, 3.0
 _CALL = '[[call]]\nline = {line}\nstart_s = {start}\ndirection = "in"\nrings = 1\ntalk_s = {talk}\nbusy_s = 0.5\n'
@@ -51,7 +51,7 @@ def unit() -> Iterator[Guest]:
 
 
 def test_an_upgrade_in_mid_call_costs_no_sample_and_no_event(unit: Guest) -> None:
-    """Capture's is asked for too, and waits for the call's end."""
+    """Capture's restart is requested too, and waits for the call's end."""
     until(lambda: recorded(unit, [1]) is not None, "a long call is recorded", 300)
     call_id, before = recorded(unit, [1]), {name: pid_of(unit, name) for name in SERVICES}
     unit.run("systemctl", "start", "--no-block", "linetap-upgrade-idle@1.service")
@@ -73,7 +73,7 @@ def test_an_upgrade_in_mid_call_costs_no_sample_and_no_event(unit: Guest) -> Non
 
 
 def test_leave_for_the_night_is_for_one_night(unit: Guest) -> None:
-    """What the timer starts interrupts a line that is in use, when nobody has to wait for half an hour any more."""
+    """After half an hour the timer's restart would interrupt a line in use."""
     hasty = "/run/systemd/system/linetap-upgrade-night@.service.d/99-hasty.conf"
     wait = "-/usr/bin/linetap idle --config /etc/linetap/unit.toml --card 1 --within 0"
     again = "/usr/bin/systemctl try-restart linetap-capture@1.service"
@@ -98,7 +98,7 @@ def crashed(unit: Guest) -> None:
 
 
 def stood_still(unit: Guest) -> None:
-    """Waits until the watchdog bites."""
+    """Waits until the watchdog resets it."""
     unit.run("kill", "-STOP", pid_of(unit, "linetap-capture@1"))
 
 
@@ -108,7 +108,7 @@ def stopped(unit: Guest) -> None:
 
 @pytest.mark.parametrize("end", [killed, crashed, stood_still, stopped])
 def test_whatever_ends_capture_in_mid_notice_opens_the_relays(unit: Guest, end: Callable[[Guest], None]) -> None:
-    """It is not started again here: its card's one-shot opens them."""
+    """Capture is not restarted here: its card's one-shot opens the relays."""
     put(unit, NOT_AGAIN, "[Service]\nRestart=no\nWatchdogSec=2\n")
     unit.run("systemctl", "restart", "linetap-capture@1.service")
     until(lambda: 1 in relays(unit), "a notice plays")
@@ -123,6 +123,6 @@ def test_whatever_ends_capture_in_mid_notice_opens_the_relays(unit: Guest, end: 
 
 
 def put(unit: Guest, path: str, text: str) -> None:
-    """A drop-in, of a guest that has booted."""
+    """Writes a drop-in of a booted guest."""
     unit.run("sh", "-c", 'mkdir -p "$(dirname "$1")" && printf %s "$2" >"$1"', "put", path, text)
     unit.run("systemctl", "daemon-reload")

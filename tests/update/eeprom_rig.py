@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Pi with an EEPROM, as files: the boot partition, the kernel's word, and a ROM that does what the documentation says
-of recovery.bin. What a real ROM and a real recovery.bin do, a board has to show."""
+"""A Pi with an EEPROM, as files: the boot partition, the kernel's report, and a ROM that handles recovery.bin as
+documented.
+
+The behaviour of a real ROM and recovery.bin can only be tested on a board.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +22,12 @@ from update_rig import FakeMachine, Progress
 
 
 class PowerCut(BaseException):
-    """At some call of the disk."""
+    """The power was cut at a call of the disk."""
 
 
 @dataclass
 class Rom:
-    """`written` is what lies in the EEPROM. `takes` False: a card that it does not read recovery.bin from."""
+    """`written` is the content of the EEPROM. `takes` False: it reads no recovery.bin from this card."""
 
     boot: Path
     written: bytes
@@ -32,14 +35,14 @@ class Rom:
     works: bool = True
     stuck: str = ""
     runs: int = 0
-    cut_after: int | None = None  # bytes of the EEPROM that are written until the power goes
+    cut_after: int | None = None  # bytes of the EEPROM written before the power cut
 
     @property
     def running(self) -> EepromImage:
         return EepromImage(self.written)
 
     def power_on(self) -> None:
-        """Up to the loader in the EEPROM. PowerCut: the power went while it was written."""
+        """Starts up to the loader in the EEPROM. PowerCut: power failed during its write."""
         switch = self.boot / eepromfiles.RECOVERY
         if not (self.takes and switch.exists()):
             return
@@ -60,7 +63,9 @@ class Rom:
 
 @dataclass
 class Pi:
-    """`root` has the kernel's files, the boot partition and the version's image; what runs is what the ROM started."""
+    """`root` has the kernel's files, the boot partition and the version's image; the running version is the one started
+    by the ROM.
+    """
 
     root: Path
     chip: str = "bcm2711"
@@ -103,18 +108,18 @@ class Pi:
         path.write_bytes(data.encode() if isinstance(data, str) else data)
 
     def bring(self, data: bytes, recovery: bytes = RECOVERY) -> None:
-        """Puts the files into the root of the version that runs."""
+        """Puts the files into the root of the running version."""
         self.put(f"{IMAGES}/{self.chip}/pieeprom.bin", data)
         self.put(f"{IMAGES}/{self.chip}/recovery.bin", recovery)
 
     def started(self) -> None:
-        """The kernel's word for what the ROM started."""
+        """Writes the kernel's report on the started boot loader."""
         running = self.rom.running
         self.put("proc/device-tree/chosen/bootloader/build-timestamp", running.built_s.to_bytes(4))
         self.put("sys/bus/nvmem/devices/rmem1/nvmem", running.config + bytes(7))
 
     def start(self) -> None:
-        """Power on, and the service's turn."""
+        """Switches on, and runs the service."""
         self.rom.power_on()
         assert not self.rom.stuck
         self.started()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Power that goes at every step of a change of slot on a card that is not signed (cuts_rig.py), by the unit's script
-and by the initramfs's. What the firmware then finds as config.txt is whole, and starts a slot that has its files."""
+"""Power cuts at every step of a change of slot on an unsigned card (cuts_rig.py), by the unit's script and by the
+initramfs's. The resulting config.txt is whole, and starts a slot that has its files.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from cuts_rig import MOST_STEPS, Cuts
 
 PROGRAMS = ("dd", "cp", "mv", "rm", "mkdir", "sync")
 LIBRARY, INITRAMFS = SCRIPT.parent, IMAGE / "initramfs"
-# The initramfs's choice, with the machine taken out of it; its programs are those that are cut.
+# The initramfs's choice without its machine; its programs are those that are cut.
 CHOOSE = """
 say() { :; }
 within() { :; }
@@ -28,7 +29,7 @@ choose_other || exit 1
 
 
 class Card(Boot):
-    """Slot a runs and starts; b is whole. A Pi 4's firmware lies beside the folders."""
+    """Slot a runs and starts; b is whole. A Pi 4's firmware is beside the folders."""
 
     def __init__(self, root: Path) -> None:
         super().__init__(root, pi=True)
@@ -37,7 +38,7 @@ class Card(Boot):
             (self.boot / slot / "initramfs").write_text("initramfs")
 
     def chooses(self) -> None:
-        """Chooses as a start does whose slot has failed."""
+        """Chooses like a start whose slot has failed."""
         script = f"BOOT={self.boot}\n"
         script += "".join(f'{name}() {{ "{self.bin}/{name}" "$@"; }}\n' for name in PROGRAMS)
         sources = [LIBRARY / name for name in ("marks", "blocks", "bootfiles", "autoboot")]
@@ -66,7 +67,7 @@ def test_what_starts_is_a_whole_slot(tmp_path: Path, by: str, starts: set[str]) 
         root = tmp_path / str(step)
         root.mkdir()
         card = Card(root)
-        card.call("set-primary", "b")  # once before: tryboot.txt is there
+        card.call("set-primary", "b")  # once before: tryboot.txt exists
         card.lay("b", "0.3.0")
         if by == "kept":
             card.reboots()
@@ -85,7 +86,7 @@ def test_what_starts_is_a_whole_slot(tmp_path: Path, by: str, starts: set[str]) 
 
 @pytest.mark.parametrize("defect", ["empty", "of another slot", "rotten"])
 def test_a_damaged_config_txt_of_a_slot_replaces_none(tmp_path: Path, defect: str) -> None:
-    """It would be what the firmware reads, and the unit dark."""
+    """The firmware would read it, and the unit would not start."""
     card = Card(tmp_path)
     path = card.boot / "b/config.txt"
     data = {"empty": b"", "of another slot": (card.boot / "a/config.txt").read_bytes(), "rotten": bytes(SECTOR)}[defect]
@@ -99,7 +100,7 @@ def test_a_damaged_config_txt_of_a_slot_replaces_none(tmp_path: Path, defect: st
 
 
 def test_a_config_txt_of_another_length_becomes_one_sector(tmp_path: Path) -> None:
-    """A card that was made before, or that somebody has written in."""
+    """A card made earlier, or edited by somebody."""
     card = Card(tmp_path)
     with (card.boot / "config.txt").open("a") as file:
         file.write("# by hand\n")
@@ -111,7 +112,7 @@ def test_a_config_txt_of_another_length_becomes_one_sector(tmp_path: Path) -> No
 
 
 def test_the_initramfs_does_it_with_busybox_alone(tmp_path: Path) -> None:
-    """Where dd, tr and sync are its applets; the note as well, which is always as long."""
+    """With dd, tr and sync as its applets; also the note, which has a fixed length."""
     card, applets = Card(tmp_path), tmp_path / "applets"
     applets.mkdir()
     subprocess.run(["busybox", "--install", "-s", applets], check=True, timeout=LIMIT_S)

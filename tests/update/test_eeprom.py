@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The EEPROM's boot loader, from a version that brings one to the restart that has it: once, between two calls, with
-this board's configuration, and on from wherever the power went."""
+"""The EEPROM's boot loader, from a version that contains one to the restart that uses it: once, between two calls, with
+this board's configuration, and continued after any power cut.
+"""
 
 from __future__ import annotations
 
@@ -125,8 +126,9 @@ def test_what_is_not_written_is_reported_once_and_nothing_restarts(pi: Pi, why: 
 
 @pytest.mark.parametrize("built_s", [1_736_000_000, OLD_S])
 def test_a_pi_5_whose_loader_is_too_old_for_its_tree_says_what_to_do(tmp_path: Path, built_s: int) -> None:
-    """Its firmware wrote one cell of size, the kernel left the node out: tests/image/test_blconfig.py. OLD_S is of the
-    first release that writes two."""
+    """Its firmware wrote one cell of size, and the kernel ignored the node: tests/image/test_blconfig.py. OLD_S is of
+    the first release that writes two.
+    """
     pi = Pi(tmp_path, chip="bcm2712")
     pi.rom.written = image("bcm2712", built_s)
     _no_config(pi)
@@ -136,7 +138,7 @@ def test_a_pi_5_whose_loader_is_too_old_for_its_tree_says_what_to_do(tmp_path: P
 
 
 def test_a_configuration_that_is_none_is_not_carried_over(pi: Pi) -> None:
-    """rpi-eeprom-update: less than three lines, as the first loaders had it, is nobody's wish."""
+    """rpi-eeprom-update: fewer than three lines, as in the first loaders, are nobody's choice."""
     pi.rom.written = pi.rom.running.with_config(b"[all]\nWAKE_ON_GPIO=0\n", 1)
     pi.start()
     pi.start()
@@ -144,7 +146,7 @@ def test_a_configuration_that_is_none_is_not_carried_over(pi: Pi) -> None:
 
 
 def test_a_rom_that_does_not_run_it_is_reported_once(pi: Pi) -> None:
-    """Whether it reads recovery.bin from this card, only the board knows."""
+    """Whether it reads recovery.bin from this card can only be found on the board."""
     pi.rom.takes = False
     for _ in range(3):
         pi.start()
@@ -183,7 +185,7 @@ def test_a_failed_one_is_forgotten_where_no_version_brings_it(pi: Pi) -> None:
 
 
 class Disk:
-    """The power goes at the nth call that changes the disk; a write is cut in its middle."""
+    """Cuts the power at the nth call that changes the disk; a write is cut in its middle."""
 
     NAMES = ("open", "write", "fsync", "rename", "unlink")
 
@@ -218,7 +220,7 @@ def test_a_power_cut_at_any_call_leaves_the_old_or_the_new(tmp_path: Path, monke
             assert pi.restarts == 1
             assert cut_at > 30, "nothing was cut"
             return
-        for _ in range(4):  # each start either goes on or has it
+        for _ in range(4):  # each start either continues or has finished
             pi.start()
         assert (pi.state.step, pi.rom.running.built_s, pi.rom.running.config) == ("done", NEW_S, OURS), cut_at
         assert pi.left() == set()
@@ -227,7 +229,7 @@ def test_a_power_cut_at_any_call_leaves_the_old_or_the_new(tmp_path: Path, monke
 
 @pytest.mark.parametrize("after", [0, 4096, 300_000])
 def test_a_power_cut_while_the_eeprom_is_written_is_written_again(pi: Pi, after: int) -> None:
-    """The ROM looks for recovery.bin before it looks into the EEPROM, so half an EEPROM is none that stays."""
+    """The ROM looks for recovery.bin before it reads the EEPROM, so a half-written EEPROM is repaired."""
     pi.start()
     pi.rom.cut_after = after
     with pytest.raises(PowerCut):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An image of the EEPROM: what it says of itself, and another configuration in it, to the byte as Raspberry Pi's own
-rpi-eeprom-config makes it (commit 86759b04 of raspberrypi/rpi-eeprom, 2026-08-19)."""
+"""An image of the EEPROM: its own data, and another configuration in it, byte for byte as made by Raspberry Pi's own
+rpi-eeprom-config (commit 86759b04 of raspberrypi/rpi-eeprom, 2026-08-19).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from linetap.update.eepromimage import MOST_CONFIG_BYTES, BadImage, EepromImage
 AT_S, LIMIT_S = 1_780_000_000, 60
 SHAPES = {"Pi 4": ("bcm2711", False), "Pi 5": ("bcm2712", False), "Pi 5, two copies": ("bcm2712", True)}
 CONFIGS = {"ours": OURS, "empty": b"", "longer": OURS * 40}
-# SHA-256 of what `rpi-eeprom-config --config C --timestamp AT_S --out - IMAGE` made of them.
+# SHA-256 of the results of `rpi-eeprom-config --config C --timestamp AT_S --out - IMAGE`.
 VENDORS = {
     ("Pi 4", "ours"): "33c3a6dc134f668d7063dc697ea73379add987943405e10f70afb3533be744be",
     ("Pi 4", "empty"): "a614647c93e8179876a54218a78dceb96dd76038a76755a72dc325a1cca50594",

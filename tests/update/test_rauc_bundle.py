@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bundles as they are made and as a unit looks at them, with stock RAUC: what it does not trust it says in one line."""
+"""Bundles as made and as inspected by a unit, with stock RAUC: untrusted ones are reported in one line."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_cut_short_it_is_none(rauc: Rauc, bundle: Path, tmp_path: Path, keep: in
 def test_a_changed_word_of_its_manifest_is_found(rauc: Rauc, bundle: Path, tmp_path: Path) -> None:
     data, changed = bytearray(bundle.read_bytes()), tmp_path / bundle.name
     found = data.rfind(b"version=0.2.0")
-    data[found if found >= 0 else len(data) // 2] ^= 1  # a plain one is signed whole, its manifest packed with the rest
+    data[found if found >= 0 else len(data) // 2] ^= 1  # a plain one is signed as a whole, with its manifest inside
     changed.write_bytes(data)
     assert fault(rauc, changed).code == "update_signature"
 
@@ -106,7 +106,7 @@ def test_another_product_and_an_older_version_are_said_to_be_that(rauc: Rauc, pl
 def test_a_clock_that_is_a_year_off_keeps_no_update_away(
     rauc: Rauc, bundle: Path, ours: Info, days: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The certificate is good for 30 days: the time at which it was signed counts."""
+    """The certificate is valid for 30 days: the time of signing counts."""
     shim = tmp_path / "otherday.so"
     source = Path(__file__).with_name("otherday.c")
     subprocess.run(["gcc", "-shared", "-fPIC", "-o", shim, source], check=True, timeout=LIMIT_S)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The repair of a root in one start, and its bound: the shipped script, over a card on which each bad block costs
-seconds."""
+"""The repair of a root in one start, and its limit: the shipped script, over a card on which each bad block costs
+seconds.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from boot_rig import IMAGE, LIMIT_S
 
 TREE_BLOCKS = "18"  # of 2048 blocks: 16, 1, and the superblock
 BLOCKS, INITRAMFS = IMAGE / "root/usr/lib/linetap/blocks", IMAGE / "initramfs"
-# Each block from BAD_FROM on cannot be read, in single ones; what is written is good from then on, and listed.
+# Single blocks from BAD_FROM on cannot be read; written ones are good from then on, and listed.
 CARD = """
 map() { echo "$1"; }
 unmap() { :; }
@@ -28,7 +29,7 @@ whole() { [ "$TREE" = 1 ] && grep -qv " 1$" "$TOLD/written" || [ $((BAD_FROM + $
 
 
 def mend(tmp_path: object, bad: int, most: int | None = None, tree: bool = False) -> tuple[int, list[str], int]:
-    """Whether it is whole then, what was written, and how often a single block was asked for."""
+    """Whether it is whole afterwards, the written blocks, and the number of reads of single blocks."""
     script = f". {BLOCKS}; {CARD} {'' if most is None else f'MOST_BAD={most};'} mend part from 2048:aa:bb"
     done = subprocess.run(
         ["busybox", "sh", "-uc", script],
@@ -51,7 +52,7 @@ def test_a_few_bad_blocks_are_mended_in_a_start(tmp_path: object) -> None:
 
 
 def test_a_start_ends_its_search(tmp_path: object) -> None:
-    """A card that has lost a region: at some seconds a block all of it was hours, with nothing recorded."""
+    """A card that has lost a region: at some seconds a block it took hours, without recording."""
     code, written, asked = mend(tmp_path, 1500, of_initramfs())
     assert code == 1, "the other slot's turn"
     assert [line.split()[1] for line in written] == ["1"] * 64 + [TREE_BLOCKS]
@@ -70,6 +71,6 @@ def test_the_bound_itself(tmp_path: object, bad: int, code: int) -> None:
 
 
 def test_one_block_of_the_tree_is_not_the_bound(tmp_path: object) -> None:
-    """By it 128 blocks cannot be read, none of which is bad."""
+    """Because of it 128 blocks cannot be read, none of which is bad."""
     code, written, _ = mend(tmp_path, 128, of_initramfs(), tree=True)
     assert (code, written[-1]) == (0, f"2048 {TREE_BLOCKS}")

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Power that goes at every step of a signed card's update, in the middle of every write (cuts_rig.py). What the boot
-loader would start then is always a pair that openssl verifies, before a root that veritysetup reads whole; and never a
-half."""
+"""Power cuts at every step of a signed card's update, in the middle of every write (cuts_rig.py).
+
+The boot loader then always starts a pair that openssl verifies, before a root that veritysetup reads completely; never
+a half.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +22,11 @@ from cuts_rig import MORE, MOST_STEPS, Cuts
 from signed_rig import key
 from signed_unit import SLOTS, SignedUnit, Version, require_whole
 
-pytestmark = pytest.mark.timeout(900)  # a minute where nothing else runs
+pytestmark = pytest.mark.timeout(900)  # a minute on an idle machine
 
 
 def copied(unit: SignedUnit, into: Path) -> SignedUnit:
-    """The same unit again: its card, and what has started it. Its paths are in its own folder alone."""
+    """A copy of the unit: its card, and its started version. Its paths are only in its own folder."""
     subprocess.run(["cp", "-a", "--sparse=always", unit.root, into], check=True, timeout=LIMIT_S)
     made = copy.copy(unit)
     made.root, made.boot, made.proc = into, into / "boot", into / "proc"
@@ -36,7 +38,7 @@ def copied(unit: SignedUnit, into: Path) -> SignedUnit:
 
 @pytest.fixture
 def ram() -> Iterator[Path]:
-    """A folder in which a flush costs nothing: what it keeps is counted here."""
+    """A folder in which a flush costs nothing: flushes are counted here."""
     with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="linetap-cuts-") as folder:
         yield Path(folder)
 
@@ -49,8 +51,9 @@ def versions(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Version, V
 
 
 def judged(unit: SignedUnit, boot: Path, *, normal: set[int], tryboot: set[int] | None) -> int:
-    """The slot that starts from this first partition. `tryboot`: those that a try may start; None: it is not asked
-    for."""
+    """The slot that starts from this first partition. `tryboot`: those that a try may start; None: no try
+    is requested.
+    """
     card = {**unit.card, 1: pi_firmware.Folder(boot)}
     start = pi_firmware.start(card, unit.key)
     assert start.partition in normal
@@ -65,7 +68,7 @@ def judged(unit: SignedUnit, boot: Path, *, normal: set[int], tryboot: set[int] 
 
 
 def is_none_or_whole(unit: SignedUnit, partition: int) -> bool:
-    """Whether a boot loader finds a boot.img there, and then it takes it: one that walks may come to it."""
+    """Whether a boot loader finds no boot.img there, or a valid one: one that walks may reach it."""
     image = unit.card[partition].read("boot.img")
     if image is not None:
         pi_firmware.verify(image, unit.card[partition].read("boot.sig"), unit.key)
@@ -73,18 +76,20 @@ def is_none_or_whole(unit: SignedUnit, partition: int) -> bool:
 
 
 def slot_is_whole_where_it_is_one(unit: SignedUnit, boot: Path, slot: str) -> bool:
-    """config.txt makes a slot: then its partition starts."""
+    """Whether the slot's partition starts, if its config.txt makes the slot valid."""
     is_one = (boot / slot / "config.txt").exists()
     assert not is_one or is_none_or_whole(unit, {"a": 2, "b": 3}[slot])
     return is_one
 
 
 def test_while_it_is_installed(versions: tuple[Path, Version, Version], ram: Path) -> None:
-    """From giving the slot up to its config.txt: what runs starts, each time, and the next try is whole."""
+    """From invalidating the slot to its config.txt: the running one starts, each time, and the next attempt
+    is whole.
+    """
     ours, old, new = versions
     bundle = new.bundle(ram / "bundle")
     before = SignedUnit(ram / "before", old, ours)
-    before.install(old, old.bundle(ram / "old"))  # the other slot holds something that starts
+    before.install(old, old.bundle(ram / "old"))  # the other slot has a version that starts
     step, seed, ended = 1, 0, False
     while not ended:
         assert step < MOST_STEPS, "it never ends"
@@ -111,7 +116,7 @@ def test_while_it_is_installed(versions: tuple[Path, Version, Version], ram: Pat
 
 
 def test_while_it_is_tried_and_kept(versions: tuple[Path, Version, Version], ram: Path) -> None:
-    """autoboot.txt is the one or the other, and what it names is whole."""
+    """autoboot.txt is the old or the new one, and its slot is whole."""
     ours, old, new = versions
     before = SignedUnit(ram / "before", old, ours)
     before.install(new, new.bundle(ram / "bundle"))

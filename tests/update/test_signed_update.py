@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An update of a signed card, by the shipped scripts, with a boot loader that takes only what its key has signed.
+"""An update of a signed card, by the shipped scripts, with a boot loader that accepts only images signed by its key.
 
-It is tried once, kept or left; what this unit could not start is refused before anything is written.
+It is tried once, kept or left; an update that this unit could not start is refused before any write.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from signed_unit import SignedUnit, Version
 
 @dataclass(frozen=True)
 class Made:
-    """`foreign` is signed by another key."""
+    """A version's files; `foreign` is signed by another key."""
 
     key: Path
     old: Version
@@ -87,7 +87,7 @@ def test_old_and_new_by_turns(unit: SignedUnit, made: Made, tmp_path: Path) -> N
 
 
 def test_what_is_not_kept_is_gone_with_the_next_start(unit: SignedUnit, bundle: Path, made: Made) -> None:
-    """Power, panic, watchdog, and a trial that gives up."""
+    """Power, panic, watchdog, and an abandoned trial."""
     unit.install(made.new, bundle)
     unit.call("set-primary", "b")
     assert kernel(unit.reboots()) == "kernel 0.2.0"
@@ -125,17 +125,17 @@ def test_without_autoboot_txt_the_boot_loader_walks_and_the_unit_writes_it_again
 def test_where_the_boot_loader_has_walked_to_the_other_slot_that_one_is_kept(
     unit: SignedUnit, bundle: Path, made: Made
 ) -> None:
-    """The named partition has rotted to no file system at all."""
+    """The named partition has decayed and is no file system."""
     unit.install(made.new, bundle)
     with (unit.parts / "linetap-boot-a").open("r+b") as file:
         file.write(bytes(512))
     assert unit.power_on(walks=True).partition == 3
-    unit.call("trial")  # it is judged as one
+    unit.call("trial")  # it is judged as a trial
     unit.call("set-state", "b", "good")
     assert unit.power_on().partition == 3
 
 
-# --- What is refused, before anything is written
+# --- Refusals, before any write
 
 
 def begins(unit: SignedUnit) -> list[bytes]:
@@ -148,7 +148,7 @@ def begins(unit: SignedUnit) -> list[bytes]:
 
 
 def refused(unit: SignedUnit, bundle: Path) -> str:
-    """RAUC shows the last line where the hook ends with 10."""
+    """The message of the refusal: RAUC shows the last line if the hook exits with 10."""
     before = begins(unit)
     done = unit.hook(bundle, "install-check")
     assert (done.returncode, done.stderr.count("\n")) == (10, 1), done
@@ -160,7 +160,7 @@ def refused(unit: SignedUnit, bundle: Path) -> str:
 
 
 def test_a_boot_img_by_another_key_is_refused(unit: SignedUnit, made: Made, tmp_path: Path) -> None:
-    """And would have left a dead unit: it is shown that the boot loader takes none of it."""
+    """It would have made the unit unbootable: the boot loader accepts nothing of it."""
     bundle = made.foreign.bundle(tmp_path / "stranger")
     assert "not signed by this unit's key" in refused(unit, bundle)
     (unit.parts / "linetap-boot-b").write_bytes((made.foreign.build.signed / "boot.part").read_bytes())
@@ -215,7 +215,7 @@ def test_without_its_public_key_a_unit_takes_none(unit: SignedUnit, bundle: Path
 
 
 def test_a_card_that_does_not_keep_boot_img_is_not_named(unit: SignedUnit, bundle: Path) -> None:
-    """dd says yes, and writes nothing."""
+    """dd reports success, and writes nothing."""
     unit.call("set-state", "b", "bad")
     dd = unit.bin / "dd"
     dd.write_text('#!/bin/sh\ncase " $* " in *" of="*) exit 0 ;; esac\nexec /usr/bin/dd "$@"\n')

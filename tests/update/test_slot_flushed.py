@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The file that names a slot is out of the card's own cache once it is written, and is renamed nowhere. On vfat that is
-fsync's work alone: syncfs, which is `sync -f`, writes and flushes nothing (decision 0154), so the calls are looked
-at."""
+"""The file that names a slot is flushed from the card's own cache once it is written, and never renamed.
+
+On vfat only fsync does that: syncfs, i.e. `sync -f`, writes but does not flush (decision 0154), so the calls are
+observed.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ LIBRARY = SCRIPT.parent
 
 
 def calls(folder: Path, environment: dict[str, str], *words: str) -> list[tuple[str, str]]:
-    """The calls that flush or rename, in their order, each with the name of what it flushes, or renames to."""
+    """The calls that flush or rename, in order, each with the name of the flushed file, or the new name."""
     log = folder / "strace"
     traced = ["strace", "-f", "-qq", "-y", "-o", str(log), "-e", "trace=fsync,syncfs,sync,rename,renameat,renameat2"]
     subprocess.run([*traced, *words], env=environment, check=True, capture_output=True, timeout=LIMIT_S)
@@ -27,7 +29,7 @@ def calls(folder: Path, environment: dict[str, str], *words: str) -> list[tuple[
     begun: dict[str, str] = {}
     for line in log.read_text().splitlines():
         process, _, call = line.partition(" ")
-        if call.endswith(" <unfinished ...>"):  # another process's line came between: its names are in this half
+        if call.endswith(" <unfinished ...>"):  # another process's line came between: the names are in this half
             begun[process] = call.removesuffix(" <unfinished ...>")
             continue
         if resumed := re.search(r"<\.\.\. \w+ resumed>(.*)", call):
@@ -39,7 +41,7 @@ def calls(folder: Path, environment: dict[str, str], *words: str) -> list[tuple[
 
 
 def require_made(found: list[tuple[str, str]], name: str) -> None:
-    """Requires, where there was no file, that it is on the card before its name is."""
+    """Requires, if the file was missing, that its content is on the card before its name."""
     at = found.index(next(each for each in found if each[0].startswith("rename") and each[1] == name))
     assert "fsync" in [call for call, _ in found[:at]][-2:], f"what is named is not on the card yet: {found}"
     assert "fsync" in [call for call, _ in found[at + 1 :]], f"the name is not on the card: {found}"
@@ -72,7 +74,7 @@ def test_what_is_kept_is_flushed(boot: Boot, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shell", [("sh",), ("busybox", "sh")], ids=" ".join)
 def test_a_signed_cards_name_is_flushed(boot: Boot, tmp_path: Path, shell: tuple[str, ...]) -> None:
-    """By the unit's shell and by the initramfs's. It is written in its place; and by a rename where there is none."""
+    """By the unit's shell and by the initramfs's. It is overwritten in place, or renamed if it was missing."""
     script = f". {LIBRARY}/bootfiles; . {LIBRARY}/autoboot; autoboot_write {boot.boot} "
     require_made(calls(tmp_path, boot.environment, *shell, "-euc", script + "b"), "autoboot.txt")
     inode = (boot.boot / "autoboot.txt").stat().st_ino

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files that every bundle's hook writes to the boot partition, from a root that was really written."""
+"""The files that every bundle's hook writes to the boot partition, from a really written root."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(skip_reason() is not None, reason=str(skip_reaso
 
 
 class Bundle:
-    """Mounted by RAUC, and the slot that it has just written."""
+    """A bundle mounted by RAUC, and the slot that it has just written."""
 
     def __init__(self, root: Path) -> None:
         self.boot = Boot(root, pi=False)
@@ -64,7 +64,7 @@ def test_a_slot_is_its_roots_kernel_and_its_own_letter(bundle: Bundle) -> None:
 
 
 def test_the_firmware_of_a_pi_4_is_the_slots_own(bundle: Bundle) -> None:
-    """It is read before os_prefix counts: the slot's config.txt names it, and that of the slot that runs stays."""
+    """It is read before os_prefix applies: the slot's config.txt names it, and that of the running slot stays."""
     top = bundle.boot.boot
     for name in ("start4.elf", "fixup4.dat", "start4a.elf", "fixup4a.dat", "start4b.elf"):
         (top / name).write_text(f"{name} of before")
@@ -77,7 +77,7 @@ def test_the_firmware_of_a_pi_4_is_the_slots_own(bundle: Bundle) -> None:
 
 
 def test_firmware_that_the_card_does_not_keep_is_named_by_nothing(bundle: Bundle) -> None:
-    """dd reads what is on the card; here it reads something else."""
+    """dd reads back the card's content; here it differs."""
     dd = bundle.boot.bin / "dd"
     dd.write_text("#!/bin/sh\necho rotten\n")
     dd.chmod(0o755)

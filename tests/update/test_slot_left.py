@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Giving a slot up at a start, for another one: the initramfs's own script, over a boot partition in a folder and slots
-that are files. What dm-verity finds is said by the test; the emulated machine has it (tests/hil/test_healing.py)."""
+"""Leaving a slot for another at a start: the initramfs's own script, over a boot partition in a folder and slots as
+files. The test supplies dm-verity's results; the emulated machine has the real one (tests/hil/test_healing.py).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ AUTOBOOT = {
     for slot, number in {"a": 2, "b": 3}.items()
 }
 ROOTS = {"aaaa": "256:aaaa:5a17", "bbbb": "256:bbbb:5a17"}
-# What a start does up to the root, with the machine taken out of it.
+# A start up to the root, without its machine.
 START = """
 say() { echo "$*" >>"$ROOT/said"; }
 blink() { echo "$1 $2" >>"$ROOT/blinked"; }
@@ -49,7 +50,7 @@ echo "starts bad=$mark_bad"
 
 
 class Card(Boot):
-    """Slot a runs, and was good; b holds another root that was good, or what a test makes of it."""
+    """Slot a runs, and was good; b holds another root that was good, or a test's content."""
 
     def __init__(self, root: Path) -> None:
         super().__init__(root, pi=False)
@@ -81,7 +82,7 @@ class Card(Boot):
         fat: str = "",
         unknown: str = "none",
     ) -> str:
-        """One start of the slot that config.txt names, or of one on trial. "" is a panic, "cut" a power cut."""
+        """One start of the slot in config.txt, or of one on trial. "" is a panic, "cut" a power cut."""
         slot = slot or self.primary()
         sources = [LIBRARY / name for name in ("marks", "blocks", "bootfiles", "autoboot")]
         sources += [INITRAMFS / name for name in ("watch.sh", "tell.sh", "heal.sh")]
@@ -109,7 +110,7 @@ class Card(Boot):
         return "cut" if done.returncode == 99 else done.stdout.strip()
 
     def sign(self) -> None:
-        """Makes a signed card of it: autoboot.txt names the slot, and each slot has a partition with a boot.img."""
+        """Makes it a signed card: autoboot.txt names the slot, and each slot has a partition with a boot.img."""
         self.signed = True
         (self.boot / "autoboot.txt").write_text(AUTOBOOT["a"])
         (self.boot / "config.txt").unlink()
@@ -126,7 +127,7 @@ class Card(Boot):
         return {text: slot for slot, text in AUTOBOOT.items()}[(self.boot / "autoboot.txt").read_text()]
 
     def pauses(self) -> list[tuple[int, ...]]:
-        """The LEDs' code and for how many seconds, of each failure."""
+        """The LEDs' code and the seconds of the pause, for each failure."""
         return [tuple(map(int, line.split())) for line in (self.root / "blinked").read_text().splitlines()]
 
 
@@ -169,7 +170,7 @@ def test_a_machine_that_dies_later_is_counted_by_its_next_start(card: Card) -> N
 
 
 def test_power_that_goes_is_no_failure_of_the_slot(card: Card) -> None:
-    """Where the firmware says that power began this start: three cuts in a row are no downgrade."""
+    """If the firmware reports a power-on: three cuts in a row are no downgrade."""
     assert {card.start(power=True) for _ in range(12)} == {"starts bad=0"}
     assert card.call("get-primary") == "a", "nobody installs an older version with a switch"
     assert card.marked("a")["falls"] == 0
@@ -178,7 +179,7 @@ def test_power_that_goes_is_no_failure_of_the_slot(card: Card) -> None:
 
 
 def test_power_that_goes_ten_times_tries_the_same_root_in_the_other_slot(card: Card) -> None:
-    """A start that hangs is ended by whoever pulls the plug."""
+    """People pull the plug of a start that hangs."""
     card.hold("b", "aaaa")
     assert [card.start(power=True) for _ in range(10)] == ["starts bad=0"] * 9 + ["restarts"]
     assert card.call("get-primary") == "b"
@@ -186,7 +187,7 @@ def test_power_that_goes_ten_times_tries_the_same_root_in_the_other_slot(card: C
 
 @pytest.mark.parametrize("fat", ["read-only", "keeps nothing"])
 def test_a_boot_partition_that_takes_no_change_costs_no_start(card: Card, fat: str) -> None:
-    """Else the same restart for ever, with two good slots."""
+    """Otherwise it would restart forever, with two good slots."""
     before = card.marked("b")
     assert {card.start(fat=fat) for _ in range(6)} == {"starts bad=0"}
     assert card.call("get-primary") == "a"
@@ -197,7 +198,7 @@ def test_a_boot_partition_that_takes_no_change_costs_no_start(card: Card, fat: s
 
 
 def test_a_full_boot_partition_changes_its_slot_all_the_same(card: Card) -> None:
-    """config.txt is written in its place; for the note there is none."""
+    """config.txt is overwritten in place; there is no room for the note."""
     assert [card.start(fat="full", opens=False) for _ in range(3)] == ["", "", "restarts"]
     assert card.call("get-primary") == "b"
     assert not (card.boot / "linetap-boot.txt").exists()
@@ -239,7 +240,7 @@ def test_a_slot_that_is_none_is_not_gone_to(card: Card, what: str) -> None:
 
 
 def test_the_same_root_in_both_needs_no_word(card: Card) -> None:
-    """A new unit that never was good: nothing is lost by its other slot."""
+    """A new unit that never was good: its other slot costs nothing."""
     card.hold("b", "aaaa")
     card.mark("a", "mark_good=0")
     assert [card.start(opens=False) for _ in range(3)] == ["", "", "restarts"]
@@ -294,7 +295,7 @@ def test_two_slots_that_fail_alternate_ever_more_slowly(card: Card) -> None:
 
 
 def test_a_version_on_trial_leaves_nothing(card: Card) -> None:
-    """The next start is the old version's in any case; config.txt is the update's to change."""
+    """The next start is the old version's in any case; only the update may change config.txt."""
     card.mark("b", "mark_good=0")
     before = (card.boot / "config.txt").read_bytes()
     assert [card.start(opens=False, slot="b") for _ in range(4)] == [""] * 4
@@ -304,7 +305,7 @@ def test_a_version_on_trial_leaves_nothing(card: Card) -> None:
 
 @pytest.mark.parametrize("cut", range(1, 8))
 def test_power_that_goes_while_the_slot_is_changed_leads_nowhere(card: Card, cut: int) -> None:
-    """At each moment at which something is to be on the card: config.txt is the one or the other, and whole."""
+    """At each durable step: config.txt is the old or the new one, and whole."""
     settings = {(card.boot / slot / "config.txt").read_text() for slot in "ab"}
     assert [card.start(opens=False) for _ in range(2)] == ["", ""]
     assert card.start(opens=False, cut=cut) in ("cut", "restarts")
@@ -319,7 +320,7 @@ def test_power_that_goes_while_the_slot_is_changed_leads_nowhere(card: Card, cut
 
 
 def test_a_signed_slot_that_fails_three_times_is_left_for_the_other(signed: Card) -> None:
-    """It had one slot that starts, and never left it."""
+    """It once had only one slot that starts, and never left it."""
     assert [signed.start(opens=False) for _ in range(3)] == ["", "", "restarts"]
     assert signed.primary() == "b"
     assert signed.start() == "starts bad=0"
@@ -335,7 +336,7 @@ def test_a_signed_slot_that_has_rotted_is_left_at_once(signed: Card) -> None:
 
 @pytest.mark.parametrize("defect", ["rotten", "cut short", "no sum", "not a number", "empty"])
 def test_a_signed_slot_whose_boot_img_has_rotted_is_not_gone_to(signed: Card, defect: str) -> None:
-    """The boot loader would refuse it, and the unit stay dark."""
+    """The boot loader would refuse it, and the unit would not start."""
     part, told = signed.parts / "linetap-boot-b", signed.boot / "b" / "boot.sum"
     match defect:
         case "rotten":
@@ -371,7 +372,7 @@ def test_a_signed_version_on_trial_leaves_nothing(signed: Card) -> None:
 def test_power_that_goes_while_a_signed_slot_is_changed_leads_nowhere(signed: Card, cut: int) -> None:
     assert [signed.start(opens=False) for _ in range(2)] == ["", ""]
     assert signed.start(opens=False, cut=cut) in ("cut", "restarts")
-    if signed.primary() == "a":  # which fails where the file is neither
+    if signed.primary() == "a":  # fails if the file is neither
         assert signed.start(opens=False) == "restarts"
     assert signed.primary() == "b"
     assert signed.start() == "starts bad=0"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A slot's record of its own starts: kept through a cut at any moment of a write, and of no other root."""
+"""A slot's record of its own starts: kept through a cut at any moment of a write, and never another root's."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_of_another_root_nothing_is_known(part: Path) -> None:
 
 @pytest.mark.parametrize("cut", [0, 1, 20, 60, 511])
 def test_a_write_that_is_cut_leaves_the_mark_before(part: Path, cut: int) -> None:
-    """What of the sector was written is new, the rest old, or nothing that was ever there."""
+    """The written part of the sector is new, the rest old, or random."""
     marks(part, 'mark_good=1; mark_tries=1; mark_write "$1" aaaa; mark_tries=2; mark_write "$1" aaaa')
     before = part.read_bytes()
     marks(part, 'mark_tries=3; mark_write "$1" aaaa')
@@ -59,7 +59,7 @@ def test_a_write_that_is_cut_leaves_the_mark_before(part: Path, cut: int) -> Non
 
 
 def test_what_is_no_mark_is_none(part: Path) -> None:
-    """A mark is on a card that anybody may have written: its words are numbers, and never a shell's."""
+    """A mark is on a card that anybody may have written: its words are numbers, never shell code."""
     line = "linetap-mark-1 7 aaaa good=1 tries=$(touch$IFS/tmp/no) falls=1;touch bad=123456789012 other=1 mended=2"
     text = f"{line} {hashlib.sha256(line.encode()).hexdigest()[:16]}\n".encode()
     part.write_bytes(bytes(PLACES[1]) + text + bytes(PART_BYTES - PLACES[1] - len(text)))
@@ -74,7 +74,7 @@ def test_what_is_no_mark_is_none(part: Path) -> None:
     ["linetap-mark-1", "linetap-mark-1 7", "linetap-mark-1 08 aaaa tries=1", "linetap-mark-1 7 aaaa tries=08 good=1"],
 )
 def test_a_mark_of_other_words_ends_no_start(part: Path, line: str, shell: list[str]) -> None:
-    """The shell that reads it is process 1: an octal number that is none, or a word too few, would be a panic."""
+    """The shell that reads it is process 1: an invalid octal number, or a missing word, would be a panic."""
     text = f"{line} {hashlib.sha256(line.encode()).hexdigest()[:16]}\n".encode()
     part.write_bytes(bytes(PLACES[1]) + text + bytes(PART_BYTES - PLACES[1] - len(text)))
     found = marks(part, 'mark_tries=$((mark_tries + 1)); mark_write "$1" aaaa', shell=tuple(shell))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The slot that a signed boot.img was started for: the initramfs's own script, by the firmware's report."""
+"""The slot for which a signed boot.img was started: the initramfs's own script, by the firmware's report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from boot_rig import IMAGE, LIMIT_S
 
 INITRAMFS, LIBRARY = IMAGE / "initramfs", IMAGE / "root/usr/lib/linetap"
-# What only a machine has: the other scripts' functions.
+# Functions of the other scripts, which need a machine.
 REST = """
 with_boot() { :; }
 without_boot() { :; }
@@ -45,7 +45,7 @@ def found(
 
 @pytest.mark.parametrize(("partition", "slot"), [(2, "a"), (3, "b")])
 def test_the_firmware_says_which_partition_it_was(tmp_path: Path, partition: int, slot: str) -> None:
-    """The property is 32 bits, the highest byte first, as every one of a device tree."""
+    """The property has 32 bits, big-endian, like all in a device tree."""
     assert found(tmp_path, partition, named=5 - partition) == slot
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The choice of the slot, with the firmware's memory and without: a try is for one boot, and no power cut leads
-nowhere."""
+"""The choice of the slot, with the firmware's memory and without: a try is for one boot, and after any power cut a slot
+starts.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ def boot(request: pytest.FixtureRequest, tmp_path: Path) -> Boot:
 
 
 def installed(boot: Boot, version: str = "0.2.0") -> str:
-    """Installs as RAUC does; returns the slot."""
+    """Installs like RAUC; returns the slot."""
     slot = "b" if boot.call("get-primary") == "a" else "a"
     boot.call("set-state", slot, "bad")
     boot.lay(slot, version)
@@ -54,7 +55,7 @@ def test_a_new_version_is_tried_and_kept(boot: Boot) -> None:
 
 
 def test_what_is_not_kept_is_gone_with_the_next_start(boot: Boot) -> None:
-    """Power, panic, watchdog: all the same to the firmware."""
+    """Power, panic, watchdog: the same for the firmware."""
     installed(boot)
     boot.call("set-primary", "b")
     boot.reboots()
@@ -119,7 +120,7 @@ def test_marked_good_where_it_is_already_changes_nothing(boot: Boot) -> None:
 
 
 def test_without_a_boot_partition_the_firmware_has_a_word_for_a_trial(boot: Boot) -> None:
-    """Whoever asks goes back then; where nothing is tried nobody goes anywhere."""
+    """The unit then returns to the old slot; without a trial nothing changes."""
     installed(boot)
     boot.call("set-primary", "b")
     (boot.boot / "config.txt").rename(boot.root / "gone")

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bundle over real TLS with the unit's own certificate: whole or not at all, and not from the start where some of it
-is here."""
+"""A bundle over real TLS with the unit's own certificate: complete or not at all, and resumed after an interruption."""
 
 from __future__ import annotations
 

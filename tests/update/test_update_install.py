@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An update from its request to the reboot that tries it: in order, once, between two calls, and on from where a cut
-was."""
+"""An update from its request to the reboot that tries it: in order, once, between two calls, and resumed
+after a cut.
+"""
 
 from __future__ import annotations
 
@@ -226,13 +227,13 @@ def test_a_link_in_the_recorders_folder_is_not_followed(rig: Rig) -> None:
 
 
 class Cut(BaseException):
-    """The power."""
+    """A power cut."""
 
 
 class TestPower:
     @pytest.mark.parametrize("at", ["info", "install", "try_other", "reboot"])
     def test_the_next_start_goes_on(self, rig: Rig, at: str) -> None:
-        """Each call cut short once. The slot that starts is the old one until somebody has kept the new one."""
+        """Each call is cut once. The old slot starts until the new one is kept."""
         original = getattr(rig.machine, at)
 
         def cut(*_: object) -> None:

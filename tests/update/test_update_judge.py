@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Versions in order, what counts as red, and what is read of a machine's release."""
+"""The order of versions, the conditions that count as red, and the parsing of a machine's release."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A USB stick: one bundle at its top is copied and wanted; anything else is left alone, or said in one line."""
+"""A USB stick: one bundle at its top is copied and requested; anything else is ignored, or reported in one line."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_bundle_is_copied_and_requested(rig: Rig, top: Path) -> None:
         == state.read_request(rig.folder / state.STICK)
     )
     assert (rig.folder / state.FROM_STICK).read_bytes() == BUNDLE
-    (top / NAME).unlink()  # the stick is free
+    (top / NAME).unlink()  # the stick is no longer in use
     rig.install()
     assert (rig.state.step, rig.state.by) == ("trying", "stick")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""After a boot, a version without new faults is kept, and another one goes back."""
+"""After a boot, a version without new faults is kept, and any other is left."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_version_that_never_started_is_reported_by_the_old_one(rig: Rig) -> No
 
 
 def test_power_between_keeping_it_and_noting_that(rig: Rig) -> None:
-    """It has stayed; the desk was told that it fell back."""
+    """It has stayed; the desk was notified of a fallback."""
     rig.machine.keep()
     rig.trial()
     assert rig.outcome() == ("done", "")
@@ -101,7 +101,7 @@ def test_a_trial_of_which_the_disk_knows_nothing_is_judged_all_the_same(rig: Rig
 
 
 def test_power_between_the_boot_loaders_word_and_ours(rig: Rig) -> None:
-    """It was to be tried, and the disk still says that it waits: it is judged, and then no longer waits."""
+    """It was to be tried, and the disk still has it as waiting: it is judged, and then no longer waits."""
     state.save(rig.folder, msgspec.structs.replace(rig.state, step="waiting", before=[], slot=""))
     rig.trial()
     assert rig.outcome() == ("failed", "update_self_test"), "what was red before stands nowhere"
@@ -130,7 +130,7 @@ def test_old_and_new_by_turns(rig: Rig) -> None:
 
 
 def test_a_start_of_a_kept_version_is_marked_once_the_recorder_works(rig: Rig) -> None:
-    """What else is red is not for another slot to cure: an absent codec makes no start a failed one."""
+    """Other red conditions cannot be cured by another slot: a missing codec does not make a start a failed one."""
     rig.machine.current = "a"
     began = rig.clock.seconds
     rig.critical_findings = lambda s: ["codec_absent"] if s - began > 60 else ["codec_absent", "recorder_dead"]

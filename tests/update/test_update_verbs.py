@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap update`: what a person sees, and what a machine that is no image says."""
+"""`linetap update`: its output for a person, and its message on a machine that is no image."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_how_far_it_is(unit: tuple[Path, Path], capsys: pytest.CaptureFixture[st
 
 
 def said(code: int, *words: object) -> str:
-    """The output of a process of its own: it logs as a service does."""
+    """The output of a separate process: it logs like a service."""
     command = [sys.executable, "-m", "linetap", "update", *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
     assert done.returncode == code, done.stdout + done.stderr

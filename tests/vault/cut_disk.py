@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Power cuts below the file calls: the n-th change of a disk is the last, and what was not synced may be undone.
+"""Power cuts below the file calls: after the n-th change of a disk nothing is written, and unsynced changes may be
+undone.
 
-Unlinks, renames and removed folders of a directory count when that directory was synced; a cut undoes the last few of
-them, as a journalling file system does, or any few of them, as one that keeps no order might.
+Unlinks, renames and removed folders of a directory are durable when that directory was synced; a cut undoes the last
+few of the others, as a journalling file system does, or any few of them, as one without order might.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ CHANGES = ("unlink", "rmdir", "rename", "fsync", "fdatasync", "pwrite", "write")
 
 
 class PowerCut(BaseException):
-    """Nobody catches it: nothing that would run after it does."""
+    """Never caught: no later code runs."""
 
 
 @dataclass
@@ -31,7 +32,7 @@ class _Change:
 
 class CutDisk:
     def __init__(self, disk: Path, monkeypatch: pytest.MonkeyPatch, random_: random.Random) -> None:
-        """`disk`: the folder that is on it. What is elsewhere is in RAM, and of no account."""
+        """`disk`: the folder on the disk. Files elsewhere are in RAM, and do not count."""
         self._disk = str(disk.resolve())
         self._random = random_
         self._left: int | None = None
@@ -44,11 +45,11 @@ class CutDisk:
         self._left = changes
 
     def spare(self) -> None:
-        """No cut any more."""
+        """No further cut."""
         self._left = None
 
     def power_back(self) -> None:
-        """Restores the power: of unsynced writes only some are on the disk."""
+        """Restores the power: only some of the unsynced writes are on the disk."""
         self._left = None
         self.cuts += 1
         pending, self._pending = self._pending, []
@@ -59,7 +60,7 @@ class CutDisk:
         for change in reversed(pending):
             try:
                 change.undo()
-            except OSError:  # into a folder that has gone
+            except OSError:  # into a removed folder
                 continue
 
     def _counted(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Eight lines that talk all the time, and the vault's two threads one step after the other, for a power cut to come.
+"""Eight lines with continuous talk, and the vault's two threads, run step by step, for power cuts at any moment.
 
-The audio of a line is noise that never repeats: where a recording holds what lies elsewhere, it is seen.
+The audio of a line is noise that never repeats, so that audio from a wrong place is detected.
 """
 
 from __future__ import annotations
@@ -36,23 +36,23 @@ from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import Caller, CallEvent, CallRecord
 
 LINES = 8
-STEP_FRAMES = RATE_HZ // 4  # the threads' own time
-NOTICE_FRAMES = 3 * RATE_HZ  # lie before the gate, and are written at once behind it
+STEP_FRAMES = RATE_HZ // 4  # interval of the threads
+NOTICE_FRAMES = 3 * RATE_HZ  # before the gate, and written at once after it
 START_NS = 1_795_647_360_000_000_000
 HOLES = [(70 * RATE_HZ + 123, 800), (131 * RATE_HZ, 5000), (200 * RATE_HZ + 7, 161)]
-SHARE_BYTES = 1 << 17  # for a second of a chunk: a file is full after 14 s of mu-law, and what happens twice a minute
-# happens all the time here
+SHARE_BYTES = 1 << 17  # for a second of a chunk: a file is full after 14 s of mu-law, so that frequent changes of files
+# are tested
 
 
 def codes(line: int, frames: int) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
-    """Mu-law of a line's whole life; 0x7f is another name of 0xff and is left out."""
+    """Mu-law of a line's whole life; 0x7f, a second code of 0xff, is left out."""
     noise = np.random.default_rng(line).integers(0, 255, frames).astype(np.uint8)
     noise[noise == 0x7F] = 0x01
     return noise
 
 
 class Source:
-    """All lines' past, with holes in it."""
+    """All lines' past audio, with holes."""
 
     def __init__(self, frames: int) -> None:
         self._audio: list[I16] = [g711.decode(codes(line, frames)) for line in range(1, LINES + 1)]
@@ -68,20 +68,20 @@ class Source:
 
 
 class NoSource:
-    """No ring: after a power cut nothing is in any."""
+    """No ring, as after a power cut."""
 
     def stretch(self, line: int, first: int, end: int) -> Stretch:
         raise DeviceFault("ring_absent", f"line {line}, {first} to {end}")
 
 
 class Mark(msgspec.Struct):
-    """The state of the lines' life when it was written: it must be there after a later cut."""
+    """The state of the lines' life at the time of writing: it must be there after a later cut."""
 
     frame: int
-    known: dict[str, int] = {}  # call: the frame at which the vault heard of it first
+    known: dict[str, int] = {}  # call: the frame at which the vault first learned of it
     gates: dict[str, int] = {}  # the frame at which it passed its gate
     permitted: dict[str, tuple[int, int]] = {}  # (first frame, permitted up to)
-    ended: dict[str, int] = {}  # the frame in which its end was told
+    ended: dict[str, int] = {}  # the frame at which its end was reported
     sealed: list[str] = []
 
 
@@ -93,7 +93,7 @@ class Unit:
     clock: ManualClock = field(default_factory=lambda: ManualClock(START_NS))
 
     def writer(self, source: Source | NoSource) -> tuple[VaultWriter, Journal]:
-        chunk = chunk_samples(codec_named(self.config.recording.codec))  # a file has to hold one of each line
+        chunk = chunk_samples(codec_named(self.config.recording.codec))  # a file must hold a chunk of each line
         store.SHARE_BYTES = SHARE_BYTES * round(chunk / RATE_HZ)
         key = keys.load_unit_key(Path(self.config.key).read_bytes())
 
@@ -122,7 +122,7 @@ class _Line:
 
 
 class Life:
-    """The lines' calls, and a mark after every step."""
+    """The lines' calls, with a mark after every step."""
 
     def __init__(self, unit: Unit, seconds: int, seed: int) -> None:
         self._unit, self._chance = unit, random.Random(seed)
@@ -142,7 +142,7 @@ class Life:
             for line in self._lines:
                 self._follow(line, frame)
             self._given += self._vault.unfinished()
-            if self._chance.random() < 0.02:  # kill -9: another recorder takes up what is in RAM
+            if self._chance.random() < 0.02:  # kill -9: another recorder continues from RAM
                 self._vault, self._journal = self._unit.writer(self._source)
                 self._vault.resume_jobs(self._given)
                 self._note_all(frame)
@@ -214,7 +214,7 @@ class Life:
         self._vault.snapshot(call.call_id, CallSnapshot(call, frame, START_NS + frame * NS_PER_S // RATE_HZ))
 
     def _note_all(self, frame: int) -> None:
-        """Notes all lines, as a call table does that was taken up."""
+        """Reports all lines, as a restarted call table does."""
         for line in self._lines:
             if line.call is not None:
                 self._note(line.call, frame)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs in a file system that is too small for two calls; says what became of them."""
+"""Runs in a file system too small for two calls; prints the result."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def main(root: Path) -> None:
     folder = rig.create()
     seen: dict[str, object] = {}
     refused = 0
-    for _ in range(3):  # the caller tries again while the disk is still full
+    for _ in range(3):  # the caller retries while the disk is still full
         try:
             for at in range(folder.samples, len(audio), 2000):
                 folder.write(audio[at : at + 2000])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs in a small file system that is filled to its last byte when calls are to be destroyed; says what came of it."""
+"""Runs in a small file system filled to its last byte when calls are to be destroyed; prints the result."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The vault's side of a recorder, in the steps that a test takes, and what a power cut leaves of it."""
+"""The vault's side of a recorder, controlled step by step, and its state after a power cut."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class NoRing:
 
 
 class Recorder:
-    """The vault's side of one, in the steps that a test takes."""
+    """The vault's side of a recorder, controlled step by step."""
 
     def __init__(self, unit: Unit, source: AudioSource | None = None, clock: Clock | None = None) -> None:
         self.unit = unit
@@ -72,7 +72,7 @@ class Recorder:
         ))  # fmt: skip
 
     def begin(self, call_id: str = CALL_ID, line: int = 1) -> None:
-        """Through the gate, and not a sample yet."""
+        """Passes the gate, without any sample yet."""
         self.note(call_id, line)
         self.vault.open(call_id, line, FIRST)
         assert self.vault.step()
@@ -87,7 +87,7 @@ class Recorder:
         self.vault.snapshot(call_id, note)
 
     def talk(self, seconds: float, call_id: str = CALL_ID, begin: float = 0.0) -> None:
-        """Writes talk into the journal every quarter of a second; the vault's thread does not get round to it."""
+        """Writes talk into the journal every quarter of a second; the vault's thread does not run."""
         for tick in range(round(begin * 4) + 1, round(seconds * 4) + 1):
             self.vault.permit(call_id, FIRST + tick * RATE_HZ // 4)
             self.journal.step()
@@ -96,14 +96,14 @@ class Recorder:
         return self.vault_path / sealed.call_path(call_id)
 
     def record(self, call_id: str = CALL_ID) -> CallRecord:
-        """The sealed record; nothing is wrong with it."""
+        """The sealed record; asserts that it has no fault."""
         verdict = verifycall.verify_call(self.folder(call_id), callfolder.load_signers(self.unit.signers))
         assert verdict.good, list(verdict.lines())
         assert verdict.record is not None
         return verdict.record
 
     def heard(self, call_id: str = CALL_ID) -> bytes:
-        """The audio by the recipe that every user is given, with stock `age` alone."""
+        """The audio, by the users' recipe with only stock `age`."""
         recipe = (
             f"age -d -i {self.unit.epoch} key.age | age -d -i {self.unit.custodian} > {self.unit.folder}/call.key;"
             f" for p in audio.*.age; do age -d -i {self.unit.folder}/call.key $p; done"
@@ -123,7 +123,7 @@ class Recorder:
 
 
 def after_cut(recorder: Recorder, clock: Clock | None = None) -> Recorder:
-    """The next start, with an empty RAM."""
+    """The recorder's next start, with an empty RAM."""
     for path in recorder.unit.config.run_path.rglob("*"):
         if path.is_file():
             path.unlink()

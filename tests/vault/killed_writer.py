@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A recorder's disk thread to be killed: resumes a call, writes so many samples more, and waits for its end."""
+"""A recorder's disk thread to be killed: resumes a call, writes this many more samples, and waits for its end."""
 
 from __future__ import annotations
 

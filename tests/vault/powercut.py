@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A disk as a power cut leaves it: what was synced is there, and of the rest anything may be, in any state.
+"""A disk after a power cut: synced data are there, and unsynced data in any state.
 
-`powercut.c` writes down what a process does below the file calls; `Disk` does the same again up to any point, and
-makes a folder of it. Of what was not synced, each write is there, is not, or is torn at any byte, whatever came after
-it; of the names in a folder the first so many are changed, as a file system's own journal has them.
+`powercut.c` records a process's file calls; `Disk` repeats them up to any point, and writes the result into a folder.
+Each unsynced write is present, missing, or torn at any byte, independent of later ones; of the changes of names in a
+folder the first ones are present, as with a file system's own journal.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ SHIM = Path(__file__).with_name("powercut.c")
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """`kind`: Create, Write, Truncate, Sync, sync of the File system, Rename, Unlink, Make a directory."""
+    """A recorded call. `kind`: Create, Write, Truncate, Sync, sync of the File system, Rename, Unlink, Make a
+    directory.
+    """
 
     kind: str
     inode: int
@@ -56,7 +58,7 @@ class _File:
 
 @dataclass(slots=True)
 class _Folder:
-    """`names`: as the process sees them. `pending`: what was done to them since the last sync, each thing whole."""
+    """`names`: as seen by the process. `pending`: the atomic changes since the last sync."""
 
     names: dict[str, _File | None] = field(default_factory=dict)  # None is a folder
     synced: dict[str, _File | None] = field(default_factory=dict)
@@ -83,7 +85,7 @@ def _rename(names: dict[str, _File | None], drop: str, put: str | None, what: _F
 
 
 class Disk:
-    """`root` and all below it, as it was when the process began: empty, or as `root` is now."""
+    """`root` and all below it, in the state at the process's start: empty, or as `root` is now."""
 
     def __init__(self, root: Path, *, as_it_is: bool = False) -> None:
         self._root = str(root)
@@ -129,7 +131,7 @@ class Disk:
                     file.sync()
 
     def after_cut(self, chance: random.Random, target: Path) -> None:
-        """A new folder `target` with what the cut left."""
+        """Writes the state after the cut into a new folder `target`."""
         self._lay(self._root, target, chance)
 
     def _lay(self, path: str, target: Path, chance: random.Random) -> None:
@@ -170,7 +172,7 @@ def deeds(log: Path) -> Iterator[Deed]:
 
 
 def build_shim(folder: Path) -> Path:
-    """The shared library; skips where nothing compiles C."""
+    """Builds the shared library; skips without a C compiler."""
     library = folder / "powercut.so"
     command = ["gcc", "-O2", "-shared", "-fPIC", "-o", str(library), str(SHIM)]
     try:
@@ -181,5 +183,5 @@ def build_shim(folder: Path) -> Path:
 
 
 def watched(shim: Path, root: Path, log: Path) -> dict[str, str]:
-    """The environment of a process that is to be written down."""
+    """The environment of a process that is to be recorded."""
     return {**os.environ, "LD_PRELOAD": str(shim), "POWERCUT_ROOT": f"{root}/", "POWERCUT_LOG": str(log)}

@@ -94,7 +94,7 @@ class TestEnvelope:
         )
 
     def test_the_text_has_one_spelling(self, unit: Keeper) -> None:
-        """A key that stands there twice could be read twice, differently."""
+        """A repeated key could be read in two ways."""
         text = json.loads(unit.envelope("time", "desk", time_body(unit)))["command"]
         twice = text.replace('"unit":"floor-03"', '"unit":"floor-04","unit":"floor-03"')
         sig = sshsig.sign(twice.encode(), unit.people.desk, "linetap-command")
@@ -122,7 +122,7 @@ class TestEnvelope:
 
     @pytest.mark.parametrize("damage", [b"?", None])
     def test_lost_counters_are_taken_from_the_log(self, unit: Keeper, damage: bytes | None) -> None:
-        """They do not begin anew: what was done once is refused, and what follows is taken."""
+        """They do not start again: an executed command is refused, and the next one is accepted."""
         codes = ["done", "time_challenge", "command_malformed"]
         bodies = zip(("desk", "vault", "desk"), (time_body(unit), time_body(unit), {}), strict=True)
         done = [unit.envelope("time", role, body) for role, body in bodies]
@@ -135,7 +135,7 @@ class TestEnvelope:
         assert aside == ([damage] if damage is not None else [])
 
     def test_a_log_of_version_0_1_knows_the_counters_by_role(self, unit: Keeper) -> None:
-        """One that was signed for a later year burns the role for nobody else."""
+        """A log signed for a later year blocks the role for no other log."""
         at = unit.clock.utc_ns() // 1_000_000
         now = rfc3339(unit.clock.utc_ns())
         for counter, code in ((at, "done"), (at + 300 * 86_400_000, "done"), (at + 50, "command_expired")):
@@ -199,7 +199,7 @@ class TestSelfTest:
 
     @pytest.mark.parametrize("stalled", [set(), {"capture@1"}])
     def test_who_works_and_who_only_lives_is_known_at_the_first_question(self, unit: Keeper, stalled: set[str]) -> None:
-        """It takes two looks to tell, and nobody waits for the second."""
+        """It takes two polls to decide, and nobody waits for the second."""
         states = Unit(unit.config.run_path, unit.clock)
         for second in range(6):
             states.stalled = stalled if second > 3 else set()
@@ -281,7 +281,7 @@ OF_A_BODY = [
     ),
 )
 def test_a_known_key_with_any_body_ends_no_recorder(unit: Keeper, verb: str, body: dict[str, str]) -> None:
-    """What is taken is done again after a restart: one that ended the thread would end it for ever."""
+    """An accepted command is repeated after a restart: one that ended the thread would end it forever."""
     answer = unit.command(unit.envelope(verb, MAY[verb][0], body))
     assert answer.done == (answer.code == "done")
     assert answer.text.isprintable()
@@ -289,7 +289,7 @@ def test_a_known_key_with_any_body_ends_no_recorder(unit: Keeper, verb: str, bod
 
 
 def test_no_verb_can_silence_listen_or_shorten() -> None:
-    """A new verb has to be thought about here."""
+    """A new verb requires a decision here."""
     assert set(MAY) == {
         "identify", "self_test", "ack", "resend", "fetch", "config", "update",
         "time", "hold", "destroy", "roles", "key_list", "confirm", "cancel", "learn",
@@ -361,7 +361,7 @@ class TestDestroy:
         assert unit.command(self.certificate(unit, "overflow-1")).done
 
     def test_officers_of_a_group_one_after_the_other(self, unit: Keeper) -> None:
-        """Two of three open: one officer's certificate closes nothing, the second's does, and the third's is kept."""
+        """Two of three open: one officer's certificate closes nothing, the second's does, and the third's is stored."""
         unit.passes(3)
         kind = msgspec.defstruct("C", [("epoch", str), ("officers", list[int]), ("of", int), ("needed", int)])
         leaves = []
@@ -459,7 +459,7 @@ class TestSpool:
     def test_a_cut_between_the_counter_and_the_deed_does_the_deed(
         self, unit: Keeper, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """And what was in time when it was taken is in time when it is done again."""
+        """A command in time when it was accepted is in time when it is repeated."""
         record = unit.call()
         data = unit.hold(record, unit.clock.utc_ns() + 100 * DAY)
         unit.give(data)

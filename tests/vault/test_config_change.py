@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`config`: taken whole or refused whole, in effect between two calls, told loudly; and what no command may change."""
+"""`config`: accepted or refused as a whole, effective between two calls, reported clearly; and the settings that no
+command may change.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,7 @@ from state_files import unit as made
 
 
 class Changed(Keeper):
-    """A Keeper that was started from a file."""
+    """A Keeper started from a file."""
 
     def __init__(self, run_dir: Path) -> None:
         super().__init__(run_dir, run_dir)
@@ -59,8 +61,9 @@ class Changed(Keeper):
         return msgspec.structs.replace(self.config, line=[msgspec.structs.replace(first, **changes), *others])
 
     def ask(self, new: Config | str, **body: str) -> Answer:
-        """Sends the configuration signed by two people, as a weakening needs: tests/attack/test_weakening.py is about
-        that."""
+        """Sends the configuration signed by two people, as a weakening requires: tests/attack/test_weakening.py tests
+        that.
+        """
         document = new if isinstance(new, str) else config_file.text(new)
         whole = {"document": document, "replaces": config_sha256(self.config), **body}
         return self.command(self.cosigned(self.envelope("config", "operator", whole), "vault"))
@@ -87,7 +90,7 @@ def test_a_configuration_takes_effect_between_calls_and_the_old_one_is_kept(unit
     assert answer.done, answer.text
     assert answer.config_sha256 == unit.upkeep.change.pending == config_sha256(new)
     assert "recording.notice_delay_ms: 500 -> 700" in answer.text
-    unit.tick()  # busy
+    unit.tick()  # a call is in progress
     unit.upkeep.change.quiet = True
     unit.tick()
     unit.upkeep.change.quiet = False
@@ -166,7 +169,7 @@ def test_what_belongs_to_keys_hardware_and_clock_no_command_changes(
 ) -> None:
     if part == "line":
         unit.config = msgspec.structs.replace(unit.config, line=unit.config.line[:1])
-        unit.file(".kept").unlink()  # a line that is gone is held else
+        unit.file(".kept").unlink()  # otherwise a removed line would be held
         config_file.write(unit.file(), unit.config)
         unit.restart()
         new = unit.with_line(**changes)
@@ -186,7 +189,7 @@ def test_the_authority_stays_who_it_is(unit: Changed) -> None:
 
 
 def test_a_table_that_nobody_has_thought_about_is_fixed() -> None:
-    """Whoever adds one to the schema decides here whether a command may change it."""
+    """The author of a new table in the schema decides here whether a command may change it."""
     assert set(Config.__struct_fields__) - set(change.CHANGEABLE) == {
         "unit", "site_number", "key", "vault", "run_dir", "notices", "learned", "board", "keys", "card", "broker",
         "home_assistant",
@@ -227,7 +230,7 @@ class TestNotice:
         assert "no notice 'silence'" in unit.ask(unit.with_("recording", notice="silence")).text
 
     def test_a_notice_that_has_gone_meanwhile_leaves_all_as_it_was(self, unit: Changed) -> None:
-        """Checked again when it is put in effect: no service starts with what it cannot use."""
+        """It is checked again when it takes effect: no service starts with an unusable configuration."""
         other = Path(unit.config.notices) / "short.wav"
         other.write_bytes((other.parent / "ko.wav").read_bytes())
         before = unit.file().read_bytes()
@@ -239,7 +242,9 @@ class TestNotice:
         assert not unit.leaves("config")
 
     def test_no_configuration_turns_it_off_and_records(self) -> None:
-        """Two departures record what is not recorded by default; each is named in health and by a check that stands."""
+        """Two departures record calls that are not recorded by default; each is named in health and by a standing
+        check.
+        """
         assert change.departures(_config(on_notice_failure="record_and_flag")) == ["record_and_flag"]
         assert change.departures(_config(record_emergency=True)) == ["record_emergency"]
         assert change.departures(_config()) == []
@@ -274,7 +279,7 @@ class TestPower:
     def test_a_kill_anywhere_leaves_the_old_one_or_the_new_one(
         self, unit: Changed, at: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """At each of its steps; the next recorder goes on, and every service that began before starts again."""
+        """At each of its steps; the next recorder continues, and every service started earlier restarts."""
         old, new = unit.config, unit.with_("recording", deaf_calls=5)
         assert unit.ask(new).done
         service = StateFile(unit.config.run_path, "capture@1", unit.clock)
@@ -328,8 +333,9 @@ _WRITE = replace_durably
 
 
 def _cut_at(nth: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """A kill before the nth of: what is granted, leaf, previous, unit.toml, what is held from then on, the word to the
-    services, the end of what waited."""
+    """A kill before the nth of: grants, leaf, previous, unit.toml, the new comparison copy, the notification of
+    services, the end of the waiting.
+    """
     steps: list[str] = []
 
     def cut(name: str) -> None:
@@ -377,7 +383,7 @@ def test_whoever_could_read_the_old_one_can_read_the_new_one(unit: Changed) -> N
 
 
 def test_a_link_stays_one_and_paths_are_those_of_its_folder(unit: Changed, run_dir: Path) -> None:
-    """As systemd/ has it: /etc/linetap/unit.toml leads to a folder of the recorder's."""
+    """As in systemd/: /etc/linetap/unit.toml links to a folder of the recorder's."""
     active = run_dir / "active"
     active.mkdir()
     relative = config_file.text(unit.config).replace(f'"{run_dir}/', '"')
@@ -430,7 +436,7 @@ class TestServices:
         "changed", [{"notice": "en"}, {"mark_notice": "en"}, {"notice_tone_ms": 200}, {"beep_every_s": 15}]
     )
     def test_every_capture_starts_again_for_another_sound(self, changed: dict[str, object]) -> None:
-        """Recorder and capture know a notice by its samples: both have to have the same."""
+        """Recorder and capture identify a notice by its samples: both must have the same."""
         old = made(Path("/nowhere"), lines=2, cards=2)
         new = msgspec.structs.replace(old, recording=msgspec.structs.replace(old.recording, **changed))
         assert change.services(old, new) == ["recorder", "capture@1", "capture@2"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`ack` and `resend`: what the desk's word does to a unit, and that nobody else's does anything."""
+"""`ack` and `resend`: the effect of the desk's messages on a unit, and that no other sender's have any."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_what_cannot_be_confirmed(unit: Keeper, through: str, code: str) -> None
 
 
 def test_a_desk_uses_up_no_numbers(unit: Keeper) -> None:
-    """Whoever has its key may say of numbers that they were used: what comes behind is heard all the same."""
+    """The owner of its key may claim numbers as used: following ones are accepted all the same."""
     assert unit.command(ack(unit, 1 << 31)).done
     assert unit.command(ack(unit, (1 << 31) + 5)).code == "ack_unknown"
     unit.report(CallEvent(seq=0, event="started", at=rfc3339(unit.clock.utc_ns()), unit="", call_id="next", line=1))
@@ -91,7 +91,7 @@ def test_a_resend_is_told_to_the_reporter(unit: Keeper) -> None:
 
 
 class TestGone:
-    """A desk that has lost its memory asks for what was let go on its own word."""
+    """A desk that has lost its data requests events that were dropped after its own confirmation."""
 
     @pytest.fixture
     def trimmed(self, unit: Keeper, monkeypatch: pytest.MonkeyPatch) -> Keeper:
@@ -138,7 +138,7 @@ class TestGone:
         assert self.words(trimmed) == [(missing[0], missing[0])]
 
     def test_what_is_damaged_at_the_end(self, trimmed: Keeper) -> None:
-        """Nothing is said of events that are still to come."""
+        """Events still to come are not judged."""
         folder = trimmed.vault / "outbox"
         path = outboxfiles.path_of(folder, outboxfiles.first_seqs(folder)[-1])
         last = list(outboxfiles.read(path))[-1]
@@ -181,7 +181,7 @@ def test_who_is_named_as_desk(unit: Keeper) -> None:
 
 
 class TestLight:
-    """Said once a second for years: nothing may grow by it."""
+    """Sent once a second for years: nothing may grow by it."""
 
     def test_no_leaf_and_no_file(self, unit: Keeper) -> None:
         saved, leaves = (unit.vault / "commands.json").read_bytes(), unit.log.size
@@ -210,7 +210,7 @@ class TestLight:
 
     @pytest.mark.parametrize("late", ["expired", "another vault", "another key", "no call"])
     def test_one_that_a_broker_kept_for_days_is_no_attack(self, unit: Keeper, late: str) -> None:
-        """As a bridge delivers it when its site comes back: refused, and no alert for somebody to chase."""
+        """As delivered by a bridge when its site returns: refused, without an alert."""
         origin, past = unit.outbox.origin, rfc3339(unit.clock.utc_ns() - NS_PER_S)
         fetched = {"call_id": f"{compact(unit.clock.utc_ns())}-L02", "copied": "0" * 64}
         code, old = {
@@ -262,7 +262,7 @@ def test_the_state_is_what_a_reporter_reads(unit: Keeper) -> None:
 
 
 class TestNoDate:
-    """A closet whose clock says 2034 and whom nobody has told the date: the desk's orders are orders all the same."""
+    """A closet whose clock is at 2034 without a confirmed date: the desk's orders still apply."""
 
     @pytest.fixture
     def undated(self, tmp_path: Path, run_dir: Path) -> Keeper:
@@ -286,7 +286,7 @@ class TestNoDate:
         assert unit.command(ack(unit, 1, expires=rfc3339(unit.clock.utc_ns()))).code == "command_expired"
 
     def test_a_weekend_without_power_ends_no_confirmation(self, unit: Keeper) -> None:
-        """Its clock begins in 1970 again, and what it has counted is days behind: every word of the desk is ahead."""
+        """Its clock starts in 1970 again, and its counted time is days behind: every message of the desk is ahead."""
         now_ms = unit.clock.utc_ns() // 1_000_000 + 3 * 86_400_000
         expires = rfc3339((now_ms + 86_400_000) * 1_000_000)
         self.cut(unit)
@@ -309,7 +309,7 @@ class TestNoDate:
         assert unit.upkeep.time.is_dated
 
     def cut(self, unit: Keeper) -> None:
-        """The power: a Pi begins in 1970, and no time server is there."""
+        """A power cut: a Pi starts in 1970, without a time server."""
         unit.boot, unit.synced, unit.clock = unit.boot + 1, False, ManualClock(40 * NS_PER_S, 5 * NS_PER_S)
         unit.restart()
         unit.upkeep.time.tick()

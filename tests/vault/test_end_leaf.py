@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A call that was ended has a leaf of its own: once, before its close, whatever is done twice or cut off."""
+"""A call that was ended has its own leaf: once, before its close, after any repetition or interruption."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_it_is_there_once_over_a_restart_too(rig: Rig) -> None:
 
 
 def test_a_power_cut_between_seal_and_log_loses_neither(rig: Rig) -> None:
-    """The call is sealed and the leaves are not there; or they are torn in the middle."""
+    """The call is sealed and the leaves are missing or torn in the middle."""
     log = unit_log(rig)
     log.append("open", call_id=CALL_ID, line=3)
     log.publish()

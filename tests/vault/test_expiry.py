@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calls go at the end of their retention: not before, not while held, never without a trace, never told twice."""
+"""Calls are destroyed at the end of their retention: not before, not while held, always with a trace, reported once."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_a_damaged_record_is_reported_and_its_call_stays(unit: Keeper, caplog: p
 
 @pytest.mark.parametrize("name", [sealed.RECORD, sealed.SIGNATURE])
 def test_a_flipped_bit_ends_no_call_early(unit: Keeper, name: str, caplog: pytest.LogCaptureFixture) -> None:
-    """2027 may become 2026 by one bit; the signature knows better."""
+    """One bit may turn 2027 into 2026; the signature detects it."""
     record = unit.call()
     path = unit.folder(record.call_id) / name
     path.write_bytes(path.read_bytes().replace(b"2027-01-23", b"2025-01-23").replace(b"U1NIU0lH", b"U1NIU0lI"))
@@ -162,7 +162,7 @@ def test_the_log_without_a_free_byte_is_waited_for_and_no_hour(unit: Keeper, mon
 
 
 def test_without_a_free_byte_destruction_makes_its_own_room(unit: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing can be written until the ballast is given up; a full disk must not stay full for ever."""
+    """Nothing can be written until the ballast is released; a full disk must not stay full forever."""
     record = unit.call()
     unit.tick()
     assert (unit.vault / destruction.BALLAST).stat().st_blocks * 512 >= destruction.BALLAST_BYTES
@@ -184,7 +184,7 @@ def test_without_a_free_byte_destruction_makes_its_own_room(unit: Keeper, monkey
 
 
 def test_an_intention_that_names_a_call_too_early_destroys_nothing(unit: Keeper) -> None:
-    """The record alone says when."""
+    """Only the record's date counts."""
     record, overflow, held = unit.call(), unit.call(overflow=True, suffix="-2"), unit.call(suffix="-3")
     assert unit.command(unit.hold(held, unit.clock.utc_ns() + 100 * DAY)).done
     calls = [record.call_id, overflow.call_id, held.call_id, "20250101T000000.000Z-L01"]
@@ -232,7 +232,7 @@ def test_a_call_that_is_sealed_during_the_scan_counts_once(unit: Keeper, monkeyp
     for n in range(3):
         unit.call(suffix=f"-{n}")
     unit.passes(1)
-    unit.call(suffix="-8")  # its day is still to be looked at
+    unit.call(suffix="-8")  # its day is not checked yet
     unit.restart()
     unit.tick()
     unit.call(suffix="-9")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`fetch`: what of a vault a desk may ask for, and that it is noted when it has all."""
+"""`fetch`: the files of a vault that a desk may request, and the note that it has all."""
 
 from __future__ import annotations
 

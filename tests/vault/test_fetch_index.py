@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`fetch` of the index: the signed list says what the log vouches for, and only segments are given."""
+"""`fetch` of the index: the signed list has what the log proves, and only segments are sent."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_a_power_cut_between_leaf_and_segment_leaves_the_one_before(unit: Indexe
 
 
 def test_a_long_log_is_read_a_little_at_a_time(unit: Indexed, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The thread that seals calls never reads more than so many leaves at once."""
+    """The thread that seals calls never reads more than this many leaves at once."""
     monkeypatch.setattr(segmentlist, "LEAVES_A_TICK", 3)
     monkeypatch.setattr(segmentlist, "FILES_A_TICK", 1)
     for _ in range(5):

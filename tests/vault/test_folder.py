@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The folder of one call, as the recorder writes it, opened with stock tools."""
+"""The folder of one call, written like the recorder's and opened with stock tools."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def tear(path: Path, size: int) -> None:
 
 
 def write_all(folder: CallFolder, audio: bytes, tick: int = 2000) -> None:
-    """Everything from where the folder is, in ticks of 250 ms."""
+    """Writes the rest of the audio, in ticks of 250 ms."""
     for at in range(folder.samples, len(audio), tick):
         folder.write(audio[at : at + tick])
 
 
-# --- a call that goes well ------------------------------------------------------------------------------------
+# --- an undisturbed call --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("samples", [1, CHUNK - HEADER - 1, CHUNK - HEADER, CHUNK - HEADER + 1, 3 * CHUNK + 5])
@@ -168,7 +168,7 @@ def test_never_created_over_audio_or_a_record(rig: Rig) -> None:
 def test_killed_anywhere_and_resumed_joins_to_what_was_said(
     tmp_path_factory: pytest.TempPathFactory, kills: list[tuple[int, int]], data: st.DataObject
 ) -> None:
-    """A kill leaves any prefix of the newest file beyond its last synced chunk, or bytes that were never finished."""
+    """A kill leaves any prefix of the newest file after its last synced chunk, or unfinished bytes."""
     rig = Rig.make(tmp_path_factory.mktemp("kill"))
     audio = noise(sum(written for written, _ in kills) + 70_000)
     folder = rig.create()
@@ -327,7 +327,7 @@ def test_record_of_another_call_is_refused(rig: Rig) -> None:
 
 @contextmanager
 def files_limited_to(size: int) -> Iterator[None]:
-    """Writes beyond `size` are cut short and then fail with EFBIG: a real disk error at an exact byte."""
+    """Writes beyond `size` are truncated and then fail with EFBIG: a real disk error at an exact byte."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:

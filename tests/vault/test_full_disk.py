@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A call folder on a file system that is really full."""
+"""A call folder on a full file system."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A hold stops destruction, ends by itself, and cannot be had by a trick."""
+"""A hold stops destruction, ends by itself, and cannot be obtained by a trick."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_a_hold_that_cannot_be_read_holds_for_ever(unit: Keeper, caplog: pytest.
 
 
 def test_the_key_of_a_hold_that_is_none_does_not_stay(unit: Keeper) -> None:
-    """A power cut in the midst of its end, or of a beginning that was never told."""
+    """A power cut during its end, or during a beginning that was never reported."""
     record = unit.call()
     assert unit.command(unit.hold(record, unit.clock.utc_ns() + 70 * DAY)).done
     folder = unit.vault / "holds" / record.call_id
@@ -147,7 +147,7 @@ def test_what_is_no_hold_is_refused(unit: Keeper) -> None:
 
 
 def test_a_hold_that_comes_when_the_day_is_over_comes_too_late(unit: Keeper) -> None:
-    """Its key may be gone already; what had to be destroyed is destroyed."""
+    """Its key may already be destroyed; destruction goes on."""
     record = unit.call()
     until = midnight(unit.clock.utc_ns(), 60)
     unit.clock.advance(until - unit.clock.utc_ns() + 1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The incarnation of a vault under its key: named when it is made, and found again when its document is lost."""
+"""The incarnation of a vault under its key: named at its creation, and restored if its document is lost."""
 
 from __future__ import annotations
 
@@ -97,14 +97,14 @@ def test_a_lost_document_is_made_again_from_what_else_names_the_vault(unit: Unit
 
 
 def test_every_name_that_a_unit_signs_under_stands_in_the_line_that_it_is_entered_with() -> None:
-    """Lines of units in the field name what units signed then: a new namespace would make each of them a fault."""
+    """Lines of units in use contain the old namespaces: with a new one every line would be a fault."""
     names = ("linetap-record", "linetap-event", "linetap-head", "linetap-walk", "linetap-retired", "linetap-bringup")
     assert names == namespaces.BY_UNIT
     assert namespaces.HEAD in names
 
 
 def test_a_memory_that_was_damaged_is_made_anew_before_it_is_needed(unit: Unit) -> None:
-    """By the vault's own document, at the next start: once the vault is lost too, it would be too late."""
+    """From the vault's own document, at the next start: after a loss of the vault it would be too late."""
     first = which(unit).name
     path = unit.folder / MEMORY
     path.write_bytes(path.read_bytes().replace(b'"count":1', b'"count":0'))

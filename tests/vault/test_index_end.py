@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An index goes when its day is over by retention time: not before, and whatever the clock of the machine says."""
+"""An index is destroyed when its day is over by retention time: not before, whatever the machine's clock."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from keeping_rig import DAY, MS, Keeper, midnight
 from linetap_core.evidence.calls import index
 
 SECOND = 1000 * MS
-LAST = "2027-01-23"  # 60 days behind the 24th of November
+LAST = "2027-01-23"  # 60 days after the 24th of November
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The journal piece by piece: its frames, its ticks, its thread, and recoveries that have it hard."""
+"""The journal piece by piece: its frames, its ticks, its thread, and difficult recoveries."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_of_a_file_whose_first_frame_is_gone_the_newest_generation_counts() -> N
 
 
 def test_of_a_frame_written_twice_the_remains_of_the_first_are_not_taken() -> None:
-    """A write that failed has left its whole frame, and the next attempt was shorter."""
+    """A failed write left its whole frame, and the next attempt was shorter."""
     begin, tried = filled(3, 1), store.encode(3, 1, [Over(CALL_ID), Over(OTHER_ID)])
     again = store.encode(3, 1, [Over(CALL_ID)])
     found = store.read_frames(begin + again + (begin + tried)[len(begin + again) :])
@@ -102,12 +102,12 @@ def test_seams_are_where_chunks_end() -> None:
     writer.write(mulaw.HEADER)
     while taken < 300_000:
         taken += 1
-        if writer.write(b"x"):  # one sample too many is what makes a chunk go
+        if writer.write(b"x"):  # one more sample completes a chunk
             seams.append(taken - 1)
     assert seams == [next_seam(0), next_seam(next_seam(0)), next_seam(150_000), next_seam(200_000)]
 
 
-# --- what a tick is ---------------------------------------------------------------------------------------------
+# --- ticks -------------------------------------------------------------------------------------------------------
 
 
 def test_files_of_a_series_open_with_stock_age_and_share_no_keystream(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_a_call_before_its_gate_has_a_record_and_no_audio(unit: Unit) -> None:
 
 
 def test_a_call_cut_off_in_its_notice_does_not_end_before_that_began(unit: Unit) -> None:
-    """Nothing says how long it went on: only what is known of it does."""
+    """Its length is unknown: only the known part counts."""
     recorder = Recorder(unit)
     assert recorder.vault.step()
     notice = NoticeRecord(id="ko", started_at="2026-11-24T22:56:00.658Z")
@@ -242,7 +242,7 @@ def test_a_call_that_is_sealed_and_destroyed_does_not_come_back(unit: Unit) -> N
 
 
 def test_what_neither_chunk_nor_journal_holds_any_more_is_a_gap(unit: Unit, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The vault's disk has taken nothing for longer than the journal is long."""
+    """The vault's disk has accepted nothing for longer than the journal is long."""
     monkeypatch.setattr(store, "SHARE_BYTES", 100_000)
     recorder = Recorder(unit)
     recorder.begin()
@@ -295,7 +295,7 @@ def test_a_recorder_killed_while_it_recovers_leaves_the_rest_to_the_next(
         death.setattr(recovery.Recovery, "seal", _dies)
         with pytest.raises(KeyboardInterrupt):
             killed.vault.step()
-    again = Recorder(unit, NoRing())  # RAM is as the killed one left it
+    again = Recorder(unit, NoRing())  # RAM as left by the killed one
     assert again.vault.step()
     for call_id in (CALL_ID, OTHER_ID):
         assert again.record(call_id).ended_by == "power"
@@ -324,7 +324,7 @@ def test_a_damaged_call_is_left_as_it_is_and_the_others_are_sealed(
 
 
 def test_a_gap_is_in_the_journal_before_its_silence_is_on_disk(unit: Unit) -> None:
-    """The vault's thread came too late for what the journal still had, and power fails right behind its chunk."""
+    """The vault's thread was too late for audio still in the journal, and power fails right after its chunk."""
     ring = Forgetful()
     recorder = Recorder(unit, ring)
     recorder.begin()
@@ -377,14 +377,14 @@ def test_a_recorder_that_was_killed_goes_on_and_the_journal_begins_anew(unit: Un
     third = after_cut(second)
     assert third.vault.step()
     assert third.heard() == CODES[FIRST : FIRST + 12 * RATE_HZ].tobytes()
-    assert third.record().direction == "in"  # known from the first one's journal: nobody has told the second
+    assert third.record().direction == "in"  # from the first one's journal; it was not reported to the second
 
 
 # --- its own thread ---------------------------------------------------------------------------------------------
 
 
 class Bell(Source):
-    """Rings when the journal has come for audio."""
+    """Signals each fetch of the journal."""
 
     def __init__(self) -> None:
         self.rung = threading.Semaphore(0)
@@ -438,7 +438,7 @@ def test_snapshots_name_every_open_call_and_no_other() -> None:
 
 
 def test_where_a_restarted_recorder_had_written_some_ticks_anew_the_old_ones_close_the_hole() -> None:
-    """They end elsewhere, and power failed before the new ones had come as far."""
+    """They end elsewhere, and power failed before the new ones had reached that point."""
     old = [Tick(CALL_ID, first, 10, b"old") for first in range(0, 60, 10)]
     new = [Tick(CALL_ID, 0, 25, b"new")]
     found = list(recovery.following([*old, *new], 0))
@@ -450,7 +450,7 @@ def test_where_a_restarted_recorder_had_written_some_ticks_anew_the_old_ones_clo
 
 
 def indexed(unit: Unit, identity: Path) -> list[index.Entry]:
-    """The entries that the key's holder finds in the index, by stock age, each segment's on its own."""
+    """The entries in the index, opened by the key's holder with stock age, each segment separately."""
     found = []
     for path in sorted((unit.config.vault_path / index.FOLDER).rglob("*.age")):
         done = run(["age", "-d", "-i", str(identity), str(path)])
@@ -478,7 +478,7 @@ def test_a_call_that_a_power_cut_has_ended_is_found_by_its_number(unit: Unit, tm
 
 
 def test_a_call_that_was_sealed_and_not_told_of_yet_is_in_the_index_after_a_power_cut(unit: Unit) -> None:
-    """Its record is there and the journal does not know it: what the index has of it stands there, once or twice."""
+    """Its record is there and the journal does not know it: its entry is in the index, once or twice."""
     recorder = Recorder(unit)
     recorder.begin()
     recorder.talk(1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calls that a power cut left open are found by whoever still knows of them, sealed once, and say what they lack."""
+"""Calls left open by a power cut are found in any remaining source, sealed once, and state their losses."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ UTC = 1_800_000_000 * NS_PER_S
 
 
 def in_a_call(unit: Unit, clock: ManualClock | None = None) -> Recorder:
-    """Twenty seconds of it; two whole chunks are in its folder."""
+    """Twenty seconds of a call; two whole chunks are in its folder."""
     recorder = Recorder(unit, clock=clock)
     recorder.begin()
     recorder.talk(20)
-    assert [recorder.vault.step() for _ in range(2)] == [True, True]  # eight seconds are fetched at a time
+    assert [recorder.vault.step() for _ in range(2)] == [True, True]  # a fetch has eight seconds
     return recorder
 
 
@@ -49,7 +49,7 @@ def meta(recorder: Recorder) -> dict[str, object]:
     return found
 
 
-# --- who knows of it ---------------------------------------------------------------------------------------------
+# --- the remaining sources ---------------------------------------------------------------------------------------
 
 
 def test_with_both_journal_halves_zeroed_a_call_is_sealed_by_what_lies_in_its_folder(unit: Unit) -> None:
@@ -67,7 +67,7 @@ def test_with_both_journal_halves_zeroed_a_call_is_sealed_by_what_lies_in_its_fo
 
 @pytest.mark.parametrize("journal", ["there", "zeroed"])
 def test_audio_whose_key_is_gone_has_a_record_that_states_it(unit: Unit, journal: str) -> None:
-    """The disk has lost key.age. Nobody can open the audio, and it stays; the call is sealed and told of, once."""
+    """The disk has lost key.age. Nobody can open the audio, which stays; the call is sealed and reported, once."""
     recorder = in_a_call(unit)
     if journal == "zeroed":
         zero_journals(recorder)
@@ -93,7 +93,7 @@ def test_audio_whose_key_is_gone_has_a_record_that_states_it(unit: Unit, journal
 
 
 def test_a_gate_that_the_journal_never_heard_of_is_known_by_the_folder(unit: Unit) -> None:
-    """The recorder was killed, or the journal could not be written, between the gate and the journal's next word."""
+    """The recorder was killed, or the journal could not be written, between the gate and the journal's next entry."""
     recorder = Recorder(unit)
     recorder.vault.step()
     recorder.note()
@@ -122,7 +122,7 @@ def test_a_folder_of_a_version_that_laid_no_word_into_it_is_sealed_without_numbe
 
 
 def test_a_call_of_which_the_outbox_alone_knows_has_a_record_and_an_end(unit: Unit) -> None:
-    """The cut came between the event and the journal's next word."""
+    """The cut came between the event and the journal's next entry."""
     recorder = Recorder(unit)
     recorder.vault.step()
     at = "2026-11-24T22:56:00.123Z"
@@ -153,10 +153,10 @@ def test_what_was_sealed_or_destroyed_long_ago_is_not_begun_again(unit: Unit) ->
 
 
 def test_a_folder_of_a_day_long_ago_is_found_by_the_scan_of_the_vault(unit: Unit) -> None:
-    """The clock said 1970 when the call began, and its journal is gone."""
+    """The clock was in 1970 when the call began, and its journal is gone."""
     recorder = in_a_call(unit)
     zero_journals(recorder)
-    for day in ("24", "25", "26", "27"):  # as many newer days as the start looks at, and one more
+    for day in ("24", "25", "26", "27"):  # one more newer day than the start scans
         (recorder.vault_path / "2027/01" / day).mkdir(parents=True)
     again = after_cut(recorder)
     again.vault.start_upkeep(boot=lambda: "another", synced=lambda: False)
@@ -223,7 +223,7 @@ def test_a_frame_gone_bad_costs_what_is_in_it_and_no_call(unit: Unit, frame: int
     assert len(kept) >= 5.75 * RATE_HZ
 
 
-# --- its end is said once ----------------------------------------------------------------------------------------
+# --- its end is reported once ------------------------------------------------------------------------------------
 
 
 def test_an_end_that_the_desk_was_told_is_the_end_of_the_record(unit: Unit) -> None:
@@ -242,7 +242,7 @@ def test_an_end_that_the_desk_was_told_is_the_end_of_the_record(unit: Unit) -> N
     assert again.events() == ["ended", "sealed"]
     assert (record.ended_at, record.duration_s, record.ended_by, record.recovered) == (at, 21.377, None, True)
     assert record.audio is not None
-    assert [round(gap.ms) for gap in record.audio.gaps] == [1378]  # from 20 s on, to the end that was told
+    assert [round(gap.ms) for gap in record.audio.gaps] == [1378]  # from 20 s on, to the reported end
 
 
 def test_an_end_that_was_told_of_a_call_of_which_nothing_is_left_is_all_gap(unit: Unit) -> None:
@@ -277,7 +277,7 @@ def test_an_end_that_the_journal_knows_and_nobody_was_told_is_told_once(unit: Un
     assert again.events() == ["ended", "sealed"]
 
 
-# --- how much is missing -----------------------------------------------------------------------------------------
+# --- the missing time --------------------------------------------------------------------------------------------
 
 BEAT = Beat("boot", 1000 * NS_PER_S, UTC, True, {1: (80_000, 1000 * NS_PER_S - 30 * NS_PER_MS)})
 
@@ -308,7 +308,7 @@ def test_a_recorder_dead_before_the_cut_is_in_what_is_stated(unit: Unit) -> None
     recorder = Recorder(unit, clock=clock)
     recorder.begin()
     recorder.talk(3)
-    clock.advance(2740 * NS_PER_MS)  # dead, and the line goes on
+    clock.advance(2740 * NS_PER_MS)  # dead, while the line continues
     again = after_cut(recorder, clock)
     assert again.vault.step()
     audio = again.record().audio

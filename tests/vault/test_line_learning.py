@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`learn`: a walk test's own measurements are kept on the operator's word, and nothing else is."""
+"""`learn`: a walk test's own measurements are stored by the operator's command, and nothing else is."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_a_later_measurement_stays_and_an_earlier_digit_too(unit: Keeper) -> Non
 
 
 def test_the_gain_of_the_notice_is_not_in_the_echo(unit: Keeper) -> None:
-    """On a learnt line a notice is played louder: the line itself is not."""
+    """On a learnt line a notice is played louder; the line itself does not change."""
     before = Learned(echo_db=-14.0, learned_at=BEGAN)
     learned.save(Path(unit.config.learned), 1, before)
     notice = notices_of(unit.config)[unit.config.recording.notice]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The unit's log: one leaf for each thing that happened, whatever is done twice or cut off in between."""
+"""The unit's log: one leaf for each event, after any repetition or interruption."""
 
 from __future__ import annotations
 
@@ -226,7 +226,7 @@ def test_the_pulse_of_a_recorder() -> None:
 
 
 def test_a_close_far_back_is_found_and_proved(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond what is remembered, over many marks; also where the clock was put back in between."""
+    """Beyond the cached part, over many marks; also if the clock was set back in between."""
     monkeypatch.setattr("linetap.recorder.vault.log.log.REMEMBERED", 2)
     monkeypatch.setattr("linetap_core.evidence.merklelog.leaflog._BLOCK_BYTES", 512)
     ids = [f"20261124T{hour:02d}0000.000Z-L03" for hour in (9, 14, 10, 11, 12)]  # 14: its clock was hours ahead
@@ -260,7 +260,7 @@ def test_a_close_far_back_is_found_and_proved(rig: Rig, monkeypatch: pytest.Monk
 
 
 def test_a_leaf_more_takes_no_more_memory_in_a_long_log(rig: Rig) -> None:
-    """Neither to write it nor to look one up again: a block of the file in RAM for each is how a recorder grew."""
+    """Neither to write it nor to look one up: one cached block of the file for each once made a recorder grow."""
     log = unit_log(rig)
     for _ in range(4):
         log._log.append_all([{"kind": "heartbeat", "at": NOW, "why": "x" * 300}] * 1000)

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The recorder's disk thread over a vault whose log rotted: it says so in the outbox, and goes on with the calls."""
+"""The recorder's disk thread over a vault whose log decayed: it reports that in the outbox, and continues with the
+calls.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,7 @@ class Source:
 
 
 def started(unit: Unit) -> VaultWriter:
-    """The writer as the recorder's wiring starts it (recorder/service.py)."""
+    """The writer as started by the recorder's wiring (recorder/service.py)."""
     config, clock, key = unit.config, ManualClock(parse_rfc3339(START)), UnitKey(Path(unit.config.key))
     which = key.incarnation(config, clock)
     log = key.open_log(config, clock, which.name)
@@ -92,12 +94,12 @@ def test_a_rotten_log_is_reported_and_the_next_call_is_sealed(unit: Unit) -> Non
 
 
 def test_a_cut_before_it_is_told_is_made_good(unit: Unit) -> None:
-    """The new log is there, and nothing in the outbox says so."""
+    """The new log is there, and the outbox has no report of it."""
     vault = started(unit)
     a_call(vault, CALL)
     path = unit.config.vault_path / "log" / LEAVES
     path.write_bytes(path.read_bytes().replace(b'"line":1', b'"line":3', 1))
-    started(unit)  # and no step of it
+    started(unit)  # without any step
     vault = started(unit)
     vault.step()
     assert [event["why"] for event in told(unit) if event["event"] == "log_begun"] == ["log_changed"]

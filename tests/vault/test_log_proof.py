@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A log that changed on the disk is never signed over: it is kept as it is, and another begins that names it."""
+"""A log changed on the disk is never signed again: it is kept unchanged, and a new one begins that names it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def rig(tmp_path: Path) -> Rig:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thousand starts without a thousand waits for the disk: what is tried here is no power cut."""
+    """A thousand starts without syncs: these tests have no power cuts."""
     monkeypatch.setattr(os, "fsync", lambda _: None)
     monkeypatch.setattr(os, "fdatasync", lambda _: None)
 
@@ -44,7 +44,7 @@ def unit_log(rig: Rig, name: str = "") -> UnitLog:
 
 
 def written(rig: Rig, count: int = 5) -> Path:
-    """A log as a stop leaves it, with a sealed call in it."""
+    """A log after a stop, with a sealed call in it."""
     folder = rig.create(CALL_ID)
     folder.write(noise(1000))
     folder.seal(record(1000), rig.sign)
@@ -75,7 +75,7 @@ def flipped(data: bytes, bit: int) -> bytes:
 
 
 def again(rig: Rig, whole: Path, name: str, data: bytes) -> Path:
-    """The vault as it was, with this in one file of its log."""
+    """The original vault, with this content in one file of its log."""
     for path in [rig.vault / "log", *rig.vault.glob("log.before-*")]:
         shutil.rmtree(path)
     folder = Path(shutil.copytree(whole, rig.vault / "log"))
@@ -84,12 +84,12 @@ def again(rig: Rig, whole: Path, name: str, data: bytes) -> Path:
 
 
 def each_bit(data: bytes, every: int) -> Iterator[int]:
-    """Every byte, one bit of it in `every` turn; all of them where that is 1."""
+    """Every byte, one of its bits in turn for each `every`; all bits if that is 1."""
     return iter(range(0, len(data) * 8, every))
 
 
 def require_set_aside(rig: Rig, name: str, data: bytes, log: UnitLog) -> None:
-    """The old log lies there to the byte, and the head is over one that says what became of it."""
+    """Asserts that the old log is there to the byte, and that the head covers a leaf with its fate."""
     kept = rig.vault / "log.before-1"
     assert (kept / name).read_bytes() == data
     first, *others = leaves(rig.vault / "log")
@@ -163,7 +163,7 @@ def test_no_whole_head_and_leaves_prove_nothing(rig: Rig) -> None:
 
 
 def test_a_power_cut_before_the_head_is_ordinary(rig: Rig) -> None:
-    """Leaves that are written and not signed for, half a leaf, a tree that is behind: nothing is said."""
+    """Unsigned leaves, half a leaf, a tree that lags: nothing is reported."""
     folder = written(rig)
     head = {name: (folder / name).read_bytes() for name in (*HEADS, TREE)}
     log = unit_log(rig)
@@ -200,7 +200,7 @@ def test_a_cut_between_setting_aside_and_the_new_logs_first_leaf(rig: Rig) -> No
 
 
 def test_a_changed_leaf_far_back_is_found_before_the_head_is_signed(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A long log takes turns, and recording does not wait for them: what is logged meanwhile goes into the new one."""
+    """A long log is checked in turns, and recording does not wait for them: new leaves go into the new one."""
     monkeypatch.setattr(proof, "LEAVES_AT_ONCE", 1024)
     folder = written(rig, 0)
     log = unit_log(rig)
@@ -228,7 +228,7 @@ def test_a_changed_leaf_far_back_is_found_before_the_head_is_signed(rig: Rig, mo
 
 
 def test_a_log_that_went_back_with_its_head_is_held_against_the_desks(rig: Rig) -> None:
-    """A disk of yesterday is whole in itself. The desk has a later head, which we have signed ourselves."""
+    """Yesterday's disk is consistent in itself. The desk has a later head, signed by this unit."""
     folder = written(rig)
     yesterday = Path(shutil.copytree(folder, rig.root / "yesterday"))
     log = unit_log(rig)
@@ -239,7 +239,7 @@ def test_a_log_that_went_back_with_its_head_is_held_against_the_desks(rig: Rig) 
     shutil.rmtree(folder)
     shutil.copytree(yesterday, folder)
     log = unit_log(rig)
-    log.compare_with_desk_head(today[0], today[1].replace("A", "B"))  # not ours: whoever says so proves nothing
+    log.compare_with_desk_head(today[0], today[1].replace("A", "B"))  # not signed by this unit, so it proves nothing
     log.publish()
     assert log.kept == []
     log.compare_with_desk_head(*today)
@@ -294,8 +294,9 @@ def unsigned_tail(rig: Rig) -> Path:
 
 @pytest.mark.usefixtures("quick")
 def test_a_bit_of_a_leaf_that_no_head_is_over_yet(rig: Rig) -> None:
-    """Two faults within one turn: the power is cut before the head, and a leaf behind the last one rots. It may
-    still be good JSON."""
+    """Two faults within one turn: the power is cut before the head, and a leaf after the last one decays. It may still
+    be valid JSON.
+    """
     whole = Path(shutil.copytree(unsigned_tail(rig), rig.root / "whole"))
     data = (whole / LEAVES).read_bytes()
     signed = unitlog.decode_head((whole / "head.json").read_bytes()).size

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calls in Opus, whole, killed and cut off: ffmpeg plays what stock age gives of them, every sample in its place."""
+"""Calls in Opus, whole, killed and cut off: ffmpeg plays stock age's output, with every sample in its place."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from unit_rig import PLAIN, Unit, make_unit
 OPUS = codec_named("opus")
 SPOKEN = np.resize(voice(24 * RATE_HZ, 7), 100 * RATE_HZ)
 END = rfc = "2026-11-24T22:57:00.000Z"
-FLUSHED = "non monotonically increasing dts to muxer"  # ffmpeg says it of every Ogg Opus file at its end
+FLUSHED = "non monotonically increasing dts to muxer"  # ffmpeg's message for every Ogg Opus file at its end
 HOLE = (FIRST + 9 * RATE_HZ + 40, 500)
 
 
 class Line:
-    """Has a hole in it; forgets what is older than `oldest`."""
+    """A line with a hole; audio older than `oldest` is overwritten."""
 
     oldest = 0
 
@@ -78,7 +78,7 @@ def after_cut(recorder: Recorder) -> Recorder:
 
 
 def stream_of(recorder: Recorder) -> bytes:
-    """The stream by the recipe that every user is given, with stock `age` alone."""
+    """The stream, by the users' recipe with only stock `age`."""
     folder, unit = recorder.folder(), recorder.unit
     recipe = (
         f"age -d -i {unit.epoch} key.age | age -d -i {unit.custodian} > {unit.folder}/call.key;"
@@ -88,7 +88,7 @@ def stream_of(recorder: Recorder) -> bytes:
 
 
 def played(recorder: Recorder) -> I16:
-    """The audio by ffmpeg from a pipe, at 8 kHz; it finds no fault."""
+    """The audio by ffmpeg from a pipe, at 8 kHz, without an error."""
     done = run(["ffmpeg", "-v", "error", "-xerror", "-i", "-", "-f", "s16le", "-"], stdin=stream_of(recorder))
     said = [line for line in done.stderr.decode().splitlines() if FLUSHED not in line]
     assert (done.returncode, said) == (0, [])
@@ -112,7 +112,7 @@ def spoken(samples: int) -> I16:
 
 
 def check(recorder: Recorder, record: CallRecord) -> int:
-    """The record's samples are what ffmpeg and linetap play, nowhere early or late, none twice."""
+    """Asserts that ffmpeg and linetap play the record's samples, each at its time and once; returns the number."""
     assert record.audio is not None
     assert record.audio.codec == "opus"
     samples = record.audio.samples
@@ -142,7 +142,7 @@ def test_a_call_is_as_long_as_it_was(unit: Unit, samples: int) -> None:
 
 
 def test_a_recorder_that_was_killed_goes_on_behind_its_whole_chunks(unit: Unit) -> None:
-    """In the call's codec, whatever the configuration says by then."""
+    """It uses the call's codec, whatever the present configuration."""
     recorder = Recorder(unit, Line())
     recorder.begin()
     recorder.talk(40)
@@ -161,8 +161,8 @@ def test_a_recorder_that_was_killed_goes_on_behind_its_whole_chunks(unit: Unit) 
 
 @pytest.mark.parametrize("seconds", [0.5, 5.25, 20.25, 33.0, 64.25])
 def test_a_power_cut_costs_a_page_at_most(unit: Unit, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The journal holds what the chunks lack, for all of the 20 seconds that a chunk takes to be full."""
-    monkeypatch.setattr(store, "SHARE_BYTES", 1 << 17)  # of two lines; 8 MiB are of 32
+    """The journal has the audio missing in chunks, for all of the 20 seconds that fill a chunk."""
+    monkeypatch.setattr(store, "SHARE_BYTES", 1 << 17)  # for two lines; 8 MiB are for 32
     recorder = Recorder(unit, Line())
     recorder.begin()
     for step in range(int(seconds * 4)):
@@ -185,7 +185,7 @@ def test_where_the_journal_has_lost_some_silence_takes_its_place(unit: Unit) -> 
     recorder = Recorder(unit, Line())
     recorder.begin()
     recorder.talk(8)
-    for path in sorted(recorder.journal.folder.iterdir()):  # a bad sector in the midst of it
+    for path in sorted(recorder.journal.folder.iterdir()):  # a bad sector in its middle
         data = bytearray(path.read_bytes())
         if (end := len(data.rstrip(b"\0"))) > 8000:
             data[end // 2 : end // 2 + 3000] = bytes(3000)
@@ -220,7 +220,7 @@ def test_what_the_ring_has_overtaken_is_a_gap_and_no_more(unit: Unit) -> None:
 
 
 def test_a_gap_is_reported_with_the_units_that_it_is_in() -> None:
-    """A page is whole when the encoder has 52 samples of the next one, and their gap belongs to that."""
+    """A page is complete when the encoder has 52 samples of the next one, to which their gap belongs."""
 
     def with_a_gap(first: int, end: int) -> Stretch:
         a, b = max(1220, first), min(1260, end)

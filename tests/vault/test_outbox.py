@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The outbox over cuts, full disks and restarts: no hole, no double, no event told before it is safe."""
+"""The outbox over cuts, full disks and restarts: no gap, no duplicate, no event reported before it is safe."""
 
 from __future__ import annotations
 
@@ -54,7 +54,9 @@ def everything(folder: Path) -> list[tuple[int, bytes, str]]:
 
 
 def check_chain(folder: Path) -> list[int]:
-    """Every event is signed, chained to the one before and numbered without a hole; their seqs."""
+    """Asserts that every event is signed, chained to the previous one and numbered without a gap; returns
+    their seqs.
+    """
     prev, seqs = "", []
     for seq, payload, sig in everything(folder):
         fields = json.loads(payload)
@@ -160,7 +162,7 @@ spoilt = st.one_of(
 @settings(max_examples=40)
 @given(st.lists(st.one_of(spoilt, st.just(b"")), min_size=4, max_size=4))
 def test_whatever_else_stands_in_the_file_the_events_are_read(damage: list[bytes]) -> None:
-    """And a recorder starts on it, and goes on."""
+    """A recorder also starts on it, and continues."""
     with tempfile.TemporaryDirectory(dir="/dev/shm") as root:
         folder = Path(root) / "outbox"
         box = outbox(folder)
@@ -182,7 +184,7 @@ def test_whatever_else_stands_in_the_file_the_events_are_read(damage: list[bytes
 
 @pytest.mark.parametrize("payload", ["", "no event", '{"event":1}', "[" * 50_000])
 def test_a_forged_event_keeps_no_recorder_from_starting(folder: Path, payload: str) -> None:
-    """Its signature is the desk's to judge."""
+    """The desk judges its signature."""
     box = outbox(folder)
     box.append(event(0))
     box.close()
@@ -209,7 +211,7 @@ def test_an_event_that_lost_only_its_newline_is_kept(folder: Path) -> None:
     (file,) = folder.glob("*.events")
     data = file.read_bytes()
     file.write_bytes(data[:-1] + b" ")
-    assert [seq for seq, _, _ in everything(folder)] == [1]  # not told yet: it may not be on disk
+    assert [seq for seq, _, _ in everything(folder)] == [1]  # not readable yet: it may not be on disk
     outbox(folder).close()
     assert check_chain(folder) == [1, 2]
     first = next(outboxfiles.scan(data))
@@ -230,7 +232,7 @@ def test_damage_in_the_middle_is_a_hole_and_no_number_is_given_twice(folder: Pat
         spoilt[at] ^= 0x41
         file.write_bytes(spoilt)
         seqs = [seq for seq, _, _ in everything(folder)]
-        # The newline alone may be spoilt without harm or take its neighbour along; nothing else may.
+        # A damaged newline alone may be harmless or destroy its neighbour too; no other byte may.
         assert set(seqs) >= {1, 2, 5}
     file.write_bytes(data[: third.start] + bytes(third.end - third.start) + data[third.end :])
     box = outbox(folder)
@@ -335,7 +337,7 @@ def test_events_of_a_later_version_do_not_stop_the_recorder(folder: Path) -> Non
 
 @pytest.fixture
 def no_room() -> Iterator[None]:
-    """The kernel refuses to let a file grow beyond 3000 bytes, as a full disk does, in the middle of a line."""
+    """The kernel refuses to let a file grow beyond 3000 bytes, like a full disk, in the middle of a line."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     yield
@@ -379,7 +381,7 @@ sys.stdin.read()
 
 
 def test_killed_while_it_writes(folder: Path) -> None:
-    """What was acknowledged is there, whenever the writer dies; a reader beside it sees no gap and no change."""
+    """Acknowledged events are there, whenever the writer dies; a parallel reader sees no gap and no change."""
     seen: list[tuple[int, bytes, str]] = []
     reader = OutboxReader(folder)
     acknowledged = 0
@@ -401,7 +403,7 @@ def test_killed_while_it_writes(folder: Path) -> None:
 
 
 class TestConfirmed:
-    """`confirm` is the desk's word: what it covers is not kept for ever, and needs no `dropped`."""
+    """`confirm` is the desk's confirmation: confirmed events are not kept forever, and need no `dropped`."""
 
     BOUND = 1 << 21
 
@@ -466,7 +468,7 @@ class TestConfirmed:
     def test_whatever_happens_nothing_unconfirmed_is_missing_unsaid(
         self, steps: list[int | str], data: st.DataObject
     ) -> None:
-        """Events, confirmations and restarts in any order, in an outbox that is too small for them."""
+        """Events, confirmations and restarts in any order, in an outbox too small for them."""
         with (
             tempfile.TemporaryDirectory(dir="/dev/shm") as root,
             pytest.MonkeyPatch.context() as patch,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Power fails at any file call of the vault, and of the recovery from that: all that must be there is, and once."""
+"""Power fails at any file call of the vault, and of the subsequent recovery: all required data are there, once."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ CUTS, CUTS_AGAIN = 40, 8
 SOAK_CUTS, SOAK_CUTS_AGAIN, SOAK_LIVES = 1000, 200, 4
 SECONDS, SOAK_SECONDS = 60, 230
 TIMEOUT_S = 300
-STATED_OVER_MS = 300  # a step of the life, in which nobody looks at a clock, and two slots
+STATED_OVER_MS = 300  # a step of the life without a look at the clock, and two slots
 
 
 @dataclass
@@ -50,7 +50,7 @@ class Tally:
     """The figures of the table at the end."""
 
     counts: Counter[str] = field(default_factory=Counter)
-    lost_ms: list[float] = field(default_factory=list)  # captured at the cut and not kept, of calls cut off
+    lost_ms: list[float] = field(default_factory=list)  # captured at the cut and not stored, of calls cut off
     parts: int = 0
 
     def __str__(self) -> str:
@@ -66,7 +66,7 @@ class Tally:
 
 @dataclass
 class World:
-    """A unit, the log of its life, and where its disks are laid out."""
+    """A unit, the log of its life, and the folder of its disks."""
 
     folder: Path
     unit: Unit
@@ -90,7 +90,7 @@ class World:
         return cls(folder, Unit(config), build_shim(folder), secrets, made.signers)
 
     def live(self, seconds: int, seed: int) -> list[Deed]:
-        """A life of the lines under the shim, all that was done to the disk in it."""
+        """Runs a life of the lines under the shim; returns all changes of the disk."""
         root = self.folder / "life"
         shutil.rmtree(root, ignore_errors=True)
         shutil.rmtree(f"{root}.run", ignore_errors=True)
@@ -110,7 +110,7 @@ class World:
         return list(deeds(log))
 
     def recover(self, folder: Path, mark: Mark) -> None:
-        """A step of the life after the last mark."""
+        """Runs a step of the life after the last mark."""
         ns = (mark.frame + STEP_FRAMES) * NS_PER_S // RATE_HZ
         clock = ManualClock(cut_rig.START_NS + ns, ns)
         writer, _ = Unit(at(self.unit.config, folder), clock).writer(NoSource())
@@ -171,7 +171,7 @@ def _cut_and_check(world: World, seconds: int, seed: int, cuts: int, again: int)
 def _cut_during_recovery(
     world: World, found: list[tuple[Path, Mark]], chance: random.Random
 ) -> Iterator[tuple[Path, Mark]]:
-    """The same folders, as another cut in the middle of their recovery leaves them."""
+    """The same folders after another cut in the middle of their recovery."""
     disks = {folder: Disk(folder, as_it_is=True) for folder, _ in found}
     done = world.recover_watched([folder for folder, _ in found])
     for folder, mark in found:
@@ -194,7 +194,7 @@ def _cut_during_recovery(
 
 
 class _Marks:
-    """The newest mark that the life had written."""
+    """The newest mark written by the life."""
 
     def __init__(self) -> None:
         self.last = Mark(0)
@@ -207,7 +207,7 @@ class _Marks:
             self.last = msgspec.json.decode(deed.one, type=Mark)
 
 
-# --- what must be true after a cut --------------------------------------------------------------------------------
+# --- requirements after a cut -------------------------------------------------------------------------------------
 
 
 def _check(world: World, folder: Path, mark: Mark) -> None:
@@ -264,7 +264,7 @@ def _check_call(world: World, vault: Path, record: CallRecord, mark: Mark) -> No
         assert [round(gap.at_s * RATE_HZ) for gap in power] == [len(kept)]
         missing_ms = (mark.frame + STEP_FRAMES - end) / 8
         assert missing_ms <= power[0].ms
-        if power[0].unbounded is not True:  # as it is where the recovery that was cut off has no clock of this life
+        if power[0].unbounded is not True:  # unbounded if the interrupted recovery has no clock of this life
             assert power[0].ms <= missing_ms + STATED_OVER_MS
         world.tally.counts["calls cut off, recorded"] += 1
         world.tally.lost_ms.append((mark.frame + STEP_FRAMES - end) / 8)
@@ -277,7 +277,9 @@ def _check_call(world: World, vault: Path, record: CallRecord, mark: Mark) -> No
 
 
 def _check_sound(codec: Codec, kept: I16, spoken: I16) -> None:
-    """Every sample once, in its place; of noise that lost some of itself each quarter of a second is compared."""
+    """Asserts that every sample is there once, in its place; of a lossy codec the noise is compared every quarter of a
+    second.
+    """
     if codec.unit == 1:
         assert np.array_equal(kept, spoken)
         return
@@ -319,13 +321,13 @@ _CODES = {line: _with_holes(line) for line in range(1, cut_rig.LINES + 1)}
 
 
 def _holes(first: int, end: int) -> list[tuple[int, int]]:
-    """(sample, samples) from the recording's first."""
+    """(sample, samples) relative to the recording's first."""
     cut = [(max(frame, first), min(frame + frames, end)) for frame, frames in HOLES]
     return [(a - first, b - a) for a, b in cut if a < b]
 
 
 def _first_frame(kept: I16, record: CallRecord) -> int:
-    """The place on the line at which the recording begins, by its content: more than a hole holds."""
+    """The position on the line at which the recording begins, by its content: longer than a hole."""
     start = kept[: max(frames for _, frames in HOLES) + 2000].astype(float)
     line = g711.decode(_CODES[record.line]).astype(float)
     size = 1 << (len(line) + len(start)).bit_length()
@@ -334,7 +336,7 @@ def _first_frame(kept: I16, record: CallRecord) -> int:
 
 
 def _check_events(vault: Path, records: dict[str, CallRecord]) -> None:
-    """Each call has one end and one seal, and the seal names the record that is there."""
+    """Asserts that each call has one end and one seal, which names the present record."""
     found = OutboxReader(vault / "outbox").from_seq(1, 100_000)
     events = [json.loads(payload) for _, payload, _ in found]
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))

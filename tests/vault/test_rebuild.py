@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Dropped events are rebuilt from log and records: as new events marked as rebuilt, completely."""
+"""Dropped events are rebuilt from log and records: completely, as new events marked as rebuilt."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ BOUND = 24_000
 
 
 class Unit(Keeper):
-    """A Keeper whose calls are told as a recorder tells them; its outbox may be small."""
+    """A Keeper whose calls are reported as by a recorder; its outbox may be small."""
 
     bound = 1 << 24
 
@@ -45,7 +45,7 @@ class Unit(Keeper):
         return Outbox(self.vault / "outbox", UNIT, sign, origin, self.bound, lambda: self.log.size)
 
     def told(self) -> CallRecord:
-        """One call of a minute, and three minutes."""
+        """One call of a minute; then three minutes pass."""
         at_ns = self.clock.utc_ns()
         times = {"answered_at": rfc3339(at_ns + 10 * NS_PER_S), "ended_at": rfc3339(at_ns + 70 * NS_PER_S)}
         facts: dict[str, Any] = {**times, "direction": "in", "duration_s": 60.0}
@@ -72,7 +72,7 @@ class Unit(Keeper):
         return [json.loads(payload) for _, payload, _ in found]
 
     def rebuilt(self) -> list[str]:
-        """Calls whose seal was told anew, as often as it was."""
+        """Calls whose seal was reported again, as often as it was."""
         return [event["call_id"] for event in self.all_events() if event.get("rebuilt") and event["event"] == "sealed"]
 
     def words(self, kind: str) -> list[tuple[int, int]]:
@@ -80,7 +80,7 @@ class Unit(Keeper):
 
 
 class Desk:
-    """An ingest's store and its answers, without a broker between."""
+    """An ingest's store and its answers, without a broker."""
 
     def __init__(self, unit: Unit, engine: Engine, named: Path) -> None:
         self.unit, self.engine, self.named = unit, engine, signers.parse(named.read_text())
@@ -88,7 +88,7 @@ class Desk:
         self.through = 0
 
     def hears(self) -> None:
-        """All there is, and confirms it."""
+        """Receives everything, and confirms it."""
         found = OutboxReader(self.unit.vault / "outbox").from_seq(self.through + 1, 100_000)
         now_ns = self.unit.clock.utc_ns()
         reports = [Report(self.group[0], payload, unarmored(sig), now_ns) for _, payload, sig in found]
@@ -114,7 +114,7 @@ class Desk:
             return {row["call_id"]: dict(row) for row in rows}
 
     def told_anew(self) -> set[str]:
-        """Calls that it holds a seal of that was."""
+        """Calls of which it has a rebuilt seal."""
         with self.engine.connect() as db:
             wanted = select(tables.events.c.payload).where(tables.events.c.event == "sealed")
             found = [json.loads(payload) for payload in db.execute(wanted).scalars()]
@@ -198,7 +198,7 @@ class TestWeeksWithoutADesk:
         assert small.words("rebuilt")
 
     def test_held_and_destroyed(self, small: Unit, desk: Desk) -> None:
-        """What became of a call meanwhile, and of one that has gone all that may still be said."""
+        """The later fate of a call; of a destroyed one only what is still permitted."""
         held, gone = small.told(), small.told()
         assert small.command(small.hold(held, small.clock.utc_ns() + 100 * DAY)).done
         small.passes(61)
@@ -273,7 +273,7 @@ class TestPace:
 
 
 class TestAsked:
-    """A desk that has lost its memory, and a unit that has let go what that had confirmed."""
+    """A desk that has lost its data, and a unit that has dropped the confirmed events."""
 
     @pytest.fixture
     def trimmed(self, unit: Unit, monkeypatch: pytest.MonkeyPatch) -> Unit:
@@ -305,7 +305,7 @@ class TestAsked:
         assert trimmed.words("rebuilt") == [(1, gone)]
 
     def test_only_what_was_asked_for(self, trimmed: Unit) -> None:
-        """By segments, and the leaves that may stand a little before."""
+        """By segments, plus the leaves slightly before."""
         begin, end = trimmed.outbox.leaves_of(60, 64, trimmed.log.size)
         assert end < trimmed.log.size
         assert end - begin <= 2 + 8

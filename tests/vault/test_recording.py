@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A recording's inputs: from the journal's thread, fetched by itself, and when there is enough to write."""
+"""A recording's inputs: from the journal's thread, or fetched by itself; and the threshold for writing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CHUNK_SAMPLES = age.CHUNK_BYTES - len(mulaw.HEADER)  # of the first chunk
 
 
 class Source:
-    """Says what it was asked for."""
+    """Records its requests."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[int, int]] = []
@@ -67,7 +67,7 @@ def opened(recording: Recording, identity: keys.AgeIdentity, tmp_path: Path) -> 
 def test_what_was_handed_over_is_not_fetched_and_the_rest_is(
     recording: Recording, identity: keys.AgeIdentity, tmp_path: Path
 ) -> None:
-    """Whatever lies across what is written already counts from there on; what comes behind a hole waits for it."""
+    """A range across the written end counts from there on; one after a gap waits for it."""
     source = Source()
     for first, end in ((0, 2000), (2000, 4000), (5000, 7000), (7000, 9000)):
         hand_over(recording, first, end)
@@ -111,13 +111,13 @@ def test_a_hole_in_what_is_handed_over_is_looked_into_within_a_second(recording:
     hand_over(recording, 0, 8000)
     recording.permitted = FIRST + 8000
     assert not recording.is_due()
-    hand_over(recording, 10_000, 16_000)  # there is a gap before it, which the journal's thread has not handed over
+    hand_over(recording, 10_000, 16_000)  # the journal's thread has not handed over the preceding part
     recording.permitted = FIRST + 16_000
     assert recording.is_due()
 
 
 def test_what_is_due_stays_so_until_it_is_written(recording: Recording) -> None:
-    """A disk that takes nothing is asked again, and a backlog is not left for the next second."""
+    """A refusing disk is retried, and a backlog is not postponed to the next second."""
     recording.permitted = FIRST + 70_000
     assert recording.is_due()
     recording.disk_failed()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Retention time: it never goes back, and never further than something explains."""
+"""Retention time: it never goes back, and never forward without an explanation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GAP_DAYS = 7
 
 @dataclass
 class World:
-    """The true time, and a unit whose clock says `error_ns` more. `passes` lets both go on."""
+    """The true time, and a unit whose clock is ahead by `error_ns`. `passes` advances both."""
 
     true_ns: int = NOON
     error_ns: int = 0
@@ -49,13 +49,13 @@ class World:
         return self
 
     def off(self, days: float) -> World:
-        """Switched off for so long; the next look is of another boot."""
+        """Switches off for this long; the next reading is of another boot."""
         self.true_ns += round(days * DAY)
         self.boot, self.mono_ns = self.boot + 1, 7 * NS_PER_S
         return self.passes(0)
 
     def told(self, confirms: bool, asked_days_ago: float = 0, error_days: float = 0) -> str | None:
-        """A signed answer, made now, to what was asked then."""
+        """A signed answer, made now, to an earlier question."""
         asked = self.mono_ns - round(asked_days_ago * DAY)
         return self.clock.answer(self.true_ns + round(error_days * DAY), asked, self.sample(), confirms)
 
@@ -102,7 +102,7 @@ def test_a_jump_back_postpones_nothing() -> None:
 
 
 def test_a_clock_without_agreement_that_is_behind_what_was_counted_is_known_to_be_wrong() -> None:
-    """A Pi that starts without a network has the time at which it was switched off, or of 1970."""
+    """A Pi that starts without a network has the time of its switching off, or 1970."""
     world = World().passes(10)
     world.synced, world.error_ns = False, -(NOON + 10 * DAY)
     world.off(0.5)
@@ -123,7 +123,7 @@ def test_a_small_gap_across_boots_is_believed_a_large_one_is_not() -> None:
 
 
 def test_small_gaps_do_not_add_up_to_more_than_the_large_one() -> None:
-    """Who can switch the unit off and tell it the time gets no further than largest_gap."""
+    """An attacker who switches the unit off and sets its time gains no more than largest_gap."""
     world = World().passes(1)
     for _ in range(60):
         world.error_ns += DAY
@@ -150,7 +150,7 @@ def test_two_officers_confirm_a_month_off() -> None:
 
 
 def test_an_answer_that_was_days_on_its_way_confirms_no_clock_beyond_it() -> None:
-    """A stick travels three days; meanwhile somebody has moved the clock by a year."""
+    """A stick travels for three days; meanwhile somebody has moved the clock by a year."""
     world = World().passes(1).off(31).passes(0, look=False)
     world.passes(3)
     world.error_ns = 365 * DAY
@@ -163,7 +163,7 @@ def test_an_answer_that_was_days_on_its_way_confirms_no_clock_beyond_it() -> Non
 
 
 def test_an_old_question_does_not_confirm_a_clock_of_weeks_later() -> None:
-    """Asked a month ago and answered at once: the kernel's clock is checked against what it was, not against today."""
+    """Asked a month ago and answered at once: the kernel's clock is compared with its value then, not with today's."""
     world = World().passes(1)
     world.passes(30)
     world.error_ns = 20 * DAY
@@ -183,7 +183,7 @@ def test_the_desk_frees_nothing_of_the_gap_that_was_used_up_and_two_officers_do(
 
 
 def test_nine_answers_of_the_desk_are_worth_one_gap() -> None:
-    """Each was worth another seven days: nine of them ended calls of sixty."""
+    """Each once allowed another seven days: nine of them ended calls of sixty."""
     world = World().passes(1)
     for _ in range(9):
         world.boot, world.mono_ns = world.boot + 1, 7 * NS_PER_S
@@ -233,7 +233,7 @@ def test_two_officers_put_back_a_first_clock_that_was_wrong() -> None:
 
 
 class TestAge:
-    """The time that has elapsed for certain, by which calls are destroyed."""
+    """The certainly elapsed time, by which calls are destroyed."""
 
     def test_a_clock_moves_it_nowhere(self) -> None:
         world = World().passes(1)
@@ -258,7 +258,7 @@ class TestAge:
         assert ages == [33, 1, 0], "what is younger than the gap gets nothing of it"
 
     def test_the_first_confirmation_makes_nothing_older(self) -> None:
-        """What a clock said before it nobody knows."""
+        """The clock's values before it prove nothing."""
         world = World(synced=False).passes(1)
         sealed = world.clock.moment(world.sample())
         world.off(30).told(confirms=True)
@@ -301,8 +301,9 @@ steps = st.lists(
 
 @given(steps)
 def test_whatever_clock_and_desk_say_it_is_never_back_and_never_early(steps: list[tuple[str, float]]) -> None:
-    """Ahead of the truth by at most the one gap since two officers told the truth, which also the desk does not renew;
-    and a call has never been kept for longer than it was. The first agreed clock is right."""
+    """It leads the truth by at most one gap since two officers confirmed the time, which the desk cannot renew either;
+    and no call counts as older than it is. The first agreed clock is right.
+    """
     world = World().passes(0)
     last = world.now or 0
     sealed = [(world.true_ns, world.clock.moment(world.sample()))]
@@ -320,7 +321,7 @@ def test_whatever_clock_and_desk_say_it_is_never_back_and_never_early(steps: lis
             world.told(confirms=False, error_days=days)
         else:
             world.told(confirms=True)
-            last = min(last, world.now or 0)  # they may put right what nobody had confirmed
+            last = min(last, world.now or 0)  # they may correct an unconfirmed time
         sealed.append((world.true_ns, world.clock.moment(world.sample())))
         assert world.now is not None
         assert world.now >= last

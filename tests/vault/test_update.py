@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`update`: the operator's word becomes a file that root reads, and what root says comes into the log, once."""
+"""`update`: the operator's command becomes a file for root, and root's report is logged, once."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def ask(unit: Keeper, role: str = "operator", **body: str) -> Answer:
 
 
 def said(unit: Keeper, found: UpdateState, **more: Any) -> None:
-    """Writes the update's state as root does."""
+    """Writes the update's state like root."""
     state.save(state.folder_of(unit.config), msgspec.structs.replace(found, **more))
     unit.tick()
 
@@ -94,7 +94,7 @@ def test_a_machine_that_is_no_image_says_so(unit: Keeper) -> None:
 
 
 def test_while_one_is_tried_neither_version_nor_configuration_changes(unit: Keeper) -> None:
-    """The version that runs may have to give way to the old one, which reads what it knows."""
+    """The running version may have to be replaced by the old one, which must understand its files."""
     said(unit, WAITING, step="trying")
     assert ask(unit).code == "update_on_trial"
     body = {"document": "", "replaces": ""}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reports on walk tests in the vault: what is told twice is told alike, and what is not sealed has no hash."""
+"""Reports on walk tests in the vault: repeated ones are equal, and an unsealed one has no hash."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A simulated year: what is gone is exactly what should be, at every six hours of it."""
+"""A simulated year: exactly the right calls are destroyed, checked every six hours."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A year of a unit's vault in seconds: calls, marks, holds, a clock that lies, a month switched off, power cuts.
+"""A year of a unit's vault in seconds: calls, marks, holds, a wrong clock, a month switched off, power cuts.
 
-What should be gone is worked out apart from the unit, from the true time alone; what is gone is found in the folders,
-in the log and in the outbox.
+The expected destructions are computed independently of the unit, from the true time alone; the actual ones are read
+from the folders, the log and the outbox.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ from linetap_core.records import CallRecord
 
 STEPS_A_DAY = 4
 STEP_NS = DAY // STEPS_A_DAY
-DAYS = 400  # a year of calls, and what is left of the shortest class
+DAYS = 400  # a year of calls, and the rest of the shortest class
 JUMP_FORWARD, JUMP_BACK = (100, 110), (150, 156)  # days on which the clock is wrong
 FORWARD_NS, BACK_NS = 400 * DAY, 90 * DAY
-OFF, OFF_DAYS, CONFIRMED = 200, 31, 205  # a month off, and the vault role four days later
+OFF, OFF_DAYS, CONFIRMED = 200, 31, 205  # a month off, and the vault role's confirmation four days later
 NO_SYNC = (300, 310)
 POWER_CUT_NS = 5 * NS_PER_S
 
 
 @dataclass
 class Expected:
-    """The expectations of the scenario, without a look at the unit."""
+    """The expectations of the scenario, independent of the unit."""
 
     until: dict[str, int] = field(default_factory=dict)
     kinds: dict[str, str] = field(default_factory=dict)
     hold_until: dict[str, int] = field(default_factory=dict)
-    held_at: dict[str, tuple[int, int]] = field(default_factory=dict)  # when, and in which boot
+    held_at: dict[str, tuple[int, int]] = field(default_factory=dict)  # time and boot
     made: dict[str, tuple[int, int]] = field(default_factory=dict)
-    off: list[tuple[int, int]] = field(default_factory=list)  # switched off then, for so long
-    made_good: list[tuple[int, int]] = field(default_factory=list)  # of `off` so many, for what is not of a later boot
-    gone: dict[str, int] = field(default_factory=dict)  # when
+    off: list[tuple[int, int]] = field(default_factory=list)  # begin and length
+    made_good: list[tuple[int, int]] = field(default_factory=list)  # credited part of `off`, for earlier boots
+    gone: dict[str, int] = field(default_factory=dict)  # time
 
     def note(self, now_ns: int, true_ns: int) -> None:
-        """`now_ns`: the date that the unit should believe. What nobody counted counts for nothing."""
+        """`now_ns`: the date that the unit should have. Uncounted time does not count."""
         for call_id, until in self.until.items():
             held = self.hold_until.get(call_id, 0)
             if call_id in self.gone or max(until, held) > now_ns:
@@ -75,7 +75,7 @@ class Year:
         self.records: dict[str, CallRecord] = {}
         self.calls_a_day, self.cut_share = calls_a_day, cut_share
         self.true_ns = self.start_ns = self.unit.clock.utc_ns()
-        self.kept_ns = 0  # so far retention time is behind the truth, and should be
+        self.kept_ns = 0  # retention time should lag the truth by this
         self.not_agreed_since: int | None = None
         self.cuts_in_destruction = 0
         self.confirmed_boot = 0
@@ -84,7 +84,7 @@ class Year:
     def run(self) -> None:
         day = 0
         while day < DAYS:
-            self.unit.log.publish()  # as the vault's thread does: a log without a head is set aside
+            self.unit.log.publish()  # like the vault's thread: a log without a head is set aside
             self.events(day)
             for _ in range(STEPS_A_DAY):
                 self.step(day)
@@ -107,7 +107,7 @@ class Year:
     def events(self, day: int) -> None:
         unit = self.unit
         if day == 0:
-            assert unit.confirm_time().done  # as on the day it is put up
+            assert unit.confirm_time().done  # as on the day of installation
             self.confirmed_boot = unit.boot
         if day == JUMP_FORWARD[0]:
             unit.clock.step_utc(FORWARD_NS)
@@ -133,7 +133,7 @@ class Year:
         elif day == NO_SYNC[1]:
             unit.synced, self.not_agreed_since = True, None
         if day in (60, 250, 330):
-            unit.restart(boot=True, off_ns=DAY)  # a day off explains itself, but counts for no call
+            unit.restart(boot=True, off_ns=DAY)  # a day off explains itself, but does not count for a call
             self.expected.off.append((self.true_ns, DAY))
             self.true_ns += DAY
 
@@ -149,21 +149,21 @@ class Year:
         self.expected.kinds[record.call_id] = "overflow" if distrusted else "marked" if marked else "standard"
 
     def hold(self) -> None:
-        """Holds a call that still exists, for up to 120 days; sometimes one that is held already."""
+        """Holds an existing call for up to 120 days; sometimes one that is already held."""
         if self.kept_ns or self.unit.upkeep.time.is_distrusted or self.not_agreed_since is not None:
             return
         here = [c for c in self.records if c not in self.expected.gone and self.expected.until.get(c, 0) > self.true_ns]
         if here:
             call_id = self.random.choice(here)
             until = self.true_ns + self.random.randint(1, 120) * DAY
-            until = max(until, self.expected.hold_until.get(call_id, 0))  # to end one earlier takes two
+            until = max(until, self.expected.hold_until.get(call_id, 0))  # ending one earlier requires two people
             assert self.unit.command(self.unit.hold(self.records[call_id], until)).done
             self.expected.hold_until[call_id] = until
             self.expected.held_at[call_id] = (self.true_ns, self.unit.boot)
             self.expected.kinds[call_id] = "held"
 
     def work(self) -> None:
-        """All that is due, with the power cut somewhere in between now and then."""
+        """Does all due work, with the power cut at some moment."""
         while True:
             try:
                 if self.random.random() < self.cut_share:
@@ -178,7 +178,7 @@ class Year:
                 self.true_ns += POWER_CUT_NS
 
     def check(self, now_ns: int) -> None:
-        """Retention time, and what is on the disk."""
+        """Checks retention time, and the content of the disk."""
         assert self.unit.now_ns is not None
         assert abs(self.unit.now_ns - now_ns) < 2 * 10**9 * 60, (self.unit.now_ns - now_ns) / DAY
         here = {path.name for path in self.unit.vault.glob("2*/*/*/*")}
@@ -186,7 +186,7 @@ class Year:
         assert here == should, (sorted(here - should)[:3], sorted(should - here)[:3])
 
     def finish(self) -> list[str]:
-        """The last look, and the table."""
+        """Runs the last check; returns the table."""
         unit, gone = self.unit, self.expected.gone
         assert Counter(unit.destroyed()) == Counter(list(gone)), "each once in the log"
         assert Counter(unit.events("destroyed")) == Counter(list(gone)), "each once to the desk"

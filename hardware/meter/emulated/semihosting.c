@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The same words on an emulated Cortex-M0 (QEMU's microbit), whose emulator reads and writes for it: what the compiler
-   makes for the part runs, on a core that faults at a word that is not aligned. Of the part itself nothing is there. */
+/* The words of host/io.h on an emulated Cortex-M0 (QEMU's microbit), with input and output by the emulator. It runs the
+   part's compiled code on a core that faults at an unaligned word. The part's peripherals are not emulated. */
 #include "../host/io.h"
 
 #define OPEN 0x01u
@@ -15,7 +15,7 @@ static uint8_t in[512], out[512];
 static size_t in_at, in_length, out_length;
 static uint32_t input, output;
 
-/* What is asked, and where its words are; r0 comes back. */
+/* The operation, and the address of its arguments; returns r0. */
 static uint32_t ask(uint32_t what, const uint32_t *words) {
     register uint32_t r0 __asm__("r0") = what;
     register const uint32_t *r1 __asm__("r1") = words;
@@ -46,7 +46,7 @@ bool io_read(uint8_t *bytes, size_t length) {
     for (size_t i = 0; i < length; i++) {
         if (in_at == in_length) {
             const uint32_t words[] = {input, word_of(in), sizeof in};
-            in_length = sizeof in - ask(READ, words); /* it says how much is left */
+            in_length = sizeof in - ask(READ, words); /* READ returns the number of bytes not read */
             in_at = 0;
             if (in_length == 0) {
                 return false;
@@ -98,7 +98,7 @@ void reset(void) {
     end((uint32_t)main());
 }
 
-/* A fault is no answer: whoever waits for one sees that the program has ended. */
+/* A fault: exits, so that a waiting test sees the end of the program. */
 void stopped(void) {
     end(3);
 }

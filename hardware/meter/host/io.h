@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where words.c has its words from. */
+/* Input and output of words.c. */
 #ifndef LINETAP_METER_HOST_IO_H
 #define LINETAP_METER_HOST_IO_H
 
@@ -7,12 +7,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* All `length` bytes; false at the end of the input. */
+/* Reads all `length` bytes; false at the end of the input. */
 bool io_read(uint8_t *bytes, size_t length);
 void io_write(const uint8_t *bytes, size_t length);
 void io_flush(void);
 
-/* Says why, and ends the program with status 2. */
+/* Prints the reason, and ends the program with status 2. */
 _Noreturn void io_fail(const char *why);
 
 #endif

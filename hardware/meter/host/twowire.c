@@ -12,7 +12,7 @@
 static struct converter {
     uint8_t registers[PAGE_0];
     uint8_t page;
-    uint8_t fixed_at, fixed; /* bits that do not change */
+    uint8_t fixed_at, fixed; /* bits that cannot be changed */
     bool begun, deaf, holds, holds_for_ever;
     uint16_t transfers;
 } converters[2];
@@ -21,7 +21,7 @@ static uint16_t too_early, freed;
 static enum { NOTHING, READ, WRITE } pending;
 static uint8_t address, at, value;
 
-/* What SLAS831 says of a reset, from memory: I2S of 24 bit, 0 dB, each input to the converter of its number. */
+/* Reset values of SLAS831, from memory: I2S of 24 bit, 0 dB, each input to the converter of its number. */
 static void reset_registers(struct converter *converter) {
     static const uint8_t after_reset[][2] = {{5, 0x86}, {6, 0x41}, {7, 0x41}, {8, 0x42}, {9, 0x42}, {11, 0x44},
                                              {32, 0x01}, {112, 0x70}};
@@ -31,7 +31,7 @@ static void reset_registers(struct converter *converter) {
     for (unsigned i = 0; i < sizeof after_reset / sizeof after_reset[0]; i++) {
         converter->registers[after_reset[i][0]] = after_reset[i][1];
     }
-    converter->page = 3; /* another than is wanted: whoever does not choose it writes nowhere */
+    converter->page = 3; /* not page 0: a program that does not select the page writes to the wrong one */
     converter->begun = true;
 }
 

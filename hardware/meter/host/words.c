@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The meter as a program: a test gives it samples and bytes with their times, and it answers what it would have sent,
-   switched and lit. Nothing here looks at a clock. */
+/* The meter as a program for tests: it reads samples and bytes with their times, and prints the frames, relays and
+   lamps that the meter would output. It uses no clock. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,7 +14,7 @@
 
 #define MOST_ROOM 1000000u
 
-static size_t room = MOST_ROOM; /* what the queue to the host takes until the next word about it */
+static size_t room = MOST_ROOM; /* room of the queue to the host until the next 'Q' */
 static bool bounded;
 
 static void answer(uint8_t kind, const uint8_t *bytes, size_t length) {
@@ -60,7 +60,7 @@ static void take(uint8_t *bytes, size_t length) {
     }
 }
 
-/* The code that reads as so many hundredths of a volt: a code is less than a hundredth. */
+/* The code whose voltage is this many hundredths of a volt: a code is less than a hundredth. */
 static uint16_t code_of(int16_t volts) {
     const int64_t scaled = (int64_t)volts * 65536;
     const int64_t half = scaled < 0 ? -(SCALE_SPAN / 2) : SCALE_SPAN / 2;
@@ -68,7 +68,7 @@ static uint16_t code_of(int16_t volts) {
     return (uint16_t)(code < 0 ? 0 : code > UINT16_MAX ? UINT16_MAX : code);
 }
 
-/* at_us, eight times 0.01 V, the tamper loop's code, whether the supply is going. */
+/* Reads at_us, eight times 0.01 V, the tamper loop's code, whether the supply fails. */
 static void sample(void) {
     uint8_t word[8 + 2 * METER_MOST_CHANNELS + 2 + 1];
     struct measured measured;
@@ -104,7 +104,7 @@ int main(void) {
         case 'H':
             hear();
             break;
-        case 'Q': /* the queue takes so many bytes from now on */
+        case 'Q': /* sets the room of the queue in bytes */
             take(word, 2);
             room = get16(word);
             bounded = true;
@@ -113,12 +113,12 @@ int main(void) {
             take(word, 4);
             twowire_is(word[0], word[1], word[2], word[3]);
             break;
-        case 'D': /* what a converter has */
+        case 'D': /* prints a converter's registers */
             take(word, 1);
             twowire_says(word[0], says);
             answer('D', says, sizeof says);
             break;
-        case '.': /* everything up to here has been done */
+        case '.': /* confirms that all earlier input is processed */
             answer('.', word, 0);
             io_flush();
             break;

@@ -14,18 +14,18 @@ enum state {
 };
 enum request { DNLOAD = 1, UPLOAD = 2, GETSTATUS = 3, CLRSTATUS = 4, GETSTATE = 5, ABORT = 6 };
 
-#define MANIFEST_MS 3000u /* ten pages erased and written, two signatures judged */
+#define MANIFEST_MS 3000u /* ten pages erased and written, two signatures verified */
 #define OLDER_TEXT 4u     /* usbdfu.c */
 
 static volatile enum state state;
 static volatile enum dfu_status status;
-static volatile bool working;   /* dfu_work is at it: until it is done, nothing new is begun */
-static volatile bool succeeded; /* another program is there: the next reset of the bus starts it */
+static volatile bool working;   /* dfu_work is running: until it is done, no other work is begun */
+static volatile bool succeeded; /* another program is in place: the next bus reset starts it */
 static volatile bool leaves;
 static uint8_t block[DFU_BLOCK];
 static volatile uint32_t block_length;
-static volatile bool done;    /* the block, or the whole */
-static volatile bool program; /* there is one to go back to */
+static volatile bool done;    /* the block, or the whole image, is done */
+static volatile bool program; /* a program to return to is present */
 static volatile uint32_t requests;
 
 static enum usb_then fail(enum dfu_status why) {
@@ -117,7 +117,7 @@ enum usb_then dfu_setup(struct usb_control *control, uint8_t request, uint16_t l
         status = DFU_OK;
         return USB_DONE;
     default:
-        return fail(DFU_STALLEDPKT); /* DFU_DETACH is for the program, and nothing is read out of this part */
+        return fail(DFU_STALLEDPKT); /* DFU_DETACH belongs to the program, and this part permits no upload */
     }
 }
 
@@ -141,7 +141,7 @@ bool dfu_work(void) {
     const enum dfu_status how = began == DNBUSY ? update_block(block, block_length) : update_end();
     succeeded = began == MANIFEST && how == DFU_OK;
     program = program || succeeded;
-    if (state == began) { /* else the host has broken it off meanwhile */
+    if (state == began) { /* otherwise the host has aborted the transfer meanwhile */
         done = true;
         state = began == DNBUSY ? DNLOAD_SYNC : MANIFEST_SYNC;
         if (how != DFU_OK) {

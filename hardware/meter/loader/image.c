@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ed25519 (RFC 8032): the curve is Monocypher's, in build/monocypher; the key comes from whoever builds the loader. */
+/* Verifies Ed25519 (RFC 8032): the curve is Monocypher's, in build/monocypher; the key is chosen when the loader is
+   built. */
 #include "image.h"
 
 #include "../bytes.h"

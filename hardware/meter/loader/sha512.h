@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SHA-512 (FIPS 180-4), which Ed25519 is defined with, and which Monocypher's one file has not. */
+/* SHA-512 (FIPS 180-4), required by Ed25519 and missing in Monocypher's one file. */
 #ifndef LINETAP_METER_LOADER_SHA512_H
 #define LINETAP_METER_LOADER_SHA512_H
 

@@ -8,8 +8,8 @@
 #define ERASED_MS 80u /* 40 at most by the data sheet, from memory; and 1 to write 64 bytes */
 #define WRITTEN_MS 5u
 
-static uint32_t came; /* bytes of the staged image */
-static bool ended;    /* its last block was no multiple of eight */
+static uint32_t came; /* received bytes of the staged image */
+static bool ended;    /* the length of its last block was no multiple of eight */
 
 static bool is_written(uint32_t place, const uint8_t bytes[8]) {
     for (unsigned i = 0; i < 8; i++) {
@@ -47,10 +47,10 @@ static enum dfu_status copy(void) {
     if (image_look(LAYOUT_RUN) != IMAGE_GOOD) {
         return DFU_VERIFY;
     }
-    return flash_erase(LAYOUT_STAGED) ? DFU_OK : DFU_ERASE; /* its first page: then it is none any more */
+    return flash_erase(LAYOUT_STAGED) ? DFU_OK : DFU_ERASE; /* erasing its first page invalidates the image */
 }
 
-/* What was refused once is not copied at the next start: without its first page it is no image any more. */
+/* Erases the first page of a refused image, so that the next start does not copy it. */
 static enum dfu_status refuse(enum dfu_status why) {
     flash_erase(LAYOUT_STAGED);
     return why;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Another program into flash. It comes into the staged area, whatever it is; only when all of it is there and signed is it
-   copied over the one that runs. So at any moment one of the two is whole, or the copy begins again at the next start. */
+/* Writes another program into flash. It is received into the staged area unchecked, and copied over the running program
+   only when it is complete and its signature verified. At any moment one of the two is whole, or the next start repeats
+   the copy. */
 #ifndef LINETAP_METER_LOADER_UPDATE_H
 #define LINETAP_METER_LOADER_UPDATE_H
 
@@ -9,19 +10,19 @@
 
 #include "dfu.h"
 
-/* At a start: ends a copy that was cut off. Whether there is a program to run. */
+/* Called at a start: completes an interrupted copy. Returns whether there is a program to run. */
 bool update_start(void);
 
-/* The first of a new image's blocks comes next. */
+/* The next block is the first of a new image. */
 void update_begin(void);
 
-/* How long the next block may take: the first of a page waits until that is erased. */
+/* Time that the next block may take: the first block of a page includes its erasure. */
 uint16_t update_block_ms(void);
 
-/* One block more, in order; all but the last are whole multiples of eight bytes. DFU_OK or what DFU calls it. */
+/* Stores the next block; all but the last are multiples of eight bytes. Returns DFU_OK or DFU's error code. */
 enum dfu_status update_block(const uint8_t *bytes, uint32_t length);
 
-/* That was the last: judges it, and copies it. */
+/* Ends the image: verifies it, and copies it. */
 enum dfu_status update_end(void);
 
 #endif

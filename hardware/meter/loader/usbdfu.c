@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The loader on USB: nothing but endpoint 0, by the class DFU 1.1 in its DFU mode. */
+/* The loader on USB: only endpoint 0, with the class DFU 1.1 in its DFU mode. */
 #include "../bytes.h"
 #include "../usbdevice.h"
 #include "dfu.h"
@@ -9,7 +9,7 @@
 #define WHOLE 27u
 #define FUNCTIONAL 0x21u
 #define CAN_DOWNLOAD 1u
-#define TOLERANT 4u /* it answers after an image has come, until the bus is reset */
+#define TOLERANT 4u /* after an image the device still answers until the bus is reset */
 #define DETACH_MS 1000u
 #define CLASS_TO_INTERFACE 0x21u
 #define GETSTATUS 3u
@@ -44,7 +44,7 @@ enum usb_then usb_device_setup(struct usb_control *control, const uint8_t packet
         return USB_STALL;
     }
     const bool right_way = ((packet[0] & USB_IN) != 0) == asks;
-    /* What goes the wrong way is of no request that there is. */
+    /* A request with the wrong direction is passed on as an unknown one. */
     return dfu_setup(control, right_way ? packet[1] : 0xffu, get16(packet + 6));
 }
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The loader as a program: a test is its host, its flash and its power. In and out as ../usbhost: `S` with a setup packet,
-   `D` with a length and data, `R`, a reset of the bus. Besides: `B` starts it (`p` the program is begun, `l` the loader
-   stays), `W` does the work that waits (`w`, `g` where the loader leaves), `A` does it by itself from now on; `P` with a
-   place and 8 bytes lays these into flash, `F` with a place and a length gives them out; `C` with a number cuts the power
-   within that operation of flash from now on, of which half is done: then the answer of whatever asked for it is `c`, and
-   only `B` goes on. */
+/* The loader as a program for tests, which act as its host, its flash and its power. Input and output as ../usbhost:
+   `S` with a setup packet, `D` with a length and data, `R`, a reset of the bus. Further input: `B` starts it (answers:
+   `p` the program is started, `l` the loader stays); `W` executes pending work (`w`, `g` when the loader ends); `A`
+   executes work automatically from now on; `P` with a place and 8 bytes writes these into flash; `F` with a place and a
+   length reads them; `C` with a number cuts the power in the middle of that operation of flash, counted from now: the
+   request then in progress is answered `c`, and only `B` continues. */
 #include <setjmp.h>
 #include <stdio.h>
 #include <string.h>
@@ -34,7 +34,7 @@ bool flash_erase(uint32_t place) {
     if (place % LAYOUT_PAGE != 0 || place < LAYOUT_RUN || place >= LAYOUT_FLASH) {
         return false;
     }
-    for (uint32_t i = 0; i < LAYOUT_PAGE; i++) { /* half an erasure: bits on their way */
+    for (uint32_t i = 0; i < LAYOUT_PAGE; i++) { /* half an erasure: random bits */
         flash[place + i] = cut && i % 3u != 0 ? (uint8_t)(flash[place + i] | 0x5au) : 0xff;
     }
     if (cut) {
@@ -50,7 +50,7 @@ bool flash_write(uint32_t place, const uint8_t bytes[8]) {
     }
     for (unsigned i = 0; i < 8; i++) {
         if (flash[place + i] != 0xff) {
-            return false; /* the part refuses it: PROGERR */
+            return false; /* as refused by the part: PROGERR */
         }
     }
     for (unsigned i = 0; i < 8; i++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Eight lines and the tamper loop, sixteen samples each, added up by the converter itself: 16 bit. */
+/* Eight lines and the tamper loop, sixteen samples each, summed by the converter itself: 16 bit. */
 #include "machine.h"
 #include "registers.h"
 
@@ -15,7 +15,7 @@
 #define ISR_READY (1u << 0)
 #define ISR_ONE (1u << 2)
 #define ISR_CHOSEN (1u << 13)
-#define CFGR1_WAIT (1u << 14) /* until what was measured has been read */
+#define CFGR1_WAIT (1u << 14) /* wait until the result has been read */
 #define CFGR2_SIXTEEN_TIMES (1u | 3u << 2)
 #define CFGR2_HALF_THE_BUS (1u << 30)
 #define SMPR_12_CYCLES 3u
@@ -41,7 +41,7 @@ void adc_begin(void) {
     RCC_APBENR2 |= APBENR2_CONVERTER;
     ADC_CR = CR_REGULATOR;
     const uint32_t begun = clock_us();
-    while (clock_us() - begun < 20u) { /* its regulator */
+    while (clock_us() - begun < 20u) { /* start-up time of its regulator */
     }
     ADC_CFGR2 = CFGR2_SIXTEEN_TIMES | CFGR2_HALF_THE_BUS;
     ADC_CFGR1 = CFGR1_WAIT;
@@ -49,7 +49,7 @@ void adc_begin(void) {
     ADC_CR |= CR_CALIBRATE;
     until(&ADC_CR, CR_CALIBRATE, 0);
     ADC_ISR = ISR_READY;
-    /* For some of its cycles after the calibration it does not hear that it is enabled. */
+    /* For some of its cycles after the calibration it ignores ADEN. */
     for (uint32_t i = 0; i < WAIT && !(ADC_ISR & ISR_READY); i++) {
         ADC_CR |= CR_ENABLE;
     }
@@ -73,7 +73,7 @@ bool adc_read(struct measured *measured) {
     return next(&measured->tamper);
 }
 
-/* The lowest bits of the part's own temperature: no two starts read the same 64 of them. */
+/* The lowest bits of 64 readings of the part's own temperature, which differ at each start. */
 uint32_t adc_noise(void) {
     uint32_t noise = 0;
     CCR |= CCR_TEMPERATURE;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* 64 MHz from the oscillator of 8 MHz at OSC_IN: the part's own is 1 % off, and linetap follows a drift of 300 ppm. */
+/* 64 MHz from the 8 MHz oscillator at OSC_IN: the part's own is 1 % off, and linetap can follow only a drift of 300
+   ppm. */
 #include "machine.h"
 #include "registers.h"
 
-#define WAIT 100000u /* turns of a loop: some ten milliseconds at 16 MHz */
+#define WAIT 100000u /* iterations of a loop: about ten milliseconds at 16 MHz */
 
 #define ACR_LATENCY 7u
 #define ACR_TWO_WAITS 2u
@@ -26,7 +27,7 @@
 #define EGR_UPDATE 1u
 #define CR1_COUNTS 1u
 #define PR_BY_8 1u
-#define RLR_125_MS 500u /* of 32 kHz by 8 */
+#define RLR_125_MS 500u /* of 32 kHz divided by 8 */
 #define SR_UPDATES 7u
 
 static bool comes(volatile uint32_t *where, uint32_t mask, uint32_t value) {
@@ -40,7 +41,7 @@ static bool comes(volatile uint32_t *where, uint32_t mask, uint32_t value) {
 
 static void begin_pll(void) {
     RCC_CR |= CR_HSEBYP | CR_HSEON;
-    /* Without its oscillator the meter still measures; linetap says that its clock drifts. */
+    /* Without its oscillator the meter still measures; linetap reports that its clock drifts. */
     const bool outside = comes(&RCC_CR, CR_HSERDY, CR_HSERDY);
     RCC_PLLCFGR = (outside ? PLL_FROM_HSE : PLL_FROM_HSI | PLL_BY_2) | PLL_TIMES_16 | PLL_R_ON | PLL_R_BY_2;
     RCC_CR |= CR_PLLON;
@@ -52,7 +53,7 @@ static void begin_pll(void) {
 
 void clock_begin(void) {
     FLASH_ACR = (FLASH_ACR & ~ACR_LATENCY) | ACR_TWO_WAITS; /* above 48 MHz */
-    if ((RCC_CR & CR_PLLRDY) == 0) { /* else the loader has done it */
+    if ((RCC_CR & CR_PLLRDY) == 0) { /* otherwise the loader has done it */
         begin_pll();
     }
     RCC_APBENR1 |= APBENR1_TIMER;
@@ -72,7 +73,7 @@ void restart_part(void) {
     }
 }
 
-/* A tenth of a second and more without a sample, and the part begins anew, its relays open. */
+/* Resets the part, which opens its relays, after more than a tenth of a second without a sample. */
 void watchdog_begin(void) {
     IWDG_KR = 0xccccu;
     IWDG_KR = 0x5555u;

@@ -6,11 +6,11 @@
 #include "../loader/layout.h"
 
 #define NEAR 0x80000000u
-#define HEARD_AT_ONCE 64u /* bytes: then it is looked whether a sample is due */
+#define HEARD_AT_ONCE 64u /* bytes processed before the next check whether a sample is due */
 
-static uint64_t now_us; /* at the last look */
+static uint64_t now_us; /* at the last call */
 
-/* The 32 bits of `clock_us` as what they are of 64; asked at least every 35 minutes. */
+/* Extends the 32 bits of `clock_us` to 64; must be called at least every 35 minutes. */
 static uint64_t whole(uint32_t us) {
     const uint32_t ahead = us - (uint32_t)now_us;
     return ahead < NEAR ? now_us + ahead : now_us - (uint32_t)-ahead;
@@ -51,12 +51,12 @@ int main(void) {
             wire_turn();
             continue;
         }
-        if (adc_read(&measured)) { /* else nothing is said of any line, until the watchdog begins all anew */
+        if (adc_read(&measured)) { /* otherwise no line is reported, until the watchdog resets the part */
             meter_sample(&measured, next_us);
             watchdog_feed();
         }
         next_us += METER_SAMPLE_US;
-        if (whole(clock_us()) > next_us + METER_SAMPLE_US) { /* too late for one: the next has its own time */
+        if (whole(clock_us()) > next_us + METER_SAMPLE_US) { /* too late for a sample: the next one has its own time */
             next_us = (whole(clock_us()) / METER_SAMPLE_US + 1u) * METER_SAMPLE_US;
         }
     }

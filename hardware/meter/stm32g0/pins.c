@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The pins of ../../circuit/meter.sheet. PB8 to PB15 are the notice relays. PC0 to PC7 are the drivers of the series
-   contacts: a contact opens while its pin goes up and down. PA11 and PA12 are USB's without being told. */
+   contacts: a contact opens while its pin toggles. PA11 and PA12 belong to USB without configuration. */
 #include "machine.h"
 #include "registers.h"
 
 #include "../port.h"
 
 #define IOPENR_A_B_C 7u
-#define POWER_FAIL 1u /* PB1, low when the supply goes */
+#define POWER_FAIL 1u /* PB1, low when the supply fails */
 #define LAMP_CLOCK 3u
 #define LAMP_LATCH 4u
 #define LAMP_DATA 5u
 #define RELAY_1 8u
 
-static uint8_t contacts; /* that are to be open */
+static uint8_t contacts; /* contacts to be open */
 
 static void mode(uint32_t port, unsigned pin, uint32_t what) {
     GPIO_MODER(port) = (GPIO_MODER(port) & ~(3u << 2 * pin)) | what << 2 * pin;
@@ -25,7 +25,7 @@ static void drive(unsigned pin, bool high) {
 
 void pins_begin(void) {
     RCC_IOPENR |= IOPENR_A_B_C;
-    GPIO_BSRR(GPIOB) = 0xffffu << 16; /* before any is an output: no relay closes for a moment */
+    GPIO_BSRR(GPIOB) = 0xffffu << 16; /* before any is an output, so that no relay closes for a moment */
     GPIO_BSRR(GPIOC) = 0xffu << 16;
     for (unsigned pin = 0; pin < 8; pin++) {
         mode(GPIOB, RELAY_1 + pin, 1u);
@@ -56,7 +56,7 @@ void port_contacts_edge(void) {
     GPIO_BSRR(GPIOC) = high ? contacts : 0xffu << 16;
 }
 
-/* Two registers in a chain: what goes in first comes to the far end, which is red of line 8. */
+/* Two registers in a chain: the first bit reaches the far end, red of line 8. */
 void port_lamps(uint8_t green, uint8_t red) {
     const uint32_t lit = (uint32_t)red << 8 | green;
     for (unsigned bit = 16; bit-- > 0;) {

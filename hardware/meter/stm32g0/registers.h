@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the program touches of an STM32G0B1 (RM0444). Addresses, and the bits that each file names, are those of
-   ../../part/registers.toml, which is compared with ST's own description of the part; tests hold them to it. No vendor's
-   header, so that Debian's compiler alone builds it. */
+/* The registers of the STM32G0B1 that the program uses (RM0444). Tests compare addresses, and the bits named by each
+   file, with ../../part/registers.toml, which is compared with ST's own description of the part. There is no vendor's
+   header, so that Debian's compiler alone can build it. */
 #ifndef LINETAP_METER_REGISTERS_H
 #define LINETAP_METER_REGISTERS_H
 
@@ -45,7 +45,7 @@
 #define USB_ISTR REGISTER(0x40005c44u)
 #define USB_DADDR REGISTER(0x40005c4cu)
 #define USB_BCDR REGISTER(0x40005c58u)
-#define USB_MEMORY(at) REGISTER(0x40009800u + (at)) /* words alone */
+#define USB_MEMORY(at) REGISTER(0x40009800u + (at)) /* only word access */
 
 #define I2C_CR1 REGISTER(0x40005400u)
 #define I2C_CR2 REGISTER(0x40005404u)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From reset to main, and where each interrupt goes. What is not expected stops the part: the watchdog begins it anew. */
+/* From reset to main, and the interrupt vectors. An unexpected exception stops the part, and the watchdog resets it. */
 #include <stdint.h>
 
 #include "registers.h"

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The bytes of the protocol over USB (../usbcontrol.h). Both ways go through a ring of bytes; one side of each is the
-   interrupt, and each side moves only its own end. A host that does not read is waited for as a cable that is out is:
-   the ring is full, and the meter's frames are lost. */
+/* The bytes of the protocol over USB (../usbcontrol.h). Each direction has a ring of bytes; one end of it is used by
+   the interrupt, and each side moves only its own index. A host that does not read is like an unplugged cable: the ring
+   fills, and the meter's frames are lost. */
 #include "machine.h"
 #include "registers.h"
 
 #include "../port.h"
 #include "../usbcontrol.h"
 
-#define SENT 1024u /* a whole worst frame, and what eight lines' edges come to in five milliseconds */
+#define SENT 1024u /* one frame of the largest size, and the edges of eight lines in five milliseconds */
 #define HEARD 256u
 #define WAIT 100000u
 
-/* A channel register: what is written as 1 turns the toggles and states; these bits are only cleared by writing 0. */
+/* A channel register: writing 1 toggles the toggle and state bits; these bits are only cleared by writing 0. */
 #define CHEP_RECEIVED (1u << 15)
 #define CHEP_SENT (1u << 7)
 #define CHEP_SETUP (1u << 11)
@@ -46,13 +46,13 @@
 #define DADDR_ON (1u << 7)
 #define BCDR_PULL_UP (1u << 15)
 
-/* The part's packet memory, in bytes from its beginning: the descriptors first, eight bytes an endpoint. */
+/* The part's packet memory, in bytes from its beginning: first the descriptors, eight bytes an endpoint. */
 #define CONTROL_OUT 64u
 #define CONTROL_IN 128u
 #define BULK_OUT 192u
 #define BULK_IN 256u
 #define NOTICES_IN 320u
-#define ONE_BLOCK_OF_32 (1u << 31 | 1u << 26) /* so 64 bytes */
+#define ONE_BLOCK_OF_32 (1u << 31 | 1u << 26) /* i.e. 64 bytes */
 
 static uint8_t sent[SENT];
 static struct {
@@ -60,12 +60,12 @@ static struct {
     uint32_t at_us;
 } heard[HEARD];
 static volatile uint16_t sent_in, sent_out, heard_in, heard_out;
-static volatile bool sending;     /* a packet lies in the part's memory */
-static bool full_packet;          /* the last one was full: an empty one follows where nothing else does */
-static bool held_back;            /* a packet lies in the part's memory that the ring has no room for */
+static volatile bool sending;     /* a packet waits in the part's memory */
+static bool full_packet;          /* the last packet was full: an empty one follows unless there is more data */
+static bool held_back;            /* the part's memory holds a packet for which the ring has no room */
 
 static struct usb_control control;
-static uint16_t replied;          /* bytes of the reply that have gone */
+static uint16_t replied;          /* bytes of the reply sent so far */
 static bool short_reply;          /* an empty packet ends it */
 static uint8_t address_to_be;     /* 0: none */
 static bool taking;
@@ -79,7 +79,7 @@ static uint32_t states(uint32_t channel, uint32_t rx, uint32_t tx) {
     return turn;
 }
 
-/* 0 leaves a direction as it is. */
+/* Sets the states of a channel; 0 leaves a direction unchanged. */
 static void become(uint32_t channel, uint32_t rx, uint32_t tx) {
     USB_CHEP(channel) = states(channel, rx, tx);
 }
@@ -87,13 +87,13 @@ static void become(uint32_t channel, uint32_t rx, uint32_t tx) {
 static void open_channel(uint32_t channel, uint32_t kind, uint32_t rx, uint32_t tx) {
     const uint32_t is = USB_CHEP(channel);
     uint32_t turn = kind | channel;
-    turn |= is & (CHEP_RX_TOGGLE | CHEP_TX_TOGGLE); /* both begin with the first */
+    turn |= is & (CHEP_RX_TOGGLE | CHEP_TX_TOGGLE); /* both start with the first toggle */
     turn |= (is & CHEP_RX_STATE) ^ rx << 12;
     turn |= (is & CHEP_TX_STATE) ^ tx << 4;
     USB_CHEP(channel) = turn;
 }
 
-/* The packet memory takes whole words only. */
+/* The packet memory permits only word access. */
 static void give(uint32_t channel, uint32_t at, const uint8_t *bytes, uint32_t length) {
     for (uint32_t i = 0; i < length; i += 4) {
         uint32_t word = 0;
@@ -106,7 +106,7 @@ static void give(uint32_t channel, uint32_t at, const uint8_t *bytes, uint32_t l
 }
 
 static uint32_t take(uint32_t channel, uint32_t at, uint8_t *bytes) {
-    /* The count may be late by some cycles after the interrupt (ST's own driver waits too). */
+    /* The count may lag the interrupt by some cycles (ST's own driver waits too). */
     for (volatile uint32_t i = 0; i < 10; i++) {
     }
     uint32_t length = USB_MEMORY(8u * channel + 4u) >> 16 & 0x3ffu;
@@ -125,12 +125,12 @@ void usb_begin(void) {
     const uint32_t unique[3] = {UNIQUE_ID(0), UNIQUE_ID(1), UNIQUE_ID(2)};
     usb_control_begin(&control, unique);
     RCC_APBENR1 |= APBENR1_POWER;
-    PWR_CR2 |= CR2_USB_SUPPLY; /* it is there */
-    RCC_CR |= CR_HSI48_ON; /* 48 MHz of its own, which CCIPR2 has USB take after a reset ... */
+    PWR_CR2 |= CR2_USB_SUPPLY; /* the supply is present */
+    RCC_CR |= CR_HSI48_ON; /* the part's own 48 MHz, the reset value of CCIPR2 for USB ... */
     for (uint32_t i = 0; i < WAIT && !(RCC_CR & CR_HSI48_READY); i++) {
     }
     RCC_APBENR1 |= APBENR1_RECOVERY | APBENR1_USB;
-    CRS_CR |= CR_TRIMS | CR_COUNTS; /* ... and which follows the host's frames, as CFGR has it after a reset */
+    CRS_CR |= CR_TRIMS | CR_COUNTS; /* ... synchronised to the host's frames, the reset value of CFGR */
     USB_CNTR = CNTR_RESET;
     const uint32_t begun = clock_us();
     while (clock_us() - begun < 10u) {
@@ -139,7 +139,7 @@ void usb_begin(void) {
     USB_ISTR = 0;
     USB_CNTR = CNTR_TRANSFERS | CNTR_RESETS;
     NVIC_ISER = 1u << USB_IRQ;
-    USB_BCDR |= BCDR_PULL_UP; /* from here on the host sees it */
+    USB_BCDR |= BCDR_PULL_UP; /* now the host detects the device */
 }
 
 size_t port_room(void) {
@@ -228,7 +228,7 @@ static void was_reset(void) {
 static void begin_anew(void) {
     control.fresh = false;
     sending = full_packet = held_back = false;
-    sent_out = sent_in; /* what is old says nothing to a host that begins */
+    sent_out = sent_in; /* a new host gets no old data */
     const bool is_on = control.configuration != 0;
     ready_for(USB_BULK, BULK_OUT);
     open_channel(USB_BULK, BULK, !is_on ? 0 : control.halted & 1u ? STALL : VALID,
@@ -243,7 +243,7 @@ static void send_reply(void) {
     give(0, CONTROL_IN, control.reply + replied, length);
     replied = (uint16_t)(replied + length);
     short_reply = short_reply && length == USB_PACKET;
-    become(0, VALID, VALID); /* the host may end it by its own empty packet at any time */
+    become(0, VALID, VALID); /* the host may end it early with its empty packet */
 }
 
 static void setup(void) {
@@ -301,7 +301,7 @@ static void on_control(void) {
     }
     if (is & CHEP_SENT) {
         USB_CHEP(0) = (is & CHEP_KEPT) | CHEP_RECEIVED;
-        if (address_to_be != 0) { /* the empty packet went from the old address */
+        if (address_to_be != 0) { /* the empty packet is sent from the old address */
             USB_DADDR = address_to_be;
             address_to_be = 0;
         }
@@ -314,7 +314,7 @@ static void on_control(void) {
 
 static void on_bulk(void) {
     const uint32_t is = USB_CHEP(USB_BULK);
-    USB_CHEP(USB_BULK) = (is & CHEP_KEPT) | (~is & (CHEP_RECEIVED | CHEP_SENT)); /* what comes now is not yet seen */
+    USB_CHEP(USB_BULK) = (is & CHEP_KEPT) | (~is & (CHEP_RECEIVED | CHEP_SENT)); /* clears only the flags just read */
     if (is & CHEP_RECEIVED) {
         take_bulk();
     }

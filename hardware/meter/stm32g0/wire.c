@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* I2C1 on PB6 (SCL) and PB7 (SDA), 100 kHz. The part does a transfer's bits; `wire_turn`, which the main loop calls in
-   between, gives it the next byte, so nothing here waits, but for what frees the bus: 0.2 ms. */
+/* I2C1 on PB6 (SCL) and PB7 (SDA), 100 kHz. The peripheral transfers the bits; `wire_turn`, called by the main loop,
+   supplies the next byte, so no function waits, except the recovery of the bus for 0.2 ms. */
 #include "machine.h"
 #include "registers.h"
 
@@ -8,8 +8,8 @@
 
 #define SCL 6u
 #define SDA 7u
-#define TIMING_100_KHZ 0xf0420f13u /* of 64 MHz: a sixteenth, then RM0444's own example of 100 kHz from 4 MHz */
-#define CLOCKS 9u                  /* by which a slave that is within a byte has come to its end */
+#define TIMING_100_KHZ 0xf0420f13u /* from 64 MHz: divided by 16, then RM0444's own example of 100 kHz from 4 MHz */
+#define CLOCKS 9u                  /* after which a slave in the middle of a byte has reached its end */
 #define HALF_US 5u
 
 #define APBENR1_WIRE (1u << 21)
@@ -17,7 +17,7 @@
 #define CR2_READ (1u << 10)
 #define CR2_START (1u << 13)
 #define CR2_BYTES(count) ((count) << 16)
-#define CR2_STOPS (1u << 25) /* by itself, after the last byte */
+#define CR2_STOPS (1u << 25) /* automatically, after the last byte */
 #define ISR_WANTS (1u << 1)
 #define ISR_CAME (1u << 2)
 #define ISR_REFUSED (1u << 4)
@@ -25,9 +25,9 @@
 #define ISR_OVER (1u << 6)
 #define ISR_LOST (3u << 8) /* a bus error, or another master */
 
-static uint32_t slave; /* its address, as CR2 has it */
+static uint32_t slave; /* its address, as in CR2 */
 static uint8_t bytes[2];
-static unsigned given, count; /* bytes of the writing half */
+static unsigned given, count; /* bytes of the write phase */
 static bool reads, failed, over;
 static uint8_t came;
 
@@ -35,7 +35,7 @@ static void set_mode(unsigned pin, uint32_t what) {
     GPIO_MODER(GPIOB) = (GPIO_MODER(GPIOB) & ~(3u << 2 * pin)) | what << 2 * pin;
 }
 
-static void to_the_bus(uint32_t mode) { /* 1 by hand, 2 by I2C1 */
+static void to_the_bus(uint32_t mode) { /* 1 by software, 2 by I2C1 */
     set_mode(SCL, mode);
     set_mode(SDA, mode);
 }
@@ -101,7 +101,7 @@ void wire_turn(void) {
     if (is & (ISR_REFUSED | ISR_LOST)) {
         failed = true;
         I2C_ICR = ISR_REFUSED | ISR_LOST;
-        over = (is & ISR_LOST) != 0; /* else its stop follows */
+        over = (is & ISR_LOST) != 0; /* otherwise its stop follows */
     }
     if (is & ISR_WANTS && given < count) {
         I2C_TXDR = bytes[given++];

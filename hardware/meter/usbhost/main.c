@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The meter's endpoint 0 as a program: a test is the host. In: `S` and a setup packet; `D`, a length and so many bytes of
-   data; `R`, a reset of the bus. Out, of each but the last: `x` a stall, `r` with a length and a reply, `t` wants data,
-   `d` done. */
+/* The meter's endpoint 0 as a program for tests, which act as the host. Input: `S` and a setup packet; `D`, a length
+   and so many bytes of data; `R`, a reset of the bus. Output, for each but the last: `x` a stall, `r` with a length and
+   a reply, `t` if it expects data, `d` done. */
 #include <stdint.h>
 #include <stdio.h>
 

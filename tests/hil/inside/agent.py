@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A line of JSON in, a line of JSON out, over a port of the emulated machine; one at a time."""
+"""Answers each line of JSON with a line of JSON, over a port of the emulated machine; one at a time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 IS_PI = b"Raspberry Pi" in Path("/proc/device-tree/model").read_bytes()
-SERIAL = Path("/dev/ttyUSB0")  # there
+SERIAL = Path("/dev/ttyUSB0")  # inside the machine
 
 
 def port() -> Path:
@@ -62,8 +62,7 @@ def written(path: Path, data: bytes) -> dict[str, Any]:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Reads files without a process: on an emulated processor one costs a third of a second, and calls are in
-    progress."""
+    """Reads files without starting a process, which costs an emulated processor a third of a second during calls."""
     try:
         return {"rc": 0, "data": base64.b64encode(path.read_bytes()).decode()}
     except OSError as error:
@@ -101,7 +100,7 @@ with port().open("r+b", buffering=0) as line:
     while True:
         more = line.read(65536)
         if not more:
-            time.sleep(0.1)  # nobody is at the other end
+            time.sleep(0.1)  # no peer is connected
             continue
         data += more
         while b"\n" in data:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lines that are plugged in and on hook whenever no exchange is there: `python3 idle.py unit.toml`."""
+"""Lines that are plugged in and on-hook while no exchange runs: `python3 idle.py unit.toml`."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A TPM for the emulated machine: /dev/tpm0 in it, by the kernel's own proxy; behind a serial port of virtio, the swtpm
-of the machine that emulates. Debian's kernel for arm64 knows no TPM that qemu has.
+"""A TPM for the emulated machine: /dev/tpm0 through the kernel's own proxy, and a virtio serial port to the emulating
+machine's swtpm.
 
-Usage: tpm_bridge.py PORT
+Debian's kernel for arm64 supports no TPM of qemu. Usage: tpm_bridge.py PORT
 """
 
 import fcntl
@@ -12,7 +12,7 @@ import sys
 
 NEW_DEVICE = 0xC014A100  # VTPM_PROXY_IOC_NEW_DEV, linux/vtpm_proxy.h
 TPM2 = 1
-SET_LOCALITY, DONE = 0x20001000, bytes.fromhex("80010000000a00000000")  # the driver's own; swtpm never sees it
+SET_LOCALITY, DONE = 0x20001000, bytes.fromhex("80010000000a00000000")  # the driver's own; swtpm never receives it
 LIMIT_BYTES = 4096
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An outbox after a long day without a consumer: written by the image's own code, with the unit's key. The
-recorder is stopped meanwhile."""
+"""Writes an outbox as after a long day without a consumer, with the image's own code and the unit's key, while the
+recorder is stopped.
+"""
 
 from __future__ import annotations
 

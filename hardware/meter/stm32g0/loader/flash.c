@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* RM0444, the embedded flash. All that is touched is in its first bank. While a page is erased the processor stands still,
-   for it runs from the same bank; USB answers by itself meanwhile that it is not ready. */
+/* The part's flash (RM0444, embedded flash). All areas used are in its first bank. While a page is erased the processor
+   is stalled, because it runs from the same bank; USB meanwhile answers NAK. */
 #include "../registers.h"
 
 #include "../../loader/flash.h"
 #include "../../loader/layout.h"
 
 #define BEGINNING 0x08000000u
-#define WAIT 10000000u /* turns: more than a second */
+#define WAIT 10000000u /* iterations: more than a second */
 #define SR_ERRORS 0x0000c3fau
 #define SR_BUSY (1u << 16 | 1u << 17 | 1u << 18)
 #define CR_WRITE 1u
@@ -29,7 +29,7 @@ static bool ready(void) {
     return false;
 }
 
-/* With what CR has to be, from before until it is done. */
+/* Sets CR to `control` for the operation. */
 static bool begin(uint32_t control) {
     if (FLASH_CR & CR_LOCKED) {
         FLASH_KEYR = 0x45670123u;
@@ -49,7 +49,7 @@ static bool ended(void) {
     return well;
 }
 
-/* Never the loader's own pages. */
+/* Whether the place lies outside the loader's own pages. */
 static bool is_ours(uint32_t place) {
     return place >= LAYOUT_RUN && place < LAYOUT_STAGED + LAYOUT_AREA;
 }

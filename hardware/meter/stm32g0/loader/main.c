@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The first of every start: the program that runs is judged, and begun. The loader stays where there is none, or where the
-   program itself wished it; then until another has come, or nobody has asked for anything for half a minute. */
+/* The first code after a reset: verifies the program and starts it. The loader stays if there is none, or if the
+   program requested it; then it ends when another program has been received, or after half a minute without a request.
+   */
 #include "../machine.h"
 #include "../registers.h"
 

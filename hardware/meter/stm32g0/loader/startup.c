@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From reset to main. What is not expected begins the part anew. */
+/* From reset to main. An unexpected exception resets the part. */
 #include <stdint.h>
 
 #include "../machine.h"
@@ -40,8 +40,8 @@ void reset(void) {
     stopped();
 }
 
-/* Eight bytes of flash whose code does not hold: power went while they were written. They are read as they are, and the
-   signature over them decides. */
+/* Eight bytes of flash with an ECC error, after a power cut during their write. They are used as read; the signature
+   over them decides. */
 void spoilt(void) {
     FLASH_ECCR |= ECCR_DETECTED;
 }
