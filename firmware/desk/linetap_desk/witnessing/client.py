@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import socket
 import ssl
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,7 +18,7 @@ from linetap_core.evidence.witness.checkpoint import AddRequest
 from linetap_core.evidence.witness.note import BadNote, Line, Note
 from linetap_core.evidence.witness.quorum import Policy, Witness
 
-_ANSWER_S = 30.0
+_ANSWER_S, _EXCHANGE_S = 30.0, 120.0  # for each piece, and for all
 _ANSWER_LIMIT_BYTES = 64 << 10
 _WHY = {
     400: "it does not understand the request",
@@ -87,27 +90,60 @@ def _is_of(witness: Witness, signed: Note, line: Line) -> bool:
 
 
 def _post(witness: Witness, body: bytes, ca: Path | None) -> tuple[int, bytes]:
-    parts = urlsplit(witness.url)
-    connection = _connection(parts.scheme, parts.hostname or "", parts.port, ca)
+    headers = {"Content-Type": "text/plain; charset=utf-8", "User-Agent": "linetap", "Accept-Encoding": "identity"}
+    path = urlsplit(witness.url).path.rstrip("/") + checkpoint.PATH
+    is_late = threading.Event()
     try:
-        headers = {"Content-Type": "text/plain; charset=utf-8", "User-Agent": "linetap", "Accept-Encoding": "identity"}
-        connection.request("POST", parts.path.rstrip("/") + checkpoint.PATH, body, headers)
-        answer = connection.getresponse()
-        data = answer.read(_ANSWER_LIMIT_BYTES + 1)
-    except (OSError, http.client.HTTPException) as error:
-        raise NotCosigned(f"{witness.url}: no answer: {error}", "no_answer") from None
-    finally:
-        connection.close()
+        with contextlib.closing(_connected(witness.url, ca)) as connection, _ended_after(connection, is_late):
+            if isinstance(connection.sock, ssl.SSLSocket):
+                connection.sock.do_handshake()
+            connection.request("POST", path, body, headers)
+            answer = connection.getresponse()
+            data = answer.read(_ANSWER_LIMIT_BYTES + 1)
+    except (OSError, UnicodeError, http.client.HTTPException) as error:
+        why = f"none within {_EXCHANGE_S:g} s" if is_late.is_set() else error
+        raise NotCosigned(f"{witness.url}: no answer: {why}", "no_answer") from None
+    if is_late.is_set():
+        raise NotCosigned(f"{witness.url}: no answer: none within {_EXCHANGE_S:g} s", "no_answer")
     if len(data) > _ANSWER_LIMIT_BYTES:
         raise NotCosigned(f"{witness.url}: an answer of more than {_ANSWER_LIMIT_BYTES} bytes is no cosignature")
     return answer.status, data
 
 
-def _connection(scheme: str, host: str, port: int | None, ca: Path | None) -> http.client.HTTPConnection:
-    if scheme == "http":
-        return http.client.HTTPConnection(host, port, timeout=_ANSWER_S)
+@contextlib.contextmanager
+def _ended_after(connection: http.client.HTTPConnection, is_late: threading.Event) -> Iterator[None]:
+    """Ends the connection after _EXCHANGE_S. A time-out of the socket begins anew with each byte, and a witness that
+    sends one now and then would hold up all others."""
+
+    line = connection.sock  # which an answer without a length takes over
+
+    def end() -> None:
+        is_late.set()
+        with contextlib.suppress(OSError):
+            socket.socket.shutdown(line, socket.SHUT_RDWR)  # TLS's own would wait for its other end
+
+    timer = threading.Timer(_EXCHANGE_S, end)
+    timer.daemon = True
+    timer.start()
     try:
-        context = ssl.create_default_context(cafile=ca)
-    except OSError as error:
-        raise BadInput(f"{ca}: {error.strerror or error}; a CA certificate (PEM) expected") from None
-    return http.client.HTTPSConnection(host, port, timeout=_ANSWER_S, context=context)
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+
+
+def _connected(url: str, ca: Path | None) -> http.client.HTTPConnection:
+    """A connection whose TLS has not begun."""
+    parts = urlsplit(url)
+    host, is_tls = parts.hostname or "", parts.scheme != "http"
+    connection = (http.client.HTTPSConnection if is_tls else http.client.HTTPConnection)(host, parts.port)
+    context = None
+    if is_tls:
+        try:
+            context = ssl.create_default_context(cafile=ca)
+        except OSError as error:
+            raise BadInput(f"{ca}: {error.strerror or error}; a CA certificate (PEM) expected") from None
+    connection.sock = socket.create_connection((host, connection.port), _ANSWER_S)
+    if context is not None:
+        connection.sock = context.wrap_socket(connection.sock, server_hostname=host, do_handshake_on_connect=False)
+    return connection
