@@ -24,7 +24,7 @@ from linetap.recorder.vault.retention.time import RetentionTime
 from linetap_core.clock import parse_rfc3339, rfc3339
 from linetap_core.durable import broken, copies, files
 from linetap_core.durable.files import replace_durably
-from linetap_core.durable.smallfile import SmallFile
+from linetap_core.durable.smallfile import SmallFile, is_damage, is_missing
 from linetap_core.errors import Refusal
 from linetap_core.evidence.calls import hold as evidence
 from linetap_core.evidence.calls import sealed
@@ -75,10 +75,9 @@ class Holds:
         self._time = time
         self._until: dict[str, int] = {}
         self._taken = _FILE.load(vault / TIMES) or {}  # if broken, a hold goes by the time it was made
-        for path in sorted((vault / FOLDER).glob("*/")):
-            if not sealed.CALL_ID.fullmatch(path.name):
-                continue
-            if (path / DOCUMENT).exists():
+        self._is_unknown = False  # the folder cannot be read: no call is destroyed
+        for path in self._folders():
+            if not is_missing(path / DOCUMENT):
                 self._until[path.name] = _until_of(path)
                 self._taken.setdefault(path.name, _taken_of(path))
             else:  # incomplete, and its command is repeated; or ended, and its key must not stay
@@ -86,7 +85,18 @@ class Holds:
 
     def until(self, call_id: str) -> int | None:
         """Returns the end of this call's hold, or None if it is not held."""
-        return self._until.get(call_id)
+        return self._until.get(call_id, FOR_EVER if self._is_unknown else None)
+
+    def _folders(self) -> list[Path]:
+        folder = self._vault / FOLDER
+        try:
+            names = lifetime.names(folder)
+        except OSError as error:
+            if not is_damage(error):
+                raise
+            broken.report(folder, f"{error.strerror}; no call is destroyed until it can be read at a start")
+            self._is_unknown, names = True, []
+        return [folder / name for name in names if sealed.CALL_ID.fullmatch(name)]
 
     def __len__(self) -> int:
         return len(self._until)
@@ -128,7 +138,7 @@ class Holds:
         """`now_ns` None: it is repeated, and may have been noted; a later moment does not shorten it."""
         from_ns = parse_rfc3339(hold.made_at) if now_ns is None else now_ns
         self._taken[hold.call_id] = _Taken(max(0, until_ns - from_ns), self._time.moment())
-        taken = {call_id: each for call_id, each in self._taken.items() if call_id in self._until}
+        taken = {call_id: each for call_id, each in self._taken.items() if self._is_unknown or call_id in self._until}
         _FILE.replace(self._vault / TIMES, taken)
 
     def _is_old(self, call: Lifetime) -> bool:
