@@ -74,7 +74,7 @@ class Expiry:
         self.waiting.discard(call_id)
         try:
             found, _ = lifetime.read(self._vault / sealed.call_path(call_id))
-        except ValueError as error:
+        except (OSError, ValueError) as error:
             log.error("vault_damaged: %s: %s; it is not destroyed at its end", call_id, error)
         else:
             self._know(found, again=True)
@@ -181,7 +181,7 @@ class Expiry:
     def _scanned(self) -> Iterator[None]:
         """Each step scans one folder."""
         for day in lifetime.days(self._vault):
-            for name in lifetime.names(day):
+            for name in lifetime.names_found(day):
                 if sealed.CALL_ID.fullmatch(name) and name not in self._sealed_meanwhile:
                     self._scan_folder(day / name)
                     yield
