@@ -27,6 +27,7 @@ from linetap.recorder.vault.retention.time import RetentionTime
 from linetap_core.clock import NS_PER_DAY, NS_PER_S
 from linetap_core.durable import broken
 from linetap_core.durable.files import prune
+from linetap_core.durable.smallfile import is_missing
 from linetap_core.evidence.calls import sealed
 from linetap_core.records import CallRecord
 
@@ -104,7 +105,7 @@ class Expiry:
             elif (missing_ns := self._missing(call_id)) > 0:
                 heapq.heappush(self._too_young, (self._time.elapsed_ns + missing_ns, call_id, until_ns))
                 self._kept_from_ns = None
-            elif (self._vault / sealed.call_path(call_id)).is_dir():
+            elif not is_missing(self._vault / sealed.call_path(call_id)):
                 due[call_id] = until_ns
         if not due:
             self._scan_again_without_horizon()
