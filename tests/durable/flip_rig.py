@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -200,7 +200,8 @@ class WorkingUnit:
         until(lambda: not service.vault.unfinished() or service.vault.failure is not None, PATIENCE_S)
         return call_id
 
-    def trial(self) -> Outcome:
+    def trial(self, then: Callable[[], None] = lambda: None) -> Outcome:
+        """`then` is called when the unit has stopped again, before its files are compared."""
         outcome = Outcome()
         try:
             with self.started() as service:
@@ -209,6 +210,7 @@ class WorkingUnit:
                 self._neighbours()
                 if service.vault.failure is not None:
                     outcome.crashed = repr(service.vault.failure)
+            then()
             outcome.recorded = self._is_sealed(call_id)
             outcome.lost = self._lost()
         except LinetapError as error:
