@@ -3,10 +3,10 @@
 //
 //   forgetful MOUNTPOINT BYTES
 //
-// MOUNTPOINT/disk is the disk. Writing `cut SEED UNIT PATH` to MOUNTPOINT/control stores in PATH the disk's content after
-// a power cut at this moment: all flushed data, and of each later write, independently of the others, all, nothing, or
-// random pieces of UNIT bytes. The disk itself continues to work. Reading control returns the number of writes, of
-// flushes, and of writes after the last flush.
+// MOUNTPOINT/disk is the disk. Writing `cut SEED UNIT PATH` to MOUNTPOINT/control stores in PATH the disk's content
+// after a power cut at this moment: all flushed data, and of each later write, independently of the others, all,
+// nothing, or random pieces of UNIT bytes. The disk itself continues to work. Reading control returns the number of
+// writes, of flushes, and of writes after the last flush.
 //
 // Single-threaded, so that a cut has a defined position in the order of writes.
 #define FUSE_USE_VERSION 31

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Calls on all lines of a unit, with power cuts at random moments.
 
-Capture and recorder are the real ones, the exchange is simulated, the disk has a volatile cache. Some cuts follow a kill
-of the recorder.
+Capture and recorder are real, the exchange is simulated, the disk has a volatile cache. Some cuts follow a kill of the
+recorder.
 """
 
 from __future__ import annotations

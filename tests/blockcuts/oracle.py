@@ -187,7 +187,7 @@ class Oracle:
 
 
 def _first_whole(gaps: list[dict[str, Any]], samples: int) -> int:
-    """The first sample before a second without a gap, else the one after the last gap: the place to search from."""
+    """The start of the first second without a gap, else the end of the last gap: audio to search for on the line."""
     at = 0
     for gap in sorted(gaps, key=lambda gap: gap["at_s"]):
         begins = round(gap["at_s"] * RATE_HZ)
