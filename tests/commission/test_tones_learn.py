@@ -148,7 +148,7 @@ def test_a_break_of_some_milliseconds_is_no_pause() -> None:
 
 
 def test_the_dial_tone_before_it_is_not_busy() -> None:
-    """A busy tone follows a dial tone, which is longer and may share a frequency with the learned tone."""
+    """Every recording of busy begins with a dial tone, which is longer and shares a frequency with ringback."""
     dial, digit = tone((350, 440), -15, 5000), dtmf("5", frames(90)).render(0, frames(90))
     for hz, elements in (((440.0, 480.0), (1000, 2000)), ((480.0, 620.0), (500, 500)), ((350.0, 440.0), (250, 250))):
         audio = line(dial, digit, np.zeros(frames(400)), cadenced(hz, -20, elements, 4))
