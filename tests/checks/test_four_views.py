@@ -397,7 +397,7 @@ def test_a_mere_disk_warning_is_not_drawn_as_if_nothing_were_recorded(
 def test_a_restart_within_a_band_of_hysteresis_changes_no_decision(
     restarted: str, run_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """210 MB are above the warning's 200 and below the 225 that clear it: a service that forgot it would report *ok*."""
+    """210 MB are above the warning's 200 and below the 225 that clear it: a service that forgot would report *ok*."""
     ill = Ill(free_mb=150)
     views = Views(run_dir, tmp_path / "machine", ill, monkeypatch)
     views.pass_ms(3000)
