@@ -63,7 +63,7 @@ def _child(config: Config, log: Path, now_ns: int, next_boot: bool) -> None:
         sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w", buffering=1)
         _enter_time(Path(config.run_dir), now_ns, next_boot)
         status = service.run(config)
-    except BaseException:  # noqa: BLE001 - the parent reads it
+    except BaseException:  # noqa: BLE001 - the parent process reads the log
         traceback.print_exc()
     finally:
         sys.stderr.flush()

@@ -2,7 +2,7 @@
 """Certificates between both clients and a Mosquitto with the shipped configuration.
 
 A wrong certificate prevents the connection, and the reason is logged. Once it is corrected, the client reconnects by
-itself. A certificate of another time also stands for a clock with the same error.
+itself. A certificate of another time has the same effect as a wrong clock.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ def impatient_cable() -> Iterator[JackCable]:
 
 
 def check_true_to_time(batches: list[Batch], cable: JackCable) -> list[Batch]:
-    """Checks each frame's number of the far end, at an offset that varies by less than a period; returns the gaps."""
+    """Checks that each frame has the far end's number, with an offset constant to a period; returns the gaps."""
     reached, distances = 0, []
     for batch in batches:
         assert batch.frame == reached
@@ -75,7 +75,7 @@ def test_s32_is_the_same_audio(cable: JackCable, run_dir: Path) -> None:
 
 
 def test_overrun_is_a_gap_where_it_was_and_as_long_as_it_was(cable: JackCable, run_dir: Path) -> None:
-    """ALSA's own -EPIPE: the loop stands still while the device continues. The ring's 200 ms are lost too."""
+    """Capture's loop stops while the device continues: ALSA reports -EPIPE, and its buffer of 200 ms is lost too."""
     with Unit(unit(run_dir, cable), cable) as capture:
         before = capture.captured(60).progress
         with main_thread_frozen(capture.process.pid):

@@ -2,8 +2,8 @@
 """The container of firmware/debian/container in podman: built on a bare Debian 13, set up by the commands of the page,
 then replaced by another container with the same volumes. `./build.sh deb --try`.
 
-podman and crun require control groups of version 2 alone, hence the mount of only these. On a machine with the
-controllers in version 1, version 2 has none: therefore processes are not limited.
+ENTER mounts control groups of version 2 alone, as podman and crun require. On a machine whose controllers are in
+version 1, version 2 has none: therefore processes are not limited.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ WITHIN_S = 600  # "10 minutes and 5 commands"
 @pytest.fixture(scope="module")
 def desk() -> Iterator[Installed]:
     if why := bare.cannot():
-        pytest.fail(why)  # it was asked for by name: `./build.sh deb --try`
+        pytest.fail(why)  # requested by name, `./build.sh deb --try`: no skip
     with bare.bare() as machine:
         made = Installed(machine)
         for line in bare.commands(PAGE):
@@ -189,7 +189,7 @@ def test_tools_alone_need_no_server_and_a_server_takes_postgresql(signed: Path) 
     installs from a signed folder, as the page describes.
     """
     if why := bare.cannot():
-        pytest.fail(why)  # it was asked for by name: `./build.sh deb --try`
+        pytest.fail(why)  # requested by name, `./build.sh deb --try`: no skip
     assert SIGNED in PAGE.read_text()
     with bare.bare(signed) as machine:
         tools = Installed(machine)

@@ -74,7 +74,7 @@ def test_a_purge_names_what_stays_and_deletes_nothing() -> None:
 
 
 def test_whatever_a_container_keeps_is_in_a_volume() -> None:
-    """The users have the same numbers in every image; linetap's package and Mosquitto's set them."""
+    """The user ids are the same in every image; linetap's package and Mosquitto's set them."""
     compose = yaml.safe_load((DEBIAN / "container/compose.yaml").read_text())
     volumes = {each.partition(":")[2] for each in compose["services"]["desk"]["volumes"]}
     kept = (machine.FOLDER, machine.STATE, machine.PAGES_STATE, machine.COPY, machine.PKI, machine.MOSQUITTO)

@@ -133,7 +133,7 @@ class WorkingUnit:
         assert house.command(house.signed("key_list", "authority", data, namespaces.KEY_LIST)).done
 
     def _states(self) -> None:
-        """Writes the states of the neighbours; the recorder has written its own."""
+        """Writes the states of the other services; the recorder has written its own."""
         run_dir = self.config.run_path
         for name, state in (("capture@1", capture()), ("reporter", reporter()), ("panel", panel())):
             StateFile(run_dir, name, SYSTEM).write(state)

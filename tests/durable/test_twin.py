@@ -102,7 +102,7 @@ def restored_set(path: Path) -> None:
 def test_a_reader_never_finds_it_missing_while_it_is_restored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restored: Callable[[Path], None]
 ) -> None:
-    """Another service can read the file at any moment; moving the broken file away would leave it without a file."""
+    """Another service can read the file at any moment, so the broken file must not be moved away first."""
     path, moved = tmp_path / "unit.toml", []
     rename = Path.rename
 

@@ -123,7 +123,10 @@ class Desk:
         self.send(publication(topic, payload, sig, self._mid), self._mid)
 
     def send(self, frame: bytes, mid: int = 0) -> None:
-        """Sends a frame and waits for the acknowledgement of `mid` or a hang-up; at 0 hangs up itself."""
+        """Sends a frame, then waits until ingest acknowledges `mid` or disconnects.
+
+        `mid` 0: disconnects after the frame, and waits until ingest has detected it.
+        """
         peer = self._connected()
         peer.sendall(frame)
         if not mid:
@@ -167,7 +170,7 @@ class Desk:
             peer.close()
 
     def _greeted(self, peer: socket.socket) -> bool:
-        """Whether the connection is still open: the ingest closes one whose peer is silent for too long."""
+        """Whether the connection is still open: ingest closes a connection without an answer from the broker."""
         heard = peer.recv(4096)
         if not heard:
             return False

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The LEDs show a condition for all contents of the state files, and never report a dead recorder as well."""
+"""The LEDs show a condition for all contents of the state files, and never show a dead recorder as working."""
 
 from __future__ import annotations
 

@@ -172,7 +172,7 @@ class TestEvents:
             for _ in range(3):
                 floor.events(150)
                 total += 150
-                until(lambda: len(set(wire.acknowledged)) > total - 120)  # noqa: B023 - asked before it changes
+                until(lambda: len(set(wire.acknowledged)) > total - 120)  # noqa: B023 - called before it changes
                 broker.kill()
                 floor.events(20)
                 total += 20
@@ -187,7 +187,7 @@ class TestEvents:
             process = floor.reporter()
             heard = len(seqs(desk))
             floor.events(200)
-            until(lambda: len(seqs(desk)) > heard + 50)  # noqa: B023 - asked before it changes
+            until(lambda: len(seqs(desk)) > heard + 50)  # noqa: B023 - called before it changes
             process.kill()
             process.wait(END_S)
         floor.reporter()
@@ -218,7 +218,7 @@ def test_where_the_broker_repeats_nothing_the_unit_does(floor: Floor, desk: Desk
     floor.lines("idle", "idle", "idle", recording_refused="disk_full")
     floor.reporter(repeat_s=0.5)
     for topic in ("/line/1", "/line/3", "/alert/disk_full"):
-        until(lambda: len([one for one in desk.of(topic) if one.payload]) >= 4)  # noqa: B023 - asked before it changes
+        until(lambda: len([one for one in desk.of(topic) if one.payload]) >= 4)  # noqa: B023 - called before it changes
     assert [one.payload for one in desk.of("/alert/panel_dead")] == [b""]
 
 
@@ -228,7 +228,7 @@ def test_an_alert_that_comes_and_goes_stays_raised(floor: Floor, desk: Desk, bro
     for refused in ("disk_full", None) * (CHANGES // 2):
         expected = len(desk.of("/alert/disk_full")) + 1
         floor.lines("idle", "idle", "idle", recording_refused=refused)
-        until(lambda: len(desk.of("/alert/disk_full")) >= expected)  # noqa: B023 - asked before it changes
+        until(lambda: len(desk.of("/alert/disk_full")) >= expected)  # noqa: B023 - called before it changes
     state = floor.reached(lambda state: "disk_full" in state.alerts and state.alerts["disk_full"].changes > 0)
     alert = json.loads(retained(broker)[f"{UNIT}/alert/disk_full"])
     assert alert["text_en"].startswith("Comes and goes: Calls are not recorded")

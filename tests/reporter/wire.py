@@ -20,7 +20,7 @@ _FAILURE = 0x80
 
 
 class Wire:
-    """Listens on `port` and forwards all bytes in both directions. `sent` and `acknowledged` are seqs of events."""
+    """Listens on `port` and forwards all bytes both ways. `sent`, `acknowledged`: sequence numbers of events."""
 
     def __init__(self, broker_port: int) -> None:
         self._broker_port = broker_port
@@ -73,7 +73,7 @@ class Wire:
             self.forgotten += 1
 
     def forget(self, topic: str) -> None:
-        """Makes the broker deliver nothing more for this filter, without telling the reporter."""
+        """Cancels the subscription to this filter at the broker, unknown to the reporter."""
         body = _NOBODYS_MID + b"\0" + len(topic).to_bytes(2) + topic.encode()
         assert self._brokers_end is not None
         self._brokers_end.sendall(bytes([0xA2, len(body)]) + body)
@@ -101,7 +101,7 @@ def _pump(
         while more := source.recv(65536):
             data += more
             whole = 0
-            for kind, body, whole in _packets(data):  # noqa: B007 - the last is what is done with
+            for kind, body, whole in _packets(data):  # noqa: B007 - used after the loop
                 look(kind, body, flying)
             data = data[whole:]
             sink.sendall(more)
