@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""References for the detectors: receivers and transmitters of other makers, and recorded people.
+"""References for the detectors: receivers and transmitters of other makers, and recorded speech.
 
-Each function raises DeviceFault `no_anchor` where what it needs is not installed.
+Each function raises DeviceFault `no_anchor` if its program, library or recordings are not installed.
 """
 
 from __future__ import annotations

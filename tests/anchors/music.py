@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Music as a telephone carries it: Debian's asterisk-moh-opsound-gsm, and melodies that sox plays."""
+"""Music as on a telephone: Debian's asterisk-moh-opsound-gsm, and melodies synthesised by sox."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def melody(seconds: float, seed: int) -> I16:
 
 
 def through_gsm(audio: I16) -> I16:
-    """Coded by GSM 06.10 and decoded again: the narrowest codec that a call is likely to have passed."""
+    """Audio after GSM 06.10 coding and decoding: the lowest-quality codec that a call is likely to have passed."""
     coded = _run("sox", *_RAW, "-", "-t", "gsm", "-", given=audio.tobytes())
     decoded = np.frombuffer(_run("sox", "-t", "gsm", "-", *_RAW, "-", given=coded), np.int16)
     return np.pad(decoded, (0, max(0, len(audio) - len(decoded))))[: len(audio)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recorded people: the prompts of Debian's asterisk-core-sounds-*-wav, a voice for each language."""
+"""Recorded speech: the prompts of Debian's asterisk-core-sounds-*-wav, one voice for each language."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ NO_SPEECH = ("beep", "beeperr")
 
 
 def people(dbm0: float, minutes: float) -> I16:
-    """Prompts one after the other, the voices in turn, each at this active speech level (ITU-T P.56's margin).
+    """Prompts one after the other, alternating voices, each at this active speech level (ITU-T P.56's margin).
 
-    Less than asked for where too few are installed.
+    Shorter than `minutes` if too few prompts are installed.
     """
     parts: list[I16] = []
     wanted = round(minutes * 60 * RATE_HZ)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Programs that hear or send what we do: multimon-ng, minimodem, sox."""
+"""Other programs that receive or send the same signals: multimon-ng, minimodem, sox."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from linetap_bench.sounds.synth import F64
 
 TIMEOUT_S = 120
 BAUD = "1200"
-MULTIMON_RATE = (441, 160)  # 8 kHz to the 22.05 kHz it wants
+MULTIMON_RATE = (441, 160)  # from 8 kHz to multimon-ng's 22.05 kHz
 SINE_S = 4
 
 
@@ -31,14 +31,14 @@ def _run(command: list[str], sent: bytes = b"") -> bytes:
 
 
 def multimon_dtmf(audio: I16) -> str:
-    """The digits multimon-ng hears."""
+    """The digits detected by multimon-ng."""
     there = np.clip(np.rint(resample_poly(audio.astype(np.float32), *MULTIMON_RATE)), -32768, 32767)
     said = _run(["multimon-ng", "-q", "-c", "-a", "DTMF", "-t", "raw", "-"], there.astype(np.int16).tobytes())
     return "".join(re.findall(r"^DTMF: (\S)", said.decode(errors="replace"), re.MULTILINE))
 
 
 def minimodem_heard(modem: Modem, audio: I16, scratch: Path) -> bytes:
-    """Every octet that minimodem reads, noise before and behind included."""
+    """All octets received by minimodem, including noise before and after the message."""
     path = scratch / "heard.wav"
     write_wav(path, audio)
     return _run(_minimodem("--rx", modem, path))
@@ -65,7 +65,7 @@ def write_wav(path: Path, audio: I16) -> None:
 
 
 def sox_sine(hz: float, n: int, phase: float) -> F64:
-    """n samples of a sine of peak 1 out of a longer one that sox made: where it is cut is its phase."""
+    """A piece of n samples of sox's sine of peak 1; its start gives the phase."""
     start = round(phase / (2 * np.pi) * RATE_HZ / hz)
     return _sox_sine(hz)[start : start + n]
 

@@ -20,7 +20,7 @@ PUT_MESSAGE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.POINTER(ctypes.c_ui
 GET_BIT = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
 PUT_BIT = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int)
 TONE_REPORT = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int, ctypes.c_int, ctypes.c_int)
-DTMF_AT_ONCE = 100  # its queue holds 128
+DTMF_AT_ONCE = 100  # keys; spandsp's queue holds 128
 STEP = RATE_HZ // 10
 
 _HANDLE, _INT = ctypes.c_void_p, ctypes.c_int
@@ -95,7 +95,7 @@ def dtmf_heard(audio: I16) -> str:
 
 
 def dtmf_sent(keys: str, on_ms: int, off_ms: int, row_dbm0: int, column_above_db: int) -> I16:
-    """The keys without silence around them."""
+    """The tones of the keys, without silence before or after."""
     lib = library()
     state = lib.dtmf_tx_init(None)
     lib.dtmf_tx_set_level(state, row_dbm0, column_above_db)
@@ -111,7 +111,7 @@ def dtmf_sent(keys: str, on_ms: int, off_ms: int, row_dbm0: int, column_above_db
 
 
 def adsi_sent(modem: Modem, raw: bytes) -> I16:
-    """A message whose last octet is its checksum, which libspandsp makes itself; at -14 dBm0."""
+    """The signal of a message at -14 dBm0. The last octet of `raw` is the checksum; libspandsp computes its own."""
     lib = library()
     state = lib.adsi_tx_init(None, ADSI_STANDARD[modem])
     assert lib.adsi_tx_put_message(state, raw[:-1], len(raw) - 1) == len(raw) - 1
@@ -122,7 +122,7 @@ def adsi_sent(modem: Modem, raw: bytes) -> I16:
 
 
 def adsi_heard(modem: Modem, audio: I16) -> list[bytes]:
-    """Messages whose checksum fits, without it."""
+    """The received messages with a correct checksum, without that checksum."""
     lib = library()
     got: list[bytes] = []
     callback = PUT_MESSAGE(lambda _, raw, count: got.append(bytes(raw[:count])))
@@ -142,12 +142,12 @@ class _Fsk(ctypes.Structure):
     )  # fmt: skip
 
 
-V21_CHANNEL_2 = 1  # of preset_fsk_specs: what faxes negotiate with
+V21_CHANNEL_2 = 1  # index in preset_fsk_specs; faxes negotiate with it
 V22_GUARD_1800 = 2
 
 
 def sent(modem: Literal["v21", "v29", "v22"], seconds: float) -> I16:
-    """Random bits, as a fax negotiates (v21), sends a page (v29), or as a modem answers (v22)."""
+    """Random bits as a signal of a fax (v21: negotiation, v29: page) or of an answering modem (v22)."""
     lib, rng = library(), np.random.default_rng(9)
     bit, nowhere = GET_BIT(lambda _user: int(rng.integers(2))), PUT_BIT(lambda _user, _bit: None)
     if modem == "v21":

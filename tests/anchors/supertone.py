@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""libspandsp's call progress detector (super_tone_rx), told the cadences that ours is told.
+"""libspandsp's call progress detector (super_tone_rx), configured with the same cadences as this project's.
 
-Its blocks tell frequencies 62.5 Hz apart, and those within 10 Hz are one to it: beside 440 and 480 Hz it takes 450 Hz
-for both of them, alone it knows it.
+Its blocks resolve 62.5 Hz, and it treats frequencies within 10 Hz as one. With 440 and 480 Hz in the list it takes
+450 Hz for both of them; without them it detects 450 Hz.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from anchors.spandsp import STEP, TONE_REPORT, library
 from linetap.config.numbers import CadenceNumbers, ToneShape
 from linetap.ring import I16
 
-BLOCK_MS = 16  # it looks at blocks of 128 samples, and a length is a number of them
+BLOCK_MS = 16  # blocks of 128 samples; lengths are whole blocks
 
 
 class SuperTone:
-    """`close` when done."""
+    """The detector; call `close` at the end."""
 
     def __init__(self, shapes: Iterable[ToneShape], numbers: CadenceNumbers) -> None:
         self._lib = library()
@@ -38,7 +38,7 @@ class SuperTone:
                 self._lib.super_tone_rx_add_element(self._told, tone, *hz, shortest, longest)
 
     def heard(self, audio: I16) -> list[str]:
-        """Names in the order in which they began."""
+        """The names of the detected tones, in the order of their beginnings."""
         got: list[str] = []
 
         def report(_: int | None, code: int, _level: int, _delay: int) -> None:

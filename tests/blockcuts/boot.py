@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The start after a power cut: the recorder's own service on what the cut has left, until it has nothing more to do.
+"""The start after a power cut: runs the recorder's service on the disk that the cut left, until recovery is complete.
 
-It runs in a fork of the test, which saves a second of imports a cut, in time of its own: the monotonic clock goes on a
-few seconds after the cut, in the same boot with an empty RAM; or it begins anew under another boot's name, and nobody
-has set the time of day yet (`next_boot`).
+The service runs in a fork of the test, which saves a second of imports for each cut, and in a time namespace. In the
+same boot the monotonic clock continues a few seconds after the cut, with an empty RAM. With `next_boot` the clock
+starts again with a new boot id, before the time of day is set.
 """
 
 from __future__ import annotations
@@ -35,11 +35,14 @@ _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
 class BootFailed(AssertionError):
-    """The recorder has ended by itself, or has not sealed what the cut left."""
+    """The recorder has ended by itself, or has not sealed the calls that the cut left open."""
 
 
 def boot(config: Config, vault: Path, run_dir: Path, cut_ns: int, *, next_boot: bool) -> None:
-    """`cut_ns`: monotonic, when the power went. `run_dir` must not exist. BootFailed with what it said."""
+    """Starts the recorder and waits for the end of its recovery; raises BootFailed with the recorder's output.
+
+    `cut_ns`: the monotonic time of the cut. `run_dir` must not exist.
+    """
     run_dir.mkdir()
     log = run_dir / "said"
     config = msgspec.structs.replace(config, vault=str(vault), run_dir=str(run_dir))
@@ -60,7 +63,7 @@ def _child(config: Config, log: Path, now_ns: int, next_boot: bool) -> None:
         sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w", buffering=1)
         _enter_time(Path(config.run_dir), now_ns, next_boot)
         status = service.run(config)
-    except BaseException:  # noqa: BLE001 - the parent reads it
+    except BaseException:  # noqa: BLE001 - the parent process reads the log
         traceback.print_exc()
     finally:
         sys.stderr.flush()
@@ -77,7 +80,7 @@ def _enter_time(run_dir: Path, now_ns: int, next_boot: bool) -> None:
         (run_dir / "boot_id").write_text(f"{uuid.uuid4()}\n")
         subprocess.run(["mount", "--make-rprivate", "/"], check=True)
         subprocess.run(["mount", "--bind", str(run_dir / "boot_id"), _BOOT_ID], check=True)
-    pid = os.fork()  # whoever is born now lives in the new time
+    pid = os.fork()  # only children are in the new time namespace
     if not pid:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     else:
@@ -109,5 +112,5 @@ def _await(pid: int, run_dir: Path, log: Path) -> None:
 
 
 def _works(run_dir: Path) -> bool:
-    """Whether it has reported progress after its wiring."""
+    """Whether the recorder has written its first state."""
     return read_state(run_dir, "recorder", RecorderState) is not None

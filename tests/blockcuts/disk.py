@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A disk whose power can be cut at any moment: `forgetful.c` below a loop device below the image's own ext4.
+"""A disk whose power can be cut at any moment: the image's ext4 on a loop device on `forgetful.c`.
 
-The options of mkfs and mount are read from the scripts that make the image and mount its data partition.
+The options of mkfs and mount come from the scripts that make the image and mount its data partition.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def run(*words: object) -> str:
 
 
 def require() -> None:
-    """Skips where the kernel or the rights for it are not there."""
+    """Skips the test without the necessary devices or root's rights."""
     for name in ("/dev/fuse", "/dev/loop-control"):
         if not Path(name).exists():
             pytest.skip(f"no {name}: this machine cannot cut the power of a block device")
@@ -59,7 +59,7 @@ def make_file_system(device: str, mib: int) -> None:
 
 
 class Disk:
-    """`with Disk(folder, place) as disk:` an empty file system is mounted on `place`."""
+    """An empty file system, mounted on `place` within the block: `with Disk(folder, place) as disk:`."""
 
     def __init__(self, folder: Path, place: Path, mib: int = MIB) -> None:
         self._fuse, self._place, self._mib = folder / "fuse", place, mib
@@ -90,18 +90,21 @@ class Disk:
         self._stack.close()
 
     def cut(self, image: Path, seed: int, unit: int) -> None:
-        """Leaves the image of a power cut at this moment; torn at `unit` bytes. The disk goes on."""
+        """Writes the disk's content after a power cut at this moment to `image`; the disk continues to work.
+
+        A write can be torn at multiples of `unit` bytes.
+        """
         (self._fuse / "control").write_text(f"cut {seed} {unit} {image}\n")
         self.cuts += 1
 
     def counts(self) -> tuple[int, int, int]:
-        """Writes, flushes, and writes that no flush has covered yet."""
+        """Writes, flushes, and writes since the last flush."""
         writes, flushes, open_ = (self._fuse / "control").read_text().split()
         return int(writes), int(flushes), int(open_)
 
 
 def _ended(daemon: subprocess.Popen[bytes], fuse: Path) -> None:
-    daemon.terminate()  # it unmounts itself
+    daemon.terminate()  # FUSE unmounts at its end
     daemon.wait(READY_S)
     subprocess.run(["umount", "--lazy", str(fuse)], check=False, capture_output=True)
     shutil.rmtree(fuse, ignore_errors=True)
@@ -114,12 +117,12 @@ def _mounted(device: str, place: Path) -> Iterator[None]:
         yield
     finally:
         if subprocess.run(["umount", str(place)], check=False, capture_output=True).returncode:
-            run("umount", "--lazy", place)  # somebody has left a file open: what failed says more than this
+            run("umount", "--lazy", place)  # a file is still open: the original error is more useful
 
 
 @contextlib.contextmanager
 def after_cut(image: Path, place: Path) -> Iterator[str]:
-    """The next boot's way to the data partition: e2fsck -p, which must not need a person, then mount."""
+    """Mounts the image as the next boot does: e2fsck -p, which must succeed unattended, then mount."""
     device = run("losetup", "--find", "--show", image)
     try:
         checked = subprocess.run(["e2fsck", "-p", device], capture_output=True, text=True, timeout=120, check=False)

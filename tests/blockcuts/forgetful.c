@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// A disk with a volatile cache, as a file for a loop device: what was written and not flushed since is what a power cut
-// may take.
+// A disk with a volatile cache, as a file for a loop device: a power cut may lose writes after the last flush.
 //
 //   forgetful MOUNTPOINT BYTES
 //
-// MOUNTPOINT/disk is the disk. Who writes `cut SEED UNIT PATH` into MOUNTPOINT/control gets into PATH what a cut at this
-// moment leaves: all that was flushed, and of each write after that everything, nothing, or each UNIT bytes of it by
-// chance, whatever became of the writes before it. The disk itself goes on. Reading control says how many writes and
-// flushes there were, and how many writes no flush has covered.
+// MOUNTPOINT/disk is the disk. Writing `cut SEED UNIT PATH` to MOUNTPOINT/control stores in PATH the disk's content
+// after a power cut at this moment: all flushed data, and of each later write, independently of the others, all,
+// nothing, or random pieces of UNIT bytes. The disk itself continues to work. Reading control returns the number of
+// writes, of flushes, and of writes after the last flush.
 //
-// One thread, so that a cut has an order among the writes.
+// Single-threaded, so that a cut has a defined position in the order of writes.
 #define FUSE_USE_VERSION 31
 #include <errno.h>
 #include <fcntl.h>
@@ -31,8 +30,8 @@ struct write {
 };
 
 static size_t disk_bytes;
-static char *seen;     // what a reader gets
-static char *durable;  // what was flushed
+static char *seen;     // all written data, for readers
+static char *durable;  // flushed data
 static struct write *first, **last = &first;
 static unsigned long writes, flushes, unflushed;
 static uint64_t chance;
@@ -53,7 +52,7 @@ static void leave(char *left, const struct write *one, size_t unit) {
   }
 }
 
-static int store(const char *image, const char *path) { // holes where there are zeros
+static int store(const char *image, const char *path) { // writes a sparse file: blocks of zeros are holes
   static const char zeros[BLOCK];
   int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd < 0) return -errno;
@@ -107,7 +106,7 @@ static int on_getattr(const char *path, struct stat *st, struct fuse_file_info *
 
 static int on_open(const char *path, struct fuse_file_info *fi) {
   if (!is_disk(path) && !is_control(path)) return -ENOENT;
-  fi->direct_io = 1; // no cache of the kernel's between the loop device and here
+  fi->direct_io = 1; // bypasses the kernel's cache between the loop device and this program
   return 0;
 }
 

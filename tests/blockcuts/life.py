@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calls on all lines of a unit whose disk forgets: capture and recorder as they are, the bench's exchange, and power
-cuts at moments that nobody chose. Sometimes the recorder is killed shortly before."""
+"""Calls on all lines of a unit, with power cuts at random moments.
+
+Capture and recorder are real, the exchange is simulated, the disk has a volatile cache. Some cuts follow a kill of the
+recorder.
+"""
 
 from __future__ import annotations
 
@@ -22,15 +25,18 @@ from unit_rig import save_notice, spoken
 LINES = 8
 FILL_MS = 120
 UP_S = 120
-SURE_S = 3  # so long a call was being recorded and its recorder lived: there must be sound of it
+SURE_S = 3  # after so many seconds of recording by a running recorder, a call's audio must survive
 TEARS = (512, 4096)
-LATE_MS = 3000  # a recorder is killed at most so long before the cut
+LATE_MS = 3000  # longest time from a recorder's kill to the cut
 
 
 @dataclass
 class Cut:
-    """`image`: what is left. `begun`: calls that had been recorded for SURE_S, by the word of a recorder that lived for
-    as long. `dead_ms`: so long there had been no recorder; None: there was one."""
+    """A power cut. `image`: the disk after it.
+
+    `begun`: calls that the recorder reported as recording for SURE_S, while it ran for as long.
+    `dead_ms`: the time since the recorder's kill; None while the recorder ran.
+    """
 
     image: Path
     seed: int
@@ -50,7 +56,7 @@ class Lived:
 
 
 def script(seconds: int, seed: int) -> str:
-    """Short calls, one behind the other, on every line; no sample of them is like its neighbours."""
+    """A script of short calls, one after the other on every line, with audio that never repeats."""
     chance = random.Random(seed)
     text = [f"lines = {LINES}", f"seed = {seed}", f"duration_s = {seconds}.0"]
     for line in range(1, LINES + 1):
@@ -72,15 +78,15 @@ def script(seconds: int, seed: int) -> str:
 
 class Life:
     def __init__(self, folder: Path, seconds: int, seed: int, kills: float, cuts_a_kill: int = 3) -> None:
-        """`kills`: which part of what is done is a kill of the recorder, with so many cuts behind it."""
+        """`kills`: the share of kills among kills and cuts; `cuts_a_kill`: the number of cuts after each kill."""
         self._cuts_a_kill = cuts_a_kill
         self.folder, self._seconds, self._chance, self._kills = folder, seconds, random.Random(seed), kills
         self._seed = seed
-        self._up_ns = 0  # since then the recorder has lived
-        self._since: dict[str, int] = {}  # when a call was first said to be recorded
+        self._up_ns = 0  # start of the present recorder
+        self._since: dict[str, int] = {}  # call -> time of the first state in which it is recording
 
     def run(self, most_cuts: int, most_kills: int = 1 << 30) -> Lived:
-        """The calls, and at most so many cuts and kills; what they left lies in `folder`."""
+        """Plays the calls, with at most so many cuts and kills; leaves the images in `folder`."""
         vault = self.folder / "vault"
         with Disk(self.folder, vault) as disk, Stage(self.folder, lines=LINES) as stage:
             self._stage, self._disk = stage, disk
@@ -106,7 +112,7 @@ class Life:
         return lived
 
     def _after_kill(self, lived: Lived) -> None:
-        """The cuts with no recorder there, then its successor."""
+        """Kills the recorder, makes the cuts without one, then starts the next recorder."""
         self._recorder.process.kill()
         killed_ns = SYSTEM.monotonic_ns()
         self._recorder.process.wait(UP_S)

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The invariants of a vault after a power cut, judged by the signals on the lines and not by any report of the unit.
+"""The invariants of a vault after a power cut, judged by the signals on the lines, not by the unit's reports.
 
-A fault is one of
+The kinds of faults:
 
-    lost       a call that was being recorded has no record, or no audio and no word why
-    orphan     a folder of a call without a record, or with one that does not verify
-    doubled    an end, a seal or a leaf said twice; or two that contradict each other
-    never      an end or a seal that nobody was told of
-    understated  more is missing than the record says
-    wrong      what is in the recording was not on the line there, or a gap that is none
+    lost       a call that was being recorded has no record, or no audio without a reason
+    orphan     a call's folder has no record, or its record does not verify
+    doubled    an end, a seal or a leaf exists twice, or an event contradicts the record
+    never      an end, a seal or a leaf is missing
+    understated  more audio is missing than the record states
+    wrong      the recording differs from the line, or a stated gap has audio
 """
 
 from __future__ import annotations
@@ -32,15 +32,16 @@ from linetap_core.evidence.keys import keys
 from linetap_desk.proofs import callfolder, verifycall
 
 SILENCE = 0xFF
-EDGE_MS = 60  # a hook bounces, and is believed after 35 ms
+EDGE_MS = 60  # a hook change bounces, and is accepted after 35 ms
 AU_LENGTH_AT = 4
 END = ("ended", "missed")
 
 
 @dataclass
 class Judged:
-    """`last`: (missing, stated) ms at the end of each call that was cut off; `unbounded_ends`: the same where the
-    record says that nobody knows how much at most."""
+    """The result of a trial. `last`: (missing, stated) ms at the end of each call that the cut ended; `unbounded_ends`:
+    the same for calls whose record states no upper bound.
+    """
 
     faults: list[tuple[str, str]] = field(default_factory=list)
     calls: int = 0
@@ -53,7 +54,7 @@ class Judged:
 
 
 class Oracle:
-    """One life's. What was sealed before and has not changed since is looked at once."""
+    """The judge of one life. The audio of an unchanged sealed call is checked once only."""
 
     def __init__(self, lived: Lived) -> None:
         self._truth: Truth = lived.truth
@@ -65,7 +66,7 @@ class Oracle:
         self._seen: dict[str, tuple[float, float, bool] | None] = {}
 
     def judge(self, vault: Path, cut: Cut, *, whole_journal: bool) -> Judged:
-        """`whole_journal`: nobody has broken it; else a call may have lost its first seconds, and says so."""
+        """Judges a vault. Without `whole_journal` a call may lack its audio, if its record states a power cut."""
         judged = Judged()
         records = self._records(vault, judged)
         for call_id in cut.begun:
@@ -151,7 +152,7 @@ class Oracle:
         elif missing > stated + EDGE_MS:
             judged.fault("understated", f"{call_id}: ended, {missing:.0f} ms are missing, {stated:.0f} are stated")
 
-    # --- what was said ----------------------------------------------------------------------------------------------
+    # --- events -----------------------------------------------------------------------------------------------------
 
     def _events(self, vault: Path, records: dict[str, dict[str, Any]], judged: Judged) -> None:
         found = OutboxReader(vault / "outbox").from_seq(1, 1_000_000)
@@ -186,7 +187,7 @@ class Oracle:
 
 
 def _first_whole(gaps: list[dict[str, Any]], samples: int) -> int:
-    """The first sample that a second without a gap follows, else the one behind the last gap: what is looked for."""
+    """The start of the first second without a gap, else the end of the last gap: audio to search for on the line."""
     at = 0
     for gap in sorted(gaps, key=lambda gap: gap["at_s"]):
         begins = round(gap["at_s"] * RATE_HZ)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The signals on the lines, kept by a separate reader: the ground truth of every recording."""
+"""A separate reader that keeps the signals on the lines: the ground truth for every recording."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ SLOT = RATE_HZ // 100
 
 
 class Tap:
-    """Follows card 1 in a thread; never touches the doorbell, which is the recorder's."""
+    """Follows card 1 in a thread; leaves the doorbell to the recorder."""
 
     def __init__(self, run_dir: Path) -> None:
         self._run_dir = run_dir
         self._audio: list[npt.NDArray[np.int16]] = []
         self._hook: list[npt.NDArray[np.bool_]] = []
-        self._times: list[int] = []  # monotonic, of each slot
+        self._times: list[int] = []  # monotonic time of each slot, ns
         self.first_frame: int | None = None
         self.frames = 0
         self._ended = threading.Event()
@@ -46,7 +46,7 @@ class Tap:
             try:
                 reader = reader or RingReader(self._run_dir, 1)
             except DeviceFault:
-                continue  # capture is not up yet
+                continue  # capture has not started yet
             while (batch := reader.read(SLOTS)) is not None:
                 if self.first_frame is None:
                     self.first_frame = batch.frame
@@ -62,7 +62,7 @@ class Tap:
 
 
 class Truth:
-    """`codes`: mu-law (lines, frames); `hook`: (lines, milliseconds), true is off-hook."""
+    """The kept signals. `codes`: mu-law (lines, frames); `hook`: (lines, milliseconds), true is off-hook."""
 
     def __init__(
         self, first_frame: int, codes: npt.NDArray[np.uint8], hook: npt.NDArray[np.bool_], times: npt.NDArray[np.int64]
@@ -71,16 +71,16 @@ class Truth:
         self._lines = [row.tobytes() for row in codes]
 
     def frames_at(self, mono_ns: int) -> int:
-        """So many frames of the truth were on the line by then: whole slots only."""
+        """The number of frames on the line up to `mono_ns`, in whole slots."""
         return max(0, int(np.searchsorted(self._times, mono_ns - 10 * NS_PER_MS, "right")) - 1) * SLOT
 
     def place_of(self, line: int, kept: bytes, earliest: int) -> int:
-        """The frame of the truth, from `earliest` on, at which a recording begins; -1 where it is nowhere."""
+        """The frame, from `earliest` on, at which the recording `kept` begins; -1 if it is not found."""
         begin: int = self._lines[line - 1].find(kept[:RATE_HZ], earliest)
         return begin
 
     def off_hook_until(self, line: int, frame: int) -> int | None:
-        """The frame at which the handset that was off at `frame` was hung up for longer than a flash; None: never."""
+        """The first frame from `frame` on at which the line is on-hook for longer than a flash; None: never."""
         down: npt.NDArray[np.bool_] = ~self.hook[line - 1][frame // 8 :]
         edges = np.flatnonzero(down)
         for edge in edges:

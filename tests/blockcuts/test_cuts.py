@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Power cuts below the file system of a whole unit, and recorders killed, with calls on all its lines.
+"""Power cuts below the file system of a whole unit, and kills of its recorder, with calls on all lines.
 
-`LINETAP_CUTS`, `LINETAP_ROTTEN` and `LINETAP_KILLS`: how many the long tests make, where the full counts are too many.
+`LINETAP_CUTS`, `LINETAP_ROTTEN` and `LINETAP_KILLS` replace the full counts of the long tests.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def test_cuts_with_one_rotten_file(tmp_path: Path) -> None:
 
 @pytest.mark.soak
 def test_a_thousand_kills(tmp_path: Path) -> None:
-    """A recorder killed about once a second, all through its calls; at the end of each life the power goes."""
+    """The recorder is killed about once a second during its calls; each life ends with a power cut."""
     _many(tmp_path, 3000, int(os.environ.get("LINETAP_KILLS", KILLS)), [UNTOUCHED], _kills)
 
 
@@ -64,7 +64,7 @@ def _kills(folder: Path, seed: int, left: int) -> tuple[Lived, int]:
 def _many(
     tmp_path: Path, seed: int, wanted: int, kinds: list[str], live: Callable[[Path, int, int], tuple[Lived, int]]
 ) -> None:
-    """Lives until so many are done, or the time that the soak was given is over."""
+    """Repeats `live` until `wanted` cuts or kills are done, or the soak's time is over."""
     require()
     end_ns = SYSTEM.monotonic_ns() + int(os.environ.get("LINETAP_SOAK_MINUTES", "60")) * 60 * NS_PER_S
     trials, done = Trials(), 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The disk itself is honest: what was synced is never lost, what was not is; held against writers that are not ours."""
+"""The simulated disk behaves as a disk: synced data are never lost, unsynced data are at times; also with SQLite."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_sqlite_keeps_every_transaction_that_it_has_committed(disk: Disk, tmp_pa
 
     def write() -> None:
         base = sqlite3.connect(tmp_path / "mounted" / "base")
-        base.execute("PRAGMA synchronous=EXTRA")  # FULL does not sync the folder behind the journal's unlink: it shows
+        base.execute("PRAGMA synchronous=EXTRA")  # FULL does not sync the folder after the journal's unlink
         base.execute("CREATE TABLE kept (n INTEGER PRIMARY KEY, text TEXT)")
         while not stop.is_set():
             with base:

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each cut of a life: mounted, broken on purpose where that is asked for, started, and judged; a table of all."""
+"""The trials of a life, and the table of their results.
+
+A trial mounts the disk of a cut, may damage it on purpose, starts the recorder and judges the vault.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ def zero_journals(vault: Path, _chance: random.Random) -> str:
 
 
 def rot(vault: Path, chance: random.Random) -> str:
-    """One bit of one small file that recovery reads: flash that forgets."""
+    """Flips one bit in a small file that recovery reads, as failing flash does; returns its place."""
     found = [*vault.glob("journal/?.journal"), *vault.glob("[0-9]*/*/*/*/open.journal")]
     found += [path for name in ("clock.json", "outbox/confirmed.json", "outbox/places.json") for path in [vault / name]]
     path = chance.choice([path for path in found if path.exists() and path.stat().st_size])
@@ -69,7 +72,7 @@ class Trials:
         self.kills = 0
 
     def of(self, lived: Lived, breaks: Callable[[int], str]) -> None:
-        """`breaks`: which of BREAKS each cut gets."""
+        """Runs a trial for each cut. `breaks`: the number of a cut -> a name of BREAKS."""
         oracle = Oracle(lived)
         self.kills += lived.kills
         place = lived.folder / "after"

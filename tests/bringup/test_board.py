@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The model of the machine, read from the kernel's files: those of this machine, and those of a Pi laid out here."""
+"""Reading the machine's model from the kernel's files: those of this machine, and those of a Pi written by the test."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from linetap_core.vaultformat.bringupreport import BoardFacts
 from machine_rig import lay
 
 HERE = Path("/")
-# A Raspberry Pi 4B of revision 1.5 as its kernel shows it; the codec is Debian's text of a USB codec with 8 channels.
+# A Raspberry Pi 4B, revision 1.5, as its kernel reports it; the codec's text is Debian's of a USB codec of 8 channels.
 PI = {
     "proc/device-tree/model": "Raspberry Pi 4 Model B Rev 1.5\0",
     "proc/device-tree/compatible": "raspberrypi,4-model-b\0brcm,bcm2711\0",
-    "proc/cpuinfo": "processor\t: 0\nCPU part\t: 0xd08\nCPU revision\t: 3\n\n",  # Debian's kernel: no Revision of a Pi
+    "proc/cpuinfo": "processor\t: 0\nCPU part\t: 0xd08\nCPU revision\t: 3\n\n",  # Debian's kernel: no Revision line
     "proc/sys/kernel/osrelease": "7.3.4+deb13-arm64\n",
     "proc/asound/card1/id": "linetap1\n",
     "proc/asound/card1/stream0": (
@@ -110,7 +110,7 @@ def test_this_disk_counts_what_is_written() -> None:
 
 
 def test_load_of_control_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two services: 3 s of processor in a minute, 150 MB."""
+    """Two services that use 3 s of processor time in a minute, and 150 MB."""
     group = "sys/fs/cgroup/linetap.slice/linetap-{}.service/{}"
     files = {
         group.format("recorder", "cpu.stat"): "usage_usec 5000000\nuser_usec 1\n",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap bringup` on a unit, its report at stock ssh-keygen and at the desk; and the page that it fills."""
+"""`linetap bringup` on a unit: its report verifies with stock ssh-keygen and at the desk, and fits the page."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_the_report_is_the_units(config: Path, tmp_path: Path, capsys: pytest.Ca
 
 
 def test_a_report_is_kept_under_its_own_name(config: Path, tmp_path: Path) -> None:
-    """Else one that was renamed would replace another unit's."""
+    """A renamed report must not replace that of another unit."""
     bringup(config)
     path, listed, kept = made(config), signers(config), tmp_path / "kept"
     kept.mkdir()
@@ -122,7 +122,7 @@ def test_the_desk_takes_nothing_that_is_not_the_units(config: Path, tmp_path: Pa
 
 
 def test_a_units_own_words_are_no_rows_tags_or_orders_to_a_terminal(config: Path) -> None:
-    """Of a unit that somebody has taken over and whose key still counts: it speaks for itself alone."""
+    """An attacker controls the unit, and its key is still valid: the report affects this unit alone."""
     bringup(config)
     report = report_of.decode(made(config).read_bytes())
     plain = report_of.table([report])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two ends that reach a broker, as processes: a unit's reporter and the desk's ingest."""
+"""The two clients of a broker, as processes: a unit's reporter and the desk's ingest."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Publish = Callable[[str, bytes, str], object]  # topic, payload, sig
 
 
 class End(Protocol):
-    """`with`: it runs."""
+    """A client of the broker, which runs within a `with` block."""
 
     @property
     def pid(self) -> int: ...
@@ -34,7 +34,7 @@ class End(Protocol):
     def said(self) -> str: ...
 
     def works(self) -> None:
-        """Something new goes all the way, and what went before was not lost."""
+        """Returns once new events are delivered; fails if one of these or of the earlier events is lost."""
 
 
 class ReporterEnd:
@@ -104,7 +104,7 @@ class IngestEnd:
             return sorted(self._ingest.seqs()) == list(wanted)
 
         def told() -> bool:
-            """Again, as a unit does, while it is not there: the first subscription may come after the first event."""
+            """Sends missing events again, as a unit does, because the first event may precede the subscription."""
             stored = self._ingest.seqs()
             for seq, payload, sig in events:
                 if seq not in stored:

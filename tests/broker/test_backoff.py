@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pause between two connections."""
+"""The pause between two attempts to connect."""
 
 from __future__ import annotations
 

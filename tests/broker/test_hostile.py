@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A broker in somebody else's hands, and both ends: they say why they left it, keep nothing of it, and come back."""
+"""Both clients at a hostile broker: they log why they leave it, keep no memory of it, and reconnect."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from hostile import ACCEPTED, Attack, Hostile
 from linetap_core.wire.mqtt import Broker as BrokerConfig
 from memory import peak_bytes, peak_from_now
 
-ROOM_BYTES = 6 << 20  # what a process may need besides, for whatever reason
-TOPIC = b"linetap/v1/floor-03/cmd/ack"  # to the desk under no topic of a unit's reports, and acknowledged
+ROOM_BYTES = 6 << 20  # allowed growth of a process for other reasons
+TOPIC = b"linetap/v1/floor-03/cmd/ack"  # not a report for the desk, which acknowledges it nevertheless
 FORBIDDEN = bytes.fromhex("900400010087")  # SUBACK
 TOO_MUCH, UNASKED = "the broker sends more than was agreed", "the broker sent an unrequested packet"
 
@@ -28,7 +28,7 @@ def publication(mid: int, qos: int = 1, payload: bytes = b"x" * 100) -> bytes:
 
 
 def length(value: int) -> bytes:
-    """MQTT's variable byte integer, of four bytes."""
+    """MQTT's variable byte integer, always in four bytes."""
     return bytes((value >> 7 * n & 0x7F) | (0x80 if n < 3 else 0) for n in range(4))
 
 
@@ -66,7 +66,7 @@ def end(
             if request.param == "reporter"
             else IngestEnd(run_dir / "desk", to, publish) as end
         ):
-            end.works()  # all that it ever loads is loaded
+            end.works()  # loads all its modules before memory is measured
             yield end
     shutil.rmtree(run_dir)
 

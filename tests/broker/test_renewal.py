@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A connection that is renewed: to whoever asks it stood all the time, unless the next one does not come."""
+"""The renewal of a connection: the link counts as connected all the time, unless the new connection fails."""
 
 from __future__ import annotations
 

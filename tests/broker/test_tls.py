@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Certificates at a Mosquitto with the configuration that is shipped, from both ends: what is wrong with them keeps
-them apart with a word why, and once it is put right they come together by themselves.
+"""Certificates between both clients and a Mosquitto with the shipped configuration.
 
-A certificate of another time is to either end what a clock is that is off by as much.
+A wrong certificate prevents the connection, and the reason is logged. Once it is corrected, the client reconnects by
+itself. A certificate of another time has the same effect as a wrong clock.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ REFUSED = ("TLS alert from the broker", "reset by peer", "Broken pipe", "EOF occ
 
 @dataclass
 class Meeting:
-    """An end whose TLS files lie in `place`, and the broker that it goes to."""
+    """A client whose TLS files lie in `place`, and its broker."""
 
     kind: str
     end: End
@@ -47,7 +47,7 @@ class Meeting:
         shutil.copy(pair.key, self.place / "tls.key")
 
     def again(self, pair: Pair) -> None:
-        """The broker, restarted with that certificate."""
+        """Restarts the broker with this certificate."""
         self.broker.stop()
         self.broker.pair = pair
         self.broker.start()
@@ -55,12 +55,12 @@ class Meeting:
 
 @dataclass(frozen=True)
 class Authorities:
-    """Ours, and one that says the same name. What is of another time is by what is wrong with it."""
+    """The authority, and a stranger with the same name. Certificates of another time are keyed by their fault."""
 
     pki: Pki
     stranger: Pki
     brokers: dict[str, Pair]
-    own: dict[tuple[str, str], Pair]  # by end besides; "" is right
+    own: dict[tuple[str, str], Pair]  # keyed by client and fault; "" for none
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def authorities(tmp_path_factory: pytest.TempPathFactory, edition: str) -> Autho
         brokers[wrong] = pki.host(HOST, name=f"broker{days}", clock=clock)
         own["reporter", wrong] = pki.unit(UNIT, "renew" if wrong else "unit", clock, asking)
         own["ingest", wrong] = pki.desk(DESKS[wrong], clock)
-    pki.crl.write_bytes(revoked)  # that is of another time now, too
+    pki.crl.write_bytes(revoked)  # the other clocks have changed the revocation list as well
     own["reporter", "a stranger's"], own["ingest", "a stranger's"] = stranger.unit(UNIT), stranger.desk("seoul")
     return Authorities(pki, stranger, brokers, own)
 
@@ -115,7 +115,9 @@ def apart_until_put_right(
     brokers: Pair | None = None,
     alert: str = "",
 ) -> None:
-    """Apart for one of the reasons `said`, and with an `alert`; then together again."""
+    """Checks that the client does not connect, for one of the reasons `said` and with `alert`; then corrects the files
+    and checks that it connects.
+    """
     right, before = meeting.broker.pair, len(meeting.end.said())
     meeting.put(ca or meeting.ca, own or meeting.right)
     meeting.again(brokers or right)
@@ -138,7 +140,7 @@ def test_the_brokers_certificate_of_another_time(meeting: Meeting, authorities: 
 
 @pytest.mark.parametrize("wrong", [*WRONG_DAYS, "a stranger's"])
 def test_ones_own_certificate(meeting: Meeting, authorities: Authorities, wrong: str) -> None:
-    """Mosquitto may hang up before its alert is read: then only its own log has the reason."""
+    """Mosquitto may close the connection before the client reads the TLS alert; then only its log has the reason."""
     before = meeting.broker.said().count("certificate verify failed")
     ended = (meeting.kind, wrong) == ("reporter", "has expired")
     alert = "certificate_end: critical: " if ended else ""
@@ -147,7 +149,9 @@ def test_ones_own_certificate(meeting: Meeting, authorities: Authorities, wrong:
 
 
 def test_another_units_certificate(meeting: Meeting, authorities: Authorities) -> None:
-    """It is let in, and may not say what is another's. What it may not read Mosquitto grants, and never sends."""
+    """The client is connected, but cannot publish on another unit's topics. Mosquitto grants forbidden subscriptions,
+    but never delivers on them.
+    """
     apart_until_put_right(
         meeting,
         "publication_refused: the broker does not take linetap/v1/floor-03/",

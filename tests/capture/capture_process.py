@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Capture as a process of its own: `capture_process.py CONFIG.json CARD`, ending as the command line does."""
+"""Runs capture as a process: `capture_process.py CONFIG.json CARD`, with the exit status of the command line."""
 
 from __future__ import annotations
 

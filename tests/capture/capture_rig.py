@@ -61,7 +61,7 @@ def cable_in_ram(rate_hz: int, patient: bool = True) -> Iterator[JackCable]:
 def laid_cable(
     folder: Path, channels: int, rate_hz: int, survives: bool = True, patient: bool = True
 ) -> Iterator[JackCable]:
-    """A cable whose far end is playing; with `survives` it must still be playing at the end."""
+    """A cable whose far end plays; with `survives` the far end must still play when the block ends."""
     with JackCable(folder, channels, rate_hz, patient=patient) as cable:
         ready = folder / "ready"
         log = (folder / "far_end.log").open("wb")
@@ -178,7 +178,7 @@ class Unit:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """Sends SIGTERM, then SIGKILL."""
+    """Ends the process by SIGTERM, then SIGKILL."""
     if process.poll() is None:
         process.send_signal(signal.SIGCONT)
         process.terminate()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The other end of the cable: `far_end.py RATE_HZ CHANNELS READY` plays numbered samples until it is ended, and
-captures nothing.
+discards what it captures.
 
-The signal tells the position: at 8 kHz channel 0 holds the low 15 bits of the sample's number and channel 1 the rest.
+The signal gives the position: at 8 kHz channel 0 holds the low 15 bits of the sample's number and channel 1 the rest.
 At 48 kHz, where a filter lies between, every channel plays one known noise inside the telephone band.
 """
 
@@ -60,7 +60,7 @@ def main(rate_hz: int, channels: int, ready: Path) -> None:
     playback = opened(alsaaudio.PCM_PLAYBACK, "exchange_playback")
     capture = opened(alsaaudio.PCM_CAPTURE, "exchange_capture")
     number = 0
-    dry_at = 0.0  # on time.monotonic(): until then what was written lasts
+    dry_at = 0.0  # time.monotonic() at which the written samples are used up
     while True:
         while playback.avail() >= 2 * period:
             if noise is None:

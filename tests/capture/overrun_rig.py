@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A codec that overruns on request, which a real one cannot be made to do between two reads.
+"""A codec that overruns on request; a real one cannot be made to overrun between two reads.
 
-It answers as pyalsaaudio 0.11 does (alsaaudio.c, alsapcm_read): -EPIPE once, with the stream prepared again; the next
-read starts it and returns nothing.
+It behaves as pyalsaaudio 0.11 does (alsaaudio.c, alsapcm_read): one -EPIPE, with the stream prepared again; the next
+read starts the stream and returns no frames.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Codec:
 
     def __init__(self, clock: ManualClock) -> None:
         self.clock = clock
-        self.runs_from_ns: int | None = None  # None: prepared
+        self.runs_from_ns: int | None = None  # None: prepared, not running
         self.was_read = 0  # frames read in this run
         self.slow_read_ms = 0  # delay of the next read
         self.work_ns = READ_NS  # duration of a read

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures the delay between ALSA's position and a notice's arrival on the line, the number for `playback_offset_ms`.
 
-It uses only the ring's contents; it needs a line that returns played audio, as every hybrid and every cable does.
+The measurement uses the ring's contents alone. The line must return played audio, as every hybrid and cable does.
 """
 
 from __future__ import annotations

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The parameters that a device granted against the requested ones, and the one library version that reports lost
-audio."""
+"""Checks of a device's granted parameters, and of the library: pyalsaaudio reports lost audio from 0.11 on."""
 
 from __future__ import annotations
 

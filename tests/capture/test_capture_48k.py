@@ -20,7 +20,7 @@ from linetap_core.records import PlayNotice
 
 FRAMES = 8000
 EXEMPT = 7
-AT = 300 * SLOT_FRAMES  # three seconds: a busy machine may be slow to ask
+AT = 300 * SLOT_FRAMES  # three seconds: a busy machine may send the command late
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_decimated_audio_is_what_was_played_and_overrun_is_placed(cable: JackCab
     assert gap.gap == "overrun"
     distances = []
     for batch in (b for b in batches if b.gap is None and b.frames >= 20 * SLOT_FRAMES):
-        settled = 10 * SLOT_FRAMES  # behind the filter's own beginning
+        settled = 10 * SLOT_FRAMES  # after the filter's transient
         at, quality_db = place_in_noise(batch.audio[3, settled:])
         assert quality_db > 45
         assert (batch.audio[3] == batch.audio[0]).all()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Capture at 8 kHz over a real cable: the ring has what was on the line, at the right time."""
+"""Capture at 8 kHz over a real cable: the ring holds the line's audio at the right times."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def impatient_cable() -> Iterator[JackCable]:
 
 
 def check_true_to_time(batches: list[Batch], cable: JackCable) -> list[Batch]:
-    """Checks that every frame has the far end's number, all at one distance within a period; returns the gaps."""
+    """Checks that each frame has the far end's number, with an offset constant to a period; returns the gaps."""
     reached, distances = 0, []
     for batch in batches:
         assert batch.frame == reached
@@ -75,7 +75,7 @@ def test_s32_is_the_same_audio(cable: JackCable, run_dir: Path) -> None:
 
 
 def test_overrun_is_a_gap_where_it_was_and_as_long_as_it_was(cable: JackCable, run_dir: Path) -> None:
-    """ALSA's own -EPIPE: the loop stands still while the device continues. The ring's 200 ms are lost too."""
+    """Capture's loop stops while the device continues: ALSA reports -EPIPE, and its buffer of 200 ms is lost too."""
     with Unit(unit(run_dir, cable), cable) as capture:
         before = capture.captured(60).progress
         with main_thread_frozen(capture.process.pid):
@@ -85,15 +85,15 @@ def test_overrun_is_a_gap_where_it_was_and_as_long_as_it_was(cable: JackCable, r
     batches = ring_of(run_dir)
     (gap,) = check_true_to_time(batches, cable)
     assert gap.gap == "overrun"
-    assert gap.frames >= HOLE_MS * 8 - 8 * SLOT_FRAMES  # how much longer the sleep was, check_true_to_time has seen
+    assert gap.frames >= HOLE_MS * 8 - 8 * SLOT_FRAMES  # check_true_to_time has checked the exact length
     flags = np.concatenate([batch.flags for batch in batches])
     assert (flags & UNDERRUN).any()
 
 
 @pytest.mark.parametrize("late_ms", [0, 40], ids=["woken at once", "woken late"])
 def test_frames_lost_without_a_word_are_a_gap_too(impatient_cable: JackCable, run_dir: Path, late_ms: int) -> None:
-    """The whole process stands still, JACK's thread with it: ALSA sees no overrun, only the clock shows it. Audio that
-    came after the hole and before anybody looked must not be taken for audio from before it.
+    """The whole process is stopped, including JACK's thread: ALSA reports no overrun, only the clock shows the loss.
+    Audio after the hole must not be dated before it.
     """
     with Unit(unit(run_dir, impatient_cable), impatient_cable) as capture:
         before = capture.captured(60).progress

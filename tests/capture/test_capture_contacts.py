@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The series contact through capture itself: a command over its socket, and a capture that is killed or stands still
-while a contact is open."""
+"""The series contact, operated through capture: a command over its socket, and a capture that is killed or stopped
+while a contact is open.
+"""
 
 from __future__ import annotations
 

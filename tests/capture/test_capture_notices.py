@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Notices on a line that returns them: reported in the ring where they are heard, on one and many lines at once."""
+"""Notices on a line that returns them: the ring reports them at the frames at which they are audible, on one line and
+on many at once.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ from linetap_core.clock import SYSTEM
 from linetap_core.records import PlayNotice, Refused, StopNotice
 
 FRAMES = 8000
-AT = 300 * SLOT_FRAMES  # three seconds: a busy machine may be slow to ask
+AT = 300 * SLOT_FRAMES  # three seconds: a busy machine may send the command late
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +52,8 @@ def test_reported_where_heard_on_many_lines_at_once(cable: JackCable, run_dir: P
 
 
 def test_notice_goes_on_in_its_place_after_an_underrun(cable: JackCable, run_dir: Path) -> None:
-    """The loop stands still for longer than playback's buffer and shorter than capture's: no gap, a hole in the sound,
-    and the rest of the notice is at its right time.
+    """The loop stops for longer than playback's buffer, and for less than capture's: there is no gap but a hole in the
+    sound, and the rest of the notice is at the right time.
     """
     config = unit(run_dir, cable, capture_pcm=cable.unit_loop, buffer_ms=600)
     with Unit(config, cable) as capture:

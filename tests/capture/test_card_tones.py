@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The production test's tones through real libasound: what is played on one channel comes back on it alone, at its
-level.
-"""
+"""The production test's tones through real libasound: a tone returns on its own channel only, at its level."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The clock fit: late wake-ups do not move it, drift does, and a hole is distinguished from both."""
+"""The clock fit: it ignores late wake-ups, follows drift, and distinguishes a hole from both."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_one_late_wake_up_is_no_jump_and_a_hole_is() -> None:
     assert not line.observe(now + JUMP_NS // 2, 501 * PERIOD)
     assert line.observe(now + 2 * JUMP_NS, 502 * PERIOD)
     before = line.ns_at(501 * PERIOD)
-    assert abs(before - now) < MS  # a jump leaves it as it was
+    assert abs(before - now) < MS  # a jump does not move the fit
 
 
 def test_begins_anew() -> None:

@@ -31,7 +31,7 @@ NOTICES = {"ko": Notice("ko", "", np.arange(1, 501, dtype=np.int16), 77)}
 
 
 class Bench:
-    """A card whose lines do what the test says; its clock advances by periods."""
+    """A card whose lines the test controls; its clock advances by periods."""
 
     def __init__(self, run_dir: Path, card: Card = CARD) -> None:
         self.clock = ManualClock(monotonic_ns=10**12)

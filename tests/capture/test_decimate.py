@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The filter's numbers, measured through the code that runs: periods in, periods out."""
+"""The filter's figures, measured on the real code, period by period."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def gain_db(hz: float) -> float:
 
 @pytest.mark.parametrize("hz", [300, 500, 1000, 2000, 3000, 3300, 3400])
 def test_flat_over_the_telephone_band(hz: int) -> None:
-    assert abs(gain_db(hz)) < 0.1  # +-0.5 dB is what is promised
+    assert abs(gain_db(hz)) < 0.1  # the specification is +-0.5 dB
 
 
 @pytest.mark.parametrize("alias_of", [300, 1000, 2000, 3400])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The codec's drift, measured by the fit, which late wake-ups do not move."""
+"""The codec's drift, measured by the fit; late wake-ups do not affect it."""
 
 from __future__ import annotations
 

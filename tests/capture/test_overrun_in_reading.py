@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An overrun during the reading of announced audio: on a processor that is almost too slow, and on one that is too
-slow.
-"""
+"""An overrun while available audio is read: on a processor that is almost too slow, and on one that is too slow."""
 
 from __future__ import annotations
 
@@ -31,7 +29,7 @@ def test_what_is_lost_is_what_the_codec_held_and_not_a_second_more(tmp_path: Pat
 def test_a_processor_that_does_not_keep_up_is_left_to_the_others_half_of_the_time(
     tmp_path: Path, run_dir: Path
 ) -> None:
-    """Capture has priority over panel and reporter: without a pause they never ran, and nobody was told."""
+    """Capture has priority over panel and reporter: without a pause they never run, and the fault is not reported."""
     with on_codec(tmp_path, run_dir) as (loop, codec, state):
         loop.start()
         codec.work_ns = 15 * NS_PER_MS
@@ -46,7 +44,7 @@ def test_a_processor_that_does_not_keep_up_is_left_to_the_others_half_of_the_tim
 
 @pytest.mark.parametrize("what_comes", ["", "audio"])
 def test_a_codec_that_only_overruns_is_said_to_be_dead(tmp_path: Path, run_dir: Path, what_comes: str) -> None:
-    """Whatever the codec answers to the read that is to prepare it, the number of reads is bounded."""
+    """The number of reads is bounded for every result of the read after an overrun."""
     with on_codec(tmp_path, run_dir) as (loop, codec, _):
         loop.start()
         codec.is_dead, codec.never_reports = True, bool(what_comes)

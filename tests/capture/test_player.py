@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The position of a notice in both counts of samples, through restarts of either stream. The board is the simulated
-one."""
+"""The position of a notice in both counts of samples, across restarts of either stream, on a simulated board."""
 
 from __future__ import annotations
 
@@ -96,7 +95,7 @@ def test_late_is_as_soon_as_possible_but_behind_the_relay(bench: Bench) -> None:
     bench.player.play(1, "ko", 0)
     bench.periods(10)
     start = int(np.flatnonzero(bench.stream[:, 1])[0])
-    assert start == 400  # what is written already is in front of it, longer than the relay needs
+    assert start == 400  # after the samples already written, which take longer than the relay's switching
     bench.player.play(2, "ko", 0)
     assert not np.frombuffer(bench.player.fill(bench.written, 0) or b"", np.int16)[2::4].any()
     assert bench.relays() == [1, 0, 0], "with an empty queue its first sample would be on the line before the relay"
@@ -123,7 +122,7 @@ def test_underrun_keeps_the_place_on_the_line(bench: Bench) -> None:
     bench.player.lost_playback()
     bench.periods(2)
     assert not bench.stream[400:560].any()
-    bench.player.set_shift(1100, playback_restarted=True)  # 100 frames passed in which nothing was played
+    bench.player.set_shift(1100, playback_restarted=True)  # 100 frames passed without playback
     bench.periods(5)
     assert (bench.stream[560:640, 1] == SOUND[560 + 1100 - 1240 :][:80]).all()
     assert bench.report(1280) == (77, 40)
@@ -156,5 +155,5 @@ def test_refusals_are_bounded_and_clear(bench: Bench) -> None:
     assert bench.player.play(1, "ko", 1 << 40) is None
     assert bench.player.play(1, "ko", 1 << 40) is None
     assert bench.player.play(1, "ko", 1 << 40) == "line 1 has 2 notices already"
-    assert bench.player.stop(1, 0) is None  # what waits is forgotten
+    assert bench.player.stop(1, 0) is None  # a waiting notice is dropped
     assert bench.player.play(1, "ko", 0) is None

@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A line judged by its sound alone: what the drawing's front end captures of ringing, and what people and exchanges
-send.
-"""
+"""Hook and ringing from the sound alone: ringing after the drawing's front end, speech, and exchange signals."""
 
 from __future__ import annotations
 
@@ -35,7 +33,7 @@ def silence(seconds: float) -> F64:
 
 
 def ringing(hertz: float, seconds: float, beyond_db: float = 15.0) -> F64:
-    """Ringing as the converter has it: a sine beyond its scale (hardware/README.md: 23 to 27 dBm0 at 75 V, 20 Hz)."""
+    """Ringing as converted: a sine beyond full scale (hardware/README.md: 23 to 27 dBm0 at 75 V, 20 Hz)."""
     return tone(FULL_SCALE_DBM0 + beyond_db, seconds, hertz)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A codec that stops answering ends capture with a reason: it does not hang, neither in a read nor at its end."""
+"""Capture ends with a reason when its codec stalls; it hangs neither in a read nor at its end."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_silent_codec_ends_capture(run_dir: Path, how: signal.Signals) -> None
 
 
 def test_one_that_is_asked_to_end_while_its_codec_dies_waits_for_nothing(run_dir: Path) -> None:
-    """ALSA plays everything that is queued before it closes, and polls a dead server for that without a pause."""
+    """At close ALSA plays its queue to the end, and polls a dead server for ever without a pause."""
     with (
         laid_cable(run_dir / "cable", 8, 8000, survives=False) as cable,
         Unit(unit(run_dir / "run", cable), cable) as capture,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""wire/alerts.py is the one table of severities, contacts and LEDs: whoever finds or shows an alert reads it."""
+"""wire/alerts.py is the only table of severities, contacts and LEDs, for all code that raises or shows alerts."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def test_the_led_follows_from_check_and_severity(check: str, severity: Severity,
 
 
 def test_what_is_told_of_a_single_line_is_for_those_who_mend_lines() -> None:
-    """But not what staff do in a call: nobody has to come for that."""
+    """Alerts about a line are for the maintainers of lines, except those for an action of staff in a call."""
     by_staff = {"call_marked", "call_ending", "mark_far", "long_call"}
     of_a_line = {finding.check for finding in all_findings() if finding.trouble.line is not None} - by_staff
     assert {check: contact_of(check) for check in of_a_line} == dict.fromkeys(of_a_line, "lines")
 
 
 def test_no_check_spells_its_severity_or_its_led_a_second_time() -> None:
-    """In frame.py alone words become a trouble, of the severity in the table, and a finding with its LED."""
+    """Only frame.py makes troubles with a severity, and findings with a LED, both from the table."""
     spelled = {
         (file.name, keyword.arg)
         for file in (PACKAGE / "checks").glob("*.py")

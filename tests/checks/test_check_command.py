@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap check` as it is called: exit status and what it prints, over a real configuration and the real clock."""
+"""The command `linetap check`: exit status and output, with a real configuration and the real clock."""
 
 from __future__ import annotations
 

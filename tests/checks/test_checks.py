@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each check: what it says, when it begins, when it clears, and when it must not."""
+"""Each check: its text, its beginning, its clearing, and the cases in which it must not report."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class TestDiskFull:
 
 
 class Floor:
-    """A unit whose services write, die and stall in manual time, looked at twice a second."""
+    """A unit whose services write, die and stall on a manual clock; it is checked four times a second."""
 
     def __init__(self, run_dir: Path, cards: int = 1, grace_ms: int = 10_000) -> None:
         self.clock = ManualClock(utc_ns=1_800_000_000 * NS_PER_S, monotonic_ns=50 * NS_PER_S)
@@ -132,7 +132,7 @@ class Floor:
         self.standing: list[Finding] = []
 
     def pass_ms(self, ms: int) -> set[str]:
-        """All findings that stood at any time."""
+        """Lets `ms` pass; returns all findings that were present at any time."""
         stood: set[str] = set()
         for _ in range(ms // 250):
             self.unit.write()
@@ -224,7 +224,7 @@ class TestCodecStalled:
             assert [finding.check for finding in floor.standing] == ["capture_dead"]
 
     def test_a_capture_that_cannot_open_its_codec_does_not_make_the_recorder_look_dead(self, run_dir: Path) -> None:
-        """The recorder has nothing to read, and each attempt is a capture that lives for a moment."""
+        """The recorder has no audio, and each new capture lives for a moment only."""
         floor = Floor(run_dir)
         floor.pass_ms(3000)
         floor.unit.stalled = {"capture@1", "recorder"}
@@ -240,7 +240,7 @@ class TestCodecStalled:
 
     @pytest.mark.parametrize("first", ["capture@1", "recorder"])
     def test_whoever_stops_first_when_the_codec_is_pulled(self, run_dir: Path, first: str) -> None:
-        """And goes on last: each writes its state when it likes."""
+        """One service stalls first and recovers last, because the services write their states independently."""
         both = ("capture@1", "recorder")
         floor = Floor(run_dir)
         floor.pass_ms(5000)
@@ -425,7 +425,7 @@ def test_all_well_is_reported() -> None:
 
 
 class LiveClock(ManualClock):
-    """While the command waits, the unit goes on."""
+    """A manual clock on which the unit writes its states while the command sleeps."""
 
     unit: Unit
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Flap damping: what is told of an alert that comes and goes, in manual time."""
+"""Flap damping: the reports of an alert that comes and goes, on a manual clock."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def hum(severity: Severity | None = "warning", check: str = "hum", text: str = "
 
 
 class Told:
-    """A damper that is asked once a second."""
+    """A damper that gets the findings once a second."""
 
     def __init__(self) -> None:
         self.damper, self.now_s = Damper(CHECKS), 0

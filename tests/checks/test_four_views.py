@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One judgement in four places: every check is raised alone, and LEDs, `linetap check`, alert and desk say the same.
-What the desk keeps of it for later is read from its own page: whether, and why, the unit did not record.
+"""One judgement in four places: every check is raised alone; LEDs, `linetap check`, alert and desk must agree.
 
-Which checks there are is found in the folder. How each is raised is written here, and one that is not fails. All four
-are the real ones: a panel that lights a simulated front, the reporter's messages, the desk's watcher that reads them,
-and `linetap check --json`; between them lie state files and an imitated /proc and /sys.
+The desk's page must state later whether the unit recorded, and the reason if not. The checks are found in the folder; a
+check without a cause in this file fails the test. All four views are real: the panel on a simulated front, the
+reporter's messages, the desk's watcher, and `linetap check --json`. State files and an imitated /proc and /sys are
+their input.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ from linetap_desk.watch.units import Units
 from linetap_desk.watch.units import leds_of as shown_at_the_desk
 from state_files import Unit, capture, recorder, reporter, suffering, unit
 
-NOTHING_ELSE = {"nothing_runs", "reporter_dead"}  # what no reporter is there to say: at the desk the unit is offline
+NOTHING_ELSE = {"nothing_runs", "reporter_dead"}  # no reporter can send these: the unit is offline at the desk
 WELL = {
     "proc/meminfo": "MemTotal: 1000 kB\nMemAvailable: 900 kB\n",
     "proc/pressure/memory": "full avg10=0.00 avg60=0.00 avg300=0.00 total=0\n",
@@ -91,7 +91,7 @@ class Ill:
     files: dict[str, str] = field(default_factory=dict)
     free_mb: int = 1000
     also: Callable[[Path], object] = lambda _: None
-    full: tuple[str, ...] = ()  # rooms
+    full: tuple[str, ...] = ()  # names of full rooms
 
 
 def of_recorder(**fields: Any) -> Ill:
@@ -111,7 +111,7 @@ def of_reporter(**fields: Any) -> Ill:
 
 
 def of_codec(code: str) -> Ill:
-    """capture reported this code as it ended."""
+    """A unit whose capture has ended with this code."""
     return Ill({"capture@1": capture(fault=Fault(code, ""))}, dead=("capture@1",))
 
 
@@ -192,7 +192,7 @@ RAISED["order_refused"].states["recorder"].order = OrderState("2026-11-24T03:00:
 
 
 def checks_found() -> set[str]:
-    """The CHECKS of every module of the folder."""
+    """The ids in CHECKS of all modules in the folder."""
     found: set[str] = set()
     for module in pkgutil.iter_modules(checks.__path__):
         of_file: tuple[Check, ...] = getattr(importlib.import_module(f"linetap.checks.{module.name}"), "CHECKS", ())
@@ -205,7 +205,7 @@ def test_every_check_of_the_folder_is_run_and_raised_here() -> None:
 
 
 class Views:
-    """A unit on which everything is well except for one thing."""
+    """The four views of a healthy unit with one change."""
 
     def __init__(self, run_dir: Path, root: Path, ill: Ill, monkeypatch: pytest.MonkeyPatch) -> None:
         broken.forget()  # what an earlier test of this process found
@@ -245,7 +245,7 @@ class Views:
             self.clock.advance(100 * NS_PER_MS)
 
     def _report(self) -> None:
-        """Judges as the reporter does, which knows its own state."""
+        """Judges as the reporter does, with its own state as alive."""
         now_ns = self.clock.monotonic_ns()
         if "reporter" in self.ill.dead or not self.judge.is_due(now_ns):
             return
@@ -266,7 +266,7 @@ class Views:
         data = msgspec.json.encode(what)
         self.desk.receive(f"linetap/v1/test-unit/{topic}", data, self.clock.monotonic_ns())
 
-    # --- the four ----------------------------------------------------------------------------------------------
+    # --- the four views ----------------------------------------------------------------------------------------
 
     def leds(self) -> dict[str, str]:
         if self.panel is None:
@@ -282,7 +282,7 @@ class Views:
         return {check: alert.severity for check, alert in self._panel_state().alerts.items()}
 
     def check(self) -> dict[str, dict[str, Any]]:
-        """`linetap check --json`, whose looks the unit goes on working in."""
+        """The rows of `linetap check --json`; the unit keeps working while the command waits."""
         views, real = self, self.clock
 
         class Working(ManualClock):
@@ -309,13 +309,13 @@ class Views:
 
 
 class Later:
-    """The desk's page of what was not recorded, of hours in which the unit said one thing each."""
+    """The desk's page of unrecorded times; each hour has a single health message."""
 
     def __init__(self, house: CallsHouse, officer: httpx.Client) -> None:
         self._house, self._officer, self._hour = house, officer, -200
 
     def page(self, health: bytes) -> str:
-        """The page an hour after this health."""
+        """The page for the hour that begins with this health message."""
         self._hour += 1
         begin_ns = NOON_NS + self._hour * 3600 * NS_PER_S
         well = b'{"records":true,"condition":"ok"}'
@@ -397,7 +397,7 @@ def test_a_mere_disk_warning_is_not_drawn_as_if_nothing_were_recorded(
 def test_a_restart_within_a_band_of_hysteresis_changes_no_decision(
     restarted: str, run_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """210 MB are above the warning's 200 and below the 225 at which it clears: whoever forgot would say *ok*."""
+    """210 MB are above the warning's 200 and below the 225 that clear it: a service that forgot would report *ok*."""
     ill = Ill(free_mb=150)
     views = Views(run_dir, tmp_path / "machine", ill, monkeypatch)
     views.pass_ms(3000)
@@ -433,7 +433,7 @@ def test_what_comes_and_goes_is_held_by_all_four_alike(
 
 
 def test_no_capture_state_is_needed_to_name_it(run_dir: Path) -> None:
-    """The panel hangs on no other service: alone in the world it comes to the same decision."""
+    """The panel comes to the same decision without any other service."""
     clock = ManualClock(utc_ns=1_800_000_000 * NS_PER_S, monotonic_ns=1000 * NS_PER_S)
     panel = Panel(unit(run_dir), SimulatedPanel(run_dir), clock, 0)
     for _ in range(5):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The checks of lines and of the line meter: whose word they take, which line they name, and when they clear."""
+"""The checks of lines and of the line meter: their sources, the named line, and their clearing."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The machine as trees of files: a Pi's, a virtual machine's, and what a driver says that does not answer."""
+"""Reading a machine from trees of files: a Pi's, a virtual machine's, and those of a driver that fails."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_pi(tmp_path: Path) -> None:
 
 
 def test_a_state_partition_that_took_no_write_is_known(tmp_path: Path) -> None:
-    """image/initramfs/keep.sh leaves the file, and tests/image/test_keep.py shows it."""
+    """image/initramfs/keep.sh writes the file; see tests/image/test_keep.py."""
     assert read_machine(lay(tmp_path, {machine.READ_ONLY: ""})).state_read_only
 
 
@@ -65,7 +65,7 @@ def test_a_file_of_nonsense_is_as_good_as_none(tmp_path: Path, name: str) -> Non
     for text in ("", "\n", "-", "0x", "none\n", "\x00\xff", "".join(map(chr, dice.choices(range(128), k=5000)))):
         read_machine(lay(tmp_path, PI | {name: text}))
     (tmp_path / name).unlink()
-    (tmp_path / name).mkdir()  # as unreadable as a driver that answers with an error
+    (tmp_path / name).mkdir()  # unreadable, like the file of a driver that fails
     read_machine(tmp_path)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The checks of the machine, its clock, and what was lost for want of time: where they begin and end."""
+"""The checks of the machine, its clock, and audio lost under load: their beginnings and ends."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def stands(snapshot: Snapshot, before: list[Finding] | None = None) -> list[tupl
 
 
 def severities(check: str, *snapshots: Snapshot) -> list[str | None]:
-    """The severity in one snapshot after the other."""
+    """The severity of the check in each of the successive snapshots."""
     standing: list[Finding] = []
     told: list[str | None] = []
     for snapshot in snapshots:
@@ -130,7 +130,7 @@ class TestOverruns:
 
 
 def after_s(seconds: float, status: Status = "alive", **fields: Any) -> Snapshot:
-    """The recorder's state at this time after its start."""
+    """A unit's snapshot, `seconds` after the recorder's start."""
     about = {"started_ns": 0, "mono_ns": round(seconds * NS_PER_S), **fields}
     return unit(status=status, of_recorder=about)
 
@@ -184,7 +184,7 @@ class TestClock:
     ],
 )
 def test_a_boot_loader_is_old_by_its_day(chip: str, signed: bool, built: str, is_old: bool) -> None:
-    """Raspberry Pi's release notes name these days; the boot loader says when it was built."""
+    """The limits are days of Raspberry Pi's release notes, compared with the build time of the boot loader."""
     built_s = parse_rfc3339(f"{built}T00:00:00.000Z") // NS_PER_S
     found = stands(unit(loader=Loader(chip, built_s, signed)))
     assert found == ([("firmware_old", "warning")] if is_old else [])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The oldest boot loader of each board: what the check goes by, what the documents say, and the release notes."""
+"""The oldest usable boot loader of each board: the check, the documents and the release notes agree."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from machine_rig import lay
 
 DOCS = Path(__file__).parents[2] / "docs"
 PUBLISHED = os.environ.get("LINETAP_RPI_EEPROM", "")  # a checkout of raspberrypi/rpi-eeprom
-# What the image wants of a boot loader: chip, day of the release note and words in it (docs/boards.md, "Versions").
+# Features of a boot loader that the image needs: chip, day and words of the release note (docs/boards.md, "Versions").
 NOTES = [
     ("bcm2711", "2020-10-28", "tryboot support"),
     ("bcm2711", "2021-04-19", "Promote 2021-03-18 from LATEST to DEFAULT"),

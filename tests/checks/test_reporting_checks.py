@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The checks of the way to the desk: connection, certificate, outbox."""
+"""The checks of reporting to the desk: connection, certificate, outbox."""
 
 from __future__ import annotations
 

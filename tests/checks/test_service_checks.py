@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The checks of services and codecs: who is said to be dead, of what, and that LED and alert say the same."""
+"""The checks of services and codecs: the service reported as dead, the cause, and the agreement of LED and alert."""
 
 from __future__ import annotations
 

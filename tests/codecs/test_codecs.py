@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The interface of every codec: sizes determine the samples, and a stream continues after a unit of any length."""
+"""The interface of every codec: sizes determine the number of samples, and a stream can continue after any unit."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ def test_a_chunk_of_an_age_file_ends_where_a_unit_ends(codec: Codec) -> None:
 
 
 def test_the_last_unit_never_fills_a_chunk(codec: Codec) -> None:
-    """A part is cut back to whole chunks, and what follows it must be able to."""
+    """A part is cut back to whole chunks, and its continuation must be able to begin there."""
     if codec.unit == 1:
-        return  # a byte is a unit, the last one too
+        return  # every byte is a unit, including the last
     begins, long = codec.samples(age.CHUNK_BYTES), np.resize(SPEECH, 250_000)
     for samples in range(begins + 1, begins + 1 + codec.unit, 37):
         encoder = codec.encoder(begins)
@@ -63,7 +63,7 @@ def test_the_last_unit_never_fills_a_chunk(codec: Codec) -> None:
 
 @pytest.mark.parametrize("units", [1, 3, 20])
 def test_another_encoder_goes_on_at_any_unit(codec: Codec, units: int) -> None:
-    """As after a restart: every sample once, and no worse around the seam than the one encoder would have done."""
+    """After a restart each sample is there once, with the quality of a single encoder around the seam."""
     samples = 60_000
     seam = codec.samples(codec.offset(units * codec.unit))
     one = stream(codec, SPEECH[:samples])

@@ -32,7 +32,7 @@ def test_encode_follows_the_decision_values_of_the_standard() -> None:
 
 def test_code_survives_decoding_and_encoding() -> None:
     again = g711.encode(g711.decode(EVERY_CODE))
-    assert np.array_equal(np.delete(again, 0x7F), np.delete(EVERY_CODE, 0x7F))  # 0x7F is the other zero
+    assert np.array_equal(np.delete(again, 0x7F), np.delete(EVERY_CODE, 0x7F))  # 0x7F is the second code for zero
     assert g711.encode(np.zeros(1, np.int16))[0] == g711.SILENCE
 
 
@@ -50,7 +50,7 @@ def test_header_is_read_by_ffmpeg_and_sox_from_a_pipe() -> None:
 
 
 def test_full_scale_sine_is_3_14_dbm0() -> None:
-    """The level of G.711's own 0 dBm0 reference: its digital milliwatt, a 1 kHz sine of eight codes."""
+    """The reference is G.711's digital milliwatt of 0 dBm0, a 1 kHz sine of eight codes."""
     milliwatt = np.array([0x1E, 0x0B, 0x0B, 0x1E, 0x9E, 0x8B, 0x8B, 0x9E], np.uint8)
     rms = np.sqrt(np.mean(g711.decode(milliwatt).astype(float) ** 2))
     dbm0 = 20 * np.log10(rms * np.sqrt(2) / 32768) + g711.FULL_SCALE_DBM0

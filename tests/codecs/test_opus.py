@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opus as linetap writes it, checked by ffmpeg: the right length to the sample, complete, cut, and continued."""
+"""Opus files checked by ffmpeg: the length is exact to the sample, for complete, cut and continued files."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from linetap_core.evidence.sealing import age
 from sealing_rig import run
 
 OPUS = codec_named("opus")
-# ffmpeg's own decoder says this of every Ogg Opus file, also of what opusenc and ffmpeg write, when it gives its last.
+# ffmpeg's own decoder prints this message at the end of every Ogg Opus file, including those of opusenc and ffmpeg.
 FLUSHED = "non monotonically increasing dts to muxer"
 TO_PCM = ("-f", "s16le", "-")
 
 
 def decoded_by_ffmpeg(data: bytes, decoder: str) -> I16:
-    """At 48 kHz, six samples out for each; nothing is wrong with it."""
+    """The file decoded at 48 kHz, six samples for each of linetap's; ffmpeg must report no error."""
     found = run(["ffmpeg", "-v", "error", "-xerror", "-c:a", decoder, "-i", "-", *TO_PCM], stdin=data)
     said = [line for line in found.stderr.decode().splitlines() if FLUSHED not in line]
     assert (found.returncode, said) == (0, [])
@@ -85,8 +85,8 @@ def test_pages_that_are_whole_and_none_of_ours_are_refused() -> None:
     page = opus.PAGE_BYTES
     for wrong in (
         data[:page] + data[2 * page :],  # a page is missing
-        data[: 2 * page] + data[page:],  # one is there twice
-        data + data[page:],  # it goes on behind its end
+        data[: 2 * page] + data[page:],  # a page is repeated
+        data + data[page:],  # pages follow the last one
         data[:-1],
     ):
         with pytest.raises(Undecodable, match="not one that linetap writes"):
@@ -107,7 +107,7 @@ def test_where_libopus_is_missing_one_line_says_what_would_be_right(monkeypatch:
 
 @pytest.mark.parametrize("case", [Case(-3, -3), Case(-32, -32), Case(-13.5, -10), Case(off_percent=-1.4)])
 def test_a_digit_that_was_dialled_is_still_heard_in_the_recording(case: Case) -> None:
-    """What staff have dialled is read again from recordings; at 15.6 kbit/s a quarter of these digits was lost."""
+    """Digits dialled by staff are detected again in recordings; at 15.6 kbit/s a quarter of these digits was lost."""
     chance = np.random.default_rng(31)
     keys = random_keys(chance, 60)
     audio = case.audio(chance, keys, own_sine)
@@ -116,7 +116,7 @@ def test_a_digit_that_was_dialled_is_still_heard_in_the_recording(case: Case) ->
 
 
 def test_what_is_longer_than_the_record_says_is_refused_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A page is five times as large when it is decoded, and a unit's key may be a thief's."""
+    """A decoded page is five times as large, and a stolen unit's key could sign such a record."""
     data = stream(OPUS, SPEECH[:9000])
     decoder = OPUS.decoder()
     monkeypatch.setattr(opus.OpusDecoder, "_decoded", lambda *_: pytest.fail("decoded"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap line learn` over a written ring: while the command waits, the line goes on as its script says."""
+"""`linetap line learn` over a ring written by the test: while the command waits, the line follows a script."""
 
 from __future__ import annotations
 
@@ -37,29 +37,29 @@ ECHO_DELAY = 240
 
 @dataclass
 class Wire:
-    """The levels of line 2 at a second of the test's time; the other lines are idle."""
+    """The script of line 2: its levels over the test's time, in seconds; the other lines are idle."""
 
     lifted_at: float = 4.0
     down_at: float = 1e9
     on_hook_v: float | None = -47.8
     off_hook_v: float = -9.1
-    threshold_v: float = 25.0  # of the hook
+    threshold_v: float = 25.0  # between on-hook and off-hook
     echo_db: float = -7.0
-    leak_db: float = -120.0  # of the notice from a neighbour's line
+    leak_db: float = -120.0  # crosstalk of a notice on a neighbouring line
     rings_at: float = 1e9
     digit_at: float = 1e9
     digit_dbm0: float = -9.0
-    dial_dbm0: float = -14.0  # dial tone, as long as the handset is off
+    dial_dbm0: float = -14.0  # level of the dial tone while off-hook
     gap_at: float = 1e9
     underrun_at: float = 1e9
     stops_at: float = 1e9
     refuses: str = ""
     releases_after_ms: float = 1000.0
-    stuck: bool = False  # its contact does not open
+    stuck: bool = False  # the contact does not open
     refuses_release: str = ""
     open_from: float = 1e9
     open_to: float = 1e9
-    released_at: float = 1e9  # dial tone from then on
+    released_at: float = 1e9  # start of the dial tone after a release
     cuts_notice_at: float = 1e9
 
     def volts(self, t: float) -> float | None:
@@ -78,7 +78,7 @@ class Wire:
 
 @dataclass
 class LiveUnit(ManualClock):
-    """Capture, as far as the command sees it: the ring, the socket, the notice and its echo. Sleeping lets it run."""
+    """Capture as seen by the command: ring, socket, notice and echo. Sleeping on this clock advances it."""
 
     unit: Unit
     wire: Wire
@@ -95,7 +95,7 @@ class LiveUnit(ManualClock):
         self.notice = load_notices(Path(self.unit.config.notices))["ko"]
         self.frame = 0
         self.rng = np.random.default_rng(3)
-        for _ in range(30):  # what was there before is not looked at
+        for _ in range(30):  # older slots, which the command must not use
             self._slot()
 
     def sleep(self, seconds: float) -> None:
@@ -185,7 +185,7 @@ def unit(tmp_path: Path, run_dir: Path) -> Unit:
 
 @pytest.fixture
 def teach(unit: Unit, monkeypatch: pytest.MonkeyPatch) -> Learn:
-    """Runs the command over a line that does what the words say; gives what was written."""
+    """A function that runs the command over a scripted line and returns the learned values from the written file."""
     opened: list[LiveUnit] = []
 
     def run(wire: Wire | None = None, config: schema.Config | None = None, line: int = LINE, *options: str) -> Learned:
@@ -283,7 +283,7 @@ def test_an_exempt_line_is_learnt_by_its_voltage_alone(unit: Unit, teach: Learn)
     ],
 )
 def test_a_line_that_does_not_do_what_was_asked_is_not_learnt(unit: Unit, teach: Learn, wire: Wire, says: str) -> None:
-    """And a line at fault stays so: nothing is written."""
+    """The command writes nothing, so that a faulty line stays unlearned."""
     with pytest.raises(Refusal, match=says) as caught:
         teach(wire, None, LINE, "--wait-s", "5")
     assert "\n" not in str(caught.value)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap tones learn`: what was played is what is learnt, and what cannot be learnt is refused with a line."""
+"""`linetap tones learn`: played tones are learned correctly, and unusable recordings are refused with one line."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from linetap_core.evidence.keys import keys
 from unit_rig import save_wav
 
 SOX_TIMEOUT_S = 120
-HERE = Path("memory.wav")  # a recording that is no file
+HERE = Path("memory.wav")  # the name of a recording without a file
 EUROPE = {
     "dial": ((425.0,), ()),
     "ringback": ((425.0,), (1000, 4000)),
@@ -42,7 +42,7 @@ def frames(ms: float) -> int:
 
 
 def tone(hz: Sequence[float], dbm0: float, ms: float) -> F64:
-    """Sines of `dbm0` each."""
+    """Sines of `hz`, each at `dbm0`."""
     return Tones([(f, dbm0) for f in hz], frames(ms)).render(0, frames(ms))
 
 
@@ -54,7 +54,7 @@ def cadenced(hz: Sequence[float], dbm0: float, elements_ms: Sequence[float], tim
 
 
 def line(*sounds: F64, noise_dbm0: float = -60.0, hum_dbm0: float = -45.0, key: int = 1) -> I16:
-    """One after the other, with half a second of the line alone around."""
+    """The sounds one after the other, with half a second of the idle line before and after."""
     still = np.zeros(RATE_HZ // 2)
     whole = np.concatenate([still, *sounds, still])
     whole += Noise((key,), noise_dbm0, len(whole)).render(0, len(whole))
@@ -105,7 +105,7 @@ CADENCES = {
 
 @pytest.mark.parametrize("name", CADENCES)
 def test_what_was_played_is_measured(name: str) -> None:
-    """Each from -10 to -35 dBm0 a tone, +-1.5 % of frequency, noise 20 dB below the tone, hum, from mid-burst on."""
+    """Tones of -10 to -35 dBm0, +-1.5 % in frequency, noise 20 dB below the tone, hum, beginning in mid-burst."""
     hz, elements = CADENCES[name]
     for key, (dbm0, off) in enumerate([(-10.0, 0.015), (-22.0, -0.015), (-35.0, 0.0037), (-35.0, -0.015)]):
         sent = [f * (1 + off) for f in hz]
@@ -148,7 +148,7 @@ def test_a_break_of_some_milliseconds_is_no_pause() -> None:
 
 
 def test_the_dial_tone_before_it_is_not_busy() -> None:
-    """Nobody hears busy without having dialled; the longer dial tone shares a frequency with ringback."""
+    """Every recording of busy begins with a dial tone, which is longer and shares a frequency with ringback."""
     dial, digit = tone((350, 440), -15, 5000), dtmf("5", frames(90)).render(0, frames(90))
     for hz, elements in (((440.0, 480.0), (1000, 2000)), ((480.0, 620.0), (500, 500)), ((350.0, 440.0), (250, 250))):
         audio = line(dial, digit, np.zeros(frames(400)), cadenced(hz, -20, elements, 4))
@@ -157,7 +157,7 @@ def test_the_dial_tone_before_it_is_not_busy() -> None:
 
 
 def sox(path: Path, hz: Sequence[float], elements_ms: Sequence[int], times: int, *effects: str) -> None:
-    """Writes tones by sox, which changes the levels of the sines in a sum."""
+    """Writes tones with sox, which changes the levels of sines when it mixes them."""
     command = ["sox", "-r", str(RATE_HZ), "-n", "-c", "1", "-b", "16", "-e", "signed", "-t", "raw", "-", "synth"]
     parts = [np.zeros(frames(700), np.int16)]
     for i, ms in enumerate(list(elements_ms) * times):
@@ -165,7 +165,7 @@ def sox(path: Path, hz: Sequence[float], elements_ms: Sequence[int], times: int,
             parts.append(np.zeros(frames(ms), np.int16))
             continue
         sines = [word for f in hz for word in ("sine", "mix", str(f))]
-        sines[1:2] = []  # the first one has nothing to be mixed with
+        sines[1:2] = []  # the first sine has no sine to mix with
         made = subprocess.run(
             [*command, str(ms / 1000), *sines, "gain", "-n", "-18", *effects],
             capture_output=True, timeout=SOX_TIMEOUT_S, check=True,
@@ -199,7 +199,7 @@ def europe(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, I1
 
 
 def test_each_tone_is_recognised_and_no_other(europe: tuple[Path, dict[str, I16]]) -> None:
-    """A ringback longer than a dial tone has to be is one of them: all have 425 Hz."""
+    """All tones have 425 Hz; one is a ringback longer than the minimum of a dial tone."""
     profile = learnt(europe[0])
     for name, audio in europe[1].items():
         assert recognised(audio, profile) == {name}
@@ -221,7 +221,7 @@ def test_alone_leaves_koreas_out(tmp_path: Path) -> None:
 
 
 def test_a_tone_like_koreas_takes_its_place(tmp_path: Path) -> None:
-    """A busy tone as Korea's congestion is: the PBX's word counts. At 3 Hz off it is one frequency to the detector."""
+    """A PBX's busy tone with the cadence of Korea's congestion is busy. The detector cannot separate 3 Hz."""
     audio = line(cadenced((483, 622), -18, (300, 200), 7))
     assert learn(tmp_path, {"busy": audio}) == 0
     profile = learnt(tmp_path)
@@ -258,7 +258,7 @@ def test_a_ringback_that_begins_like_busy_waits_for_its_second_burst(tmp_path: P
 
 
 def unit_with(folder: Path, profile: Path) -> Path:
-    """A unit's configuration whose first line is of the learnt profile."""
+    """A unit's configuration whose first line has the learned profile."""
     public = [keys.new_identity().recipient for _ in range(2)]
     unit = folder / "unit.toml"
     given = ["--lines", "2", "--custodian", public[0], "--epoch", public[1], "-o", str(unit)]
@@ -321,7 +321,7 @@ def test_a_channel_of_several(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         assert said in capsys.readouterr().err
 
 
-# --- what cannot be learnt ------------------------------------------------------------------------------------
+# --- refusals -------------------------------------------------------------------------------------------------
 
 BUSY = line(cadenced((425,), -18, (400, 400), 5))
 MODULATED = np.tile([1.0] * frames(500) + [0.0] * frames(500), 5) * tone((400,), -10, 5000)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tones of PBXs, learnt beside Korea's: each is detected by its name, and Korea's still are."""
+"""Tones of PBXs, learned in addition to Korea's: each tone of both is detected by its name."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ PBXS: dict[str, tuple[str, dict[str, Shape]]] = {
          "congestion": ((425.0,), (250, 750))},
     ),
 }  # fmt: skip
-ENDS = {"busy", "congestion", "unobtainable"}  # the one as well as the other says that nobody will answer
+ENDS = {"busy", "congestion", "unobtainable"}  # all mean that nobody will answer
 DBM0 = -20.0
 
 
@@ -120,7 +120,7 @@ def names(profile: Profile, shape: Shape, pace: float) -> set[str]:
 
 
 def allowed(name: str) -> set[str]:
-    """Within 20 % some PBX's busy is another tone of the same meaning, too."""
+    """The permitted results: within 20 % a PBX's busy tone also fits another tone of the same meaning."""
     return ENDS if name in ENDS else {name}
 
 
@@ -144,7 +144,7 @@ def test_koreas_tones_are_still_detected(pbx: tuple[dict[str, Shape], Profile], 
 
 
 def test_a_ringback_is_one_tone_from_its_first_burst_to_its_last(pbx: tuple[dict[str, Shape], Profile]) -> None:
-    """Two ringbacks that begin alike are not heard by turns."""
+    """Two ringbacks with the same first burst are not detected alternately."""
     tones, profile = pbx
     for hz, elements in ((RING, (1000, 2000)), tones.get("ringback", (RING, (1000, 2000)))):
         told = events(profile, line(sound(hz, elements, 4)))
@@ -156,7 +156,7 @@ def test_a_ringback_is_one_tone_from_its_first_burst_to_its_last(pbx: tuple[dict
 
 
 def test_two_ringbacks_of_one_pbx_are_learnt_side_by_side(tmp_path: Path) -> None:
-    """Of calls inside and of calls from outside."""
+    """One ringback is for internal calls, one for calls from outside."""
     inside, outside = ((425.0,), (1000, 4000)), ((425.0,), (400, 200, 400, 3000))
     heard = [measure("ringback", tmp_path / f"{n}.wav", line(sound(*s, 4))) for n, s in enumerate((inside, outside))]
     profile = learn("pbx", heard, alone=False).profile

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A proxy for the apt of a guest that has no network: it listens on the guest's loopback, fetches from Debian's archive
-by this machine's network, and keeps every package under build/ for the next run. For apt alone: GET over http."""
+"""A proxy for the apt of a guest without a network, for GET over http only. It listens on the guest's loopback, fetches
+from Debian's archive over the host's network, and keeps every package under build/ for the next run.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +81,7 @@ def proxy_for(pid: int, kept: Path) -> Iterator[None]:
     """Listens in the network namespace of this process until the block ends."""
     kept.mkdir(parents=True, exist_ok=True)
     made: list[socket.socket] = []
-    thread = threading.Thread(target=_listen, args=(pid, made))  # a namespace is a thread's
+    thread = threading.Thread(target=_listen, args=(pid, made))  # a namespace belongs to a thread
     thread.start()
     thread.join(_LIMIT_S)
     (at,) = made

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bare Debian 13 with a real systemd, for the packages of `./build.sh deb`: the archive's own system, made once by
-mmdebstrap and kept under build/, in RAM from there on. Its apt reaches the archive through a proxy (aptproxy.py)."""
+"""A bare Debian 13 with a real systemd, for the packages of `./build.sh deb`.
+
+mmdebstrap makes the system once and keeps it under build/; a guest's changes stay in RAM. Its apt reaches the archive
+through a proxy (aptproxy.py).
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ROOT / "build/deb"
 _BASE = ROOT / "build/debian13"
 _POOL = ROOT / "build/debian13-packages"
-MEDIUM = "srv/linetap"  # where a person has copied build/deb to
+MEDIUM = "srv/linetap"  # the guest's copy of build/deb
 _LIMIT_S = 1200
 _PROXY = f'Acquire::http::Proxy "http://127.0.0.1:{PORT}";\n'
 _PATH = "PATH=/usr/sbin:/usr/bin:/sbin:/bin"
@@ -54,7 +57,7 @@ def bare(packages: Path = PACKAGES) -> Iterator[Guest]:
 
 
 def shell(machine: Guest, line: str, limit_s: float = _LIMIT_S) -> tuple[int, str]:
-    """Runs a line as root: its exit status and its output, both streams together."""
+    """Runs a line as root; returns its exit status and the output of both streams."""
     done = subprocess.run(
         [*machine.entered(), "env", "-i", _PATH, "HOME=/root", "bash", "-c", f"cd; {line}"],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -71,5 +74,5 @@ def commands(page: Path) -> list[str]:
 
 
 def cannot() -> str | None:
-    """The reason why no such machine can be made here."""
+    """The reason why this machine cannot run such a guest; None if it can."""
     return skip_reason() or (None if os.access("/usr/bin/mmdebstrap", os.X_OK) else "mmdebstrap is not installed")

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A person's use of the one-time link, over https: password, then the fleet's page. Run in the
-machine's network: `firstlogin.py LINK CA.pem`. Prints that page's title and units; ends with 1 where refused."""
+"""Logs in by the one-time link over https: sets the password, then reads the fleet's page.
+
+Run in the machine's network: `firstlogin.py LINK CA.pem`. Prints the page's title and units; exits with 1 if refused.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ class Person:
             base_url=f"https://127.0.0.1:{parts.port}", verify=ssl.create_default_context(cafile=ca), timeout=LIMIT_S,
             headers={"host": parts.netloc, "accept": "text/html"},
         )  # fmt: skip
-        self.name = {"sni_hostname": name}  # whose certificate it has to be, whatever the address
+        self.name = {"sni_hostname": name}  # the expected name in the certificate, independent of the address
 
     def get(self, path: str) -> httpx.Response:
         return self.client.get(path, extensions=self.name)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A desk installed from the packages on a bare Debian: what root types there, a unit, and a person."""
+"""A desk installed from the packages on a bare Debian: commands of root, a unit, and a person's login."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from linetap_core.wire.topics import Status, Topics
 from pki_rig import Asking
 
 UNIT = "floor-03"
-# What is wrong with every machine of this kind: a name that no name server has, a clock that is nobody's to set.
+# The doctor's findings on every such guest: its name is on no name server, and its clock cannot be set.
 OF_THE_GUEST = {"name", "clock"}
 FIGURES = "runuser -u linetap-desk -- linetap desk metrics --config /etc/linetap-desk/desk.toml"
 
@@ -42,7 +42,7 @@ class Installed:
         subprocess.run(words, input=data, stdout=subprocess.DEVNULL, timeout=60, check=True)
 
     def doctor(self) -> list[str]:
-        """The doctor's findings, except those that cannot be otherwise here."""
+        """The doctor's findings, except those of every guest."""
         _, said = bare.shell(self.machine, "linetap desk doctor --quiet")
         lines = [line.removeprefix("WRONG ") for line in said.splitlines()]
         return [line for line in lines if line.partition(":")[0] not in OF_THE_GUEST]
@@ -56,8 +56,7 @@ class Installed:
         return done.stdout
 
     def enrol(self, folder: Path) -> None:
-        """Enrols by the commands of docs/broker.md at the authority, then runs setup once more, which takes the
-        signers."""
+        """Enrols a unit by the authority's commands of docs/broker.md; a second setup installs the signers."""
         asking = Asking.new(UNIT)
         self.put("/root/unit.request", asking.request())
         self.type("linetap pki unit unit.request --dir linetap-pki -o tls.pem && linetap desk setup")
@@ -69,7 +68,7 @@ class Installed:
         until(lambda: f'linetap_unit_online{{unit="{UNIT}"}} 1' in self.type(FIGURES), "the ingest has it")
 
     def log_in(self, folder: Path) -> str:
-        """Logs in by the one-time link that setup has printed."""
+        """Logs in by the one-time link that setup has printed; returns the output of firstlogin.py."""
         said = "".join(text for _, text in self.said.values())
         found = re.search(r"https://\S+/first#\S+", said)
         assert found, said

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The example for Alertmanager, checked by its own tool: it is accepted, and each alert goes to the right receiver."""
+"""The example for Alertmanager, checked by amtool: it is valid, and each alert goes to the right receiver."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_it_is_read() -> None:
 def test_what_is_critical_goes_to_whoever_is_on_duty() -> None:
     for group in yaml.safe_load(RULES.read_text())["groups"]:
         for rule in group["rules"]:
-            labels = {"severity": "warning"} | rule.get("labels", {})  # a unit's own alert brings its own
+            labels = {"severity": "warning"} | rule.get("labels", {})  # a unit's alert has its own severity
             words = [f"alertname={rule['alert']}", *(f"{name}={value}" for name, value in labels.items())]
             told = amtool("config", "routes", "test", f"--config.file={EXAMPLE}", *words).strip()
             of_staff = "supervisors" if labels.get("audience") == "supervisor" else "office"

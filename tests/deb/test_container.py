@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The container of firmware/debian/container, by podman: built on a bare Debian 13, set up by the words of the page,
-and another one that goes on with its volumes. `./build.sh deb --try`.
+"""The container of firmware/debian/container in podman: built on a bare Debian 13, set up by the commands of the page,
+then replaced by another container with the same volumes. `./build.sh deb --try`.
 
-podman and crun want control groups of version 2 alone, so that they run where nothing else is mounted. A machine that
-has the controllers in version 1 has none left for them: hence no limit of processes.
+ENTER mounts control groups of version 2 alone, as podman and crun require. On a machine whose controllers are in
+version 1, version 2 has none: therefore processes are not limited.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.deb, pytest.mark.timeout(1800)]
 
 CONTAINER = bare.ROOT / "firmware/debian/container"
 ENTER = 'mount --make-rprivate / && mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec "$@"'
-LIMITS = ("--ulimit", "nproc=4096:4096", "--ulimit", "nofile=1024:4096")  # no higher than this machine's own may be
+LIMITS = ("--ulimit", "nproc=4096:4096", "--ulimit", "nofile=1024:4096")  # within the host's own limits
 SERVICES = ("mosquitto", "linetap-ingest", "linetap-serve")
 
 
@@ -70,7 +70,7 @@ class Podman:
 @pytest.fixture
 def podman() -> Iterator[Podman]:
     if why := bare.cannot() or (None if shutil.which("podman") else "podman is not installed"):
-        pytest.fail(why)  # it was asked for by name
+        pytest.fail(why)  # requested by name: no skip
     folder = Path(tempfile.mkdtemp(prefix="linetap-podman-", dir="/dev/shm"))
     try:
         yield Podman(folder)

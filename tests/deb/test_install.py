@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The installation on a bare Debian 13 up to a person who sees the fleet, by the very commands of docs/install-desk.md,
-under a real systemd; then again, with faults, upgraded, removed and purged. `./build.sh deb --try`."""
+"""The installation of a desk on a bare Debian 13 with a real systemd, by the commands of docs/install-desk.md, up to
+the first view of the fleet; then a second setup, faults, upgrade, removal and purge. `./build.sh deb --try`.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ WITHIN_S = 600  # "10 minutes and 5 commands"
 @pytest.fixture(scope="module")
 def desk() -> Iterator[Installed]:
     if why := bare.cannot():
-        pytest.fail(why)  # it was asked for by name: `./build.sh deb --try`
+        pytest.fail(why)  # requested by name, `./build.sh deb --try`: no skip
     with bare.bare() as machine:
         made = Installed(machine)
         for line in bare.commands(PAGE):
@@ -74,7 +75,7 @@ def test_a_second_setup_changes_nothing(desk: Installed) -> None:
 
 
 ACL = "/etc/mosquitto/conf.d/linetap.conf"
-# What is done, what undoes it, and what the doctor then says: each line whole.
+# Command that does the harm, command that undoes it, and the doctor's lines in between, each complete.
 HARMS = {
     "open key": (
         "chmod 640 /etc/linetap-desk/desk.key",
@@ -136,7 +137,7 @@ def test_the_doctor_names_what_was_harmed(desk: Installed, name: str) -> None:
 
 
 def test_all_of_it_starts_with_the_machine(desk: Installed) -> None:
-    """Where a boot ends; nothing but what is wanted there starts them."""
+    """Starting multi-user.target, the end of a boot, starts the services."""
     names = "linetap-serve linetap-ingest mosquitto"
     desk.type(f"systemctl stop {names} && systemctl start multi-user.target")
     until(lambda: bare.shell(desk.machine, f"systemctl is-active {names}")[1].split() == ["active"] * 3, names)
@@ -161,7 +162,7 @@ SIGNED = "deb [signed-by=/srv/linetap/linetap.pgp] file:/srv/linetap ./"
 
 @pytest.fixture
 def signed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The packages, signed by this test's own key; gpg's agent needs a short path for its socket."""
+    """The packages, signed by a key of this test. The folder is short because gpg's agent puts its socket there."""
     with tempfile.TemporaryDirectory() as home:
         monkeypatch.setenv("GNUPGHOME", home)
         key = [
@@ -184,11 +185,11 @@ def signed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_tools_alone_need_no_server_and_a_server_takes_postgresql(signed: Path) -> None:
-    """A keyholder's computer has what a keyholder needs, and names the package of what is missing. apt installs from a
-    signed folder, as the page describes.
+    """The tools' package is enough for a keyholder's computer, and a command that needs another package names it. apt
+    installs from a signed folder, as the page describes.
     """
     if why := bare.cannot():
-        pytest.fail(why)  # it was asked for by name: `./build.sh deb --try`
+        pytest.fail(why)  # requested by name, `./build.sh deb --try`: no skip
     assert SIGNED in PAGE.read_text()
     with bare.bare(signed) as machine:
         tools = Installed(machine)
@@ -208,7 +209,7 @@ def test_tools_alone_need_no_server_and_a_server_takes_postgresql(signed: Path) 
 
 
 def _unit(desk: Installed) -> None:
-    """A unit's package next to the others: its users, its units as systemd reads them; and nothing starts by itself."""
+    """A unit's package next to the others: its users exist, systemd accepts its services, and none starts by itself."""
     desk.type("DEBIAN_FRONTEND=noninteractive apt-get install -qq linetap-unit")
     desk.type("id linetap-recorder && python3 -c 'import alsaaudio, linetap.recorder'")
     names = "linetap-capture@1.service linetap-recorder.service linetap-reporter.service linetap-panel.service"
@@ -219,7 +220,7 @@ def _unit(desk: Installed) -> None:
 
 
 def _forged(desk: Installed) -> None:
-    """apt accepts only the signed list of packages, and none with another signature."""
+    """apt refuses a changed list of packages, and a changed signature."""
     for name, said in (("Packages", "Hash Sum mismatch"), ("InRelease", "Message has been manipulated")):
         desk.type(f"cd /srv/linetap && cp {name} /root/whole && sed -i 's/linetap/lynetap/' {name}")
         desk.type("rm -rf /var/lib/apt/lists/_srv_linetap*")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A desk with people, a unit and a recording goes from one version of the packages to a later one, is removed, purged
-and installed again, under a real systemd: `./build.sh deb --try`. docs/install-desk.md, *Upgrade and removal*."""
+"""Upgrade, removal, purge and new installation of a desk with people, a unit and a recording, under a real systemd:
+`./build.sh deb --try`. docs/install-desk.md, *Upgrade and removal*.
+"""
 
 from __future__ import annotations
 
@@ -34,9 +35,9 @@ def later(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
-    """Set up by the page, with a unit that has reported, a person who has logged in, and a sealed copy."""
+    """A desk set up by the page, with a unit that has reported, a person who has logged in, and a sealed copy."""
     if why := bare.cannot():
-        pytest.fail(why)  # it was asked for by name
+        pytest.fail(why)  # requested by name: no skip
     with bare.bare() as machine:
         made = Installed(machine)
         for line in bare.commands(bare.ROOT / "docs/install-desk.md"):
@@ -84,8 +85,8 @@ def test_to_a_later_version(desk: Installed, later: Path) -> None:
 
 
 def test_an_older_program_leaves_a_later_database_alone(desk: Installed, tmp_path: Path) -> None:
-    """Somebody installs the older packages by hand: the pages do not start, and say why; the later packages then work
-    again.
+    """After a manual installation of older packages the pages do not start, and log the reason; with the later packages
+    they work again.
     """
     older = tmp_path / "older"
     shutil.copytree(bare.PACKAGES, older, ignore=shutil.ignore_patterns("work"))

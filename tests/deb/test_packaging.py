@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""firmware/debian compared with what it packages: versions, users, units, and the page that describes it. Nothing is
-built.
-"""
+"""firmware/debian agrees with the packaged code and its page: versions, users, systemd units. Nothing is built."""
 
 from __future__ import annotations
 
@@ -17,9 +15,9 @@ from packaging.requirements import Requirement
 from linetap_desk.setup import machine
 
 DEBIAN = bare.ROOT / "firmware/debian"
-# A distribution's name at PyPI -> Debian's package, where it is not python3-NAME.
+# Name at PyPI -> Debian's package, if other than python3-NAME.
 NAMES = {"argon2-cffi": "python3-argon2", "pyserial": "python3-serial"}
-# Of whom each package is made; a package has what the ones that it depends on bring.
+# Folder of the code -> its Debian packages, in addition to linetap-core.
 MADE_OF = {"core": ("linetap-core",), "desk": ("linetap-tools", "linetap-desk"), "unit": ("linetap-unit",)}
 # pyrage: no Debian package; stock age does its work. pyalsaaudio: within linetap-unit, from requirements.lock.
 WITHOUT = {"pyrage", "pyalsaaudio"}
@@ -76,7 +74,7 @@ def test_a_purge_names_what_stays_and_deletes_nothing() -> None:
 
 
 def test_whatever_a_container_keeps_is_in_a_volume() -> None:
-    """Its users have the same numbers in every image; these come from the package and from Mosquitto."""
+    """The user ids are the same in every image; linetap's package and Mosquitto's set them."""
     compose = yaml.safe_load((DEBIAN / "container/compose.yaml").read_text())
     volumes = {each.partition(":")[2] for each in compose["services"]["desk"]["volumes"]}
     kept = (machine.FOLDER, machine.STATE, machine.PAGES_STATE, machine.COPY, machine.PKI, machine.MOSQUITTO)
@@ -94,7 +92,7 @@ def test_the_page_has_five_commands() -> None:
 
 
 def test_no_other_package_of_debian_is_needed_for_a_wheel() -> None:
-    """The only part that is compiled is named with its hash in requirements.lock."""
+    """The only compiled dependency is in requirements.lock, with its hash."""
     script = (DEBIAN / "build.sh").read_text()
     assert re.findall(r"grep '\^([a-z]+)==' requirements\.lock", script) == ["pyalsaaudio"]
     assert "--require-hashes" in script

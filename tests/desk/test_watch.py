@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap watch` at a real broker: what it says, how it ends, and that it takes nothing from the ingest."""
+"""`linetap watch` at a real broker: its output, its exit status, and no effect on ingest."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
 
 
 class Units:
-    """Says what units say, retained as they do."""
+    """Publishes messages as units do, retained like theirs."""
 
     def __init__(self, port: int) -> None:
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
@@ -92,7 +92,7 @@ def test_once_says_who_is_unwell_and_ends_with_it(
     floor.is_well("main-03")
     floor.is_well("main-04", "recording")
     floor.say(Topics("main-04").alert("hum", json.dumps(ALERT).encode()))
-    assert once(broker) == 0  # a warning is no reason to be called
+    assert once(broker) == 0  # a warning does not set the exit status
     text = capsys.readouterr().out
     assert "2 units: 0 fault  0 unheard  0 offline  0 late  1 warning  1 fine   16 lines, 8 in use, 1 alerts" in text
     assert "●●●●●●●●  hum (line 3): hum" in text
@@ -106,7 +106,7 @@ def test_once_says_who_is_unwell_and_ends_with_it(
     floor.say(Topics("main-03").alert("line_cut", b""))
     places = tmp_path / "places.toml"
     places.write_text("[Main]\nmain-03 = 3\nmain-04 = 4\nmain-05 = 5\n")
-    assert once(broker, "--places", str(places)) == 1  # one that never came
+    assert once(broker, "--places", str(places)) == 1  # a unit that was never heard
     assert "unheard" in capsys.readouterr().out
 
 
@@ -172,7 +172,7 @@ def test_the_screen_shows_the_worst_first_and_fits(broker: Broker, floor: Units)
     assert [row.split()[2:4] for row in units[:4]] == [
         ["main-29", "fault"], ["main-30", "offline"], ["main-28", "warning"], ["main-01", "fine"]
     ]  # fmt: skip
-    assert "[red]hum" in units[2]  # a unit's words are no markup
+    assert "[red]hum" in units[2]  # a unit's text is not interpreted as markup
     assert len(rows) <= 24
     assert any(row.startswith("and 15 more, none of them worse") for row in rows)
 
@@ -204,7 +204,7 @@ def test_watch_needs_another_name_than_the_ingest(tmp_path: Path) -> None:
 
 
 def test_nothing_of_it_stays_at_the_broker(broker: Broker, floor: Units) -> None:
-    """A session would be a queue that grows until the broker drops others' messages."""
+    """A persistent session would be a queue that grows until the broker drops messages of others."""
     assert once(broker) == 0
     assert broker.process is not None
     floor.say(Message("linetap/v1/main-03/status", b"{}"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A unit's state from its messages at the broker; and no message of a broker makes the memory grow."""
+"""A unit's state from its messages at the broker, and the limit on memory against hostile messages."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def well() -> Told:
         ("status", b"", "unheard"),
         ("alert/hum", ALERT, "warning"),
         ("alert/disk_full", {**ALERT, "severity": "critical"}, "fault"),
-        ("line/2", {**LINE, "state": "fault"}, "fine"),  # as the next: the unit judges, and its alerts say it
+        ("line/2", {**LINE, "state": "fault"}, "fine"),  # like the next two: only an alert makes a fault
         ("health", {**HEALTH, "services_dead": "recorder"}, "fine"),
         ("health", {**HEALTH, "recording_refused": "disk_full"}, "fine"),
     ],
@@ -64,7 +64,7 @@ def test_offline_late_and_fault_are_three_things() -> None:
     told.tell("alert/line_cut", {**ALERT, "severity": "critical"})
     assert told.standing() == "fault"
     told.now_s += HEALTH_EXPIRY_S + 1
-    assert told.standing() == "late"  # online, it says, and nothing comes: what it said is old
+    assert told.standing() == "late"  # its status is online, but its last health has expired
     told.tell("status", OFFLINE)
     assert told.standing() == "offline"
 
@@ -77,7 +77,7 @@ def test_a_health_is_good_for_what_the_broker_says_is_left_of_it() -> None:
     assert told.standing() == "fine"
     told.now_s += 1
     assert told.standing() == "late"
-    told.tell("health", HEALTH, expiry_s=1 << 31)  # no broker makes it good for longer
+    told.tell("health", HEALTH, expiry_s=1 << 31)  # a broker cannot extend the validity
     told.now_s += HEALTH_EXPIRY_S + 1
     assert told.standing() == "late"
 
@@ -172,7 +172,7 @@ def test_nothing_grows_beyond_its_bound(monkeypatch: pytest.MonkeyPatch) -> None
     assert max(len(unit.alerts) for unit in told.units.values()) == units.MOST_ALERTS
     assert sum(len(unit.alerts) for unit in told.units.values()) == 100
     assert told.passed_over > 0
-    told.tell("alert/a1", b"", unit="main-0")  # what is taken back makes room
+    told.tell("alert/a1", b"", unit="main-0")  # a cleared alert frees its place
     assert told.tell("alert/b", ALERT, unit="main-0") is not None
 
 

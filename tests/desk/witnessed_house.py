@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The desk's pages where a policy of witnesses is in force: two witnesses of which both are needed."""
+"""The desk's pages with a policy of witnesses in force, which requires both of two witnesses."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ MORE = '[witnesses]\npolicy = "{root}/policy"\nheads = "{root}/heads"\nwithin_ho
 def witnessed_house(
     desk: Desk, within: int = 24, at: str = SEEN, pinned: bool = False
 ) -> Iterator[tuple[ReleaseHouse, Site]]:
-    """The house with its calls in the log; nothing of it has been carried to a witness so far. `pinned`: desk.toml has
-    the policy's hash too."""
+    """A desk whose calls are in the log, which no witness has cosigned yet. `pinned`: desk.toml has the policy's hash
+    as well.
+    """
     root = desk.root / "witnessed"
     root.mkdir()
     with site(root, at, desk.rig) as made:
@@ -42,7 +43,10 @@ def carry(house: ReleaseHouse, made: Site) -> None:
 
 
 def name_policy(desk: Desk, path: Path, **more: object) -> str:
-    """Roles that name the policy by its hash, as a person makes them; the hash. `more`: of its table."""
+    """Writes and signs roles.json with the policy's hash, as a person does; returns the hash.
+
+    `more`: further keys of the table `witnesses`.
+    """
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     people = [
         {"key": (desk.root / f"{name}.pub").read_text().strip(), "name": name, "role": role}

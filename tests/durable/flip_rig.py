@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -44,8 +44,8 @@ from unit_rig import spoken
 
 PATIENCE_S = 120.0
 SIGNED = {"hold.json", "hold.json.sig", "key.age", "roles.json", "roles.json.sig"}
-A_PERSONS = {"unit.toml", "ko.wav"}  # with a copy beside each
-OF_ITS_OWN = {"unit.key"}  # with a copy beside it
+A_PERSONS = {"unit.toml", "ko.wav"}  # made by a person; a copy lies next to each
+OF_ITS_OWN = {"unit.key"}  # in a format of its own; a copy lies next to it
 AUDIO = spoken(3.0)
 
 
@@ -78,11 +78,11 @@ class WorkingUnit:
         house.restart()
         self._fill(house)
         self.config_file = house.file
-        for name in ("allowed_signers", "custodian.txt", "epoch.txt"):  # no unit has these
+        for name in ("allowed_signers", "custodian.txt", "epoch.txt"):  # files of the rig, not of a unit
             (self.folder / name).unlink()
         house.outbox.close()
         house.log._log.close()
-        with self.started():  # by the present code, so that all files are in its form
+        with self.started():  # the present code writes all files in its own format
             self.record_a_call()
         self._states()
         unitkeys.keep_copy(Path(self.config.key))
@@ -133,7 +133,7 @@ class WorkingUnit:
         assert house.command(house.signed("key_list", "authority", data, namespaces.KEY_LIST)).done
 
     def _states(self) -> None:
-        """Writes the states of the neighbours; the recorder has written its own."""
+        """Writes the states of the other services; the recorder has written its own."""
         run_dir = self.config.run_path
         for name, state in (("capture@1", capture()), ("reporter", reporter()), ("panel", panel())):
             StateFile(run_dir, name, SYSTEM).write(state)
@@ -200,7 +200,8 @@ class WorkingUnit:
         until(lambda: not service.vault.unfinished() or service.vault.failure is not None, PATIENCE_S)
         return call_id
 
-    def trial(self) -> Outcome:
+    def trial(self, then: Callable[[], None] = lambda: None) -> Outcome:
+        """`then` is called when the unit has stopped again, before its files are compared."""
         outcome = Outcome()
         try:
             with self.started() as service:
@@ -209,6 +210,7 @@ class WorkingUnit:
                 self._neighbours()
                 if service.vault.failure is not None:
                     outcome.crashed = repr(service.vault.failure)
+            then()
             outcome.recorded = self._is_sealed(call_id)
             outcome.lost = self._lost()
         except LinetapError as error:
@@ -252,9 +254,7 @@ class WorkingUnit:
 
 
 def _is_another_tests(name: str) -> bool:
-    """Whether other tests cover the file: those of log and outbox flip each of their bits, and `verify` those of sealed
-    files.
-    """
+    """Whether other tests cover the file: those of log, outbox and journal, and those of `verify` for sealed files."""
     top = name.split("/")
     if top[0] != "vault":
         return name.endswith((".lock", "journal.begun")) or top[0] in ("audio",)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One bit of one small file of a working unit is changed, and its services start: they go on, and say which it was."""
+"""The services start after one bit of a small file was flipped: they work, and report the file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import soak_table
 from linetap_core.clock import NS_PER_S, SYSTEM
 from linetap_core.durable import broken, smallfile
 
-A_FILE = 1  # bits, in the short form
+A_FILE = 1  # bits per file in the short form
 SEED = 17
 SOAK_NS = round(float(os.environ.get("LINETAP_SOAK_MINUTES", "1")) * 60 * NS_PER_S)
 
@@ -34,13 +34,13 @@ def test_the_unit_itself_is_well(unit: WorkingUnit) -> None:
 
 
 def test_every_small_file_has_its_envelope(unit: WorkingUnit) -> None:
-    """But those that are signed, and those that a person writes."""
+    """Signed files, files made by a person, and the unit's key have none."""
     bare = {str(name) for name in unit.small_files() if not smallfile.is_wrapped((unit.kept / name).read_bytes())}
     assert {name.rpartition("/")[2] for name in bare} <= SIGNED | A_PERSONS | OF_ITS_OWN, bare
 
 
 def test_every_bit_of_every_envelope_counts(unit: WorkingUnit) -> None:
-    """All of them, by the reading alone: what follows is the same for each."""
+    """Flips every bit, but only reads the file: a service reacts to each broken envelope in the same way."""
     for name in unit.small_files():
         data = (unit.kept / name).read_bytes()
         if not smallfile.is_wrapped(data):
@@ -67,7 +67,7 @@ def test_a_unit_with_one_changed_bit_starts_and_reports_it(unit: WorkingUnit) ->
 @pytest.mark.soak
 @pytest.mark.timeout(0)
 def test_whichever_bit(unit: WorkingUnit) -> None:
-    """Each bit of each small file in turn, in a random order, as far as the time goes."""
+    """Flips the bits of all small files one at a time, in random order, until the time is over."""
     chosen = random.Random()
     names = unit.small_files()
     bits = [(name, bit) for name in names for bit in range(8 * (unit.kept / name).stat().st_size)]
@@ -91,10 +91,10 @@ def look_at(unit: WorkingUnit, name: Path, bit: int) -> None:
     assert not outcome.fault, said
     assert outcome.recorded, said
     assert not outcome.lost, said
-    whole = {name.name, name.name.removesuffix(".sig"), f"{name.name}.sig"}  # a signature does not say which of the two
+    whole = {name.name, name.name.removesuffix(".sig"), f"{name.name}.sig"}  # a bad signature can mean either file
     assert whole & outcome.named or is_rewritten(unit, name), said
 
 
 def is_rewritten(unit: WorkingUnit, name: Path) -> bool:
-    """The recorder's own state has been written anew before anybody read it."""
+    """Whether the recorder has already replaced its state file."""
     return name.name == "recorder.json" and bool(smallfile.unwrap("state", (unit.folder / name).read_bytes()))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The envelope of small files: no bit of one changes unseen, and a person reads it with jq and tail."""
+"""The envelope of small files: it detects every flipped bit, and people can read it with jq and tail."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_a_write_that_fails_leaves_the_old(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_reading_takes_no_more_memory_than_the_file_has(tmp_path: Path) -> None:
-    """A recorder that ends for want of memory reads its checkpoint once more: a few kB, where it may have 64 MiB."""
+    """A recorder that ended for lack of memory reads its checkpoint again: a few kB, although 64 MiB are allowed."""
     large = SmallFile("thing", Thing, most_bytes=64 << 20)
     path = tmp_path / "thing.json"
     large.replace(path, VALUE)

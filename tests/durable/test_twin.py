@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A file kept twice, and a copy of what a person has written: one damaged bit loses nothing, an edit is believed."""
+"""Files with a twin, and copies of files made by a person: a damaged bit loses nothing, an edit is accepted."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_both_of_them_broken_is_no_new_beginning(tmp_path: Path, stays: bool) ->
 
 
 def flipped(path: Path) -> bytes:
-    """The file with a bit flipped as by a medium: neither inode nor time changes."""
+    """Flips a bit as a medium does, without a change of inode or time; returns the original content."""
     data, before = path.read_bytes(), path.stat()
     path.write_bytes(bytes([data[0] ^ 1]) + data[1:])
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
@@ -102,7 +102,7 @@ def restored_set(path: Path) -> None:
 def test_a_reader_never_finds_it_missing_while_it_is_restored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restored: Callable[[Path], None]
 ) -> None:
-    """Another service reads its configuration whenever it likes: between two names there would be none."""
+    """Another service can read the file at any moment, so the broken file must not be moved away first."""
     path, moved = tmp_path / "unit.toml", []
     rename = Path.rename
 
@@ -119,7 +119,7 @@ def test_a_reader_never_finds_it_missing_while_it_is_restored(
 
 
 def test_where_a_file_can_have_one_name_only_it_is_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """FAT has no second name, and a folder in the file's place has none anywhere."""
+    """FAT has no hard links, and no file system has them for folders."""
 
     def refused(*_: object, **__: object) -> None:
         raise PermissionError

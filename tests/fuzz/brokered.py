@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Input from a broker: frames and publications of every topic that the desk's ingest and its picture of the fleet read,
-and a unit's commands.
+"""Fuzzed input from a broker: frames and publications on every topic of ingest, the desk's fleet view, unit commands.
 
-The ingest is a real one on a socket. A publication is through when it has been acknowledged, which it is when the
-database has it; a frame that is none ends the connection, and the next one is begun.
+A real ingest runs on a socket. It acknowledges a publication once the database has stored it. An invalid frame ends the
+connection, and the next trial opens a new one.
 """
 
 from __future__ import annotations
@@ -83,7 +82,7 @@ def _length(value: int) -> bytes:
 
 
 class Desk:
-    """An ingest with one unit that it trusts, and its broker, who is us."""
+    """An ingest that trusts one unit; this class acts as its broker."""
 
     def __init__(self, folder: Path, held: contextlib.ExitStack) -> None:
         folder.mkdir()
@@ -100,7 +99,7 @@ class Desk:
         )  # fmt: skip
         engine = held.enter_context(writer_of(settings.db, shared=False))
         held.callback(setattr, service, "TURN_S", service.TURN_S)
-        service.TURN_S = 0.005  # it need not save power here
+        service.TURN_S = 0.005  # short turns: power does not matter here
         patience = Patience(first_ms=1, longest_ms=1)
         self._ingest = Ingest(settings, engine, SignersFile(signers), SYSTEM, patience, None)
         held.callback(self._ingest.end)
@@ -112,7 +111,10 @@ class Desk:
         threading.excepthook = lambda found: self._faults.append(f"{found.exc_type.__name__}: {found.exc_value}")
 
     def publish(self, data: bytes) -> None:
-        """topic, signature (`OURS`: made here, as a hostile unit would) and payload, by line."""
+        """Publishes `data`: a line with the topic, a line with the signature, and the payload.
+
+        A namespace in place of the signature: signed here with the unit's key, as a hostile unit would.
+        """
         topic, _, rest = data.partition(b"\n")
         sig, _, payload = rest.partition(b"\n")
         if sig in (b"linetap-event", b"linetap-head"):
@@ -121,7 +123,10 @@ class Desk:
         self.send(publication(topic, payload, sig, self._mid), self._mid)
 
     def send(self, frame: bytes, mid: int = 0) -> None:
-        """`mid`: until that is acknowledged, or it hangs up on us; 0: we hang up, and it must notice."""
+        """Sends a frame, then waits until ingest acknowledges `mid` or disconnects.
+
+        `mid` 0: disconnects after the frame, and waits until ingest has detected it.
+        """
         peer = self._connected()
         peer.sendall(frame)
         if not mid:
@@ -165,7 +170,7 @@ class Desk:
             peer.close()
 
     def _greeted(self, peer: socket.socket) -> bool:
-        """False: the ingest has given this connection up meanwhile, as it does where nobody answers for long."""
+        """Whether the connection is still open: ingest closes a connection without an answer from the broker."""
         heard = peer.recv(4096)
         if not heard:
             return False
@@ -234,7 +239,7 @@ def _records(work: Path) -> list[bytes]:
 
 
 def _copied(work: Path, data: bytes) -> Any:
-    """The copied record, whose hash is that of the unit's event: the unit itself is hostile."""
+    """The copied record, with the hash stated in the unit's event: the unit itself is hostile."""
     whose = msgspec.json.decode(_records(work)[0])
     folder = work / "copied"
     for path in folder.glob("*"):

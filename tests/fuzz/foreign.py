@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The fuzzed readers of foreign bytes, and their allowed outcomes.
 
-A reader may take the bytes, or refuse them with an error of linetap's own tree (or with one of those that it names),
-whose text is one line. Everything else is a finding: another exception, a command that reports a fault in linetap
-itself, more than HANG_S, more than MOST_MB.
+A reader may accept the bytes, or refuse them with a LinetapError or one of its listed exceptions, in plain printable
+lines. Anything else is a finding: another exception, a command that reports a fault in linetap itself, more than
+HANG_S, more than MOST_MB.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from linetap_core.errors import LinetapError
 
-HANG_S, MOST_MB = 120, 700  # of the wall: this machine may do other work meanwhile
+HANG_S, MOST_MB = 120, 700  # HANG_S in wall-clock time: the machine may be busy
 
 
 class Find(Exception):
@@ -26,11 +26,11 @@ class Target:
     seeds: list[bytes]
     take: Callable[[bytes], object]
     refuses: tuple[type[Exception], ...] = ()
-    slow: bool = False  # a command that computes: few trials of it in the short form
-    trials: int = 40  # in the short form
+    slow: bool = False  # a command with much computation: few trials in the short form
+    trials: int = 40  # number of trials in the short form
 
     def feed(self, data: bytes) -> None:
-        """Find: what it did, in one line."""
+        """Feeds `data` to the reader; raises Find with one line about a forbidden outcome."""
         try:
             self.take(data)
         except Find:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One reader under atheris: `led.py TARGET SECONDS FOLDER`. libFuzzer ends with another status when it has a find."""
+"""Fuzzes one reader with atheris: `led.py TARGET SECONDS FOLDER`. libFuzzer exits non-zero after a finding."""
 
 from __future__ import annotations
 

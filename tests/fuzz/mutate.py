@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bytes nearly like others: what a medium, a transfer or a stranger makes of a file."""
+"""Mutated bytes: a file as damaged by a medium, by a transfer or by an attacker."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WORDS = (
 
 
 def mutated(seeds: list[bytes], chosen: random.Random, most_bytes: int = 1 << 20) -> bytes:
-    """One of them with one to four changes."""
+    """A seed with one to four changes."""
     data = bytearray(chosen.choice(seeds))
     for _ in range(chosen.choice((1, 1, 1, 2, 3, 4))):
         _change(data, seeds, chosen)

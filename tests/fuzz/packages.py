@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files carried to people: a custodian's package as it is unpacked and read, and a bundle as an archive. An archive's
-structure (names, links, sizes, growth when unpacked) and its contents are fuzzed apart, so that either gets far."""
+"""Fuzzed files for people: the unpacking and reading of a custodian's package, and bundles as archives.
+
+The structure of an archive (names, links, sizes, growth when unpacked) and its contents are fuzzed separately, so that
+trials of the contents are not refused for the structure.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,11 @@ from linetap_desk.bundle import container
 from linetap_desk.custody.package import unpack
 from release_rig import Desk
 
-_LARGEST_RAW = 64 << 20  # what a package of a few kilobytes may become in RAM
+_LARGEST_RAW = 64 << 20  # limit of a small package's size when unpacked in RAM
 
 
 def case(work: Path) -> tuple[Desk, dict[str, bytes]]:
-    """A released call, and what stands in its package."""
+    """A desk with a released call, and the members of the call's package."""
     root = work / "custody"
     root.mkdir()
     desk = Desk.make(root)
@@ -63,7 +66,7 @@ def all_packages(work: Path, members: dict[str, bytes]) -> Iterator[Target]:
         changed = members | {name.decode("utf-8", "replace"): content}
         try:
             whole = custody_rig.pack(changed)
-        except (ValueError, UnicodeError):  # no name that tar has
+        except (ValueError, UnicodeError):  # a name that tar cannot store
             return
         taken(whole)
 
@@ -79,7 +82,7 @@ def all_packages(work: Path, members: dict[str, bytes]) -> Iterator[Target]:
 
 
 def _archives(work: Path) -> list[bytes]:
-    """Small ones: mutations of a whole case hit audio most of the time."""
+    """Small archives: mutations of a whole case would mostly change audio."""
     found = []
     for how in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         buffer = io.BytesIO()

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The desk's pages, and those of the custodian's helper, by whatever a browser or a stranger may send.
+"""Fuzzed requests to the pages of the desk and of the custodian's helper.
 
-Each trial is one connection. A whole request is answered, with less than 500 or a 503 that is meant; one that is none
-is answered with 400 or hung up on. Half a request is hung up on by us. A page that faults is counted by the server
-itself, also where nobody waits for its answer any more.
+Each trial is one connection. The server must answer a whole request with a status below 500 or with an intended 503,
+and an invalid one with 400 or by closing the connection. After half a request the test closes the connection. The
+server counts its page faults, so that a fault counts even if the test has closed the connection.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from linetap_desk.web.roles import ROLES
 from release_rig import Desk
 from sealing_rig import CALL_ID
 
-TOKEN, FORM, PLACE = b"SESSION", b"FORM", b"PLACE"  # in a seed, for what only a running server knows
+TOKEN, FORM, PLACE = b"SESSION", b"FORM", b"PLACE"  # in a seed: placeholders for values of the running server
 LONGEST_HEAD = 64 << 10
 MULTIPART = b"multipart/form-data; boundary=x"
-ESCAPED = b"multipart/form-data; charset=raw_unicode_escape; boundary=x"  # text of it can be half a character
+ESCAPED = b"multipart/form-data; charset=raw_unicode_escape; boundary=x"  # can decode to half a surrogate pair
 URLENCODED = b"application/x-www-form-urlencoded"
-MEANT = {503}  # the stream of a fleet that is full, an identity provider that is away
+MEANT = {503}  # the fleet's stream has no free place, or the identity provider is unreachable
 _VALUES = {
     "call_id": "20261124T031000.000Z-L01", "unit": "floor-03", "month": "2026-11", "id": "2026-0042",
     "path": "base.css", "from": "2026-11-24T09:00", "to": "2026-11-24T23:00", "line": "1", "page": "1", "days": "30",
@@ -47,7 +47,7 @@ _VALUES = {
 
 @dataclass
 class Pages:
-    """A server on the loopback. `cookie`: of somebody who may see every page; `faults`: how many pages have faulted."""
+    """A server on the loopback. `cookie`: of a person with access to all pages; `faults`: the count of page faults."""
 
     url: str
     place: str
@@ -60,14 +60,14 @@ class Pages:
 
     @property
     def token(self) -> str:
-        """Begun anew now and then: some of what is sent logs out."""
+        """The session's token, renewed every 25 requests, because some requests log out."""
         if self.asked % 25 == 0:
             self._token = self.session()
         self.asked += 1
         return self._token
 
     def send(self, seed: bytes) -> None:
-        """Find, where it is not answered as above."""
+        """Sends `seed`; raises Find if the answer breaks the module's rules."""
         token = self.token
         data = seed.replace(TOKEN, token.encode()).replace(FORM, secure.token_of(token).encode())
         data = data.replace(PLACE, self.place.encode())
@@ -78,10 +78,10 @@ class Pages:
             raise Find(f"a page answers {status}, {self.faults() - known} faults; sent: {self.before!r}"[:4000])
 
     def _ask(self, data: bytes) -> int | None:
-        """None: it has not said anything, and need not."""
+        """The status of the answer; None without an answer, where none is required."""
         whole = is_request(data)
         with socket.create_connection((str(urlsplit(self.url).hostname), urlsplit(self.url).port), HANG_S) as peer:
-            with contextlib.suppress(OSError):  # it may have had enough of us already
+            with contextlib.suppress(OSError):  # the server may have closed the connection
                 peer.sendall(data)
             if whole is None:
                 return None
@@ -94,8 +94,8 @@ class Pages:
 
 
 def is_request(data: bytes) -> bool | None:
-    """h11's verdict: True a whole request, False no request, None the beginning of one."""
-    if not data:  # which would mean its end to h11
+    """The verdict of h11: True for a whole request, False for an invalid one, None for an incomplete one."""
+    if not data:  # h11 reads empty data as the end of the connection
         return None
     reader = h11.Connection(h11.SERVER, LONGEST_HEAD)
     try:
@@ -109,7 +109,7 @@ def is_request(data: bytes) -> bool | None:
 
 
 def _status_of(peer: socket.socket) -> int | None:
-    """The first that is final."""
+    """The first final status (not 1xx)."""
     said = b""
     while True:
         for found in re.finditer(rb"^HTTP/1\.1 (\d{3}) [^\r]*\r\n", said, re.MULTILINE):
@@ -122,7 +122,7 @@ def _status_of(peer: socket.socket) -> int | None:
 
 
 def targets(pages: Pages, kind: str, gets: list[str], posts: dict[str, tuple[str, ...]], trials: int) -> list[Target]:
-    """`gets`: paths with their queries; `posts`: paths, and the fields of each form."""
+    """The targets of a server. `gets`: paths with their queries; `posts`: paths, and the fields of each form."""
     whole = [_request(pages, b"GET", path) for path in gets]
     whole += [_request(pages, b"POST", path, URLENCODED, _form(fields)) for path, fields in posts.items()]
     forms = [path.encode() + b"\n" + _form(fields) for path, fields in posts.items()]
@@ -137,7 +137,7 @@ def targets(pages: Pages, kind: str, gets: list[str], posts: dict[str, tuple[str
         return quote(path.replace(PLACE, pages.place.encode()), safe="/%?&=+:;,@!$'()*~[]{}|^<>\"")
 
     def target(data: bytes) -> None:
-        """Bytes that no request line takes are escaped, so that what they mean reaches the page."""
+        """Requests a path; escapes bytes that are invalid in a request line, so that the page receives them."""
         pages.send(_request(pages, b"GET", at(data)))
 
     def form(data: bytes) -> None:
@@ -174,7 +174,7 @@ _HEADERS = (
 def _request(
     pages: Pages, method: bytes, path: str, content: bytes = b"", body: bytes = b"", more: bytes = b""
 ) -> bytes:
-    """`more`: header lines that come before ours, of which many readers take the first."""
+    """A request. `more`: header lines placed before the usual ones, because many readers use the first of a name."""
     lines = [
         method + b" " + path.encode() + b" HTTP/1.1",
         b"Host: " + urlsplit(pages.url).netloc.encode(),
@@ -194,7 +194,7 @@ def _form(fields: tuple[str, ...]) -> bytes:
 
 
 def _multipart(fields: tuple[str, ...], text: str = "") -> bytes:
-    """`text`: in place of what is expected."""
+    """A form's multipart body. `text`: replaces the valid values."""
     parts = [b'Content-Disposition: form-data; name="csrf"\r\n\r\n' + FORM]
     for name in fields:
         file = '; filename="a.sig"\r\nContent-Type: application/octet-stream' if name == "file" else ""
@@ -204,7 +204,7 @@ def _multipart(fields: tuple[str, ...], text: str = "") -> bytes:
 
 
 def of_desk(work: Path, held: contextlib.ExitStack) -> list[Target]:
-    """Every route, as somebody of every role."""
+    """Targets for every route of the desk, as a person with all roles."""
     (work / "desk").mkdir()
     house = CallsHouse(work / "desk")
     house.fill()
@@ -237,10 +237,10 @@ def _value(path: str, name: str) -> str:
 
 
 def of_custodian(desk: Desk, members: dict[str, bytes], held: contextlib.ExitStack) -> list[Target]:
-    """The helper on the custodian's own machine, which any page in their browser may ask."""
+    """Targets for the helper on the custodian's machine: any page in the browser can send it requests."""
     helper = held.enter_context(Helper(desk, members))
     inside = helper.inside()
-    helper.site.end = lambda: None  # as often as it is asked for
+    helper.site.end = lambda: None  # requests to end the helper must not end it
     said = held.enter_context(contextlib.redirect_stderr(io.StringIO()))
     room, token = helper.site.admission.room, str(inside.cookies.get(COOKIE))
     pages = Pages(helper.site.url, room, lambda: token, COOKIE, lambda: said.getvalue().count("page_fault"))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every reader of foreign or old bytes: what it is fed with, and how. Pages, frames of a broker and packages
-have files of their own."""
+"""Fuzz targets: every reader of foreign or old bytes, with its seeds. Pages, a broker's frames and packages are in
+pages.py, brokered.py and packages.py.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +60,7 @@ ROOT = TESTS.parent
 
 
 def _run(*words: object) -> None:
-    """A command of a person's: it ends with 0, 1 or 2, and what it says is plain lines."""
+    """Runs a command, which must exit with 0, 1 or 2 and print plain lines only."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         status = main([str(word) for word in words])
@@ -73,7 +74,7 @@ def _run(*words: object) -> None:
 
 
 def all_targets(work: Path, held: contextlib.ExitStack) -> list[Target]:
-    """`work`: a folder that they may write in; `held`: servers that some of them ask."""
+    """All targets. `work`: their writable folder; `held`: keeps the servers of some targets open."""
     with tarfile.open(TESTS / "vectors" / "unit-0.1.tar.xz") as archive:
         archive.extractall(work, filter="data")
     unit = work / "unit-0.1"
@@ -218,7 +219,7 @@ def request_of(key: keys.SigningKey) -> bytes:
 
 
 def _recorders(unit: Path, work: Path) -> Iterator[Target]:
-    """Readers of files that an older recorder, another service or a medium has left."""
+    """Readers of files that an older recorder or another service wrote, or that a medium damaged."""
     vault = unit / "vault"
     events = next((vault / "outbox").glob("*.events")).read_bytes()
     yield Target("outbox segment", [events], lambda data: list(outboxfiles.scan(data)))
@@ -261,7 +262,7 @@ def certificate_or_leaf(data: bytes) -> object:
 
 
 def _commands(unit: Path, work: Path) -> Iterator[Target]:
-    """The same by the command that a person types."""
+    """The same readers, run through their commands."""
     wav = io.BytesIO()
     with wave.open(wav, "wb") as file:
         file.setnchannels(1)

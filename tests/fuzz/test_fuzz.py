@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Foreign and old bytes are taken or refused in one line: a seeded sample of them, and in the soak as many as there is
-time for, also by atheris where that is installed (tests/fuzz/requirements.txt)."""
+"""Readers accept foreign and old bytes, or refuse them with plain lines.
+
+The short form runs a seeded sample. The soak runs as many trials as its time permits, also with atheris if installed
+(tests/fuzz/requirements.txt).
+"""
 
 from __future__ import annotations
 
@@ -69,7 +72,7 @@ def test_a_sample_of_foreign_bytes_ends_in_one_line(targets: list[Target]) -> No
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < (MOST_MB << 10)
 
 
-# Starlette lets go of the file of a form that ends in the middle of a character, and Python closes it with that.
+# Starlette leaves a file open if its form ends in the middle of a character; Python closes it with this warning.
 @pytest.mark.filterwarnings("ignore:Unclosed file <tempfile.SpooledTemporaryFile:ResourceWarning")
 @pytest.mark.soak
 @pytest.mark.timeout(0)
@@ -88,7 +91,7 @@ def test_foreign_bytes_for_as_long_as_there_is_time(targets: list[Target]) -> No
 @pytest.mark.timeout(0)
 @pytest.mark.skipif(not ATHERIS, reason="atheris has no wheel for this machine; ./build.sh soak installs it on amd64")
 def test_foreign_bytes_led_by_what_they_reach(targets: list[Target], tmp_path: Path) -> None:
-    """libFuzzer looks which branches they take, each reader for its share of the time."""
+    """libFuzzer mutates by branch coverage; each reader gets an equal share of the time."""
     quick = [target for target in targets if not target.slow]
     for target in quick:
         seconds = str(max(1, SOAK_S // len(quick)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A site's broker and the city's, both as shipped, with a bridge between: what goes up and down, and what waits."""
+"""The bridge between a site's broker and the city's, both as shipped: messages up and down, and their queues."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from shipped_broker import Client, ShippedBroker
 
 FLOOR = "linetap/v1/floor-03"
 SITE = ("broker:mqtt.site-a.example", "broker:127.0.0.2")
-EVENTS = 60  # more than are in flight at a time
-REFUSED = ("host name verification failed", "certificate verify failed")  # as 2.0 says it, and 2.1
+EVENTS = 60  # more than can be in flight
+REFUSED = ("host name verification failed", "certificate verify failed")  # the messages of Mosquitto 2.0 and 2.1
 
 
 class Tree:
-    """One unit below, one desk above."""
+    """One unit at the site's broker, one desk at the city's."""
 
     def __init__(self, root: Path, edition: str) -> None:
         self.pki = Pki(root / "authority")
@@ -41,7 +41,7 @@ class Tree:
         return Client(self.site.port, self.pki, self.pki.pair("floor-03-0"))
 
     def desk(self, broker: ShippedBroker) -> Client:
-        """A desk's client, whose queue waits for it."""
+        """A desk's client with a persistent session: the broker queues its messages."""
         desk = Client(broker.port, self.pki, self.pki.pair("desk-seoul"), clean=False)
         desk.subscribe("linetap/v1/#")
         return desk
@@ -52,7 +52,7 @@ class Tree:
 
 
 def is_on_disk(broker: ShippedBroker, payload: bytes) -> bool:
-    """2.0 saves with every change, before it says that it has it; 2.1 within a second."""
+    """Whether the broker has saved `payload`. Mosquitto 2.0 saves before it acknowledges, 2.1 within a second."""
     if broker.edition == "2.0":
         return True
     with contextlib.closing(sqlite3.connect(f"file:{broker.folder}/mosquitto.sqlite3?mode=ro", uri=True)) as database:
@@ -85,16 +85,16 @@ def test_a_command_comes_down_and_is_answered(tree: Tree) -> None:
         unit.subscribe(f"{FLOOR}/cmd/+")
         data, sig = tree.event(1)
         assert unit.publish(f"{FLOOR}/call", data, sig=sig) == "Success"
-        desk.hears(f"{FLOOR}/call")  # the bridge stands
+        desk.hears(f"{FLOOR}/call")  # the bridge is connected
         assert desk.publish(f"{FLOOR}/cmd/time", b"a signed command") == "Success"
         assert unit.hears(f"{FLOOR}/cmd/time").payload == b"a signed command"
         assert unit.publish(f"{FLOOR}/reply/time", b"done") == "Success"
         assert desk.hears(f"{FLOOR}/reply/time").payload == b"done"
-        assert desk.topics.count(f"{FLOOR}/cmd/time") == 1  # what goes down does not come up again
+        assert desk.topics.count(f"{FLOOR}/cmd/time") == 1  # a command is not bridged up again
 
 
 def test_the_city_was_away(tree: Tree) -> None:
-    """Meanwhile the site's broker holds what was said, and is killed: it has every change on disk."""
+    """The site's broker queues the unit's messages meanwhile, and is killed: each of them is already on disk."""
     with tree.unit() as unit, tree.desk(tree.city) as desk:
         unit.publish(f"{FLOOR}/line/1", b"idle", retain=True)
         desk.hears(f"{FLOOR}/line/1")
@@ -116,7 +116,7 @@ def test_the_city_was_away(tree: Tree) -> None:
 
 
 def test_a_city_of_another_name_gets_nothing(tmp_path: Path, edition: str) -> None:
-    """Whoever sits on the city's address with another broker's certificate: the bridge checks the name."""
+    """The bridge checks the name in the certificate, so that another broker at the city's address gets nothing."""
     tree = Tree(tmp_path, edition)
     tree.city.pair = tree.pki.host("127.0.0.9", name="other")
     with tree.city, tree.site, tree.unit() as unit:
@@ -126,7 +126,7 @@ def test_a_city_of_another_name_gets_nothing(tmp_path: Path, edition: str) -> No
 
 
 def test_a_site_speaks_for_no_desk(tree: Tree) -> None:
-    """Somebody has taken the site's broker over, and speaks to the city's with its certificate."""
+    """An attacker controls the site's broker, and connects to the city's with its certificate."""
     tree.site.stop()
     with Client(tree.city.port, tree.pki, tree.pki.pair("site")) as taken, tree.desk(tree.city) as desk:
         for topic in (f"{FLOOR}/cmd/time", "linetap/v1/floor-09/cmd/destroy", "$SYS/x", f"{FLOOR}/config"):

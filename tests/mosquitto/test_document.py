@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/broker.md and the shipped files do what they say: its commands run as they stand, its names are those."""
+"""docs/broker.md matches the shipped files: its commands run as printed, and its names exist."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A broker that runs as Mosquitto's own user, as Debian starts it, with its files put there by docs/broker.md."""
+"""A broker that runs as Mosquitto's own user, as on Debian, with files installed by the commands of docs/broker.md."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shipped_broker import SHIPPED, ShippedBroker, context, is_let_in
 
 ROOT = Path(__file__).parents[2]
 (COMMANDS,) = re.findall(r"```sh\n(install .*?)```", (ROOT / "docs" / "broker.md").read_text(), re.DOTALL)
-USER = "mosquitto"  # Debian's package makes it
+USER = "mosquitto"  # created by Debian's package
 
 
 class OwnUserBroker(ShippedBroker):
@@ -32,7 +32,7 @@ class OwnUserBroker(ShippedBroker):
         subprocess.run(["sh", "-e", "-c", script], cwd=root, check=True, timeout=60)
         conf = self.folder / "conf.d" / "linetap.conf"
         self._place(conf.name, conf)  # ports and paths of this test
-        for folder in (self.folder, self.folder.parent):  # /etc/mosquitto and above it are open to every user
+        for folder in (self.folder, self.folder.parent):  # /etc and /etc/mosquitto are readable for every user
             folder.chmod(0o755)
         (self.folder / "kept").mkdir()
         shutil.chown(self.folder / "kept", USER)
@@ -45,7 +45,7 @@ class OwnUserBroker(ShippedBroker):
 def test_the_brokers_own_user_reads_what_the_authority_made(
     run_dir: Path, copy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By the document's commands, and by `cp`, which keeps the modes that the authority gives."""
+    """The files are installed by the document's commands, or by `cp`, which keeps the authority's modes."""
     monkeypatch.setattr(OwnUserBroker, "commands", COMMANDS.replace("install -m 644 ", copy))
     pki = Pki(run_dir / "authority")
     with OwnUserBroker(run_dir / "broker", pki=pki, pair=pki.host("127.0.0.1")) as broker:

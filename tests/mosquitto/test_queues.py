@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The shipped limits: more than Mosquitto's own 1,000 wait for a desk that is away, and a newcomer gets all states."""
+"""The shipped limits: the broker queues more than Mosquitto's default of 1,000 messages for an absent desk, and a new
+desk gets all retained states.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +23,11 @@ def test_nothing_is_cut(tmp_path: Path, edition: str) -> None:
             desk.subscribe("linetap/v1/#")
         with Client(broker.port, pki, newcomer) as unit:
             assert unit.publish_all(sorted(ALL), retain=True) == {"Success"}
-        broker.stop()  # in good order: what waits is on disk
+        broker.stop()  # an orderly stop, which saves the queue
         broker.start()
         with Client(broker.port, pki, away, clean=False) as desk:
             desk.until(lambda: len(set(desk.topics)) == MANY)
-            assert not any(one.retained for one in desk.heard)  # they waited
+            assert not any(one.retained for one in desk.heard)  # they come from the queue
         with Client(broker.port, pki, away) as desk:
             desk.subscribe("linetap/v1/#")
             desk.until(lambda: len(set(desk.topics)) == MANY)
@@ -33,7 +35,7 @@ def test_nothing_is_cut(tmp_path: Path, edition: str) -> None:
 
 
 def test_the_citys_broker_does_not_save_with_every_change(tmp_path: Path, edition: str) -> None:
-    """Its file has to be read behind the common one, which says otherwise: Mosquitto reads conf.d by name."""
+    """The city's file overrides the common one, because Mosquitto reads conf.d in the order of names."""
     pki = Pki(tmp_path / "authority")
     with ShippedBroker(tmp_path / "broker", pki=pki, pair=pki.host("127.0.0.1"), edition=edition) as broker:
         with Client(broker.port, pki, pki.unit("floor-03")) as unit:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tests' broker ends when it is stopped as soon as it listens."""
+"""The tests' broker ends even if it is stopped just after it begins to listen."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from broker import Broker
 from linetap_bench.stage.servers import free_port
 
-BRIDGES = 8  # Mosquitto 2.0 forgot 50 of 60 SIGTERMs that came while it started so many
+BRIDGES = 8  # while Mosquitto 2.0 started so many, it lost 50 of 60 SIGTERMs
 TIMES = 10
 
 

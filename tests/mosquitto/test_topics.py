@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The shipped rules: every topic there is, tried by whom it is of, by another unit and by the desk."""
+"""The shipped access rules: every topic, tried by its unit, by another unit and by the desk."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_unit_speaks_for_itself(floors: Floors) -> None:
 def test_a_unit_speaks_for_nobody_else(floors: Floors) -> None:
     for topic in UP + DOWN + BEYOND:
         assert floors.mine.publish(f"{THEIRS}/{topic}") == REFUSED, topic
-    for topic in DOWN + BEYOND:  # nor commands itself
+    for topic in DOWN + BEYOND:  # a unit cannot command itself either
         assert floors.mine.publish(f"{MINE}/{topic}") == REFUSED, topic
     for topic in ("linetap/v1/desk:seoul/cmd/time", "linetap/v2/floor-03/call", "$SYS/x", "other"):
         assert floors.mine.publish(topic) == REFUSED, topic
@@ -81,7 +81,7 @@ def test_a_unit_speaks_for_nobody_else(floors: Floors) -> None:
 
 def test_a_will_speaks_for_nobody_else_either(floors: Floors, running: tuple[ShippedBroker, Pki]) -> None:
     broker, pki = running
-    for unit, heard in (("floor-04", False), ("seoul", True)):  # seoul is a unit's certificate here
+    for unit, heard in (("floor-04", False), ("seoul", True)):  # the certificate is that of a unit named seoul
         with Client(broker.port, pki, pki.pair("seoul-0"), will=f"linetap/v1/{unit}/status") as dying:
             dying.drop()
         until_said = f"linetap/v1/floor-03/line/{len(floors.desk.heard) + 1}"
@@ -110,7 +110,7 @@ def test_a_unit_hears_what_is_said_to_it_alone(floors: Floors) -> None:
 
 def test_the_desk_hears_all_and_commands_and_no_more(floors: Floors) -> None:
     for topic in DOWN:
-        assert floors.desk.publish(f"{MINE}/{topic}") == "Success"  # it hears itself
+        assert floors.desk.publish(f"{MINE}/{topic}") == "Success"  # the desk receives its own command
         floors.desk.hears(f"{MINE}/{topic}")
     for topic in UP:
         assert floors.desk.publish(f"{MINE}/{topic}") == REFUSED, topic

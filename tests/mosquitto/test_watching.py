@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A screen on the wall at the shipped broker: it reads all, says nothing, and leaves the ingest its session."""
+"""`linetap watch` at the shipped broker: it reads everything, may write nothing, and leaves ingest its session."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_the_watch_needs_no_right_to_write_and_leaves_the_ingest_its_session(
         ingest.subscribe("linetap/v1/#")
         assert unit.publish("linetap/v1/floor-03/status", STATUS, retain=True) == "Success"
         assert cli.main(["watch", "--config", str(tmp_path / "desk.toml"), "--once", "--json"]) == 1
-        assert json.loads(capsys.readouterr().out)["standing"] == "late"  # online, and no health ever
+        assert json.loads(capsys.readouterr().out)["standing"] == "late"  # online, but never a health message
         ingest.hears("linetap/v1/floor-03/status")
         assert not ingest.cut_off
     with Client(broker.port, pki, pki.pair("desk-wall")) as wall:
@@ -70,7 +70,7 @@ def test_the_documented_mosquitto_sub_shows_everything(running: tuple[ShippedBro
     ):
         try:
             unit.publish("linetap/v1/floor-03/status", STATUS, retain=True)
-            until(lambda: b"/status" in out.read_bytes(), TIMEOUT_S)  # it listens
+            until(lambda: b"/status" in out.read_bytes(), TIMEOUT_S)  # mosquitto_sub is subscribed
             assert unit.publish("linetap/v1/floor-03/call", b'{"seq":12}', schema="1", sig="U1NI") == "Success"
             until(lambda: b'linetap/v1/floor-03/call {"seq":12} schema:1 sig:U1NI\n' in out.read_bytes(), TIMEOUT_S)
         finally:

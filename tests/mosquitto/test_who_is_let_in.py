@@ -58,7 +58,7 @@ def test_nobody_before_or_after_the_time(broker: ShippedBroker, pki: Pki, days: 
 
 
 def test_nobody_who_was_revoked(tmp_path: Path, edition: str) -> None:
-    """Not by a ticket of TLS either, which openssl takes without a look at the list: a reload forgets all tickets."""
+    """OpenSSL accepts a TLS session ticket without checking the revocation list; a reload discards all tickets."""
     pki = Pki(tmp_path / "authority")
     pair = pki.unit("floor-03")
     lost, other = context(pki, pair), context(pki, pki.unit("floor-04"))
@@ -69,8 +69,8 @@ def test_nobody_who_was_revoked(tmp_path: Path, edition: str) -> None:
         with Client(broker.port, pki, pair) as connected:
             pki.run("revoke", "floor-03")
             broker.reload()
-            until(lambda: "Reloading config" in broker.said())  # done before it takes anything more from anybody
-            assert connected.publish("linetap/v1/floor-03/log") in HEARD  # as its configuration says
+            until(lambda: "Reloading config" in broker.said())  # the broker reloads before it reads further packets
+            assert connected.publish("linetap/v1/floor-03/log") in HEARD  # an open connection stays until the restart
             assert not is_let_in(broker.port, lost)
             assert not ask(broker.port, lost, ticket).let_in
             assert is_let_in(broker.port, other)
@@ -82,7 +82,7 @@ def test_nobody_who_was_revoked(tmp_path: Path, edition: str) -> None:
 
 
 def test_a_session_is_its_owners(broker: ShippedBroker, pki: Pki) -> None:
-    """Another unit says the same client id: with plain MQTT it would throw the first one out, and get its queue."""
+    """Another unit uses the same client id: plain MQTT would end the first session, and hand over its queue."""
     with (
         Client(broker.port, pki, pki.unit("floor-05"), client_id="linetap-floor-05") as first,
         Client(broker.port, pki, pki.unit("floor-06"), client_id="linetap-floor-05") as second,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one button: what each length of a press means, what the LEDs say meanwhile, and what comes of it."""
+"""The button: the meaning of each length of a press, the LEDs during the press, and its effect."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from state_files import recorder, reporter, suffering, unit
 
 
 def press(room: Room, ms: int) -> list[str]:
-    """And let go; what the LEDs showed while it was pressed."""
+    """Presses and releases the button; returns the LEDs during the press."""
     press_button(room.run_dir, True)
     seen = room.pass_ms(ms)
     press_button(room.run_dir, False)
@@ -41,7 +41,7 @@ def press(room: Room, ms: int) -> list[str]:
         (9900, "walk"),
         (10_000, "removal"),
         (29_900, "removal"),
-        (30_000, None),  # it sticks
+        (30_000, None),  # a stuck button
         (3_600_000, None),
     ],
 )
@@ -103,7 +103,7 @@ def test_what_went_and_comes_again_is_new(run_dir: Path) -> None:
 
 
 def test_that_nothing_is_recorded_is_said_all_the_same(run_dir: Path) -> None:
-    """RUN says it all the time: calm is FAULT alone."""
+    """An acknowledgement calms FAULT alone; RUN still shows that nothing is recorded."""
     room = Room(run_dir)
     room.pass_ms(1000)
     room.unit.kill("recorder")
@@ -146,7 +146,7 @@ def asked(run_dir: Path) -> Iterator[Listener]:
 
 
 def commands(asked: Listener) -> list[RecorderCommand]:
-    """Whoever has called is let in first, and heard then."""
+    """The received commands. Several polls: a listener accepts a connection first and reads it later."""
     found = [data for _ in range(3) for _, data in asked.poll()]
     return [msgspec.json.decode(data, type=RecorderCommand) for data in found]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The printed texts match the table: the label on the lid, and the manual's page."""
+"""The label on the lid and the manual's page match the legend's table."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The legend must be readable by somebody who sees no colours."""
+"""The legend is readable without colours."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TWO_S = 2000 // STEP_MS
 
 
 def seen(pattern: str) -> str:
-    """Two minutes of a pattern as somebody sees it who looks up at any moment: its smallest rotation."""
+    """A pattern in a normal form, independent of the moment of the first look: the smallest rotation of its cycle."""
     cycle = PATTERNS[pattern]
     shortest = next(cycle[:n] for n in range(1, len(cycle) + 1) if cycle == (cycle[:n] * len(cycle))[: len(cycle)])
     return min(shortest[i:] + shortest[:i] for i in range(len(shortest)))
@@ -50,7 +50,9 @@ def test_every_pattern_used_is_defined_and_named_in_both_languages() -> None:
 
 
 def test_no_state_looks_like_a_unit_that_is_looked_for() -> None:
-    """All LEDs the same at every moment: what no condition does with any activity, and no state uses the pattern."""
+    """`identify` shows the same on all LEDs at every moment; no condition does so with any activity, and no state uses
+    the pattern.
+    """
     assert all(IDENTIFY_PATTERN not in (state.run, state.fault) for state in CONDITIONS.values())
     assert all(activity.call != IDENTIFY_PATTERN for activity in ACTIVITIES.values())
 

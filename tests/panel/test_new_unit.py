@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The LEDs of a new unit: somebody who counts CALL's blinks has the digits, and only a long press confirms."""
+"""The LEDs of a new unit: CALL's blinks count the six digits, and only a long press confirms them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from linetap_core.wire.legend import STEP_MS
 
 
 def counted(new: NewUnit, from_ms: int, for_ms: int) -> list[str]:
-    """The count of a person who knows the label: blinks in a row are a digit, a long light is zero, and after a long
-    pause it begins again. Nothing of the code's own table is used.
+    """The digits as a person counts them by the label: blinks in a row are a digit, a long light is zero, and a long
+    pause precedes the next round. Independent of the code's own table.
     """
     lit = []
     for ms in range(from_ms, from_ms + for_ms, STEP_MS):
@@ -76,7 +76,7 @@ def test_without_an_adoption_or_with_a_wrong_card_it_is_a_wrong_configuration(ru
 
 
 def test_a_unit_that_starts_is_no_wrong_configuration_yet(run_dir: Path) -> None:
-    """Between the panel's start and that of whoever asks the desk; a wrong card is wrong at once."""
+    """The panel starts before the service that searches for the desk; a wrong card is reported at once."""
     new = NewUnit(run_dir, STARTS_MS)
     assert {new.shown(ms).condition for ms in range(0, STARTS_MS, STEP_MS)} == {"starting"}
     assert new.shown(STARTS_MS).condition == "config_wrong"
@@ -101,11 +101,11 @@ def test_only_a_press_of_three_seconds_counts_and_only_for_the_digits_that_are_s
     assert adoptionfiles.pressed(run_dir) == ("123456" if counts else "")
 
 
-ROUND_MS = 40_000  # more than CALL takes for 123456
+ROUND_MS = 40_000  # longer than CALL's round of 123456
 
 
 def hold(new: NewUnit, wait_ms: int, for_ms: int, changes: Callable[[], None] = lambda: None) -> None:
-    """`changes`: in the middle of the press."""
+    """Presses the button after `wait_ms`, for `for_ms`; calls `changes` in the middle of the press."""
     for ms in range(0, wait_ms + for_ms, STEP_MS):
         new.shown(ms)
         new.press(ms >= wait_ms, ms)
@@ -115,7 +115,7 @@ def hold(new: NewUnit, wait_ms: int, for_ms: int, changes: Callable[[], None] = 
 
 
 def test_digits_that_changed_during_the_press_are_not_confirmed(run_dir: Path) -> None:
-    """Somebody in between has ended the exchange that was read out, and begun another."""
+    """An attacker on the network has ended the exchange that was read out, and begun another one."""
     new = NewUnit(run_dir)
     adoptionfiles.show(run_dir, Shown("code", "123456"))
     hold(new, ROUND_MS, 4000, lambda: adoptionfiles.show(run_dir, Shown("code", "654321")))

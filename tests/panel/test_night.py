@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The hours in which the LEDs are dimmed, by local time."""
+"""The hours of dimmed LEDs, by local time."""
 
 from __future__ import annotations
 

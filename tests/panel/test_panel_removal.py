@@ -17,7 +17,7 @@ from state_files import recorder
 
 
 class Disk:
-    """The effect of systemd's two units that the panel sees."""
+    """The effects of systemd's two units that the panel can observe."""
 
     def __init__(self, run_dir: Path) -> None:
         self.path, self.root = rundir.service_folder(run_dir, "panel") / WANTED, rundir.make(run_dir / rundir.ROOT)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The panel over real state files: it must see the others die, and say so in time."""
+"""The panel over real state files: it detects the death of each other service, and shows it in time."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class Room:
         self.run_dir = run_dir
         self.clock = ManualClock(monotonic_ns=100 * NS_PER_S)
         self.unit = Unit(run_dir, self.clock)
-        self.unit.kill("panel")  # that one is real here
+        self.unit.kill("panel")  # a real panel writes its state here
         self.panel = Panel(unit(run_dir), SimulatedPanel(run_dir), self.clock, grace_ms)
 
     def pass_ms(self, ms: int) -> list[str]:
-        """Ticks, each followed by what the LEDs showed: R, C, F for those lit."""
+        """Ticks the panel; returns the lit LEDs after each tick, as letters of R, C, F."""
         seen = []
         for i in range(ms // TICK_MS):
             if i % 3 == 0:
@@ -59,7 +59,7 @@ def test_all_well(run_dir: Path) -> None:
 
 
 def test_a_wrong_card_is_on_the_leds_until_the_next_one(run_dir: Path) -> None:
-    """Beside the services' own folder, as `provision apply` leaves it before that is there."""
+    """`provision apply` leaves a card's result next to the services' folder, before that folder exists."""
     (run_dir / "linetap").mkdir()
     room = Room(run_dir / "linetap")
     (run_dir / CARD_WRONG).touch()
@@ -160,7 +160,7 @@ class TestIdentify:
         room.unit.states["recorder"] = recorder(
             "idle", "idle", identify_until_ns=room.clock.monotonic_ns() + 30 * NS_PER_S
         )
-        room.pass_ms(300)  # until it is looked at
+        room.pass_ms(300)  # until the panel reads the state
         return room
 
     def test_all_leds_flicker_together_for_a_second_in_six(self, room: Room) -> None:
@@ -178,7 +178,7 @@ class TestIdentify:
         assert room.state().unit_state == "ok"
 
     def test_it_hides_no_fault(self, room: Room) -> None:
-        """Whenever it comes it is on the LEDs in time, and can be counted from its first blink."""
+        """A fault at any moment is on the LEDs in time, and its blinks can be counted from the first."""
         for wait_ms in range(0, 6000, 700):
             room.unit.states["reporter"] = reporter()
             room.pass_ms(6000 + wait_ms)
@@ -224,7 +224,7 @@ sys.exit(run(msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Config)))
 def test_the_panel_starts_again_with_another_configuration(run_dir: Path) -> None:
     config = run_dir / "config.json"
     config.write_bytes(msgspec.json.encode(unit(run_dir)))
-    ask_to_start_again(run_dir, SYSTEM, ["panel"])  # before it began: it knows
+    ask_to_start_again(run_dir, SYSTEM, ["panel"])  # before the start: the panel ignores the request
     with subprocess.Popen([sys.executable, "-c", PROCESS, str(config)], stderr=subprocess.DEVNULL) as process:
         end_ns = SYSTEM.monotonic_ns() + 20 * NS_PER_S
         while not (run_dir / "panel" / "panel.json").exists() and SYSTEM.monotonic_ns() < end_ns:
@@ -238,7 +238,9 @@ def test_the_panel_starts_again_with_another_configuration(run_dir: Path) -> Non
 
 
 def test_the_service_alone_in_the_world(run_dir: Path) -> None:
-    """A real process, no other service: it runs, shows, stops when told, and leaves the LEDs dark."""
+    """The panel as a real process without any other service: it runs, shows its state, stops on request, and leaves the
+    LEDs dark.
+    """
     config = run_dir / "config.json"
     config.write_bytes(msgspec.json.encode(unit(run_dir)))
     with subprocess.Popen([sys.executable, "-c", PROCESS, str(config)], stderr=subprocess.DEVNULL) as process:

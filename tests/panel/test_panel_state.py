@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whatever the state files say, the LEDs say something, and never that a dead recorder is well."""
+"""The LEDs show a condition for all contents of the state files, and never show a dead recorder as working."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ STALLED = capture(fault=Fault("codec_stalled", ""))
         (None, alive(recorder(recording_refused="disk_error")), None, "not_recording"),
         (None, alive(recorder(fault=Fault("disk_thread", ""))), None, "not_recording"),
         (None, alive(recorder(full_in_days=41)), None, "disk_forecast"),
-        (None, alive(recorder("idle", "fault")), None, "ok"),  # a fault is a trouble, and says which
+        (None, alive(recorder("idle", "fault")), None, "ok"),  # a line's fault is shown by its trouble, not its state
         (alive(capture()), Seen(None, "dead", unwritten="full"), None, "state_unwritten"),
         (None, None, Seen(reporter(), "dead", unwritten="full"), "unit_check"),
         (None, alive(recorder(outbox_dropped_to=7)), None, "desk_check"),
@@ -198,9 +198,9 @@ def test_one_dead_card_of_two_is_a_fault_and_the_other_cards_calls_are_still_sho
     assert (on_the_other.condition, on_the_other.activity) == ("capture_dead", "recording")
 
 
-# Of a disk that is pulled only the panel knows; of the panel, and of the disk, test_four_views.py.
+# The removal of the disk is known to the panel alone. test_four_views.py tests `panel_dead` and `data_lost`.
 OF_THE_PANEL = {"removing", "pull", "removal_failed"}
-# Of a unit without a configuration: tests/panel/test_new_unit.py.
+# The conditions of a unit without a configuration: tests/panel/test_new_unit.py.
 NEW = {"adopt_seek", "adopt_code", "adopt_confirmed"}
 
 
@@ -225,7 +225,7 @@ def test_a_disk_that_is_to_be_pulled(removal: str) -> None:
         ({"step": "notice"}, "walk_wait"),
         ({"step": "free"}, "walk_wait"),
         ({"step": "lift", "shows": "yellow"}, "walk_yellow"),
-        ({"step": "dial", "shows": "yellow"}, "walk_dial"),  # whoever walks is at the next line already
+        ({"step": "dial", "shows": "yellow"}, "walk_dial"),  # the tester is at the next line already
         ({"shows": "red", "ended_by": "done"}, "walk_red"),
         ({}, "recording"),
     ],

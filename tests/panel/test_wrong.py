@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A configuration that cannot be used is shown on the LEDs, by a panel process, until it is another."""
+"""A panel process shows an unusable configuration on the LEDs, until the file changes."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def shows_it(run_dir: Path) -> bool:
 
 
 def test_systemd_is_told_that_the_panel_works(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else it would be ended and started again every few seconds, with dark LEDs in between."""
+    """Without notification systemd would restart the panel every few seconds, with dark LEDs in between."""
     (run_dir / "unit.toml").write_text("speed = 3\n" + text(unit(run_dir)))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(f"{run_dir}/notify")
@@ -93,7 +93,7 @@ def test_an_error_in_it_is_shown_until_the_file_is_another(run_dir: Path) -> Non
 def test_where_nothing_of_it_can_be_read_the_pins_beside_it_count(
     tmp_path: Path, content: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On this machine there are no pins: the error stays what it was."""
+    """This machine has no pins: the panel ends with the original error."""
     file = tmp_path / "unit.toml"
     if content is not None:
         file.write_text(content)
@@ -110,7 +110,7 @@ def test_where_nothing_of_it_can_be_read_the_pins_beside_it_count(
 def test_without_a_configuration_it_starts_and_with_a_wrong_one_it_is_wrong(
     tmp_path: Path, content: str | None, condition: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The board is simulated: a new unit's is on its own pins. The file that appears, or changes, ends the panel."""
+    """The panel ends when the file appears or changes. The board is simulated in place of a new unit's own pins."""
     file, run_dir, seen = tmp_path / "unit.toml", tmp_path / "run", list[str]()
     run_dir.mkdir()
     if content is not None:

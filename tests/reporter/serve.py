@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The reporter as a process of its own, over a configuration in JSON, with less patience than on a unit.
+"""Runs the reporter as a process, with a configuration in JSON and shorter time limits than on a unit.
 
-It writes down beside its configuration whatever it hands to paho, its will too: published.py judges that. A row that a
-kill has cut is taken away by the next process, which would join its own first row to it.
+The process logs all publications, and its will, to a file next to its configuration, for published.py to check. The
+next process removes a row that a kill left incomplete.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ class Publishing(Client):
 
     def _note(self, topic: str, payload: bytes, qos: int, retain: bool, properties: Properties | None) -> None:
         named = {} if properties is None else properties.json()  # type: ignore[no-untyped-call]
-        text = payload.decode(errors="surrogateescape")  # a block of a call is none
+        text = payload.decode(errors="surrogateescape")  # a block of a call is not text
         row = {"topic": topic, "payload": text, "qos": qos, "retain": retain, "properties": named}
         self.book.write(json.dumps(row) + "\n")
         self.book.flush()
 
 
 def opened(path: Path) -> IO[str]:
-    """The rows so far, without a row that was cut; more rows follow."""
+    """The log of publications, opened to append, after removal of an incomplete last row."""
     path.touch()
     os.truncate(path, path.read_bytes().rfind(b"\n") + 1)
     return path.open("a")

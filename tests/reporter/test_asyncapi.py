@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/asyncapi.yaml and docs/schemas against the code. What reporters publish in all other tests is held against them
-by reporter_rig.py; here is shown that this is a test which can fail."""
+"""docs/asyncapi.yaml and docs/schemas against the code. reporter_rig.py checks the publications of all other tests
+against them; the tests here show that this check can fail.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +40,7 @@ def test_schemas_are_what_the_code_makes() -> None:
 
 
 def test_the_document_describes_nothing_that_is_not_there() -> None:
-    """And every payload is a type's."""
+    """Every payload in the document is that of a type."""
     for name, schema in document()["components"]["schemas"].items():
         if "allOf" in schema:
             (file,) = (part["$ref"] for part in schema["allOf"])
@@ -132,7 +133,7 @@ def test_a_wrong_one_is_seen(wrong: dict[str, Any]) -> None:
 
 
 def test_a_reporter_says_all_that_there_is_to_say(tmp_path: Path, run_dir: Path) -> None:
-    """Its rig judges what it said; this is that nothing is left out of the judging."""
+    """The rig checks each publication; this test requires a publication on every topic."""
     with Broker(tmp_path / "broker") as broker, Kept(tmp_path, run_dir, broker.port) as floor:
         floor.configure(home_assistant=HomeAssistant(discovery=True))
         log = UnitKey(Path(floor.config.key)).open_log(floor.config, SYSTEM)
@@ -143,7 +144,7 @@ def test_a_reporter_says_all_that_there_is_to_say(tmp_path: Path, run_dir: Path)
         floor.lines("recording", "idle", "idle", recording_refused="disk_full")
         with Desk(broker.port) as desk:
             floor.reporter()
-            floor.reached(lambda state: state.delivered_seq == 1)  # what is said before it listens is lost
+            floor.reached(lambda state: state.delivered_seq == 1)  # a message before its subscription would be lost
             desk.publish("linetap/v1/floor-03/cmd/ack", b"{}", b"\x01")
             said = {name for name, channel in document()["channels"].items() if "/cmd/" not in channel["address"]}
             floor.until(lambda: {channel_of(one["topic"]) for one in floor.published()} == said or None)

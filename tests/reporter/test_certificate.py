@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The end of the unit's TLS certificate, as the reporter reads it from its file."""
+"""The expiry date of the unit's TLS certificate, read from its file by the reporter."""
 
 from __future__ import annotations
 

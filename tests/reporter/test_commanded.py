@@ -126,7 +126,7 @@ def test_a_flood_is_passed_over_and_the_next_is_heard(floor: Kept, desk: Desk) -
     said: list[bytes] = []
 
     def heard() -> bool:
-        """Said again and again, as a desk does: while the flood lasts it may be passed over."""
+        """Repeats the acknowledgement, as a desk does: one may be dropped during the flood."""
         said.append(ack(floor, 5))
         desk.publish(f"{UNIT}/cmd/ack", said[-1])
         return floor.confirmed == 5
@@ -148,7 +148,7 @@ def test_what_the_desk_asks_for_goes_out_again(floor: Kept, desk: Desk, wire: Wi
 
 
 def test_a_silent_desk_is_told_again(floor: Kept, wire: Wire) -> None:
-    """A broker has them all, and nobody has confirmed one."""
+    """The broker has all events, but the desk has confirmed none."""
     floor.events(5)
     floor.reporter(desk_s=2)
     floor.until(lambda: len(wire.sent) >= 15)
@@ -159,7 +159,7 @@ def test_a_silent_desk_is_told_again(floor: Kept, wire: Wire) -> None:
 
 
 def test_a_connection_whose_subscription_is_lost_is_renewed(floor: Kept, desk: Desk, wire: Wire) -> None:
-    """It stands, the broker takes what is sent, and nothing comes back."""
+    """The connection is open and the broker accepts all messages, but delivers none."""
     floor.events(5)
     floor.reporter(desk_s=1)
     floor.reached(lambda state: state.delivered_seq == 5)
@@ -173,7 +173,7 @@ def test_a_connection_whose_subscription_is_lost_is_renewed(floor: Kept, desk: D
     assert "broker_unreachable" not in floor.said(), "nobody is to look for a cable"
 
     def confirmed() -> bool:
-        """Said again and again, as a desk does: a connection may just be renewed once more."""
+        """Repeats the acknowledgement, as a desk does: the connection may be under renewal again."""
         desk.publish(f"{UNIT}/cmd/ack", ack(floor, 5))
         return floor.confirmed == 5
 

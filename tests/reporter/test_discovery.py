@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Home Assistant's device discovery: the payload as it was once agreed, and nothing unless it is wanted."""
+"""Home Assistant's device discovery: the payload is unchanged, and it is published only if configured."""
 
 from __future__ import annotations
 

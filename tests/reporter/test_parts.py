@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Feed, cursor, lines, alerts and health without a broker, in time that the test owns."""
+"""Feed, cursor, lines, alerts and health without a broker, on a manual clock."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ NOW_NS = parse_rfc3339(NOW)
 
 
 class Shelf:
-    """An outbox of plain numbers; `first` are gone."""
+    """An outbox of plain numbers, in which the events before `first` are deleted."""
 
     def __init__(self, last: int, first: int = 1, of: str = "") -> None:
         self.entries: list[Entry] = [(n, f"{of}{n}".encode(), f"sig {n}") for n in range(first, last + 1)]
@@ -117,7 +117,7 @@ class TestFeed:
         bench.feed.acknowledged(1, None)
         bench.feed.lost_connection()
         assert bench.send()[0] == 2
-        bench.feed.acknowledged(3, None)  # a receipt of the old connection: it says nothing
+        bench.feed.acknowledged(3, None)  # an acknowledgement on the old connection is ignored
         assert bench.feed.delivered_seq == 1
 
     def test_what_is_refused_is_tried_again_after_a_pause_and_never_passed(self, bench: Bench) -> None:
@@ -154,7 +154,7 @@ class TestFeed:
 
 
 class TestAgain:
-    """A broker has everything up to 40; what the desk has is another question."""
+    """Sending again: the broker has all events up to 400, the desk has not confirmed all of them."""
 
     @pytest.fixture
     def told(self, tmp_path: Path) -> Bench:
@@ -169,7 +169,7 @@ class TestAgain:
             bench.feed.acknowledged(bench.flying.popleft(), None)
 
     def hear(self, bench: Bench, confirmed: int, resend: int = 0, first: int = 0, last: int = 0) -> list[int]:
-        """The numbers that are sent as a result."""
+        """Reports the desk's state to the reporter; returns the numbers of the events sent as a result."""
         state = DeliveryState(desk=True, confirmed=confirmed, resend=resend, resend_from=first, resend_to=last)
         if bench.resending.follow(state, bench.feed.delivered_seq):
             bench.feed.lost_connection()
@@ -212,7 +212,7 @@ class TestAgain:
 
     def test_what_is_sent_again_in_vain_renews_the_connection_and_goes_out_on_the_next(self, told: Bench) -> None:
         def after(seconds: float, confirmed: int = 100) -> tuple[bool, int]:
-            """Whether the connection was renewed, and how many events went out again on the one that then stands."""
+            """Whether the connection was renewed, and the number of events sent again on the present connection."""
             told.clock.sleep(seconds)
             state, sent = DeliveryState(desk=True, confirmed=confirmed), 0
             if renewed := told.resending.follow(state, 400):
@@ -299,7 +299,7 @@ class TestInbox:
         assert not Inbox(tmp_path, ManualClock()).receive("hold", bytes(LIMIT_BYTES + 1), None)
 
     def test_a_queue_of_what_comes_every_second_leaves_room_for_a_hold(self, inbox: Inbox) -> None:
-        """A bridge that reconnects delivers everything that it has kept at once."""
+        """A bridge that reconnects delivers its whole queue at once."""
         for verb in ("ack", "fetch", "resend") * MOST_WAITING:
             inbox.receive(verb, b"x", None)
         assert [inbox.receive("hold", b"x", None) for _ in range(MOST_WAITING + 1)] == [True] * MOST_WAITING + [False]
@@ -398,7 +398,7 @@ class TestLines:
         told = [json.loads(message.payload).get("release") for message in lines.changed(seen(state), NOW_NS, 0)]
         assert told == ["contact", None]
         learned = recorder("idle", "idle")
-        learned.lines[0].release = "exchange"  # `linetap line learn` has measured the line meanwhile
+        learned.lines[0].release = "exchange"  # the result of `linetap line learn`
         (one,) = lines.changed(seen(learned), NOW_NS, 0)
         assert json.loads(one.payload)["release"] == "exchange"
 
@@ -410,7 +410,7 @@ class TestLines:
         assert lines.changed(seen(recorder("recording"), "dead"), NOW_NS + NS_PER_S, 0) == []
 
     def test_behind_a_long_queue_only_the_newest_state_now_and_then(self) -> None:
-        """What a broker may not know is told at once all the same."""
+        """After a new connection the states of all lines are sent at once, despite a long queue."""
         lines, clock = Lines(Topics("u"), [1, 2]), ManualClock()
         states = itertools.cycle(BUSY)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The reporter as a process, with a real broker: what a desk hears, over kills, absences and hostile brokers."""
+"""The reporter as a process with a real broker: what the desk receives after kills, outages and hostile brokers."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def seqs(desk: Desk) -> list[int]:
 
 
 def first_seen(numbers: list[int]) -> list[int]:
-    """The numbers without doubles, which a lost acknowledgement makes and the desk drops."""
+    """The numbers without duplicates, which a lost acknowledgement causes and the desk drops."""
     return list(dict.fromkeys(numbers))
 
 
@@ -90,7 +90,7 @@ class TestLines:
         until(lambda: len({one.topic for one in desk.of("") if "/line/" in one.topic}) == 3)
         floor.lines("idle", "recording", "idle")
         until(lambda: (one := desk.last("/line/2")) and json.loads(one.payload)["state"] == "recording")
-        assert len(desk.of("/line/1")) == 1  # what has not changed is not said again
+        assert len(desk.of("/line/1")) == 1  # an unchanged state is not sent again
         kept = retained(broker)
         assert json.loads(kept[f"{UNIT}/line/2"]) == {
             "state": "recording",
@@ -162,8 +162,9 @@ class TestEvents:
             until(lambda: seqs(desk)[-2:] == [4, 5])
 
     def test_broker_killed_in_mid_stream(self, tmp_path: Path, run_dir: Path, broker: Broker) -> None:
-        """Every event is sent in order until a broker has acknowledged it. Asked is the wire and not the desk: what a
-        killed broker had acknowledged and not passed on is gone, and a lost acknowledgement makes a double."""
+        """Every event is sent in order until a broker has acknowledged it. The check uses the wire, not the desk: a
+        killed broker loses messages that it has acknowledged but not delivered.
+        """
         with Wire(broker.port) as wire, Floor(tmp_path, run_dir, wire.port) as floor:
             floor.reporter()
             floor.reached(lambda state: state.connected)
@@ -171,7 +172,7 @@ class TestEvents:
             for _ in range(3):
                 floor.events(150)
                 total += 150
-                until(lambda: len(set(wire.acknowledged)) > total - 120)  # noqa: B023 - asked before it changes
+                until(lambda: len(set(wire.acknowledged)) > total - 120)  # noqa: B023 - called before it changes
                 broker.kill()
                 floor.events(20)
                 total += 20
@@ -186,7 +187,7 @@ class TestEvents:
             process = floor.reporter()
             heard = len(seqs(desk))
             floor.events(200)
-            until(lambda: len(seqs(desk)) > heard + 50)  # noqa: B023 - asked before it changes
+            until(lambda: len(seqs(desk)) > heard + 50)  # noqa: B023 - called before it changes
             process.kill()
             process.wait(END_S)
         floor.reporter()
@@ -198,7 +199,7 @@ class TestEvents:
 def test_alert_stands_and_is_taken_back(floor: Floor, desk: Desk, broker: Broker) -> None:
     floor.reporter()
     until(lambda: desk.of("/alert/disk_full"))
-    assert desk.of("/alert/disk_full")[0].payload == b""  # whatever a broker may remember
+    assert desk.of("/alert/disk_full")[0].payload == b""  # cleared at the start, in case the broker retains one
     floor.lines("idle", "idle", "idle", recording_refused="disk_full")
     until(lambda: (one := desk.last("/alert/disk_full")) and one.payload)
     alert = json.loads(retained(broker)[f"{UNIT}/alert/disk_full"])
@@ -210,12 +211,14 @@ def test_alert_stands_and_is_taken_back(floor: Floor, desk: Desk, broker: Broker
 
 
 def test_where_the_broker_repeats_nothing_the_unit_does(floor: Floor, desk: Desk) -> None:
-    """RabbitMQ gives a filter with wildcards no retained message: what stands comes again, the rest stays away."""
+    """RabbitMQ delivers no retained message to a filter with wildcards, so the unit repeats its present states; a
+    cleared alert is not repeated.
+    """
     floor.configure(broker=msgspec.structs.replace(floor.config.broker, retained=False))
     floor.lines("idle", "idle", "idle", recording_refused="disk_full")
     floor.reporter(repeat_s=0.5)
     for topic in ("/line/1", "/line/3", "/alert/disk_full"):
-        until(lambda: len([one for one in desk.of(topic) if one.payload]) >= 4)  # noqa: B023 - asked before it changes
+        until(lambda: len([one for one in desk.of(topic) if one.payload]) >= 4)  # noqa: B023 - called before it changes
     assert [one.payload for one in desk.of("/alert/panel_dead")] == [b""]
 
 
@@ -225,7 +228,7 @@ def test_an_alert_that_comes_and_goes_stays_raised(floor: Floor, desk: Desk, bro
     for refused in ("disk_full", None) * (CHANGES // 2):
         expected = len(desk.of("/alert/disk_full")) + 1
         floor.lines("idle", "idle", "idle", recording_refused=refused)
-        until(lambda: len(desk.of("/alert/disk_full")) >= expected)  # noqa: B023 - asked before it changes
+        until(lambda: len(desk.of("/alert/disk_full")) >= expected)  # noqa: B023 - called before it changes
     state = floor.reached(lambda state: "disk_full" in state.alerts and state.alerts["disk_full"].changes > 0)
     alert = json.loads(retained(broker)[f"{UNIT}/alert/disk_full"])
     assert alert["text_en"].startswith("Comes and goes: Calls are not recorded")
@@ -252,7 +255,7 @@ def test_the_logs_head_is_reported_when_it_is_whole(floor: Floor, desk: Desk, br
     assert retained(broker)[f"{UNIT}/log"] == first
     log.append("heartbeat")
     log.publish()
-    signature.write_bytes(first_signature)  # as a reader may find it between the two
+    signature.write_bytes(first_signature)  # the moment between the two writes: a new head, an old signature
     told = LogHead(config.vault_path, Topics(config.unit))
     assert told.changed(0) == []
     log.append("heartbeat")
@@ -261,7 +264,7 @@ def test_the_logs_head_is_reported_when_it_is_whole(floor: Floor, desk: Desk, br
     assert told.changed(2) == []
     log.append("heartbeat")
     log.publish()
-    assert told.changed(3) == []  # not every one of a busy unit
+    assert told.changed(3) == []  # a busy unit does not publish every head
     assert [message.payload for message in told.changed(EVERY_S * NS_PER_S + 2)] == [head.read_bytes()]
     log.close()
 

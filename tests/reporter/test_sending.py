@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Blocks of a call as the reporter sends them: exact bytes, one at a time, never more than was permitted."""
+"""The reporter's blocks of a call: exact bytes, one block at a time, never more than was permitted."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FILES = {
 
 
 class Sender:
-    """Copies with a broker that acknowledges when it is told to."""
+    """The reporter's copies, with a broker that acknowledges on request."""
 
     def __init__(self, vault: Path) -> None:
         self.folder = vault / sealed.call_path(CALL)
@@ -65,7 +65,7 @@ class Sender:
         return len(self.sent)
 
     def all(self) -> dict[str, bytes]:
-        """The received files, put together; each byte must be the next of its file."""
+        """Sends all blocks; returns the files put together from them. Each block must continue its file."""
         found: dict[str, bytes] = {}
         while (message := self.send()) is not None:
             header = dict(message.more)
@@ -185,7 +185,7 @@ class TestIndex:
         return sender
 
     def permit(self, sender: Sender, file: str, most: int = MOST_BYTES) -> list[tuple[str, int, int]]:
-        """The sent windows of it: name, offset, bytes."""
+        """Permits a window of `file`; returns the sent blocks as (name, offset, bytes)."""
         answer = Answer(
             unit="floor-03", at="", done=True, code="done", text="",
             granted=IndexWindow(file=file, first=0, most=most).body(),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The reporter with a certificate of our authority, at a Mosquitto with the configuration that is shipped."""
+"""The reporter with a certificate of the authority, at a Mosquitto with the shipped configuration."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ UNIT = "linetap/v1/floor-03"
 
 
 class Enrolled:
-    """A unit whose TLS files lie in a place of their own, as on a unit, and the broker it is configured for."""
+    """A unit with its TLS files in a separate folder, as on a real unit, and the configured broker."""
 
     def __init__(self, root: Path, run_dir: Path, broker_address: str = HOST) -> None:
         self.pki = Pki(root / "authority")
@@ -42,7 +42,7 @@ class Enrolled:
         self.broker = ShippedBroker(root / "broker", port=port, pki=self.pki, pair=self.pki.host(broker_address))
 
     def enrol(self) -> None:
-        """Enrols with a new TLS key. Certificate and key are put into their place one after the other."""
+        """Enrols with a new TLS key; replaces the certificate, then the key."""
         made = self.pki.unit("floor-03", asking=Asking("floor-03", Asking.new("x").tls, self.signer))
         shutil.copy(made.certificate, self.place.certificate)
         shutil.copy(made.key, self.place.key)
@@ -62,7 +62,7 @@ def enrolled(tmp_path: Path, run_dir: Path) -> Iterator[Enrolled]:
 
 
 def test_the_reporter_publishes_all_within_the_brokers_rules(enrolled: Enrolled) -> None:
-    """What a unit really says is what the rules permit: nothing of it is refused."""
+    """The rules permit every real message of a unit: the broker refuses none."""
     floor = enrolled.floor
     floor.events(40)
     with enrolled.desk() as desk:
@@ -86,12 +86,12 @@ def test_a_revoked_unit_stays_out_until_it_has_new_keys_and_then_comes_by_itself
     enrolled.pki.run("revoke", "floor-03", "--keep-signer")
     broker.start()
     floor.events(5)
-    floor.until(lambda: "certificate verify failed" in broker.said())  # openssl's, of a client's
+    floor.until(lambda: "certificate verify failed" in broker.said())  # OpenSSL's message about a client's certificate
     before = floor.reached(lambda state: not state.connected)
     after = floor.reached(lambda state: state.progress > before.progress + 5)
     assert (after.connected, after.delivered_seq) == (False, 5)
 
-    enrolled.place.certificate.write_text("half a cert")  # somebody is copying it just now
+    enrolled.place.certificate.write_text("half a cert")  # an incomplete copy
     floor.until(lambda: "cannot be used: PEM expected" in floor.said())
     enrolled.enrol()
     floor.reached(lambda state: state.connected and state.delivered_seq == 10)
@@ -100,7 +100,7 @@ def test_a_revoked_unit_stays_out_until_it_has_new_keys_and_then_comes_by_itself
 
 
 def test_a_new_unit_waits_for_its_certificate(tmp_path: Path, run_dir: Path) -> None:
-    """It says so, does not end, and comes by itself: nobody is there to start it again when the answer comes."""
+    """The reporter reports the missing certificate, keeps running, and connects once the file arrives."""
     made = Enrolled(tmp_path, run_dir)
     with made.broker, made.floor as floor:
         floor.events(5)
@@ -113,7 +113,7 @@ def test_a_new_unit_waits_for_its_certificate(tmp_path: Path, run_dir: Path) -> 
 
 
 def test_the_reporter_gives_the_reason_of_a_refusal(tmp_path: Path, run_dir: Path) -> None:
-    """Mosquitto may hang up before its alert is read; this broker says why and waits."""
+    """Mosquitto may close the connection before the reporter reads the TLS alert; the broker of this test waits."""
     made = Enrolled(tmp_path, run_dir)
     made.enrol()
     made.pki.run("revoke", "floor-03")
@@ -142,7 +142,7 @@ def test_a_broker_of_another_address(tmp_path: Path, run_dir: Path) -> None:
 
 
 def test_its_name_as_a_client_is_that_of_the_key_in_its_certificate(tmp_path: Path, run_dir: Path) -> None:
-    """Seen where the broker does not put the certificate's user in its place; a cluster compares the two."""
+    """This broker does not replace the client id by the certificate's user; a cluster compares the two."""
     made = Enrolled(tmp_path, run_dir)
     made.broker.names = (("use_username_as_clientid true", "use_username_as_clientid false"),)
     made.enrol()

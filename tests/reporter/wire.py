@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A witness on the line between reporter and broker: what was sent, and what the broker has acknowledged. It can make
-the broker forget a subscription of a connection that stands."""
+"""A proxy between reporter and broker that notes the sent and the acknowledged events. It can cancel a subscription on
+an open connection.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +15,12 @@ from typing import Self
 from broker import HOST
 
 _CONNECT, _PUBLISH, _PUBACK, _UNSUBACK = 1, 3, 4, 11
-_NOBODYS_MID = b"\xff\xff"  # of a packet that is not the reporter's
+_NOBODYS_MID = b"\xff\xff"  # message id of the proxy's own packets
 _FAILURE = 0x80
 
 
 class Wire:
-    """Listens on `port`, passes everything on to the broker and back. `sent` and `acknowledged` are seqs of events."""
+    """Listens on `port` and forwards all bytes both ways. `sent`, `acknowledged`: sequence numbers of events."""
 
     def __init__(self, broker_port: int) -> None:
         self._broker_port = broker_port
@@ -72,7 +73,7 @@ class Wire:
             self.forgotten += 1
 
     def forget(self, topic: str) -> None:
-        """Makes the broker deliver nothing more for this filter, without telling the reporter."""
+        """Cancels the subscription to this filter at the broker, unknown to the reporter."""
         body = _NOBODYS_MID + b"\0" + len(topic).to_bytes(2) + topic.encode()
         assert self._brokers_end is not None
         self._brokers_end.sendall(bytes([0xA2, len(body)]) + body)
@@ -94,14 +95,13 @@ def _pump(
     look: Callable[[int, bytes, dict[bytes, int]], None],
     flying: dict[bytes, int],
 ) -> None:
-    """Passes bytes on until one end hangs up; then both are hung up on. Noted bytes were handed on, or are about to
-    be."""
+    """Forwards bytes until one end closes the connection, then closes both. Notes packets before it forwards them."""
     data = b""
     with contextlib.suppress(OSError):
         while more := source.recv(65536):
             data += more
             whole = 0
-            for kind, body, whole in _packets(data):  # noqa: B007 - the last is what is done with
+            for kind, body, whole in _packets(data):  # noqa: B007 - used after the loop
                 look(kind, body, flying)
             data = data[whole:]
             sink.sendall(more)

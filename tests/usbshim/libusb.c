@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* In the place of libusb for one program (LD_PRELOAD): one device is there, whose endpoint 0 is a process that speaks as
-   hardware/meter/loaderhost does, over the files of USBSHIM_OUT and USBSHIM_IN. Types as in libusb.h, as far as used. */
+/* A substitute for libusb in one program (LD_PRELOAD), with a single device. A process with the protocol of
+   hardware/meter/loaderhost acts as its endpoint 0, over the file descriptors USBSHIM_OUT and USBSHIM_IN. The types are
+   those of libusb.h, as far as used. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +14,7 @@
 #define NOTHING(name) void name(void) {}
 
 struct interface_descriptor {
-    uint8_t is[9]; /* as it comes from the device */
+    uint8_t is[9]; /* the descriptor's bytes from the device */
     const void *endpoint;
     const uint8_t *extra;
     int extra_length;

@@ -38,7 +38,7 @@ def stand_by(
 ) -> int:
     """Waits. Returns START_AGAIN once a file can be written in all of `places`, or 0 if the service is stopped."""
     why = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
-    log.error("%s: %s; starts when its folders can be written again", CANNOT_BEGIN, why)
+    log.error("%s: %s; tries again when its folders can be written", CANNOT_BEGIN, why)
     state.fault = Fault(CANNOT_BEGIN, why)
     next_ns = clock.monotonic_ns() + TRY_EVERY_S * NS_PER_S
     while not stop.requested:

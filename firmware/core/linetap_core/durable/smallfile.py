@@ -21,7 +21,7 @@ import logging
 import os
 import re
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -29,6 +29,7 @@ import msgspec
 from linetap_core import jsontext, system
 from linetap_core.durable import broken
 from linetap_core.durable.files import replace_durably, replace_in_ram
+from linetap_core.errors import Refusal
 
 VERSION = 1
 MARK = b'{"linetap_file":'
@@ -76,6 +77,40 @@ MOST_BYTES = 1 << 20
 DAMAGE = {errno.EIO, getattr(errno, "EUCLEAN", errno.EIO), errno.EBADMSG, errno.ELOOP, errno.ENXIO, errno.EISDIR}
 
 log = logging.getLogger("linetap.durable")
+
+
+def is_damage(error: OSError) -> bool:
+    """Whether the medium has lost what was read; otherwise the error is about the moment."""
+    return error.errno in DAMAGE
+
+
+class Unreadable(Refusal):
+    """The medium has lost a file."""
+
+    code = "unreadable"
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Raises Unreadable for what is read in it and lost by the medium; other OSErrors stay. For nothing that writes."""
+    try:
+        yield
+    except OSError as error:
+        if not is_damage(error):
+            raise
+        raise Unreadable(f"{path}: it cannot be read: {error.strerror}") from None
+
+
+def is_missing(path: Path) -> bool:
+    """Whether there is certainly no such file. A name that cannot be looked up is not missing."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError as error:
+        if not is_damage(error):
+            raise
+    return False
 
 
 def _json(value: object) -> bytes:

@@ -3,18 +3,23 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from linetap_core import jsontext
+from linetap_core import jsontext, system
 from linetap_core.durable import files
+from linetap_core.durable.smallfile import is_damage
 from linetap_core.evidence.merklelog import leaflog, unitlog
 from linetap_core.evidence.merklelog.leaflog import LeafLog
 from linetap_core.evidence.merklelog.unitlog import Leaf
 from linetap_core.records import CallEvent
 
+_BLOCK_BYTES = 4096
+_MOST_BAD_BLOCKS = 1000  # a medium may need seconds for each
 _CARRIED = b'"in_force"'  # the next start compares it: a log that begins anew must contain it
 
 
@@ -43,10 +48,33 @@ def set_aside(folder: Path) -> int:
 def carried_leaves(folder: Path) -> list[bytes]:
     """The leaf of a log set aside that the new log needs: without it, facts about weakenings would be lost."""
     last: list[bytes] = []
-    for line in leaflog.lines_of(folder / leaflog.LEAVES):
+    for line in _readable_lines(folder / leaflog.LEAVES):
         if _CARRIED in line and _is_whole(line) and (leaf := _read(line)) is not None and leaf.kind == "in_force":
             last = [line]
     return last
+
+
+def _readable_lines(path: Path) -> Iterator[bytes]:
+    """The lines of a file, and fragments of those in lost blocks. None of a file that is missing or lost."""
+    try:
+        with path.open("rb", buffering=0) as file:
+            size, at, bad, rest = os.fstat(file.fileno()).st_size, 0, 0, b""
+            while at < size and bad < _MOST_BAD_BLOCKS:
+                try:
+                    block = system.read_at(file.fileno(), _BLOCK_BYTES, at)
+                except OSError as error:
+                    if not is_damage(error):
+                        raise
+                    block, bad, at = b"\n", bad + 1, at + _BLOCK_BYTES - 1
+                at += len(block) or size
+                *whole, rest = (rest + block).split(b"\n")
+                yield from whole
+                rest = rest[:_BLOCK_BYTES]
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        if not is_damage(error):
+            raise
 
 
 def name_of(log: LeafLog) -> str:

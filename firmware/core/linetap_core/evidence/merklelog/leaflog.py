@@ -20,6 +20,7 @@ from pathlib import Path
 import msgspec
 
 from linetap_core import jsontext, system
+from linetap_core.durable.smallfile import is_damage
 from linetap_core.errors import BadInput
 from linetap_core.evidence.merklelog import merkle
 from linetap_core.evidence.merklelog.merkle import HASH_BYTES, Tree
@@ -35,7 +36,7 @@ log = logging.getLogger("linetap.log")
 
 
 class LogShort(Exception):
-    """Synced leaves are missing, by a signed head or by their hashes. Nothing was changed."""
+    """Synced leaves are missing, by a signed head or by their hashes, or cannot be read. Nothing was changed."""
 
     def __init__(self, text: str, size: int) -> None:
         super().__init__(text)
@@ -56,12 +57,18 @@ class LeafLog:
         """
         self._proved, self._misses = proved, misses
         folder.mkdir(parents=True, exist_ok=True)
-        self._leaves = os.open(folder / LEAVES, os.O_RDWR | os.O_CREAT | system.CLOEXEC, _FILE_MODE)
-        self._nodes = FileNodes(folder / TREE)
         self._path = folder / LEAVES
         self._marks: list[tuple[int, int]] = [(0, 0)]  # (index of a leaf, its offset), about one for each block
         self._end = 0
-        self.tree = self._open()
+        try:
+            self._leaves = os.open(self._path, os.O_RDWR | os.O_CREAT | system.CLOEXEC, _FILE_MODE)
+            self._nodes = FileNodes(folder / TREE)
+            self.tree = self._open()
+        except OSError as error:
+            if not misses or not is_damage(error):
+                raise
+            raise LogShort(f"{folder}: it cannot be read: {error.strerror}", self._proved) from None
+        self._found_end = self._end
         for directory in (folder, folder.parent):
             system.sync_folder(directory)
 
@@ -102,6 +109,10 @@ class LeafLog:
                 yield line
             index += 1
 
+    def appended(self) -> Iterator[bytes]:
+        """The leaves that were appended since the start. No earlier block is read, which may be lost meanwhile."""
+        return lines_of(self._path, self._found_end, self._end)
+
     def lines(self) -> Iterator[bytes]:
         """Yields every present leaf, as input of `hashes`, without leaves appended meanwhile."""
         return lines_of(self._path, 0, self._end)
@@ -134,7 +145,8 @@ class LeafLog:
         if self._leaves >= 0:
             os.close(self._leaves)
             self._leaves = -1
-            self._nodes.close()
+            if hasattr(self, "_nodes"):
+                self._nodes.close()
 
     __del__ = close
 

@@ -23,7 +23,7 @@ from linetap_core import jsontext
 from linetap_core.clock import Clock, rfc3339
 from linetap_core.durable import broken
 from linetap_core.durable.files import replace_durably
-from linetap_core.durable.smallfile import SmallFile
+from linetap_core.durable.smallfile import SmallFile, is_damage
 from linetap_core.errors import Refusal
 from linetap_core.evidence.merklelog import leaflog, unitlog
 from linetap_core.evidence.signing import namespaces, sshsig
@@ -127,7 +127,9 @@ class Incarnation:
                 raise vaultname.BadVault(f"it is of unit {found.unit}")
         except FileNotFoundError:
             return None
-        except Refusal as error:
+        except (OSError, Refusal) as error:
+            if isinstance(error, OSError) and not is_damage(error):
+                raise
             broken.set_aside(self._path, error)
             signature.unlink(missing_ok=True)
             return None

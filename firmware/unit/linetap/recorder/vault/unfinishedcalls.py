@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from pathlib import Path
 from typing import NamedTuple
@@ -19,10 +20,13 @@ from linetap.recorder.vault.recordings.recording import open_calls
 from linetap.recorder.vault.retention.time import this_boot
 from linetap.recorder.vault.signing import Signing
 from linetap.recorder.vault.vault import Vault
+from linetap_core.errors import Refusal
 from linetap_core.evidence.calls import sealed
 from linetap_core.records import CallRecord
 from linetap_core.timekeeping import kernel_synced
 from linetap_core.vaultformat.callevents import ended_event
+
+log = logging.getLogger("linetap.recorder.vault")
 
 OF_THIS_BOOT = "journal.begun"  # in RAM: the journal on the disk was written in this boot
 
@@ -106,7 +110,10 @@ class LeftOpen:
         ):
             if record.call_id not in reported:
                 vault.report(ended_event(record))
-            vault.report_sealed(record.call_id, record)
+            try:
+                vault.report_sealed(record.call_id, record)
+            except Refusal as refusal:
+                log.error("vault_damaged: %s", refusal)
             self.recovered.append(record)
             if vault.journal is not None:
                 vault.journal.over(record.call_id)

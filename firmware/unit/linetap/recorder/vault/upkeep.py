@@ -165,24 +165,46 @@ class Upkeep:
             self._do()
 
     def _do(self) -> None:
-        self.time.tick()
-        self._refresh_zones()
-        self.effects.self_test.refresh()
-        self.commands.tick()
+        """Each step whatever became of the others; but nothing is destroyed after a failed command, which may be a
+        hold. Raises the first error, of a full disk before any other."""
+        failed = list[OSError]()
+
+        def attempt(step: Callable[[], object]) -> bool:
+            try:
+                step()
+            except OSError as error:
+                failed.append(error)
+                return False
+            return True
+
+        may_destroy = attempt(self.time.tick)
+        attempt(self._refresh_zones)
+        attempt(self.effects.self_test.refresh)
+        may_destroy = attempt(self.commands.tick) and may_destroy
         if self._amending is not None:
-            self._amending.tick()
-        now_ns = self.time.now_ns
-        if now_ns is not None:
+            may_destroy = attempt(self._amending.tick) and may_destroy
+        if may_destroy:
+            attempt(self._end_holds)
+            attempt(self._destroy)
+            attempt(self._end_index)
+        for step in (self._segments.tick, self._rebuild.tick, self.update.tick, self.weakened.tick):
+            attempt(step)
+        if failed:
+            raise next((error for error in failed if error.errno in FULL), failed[0])
+
+    def _end_holds(self) -> None:
+        if (now_ns := self.time.now_ns) is not None:
             self.holds.end_those_over(now_ns)
-        if self.expiry.tick(now_ns):
+
+    def _destroy(self) -> None:
+        if self.expiry.tick(self.time.now_ns):
             self._trim.request()
             self._index_end.calls_were_destroyed()
+
+    def _end_index(self) -> None:
+        now_ns = self.time.now_ns
         if now_ns is not None and not self.expiry.scanning:  # an index stays while its calls do
             self._index_end.tick(min(now_ns, self.expiry.kept_from_ns - 1), self.expiry.next_ns)
-        self._segments.tick()
-        self._rebuild.tick()
-        self.update.tick()
-        self.weakened.tick()
 
     def _refresh_zones(self) -> None:
         """Reloads the time zones, in this thread because it may wait for the disk."""

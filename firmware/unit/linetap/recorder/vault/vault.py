@@ -19,6 +19,7 @@ from linetap.recorder.vault.walks import Walks
 from linetap_core import rundir
 from linetap_core.clock import Clock, rfc3339
 from linetap_core.durable import files
+from linetap_core.durable.smallfile import is_missing, reading
 from linetap_core.evidence.calls import sealed
 from linetap_core.records import CallEvent, CallRecord
 from linetap_core.vaultformat.callevents import sealed_event
@@ -60,13 +61,15 @@ class Vault:
             self.outbox.append(event)
 
     def is_sealed(self, call_id: str) -> bool:
-        return (self.config.vault_path / sealed.call_path(call_id) / sealed.SIGNATURE).exists()
+        return not is_missing(self.config.vault_path / sealed.call_path(call_id) / sealed.SIGNATURE)
 
     def report_sealed(self, call_id: str, record: CallRecord) -> None:
         """Logs and reports that the call is sealed, with the hash of its record."""
         self.log.close_call(call_id)
         path = self.config.vault_path / sealed.call_path(call_id) / sealed.RECORD
-        self.report(sealed_event(record, files.sha256(path), rfc3339(self.clock.utc_ns())))
+        with reading(path):
+            digest = files.sha256(path)
+        self.report(sealed_event(record, digest, rfc3339(self.clock.utc_ns())))
         if self.upkeep is not None:
             self.upkeep.sealed(record)
 

@@ -24,6 +24,7 @@ from linetap_core.codecs.codec import Codec
 from linetap_core.codecs.registry import MULAW
 from linetap_core.durable import files
 from linetap_core.durable.files import replace_durably
+from linetap_core.durable.smallfile import reading
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.calls.callkey import OfCall, new_sealed_key
@@ -198,10 +199,12 @@ class CallFolder:
         return msgspec.structs.replace(record, audio=audio, files={}, inner_sha256=inner_sha256)
 
     def _write_record(self, record: CallRecord, sign: Sign, epoch: str | None = None) -> CallRecord:
-        names = {part.name: part.sha256() for part in self._done}
-        if (self.path / sealed.META).exists():  # an unknown orphan has none
-            names[sealed.META] = files.sha256(self.path / sealed.META)
-        names[sealed.KEY] = files.sha256(self._key_for(epoch))
+        key = self._key_for(epoch)
+        with reading(self.path):
+            names = {part.name: part.sha256() for part in self._done}
+            if (self.path / sealed.META).exists():  # an unknown orphan has none
+                names[sealed.META] = files.sha256(self.path / sealed.META)
+            names[sealed.KEY] = files.sha256(key)
         whole = msgspec.structs.replace(record, files=names)
         _write_record(self.path, whole, sign)
         return whole
@@ -241,12 +244,17 @@ class CallFolder:
             self._torn = None
 
     def _numbers(self) -> set[int]:
-        return {int(m[1]) for p in self.path.iterdir() if (m := sealed.PART_NAME.fullmatch(p.name))}
+        with reading(self.path):
+            return {int(m[1]) for p in self.path.iterdir() if (m := sealed.PART_NAME.fullmatch(p.name))}
+
+    def _found_part(self, number: int, whole: bool) -> PartFile:
+        with reading(self.path):
+            return PartFile.existing(self.path, number, self._durable_end(), self.codec, whole=whole)
 
     def _take_stock_after_power_cut(self) -> None:
         """Counts the parts up to the first without a whole chunk. If a later part has chunks, the call is damaged."""
         for number in sorted(self._numbers()):
-            part = PartFile.existing(self.path, number, self._durable_end(), self.codec, whole=False)
+            part = self._found_part(number, whole=False)
             if part.durable_samples and number != len(self._done) + 1:
                 raise Refusal(f"{self.path}: the part before {part.name} is missing or damaged, nothing is added")
             if part.durable_samples:
@@ -261,7 +269,7 @@ class CallFolder:
             raise Refusal(f"{self.path}: a part is missing, the call cannot be continued")
         self._finished = (self.path / sealed.RECORD).exists()
         for number in sorted(found):
-            part = PartFile.existing(self.path, number, self._durable_end(), self.codec, whole=self._finished)
+            part = self._found_part(number, whole=self._finished)
             if not self._finished:
                 if number < len(found) and not part.durable_samples:
                     raise Refusal(f"{self.path}: {part.name} is damaged, the call cannot be continued")

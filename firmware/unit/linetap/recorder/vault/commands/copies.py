@@ -18,6 +18,7 @@ from linetap.recorder.vault.log.log import UnitLog
 from linetap.recorder.vault.recordings.segmentlist import SegmentList
 from linetap.recorder.vault.retention import lifetime
 from linetap.recorder.vault.retention.lifetime import Lifetime
+from linetap_core.durable.smallfile import reading
 from linetap_core.evidence.authorization import fetch
 from linetap_core.evidence.authorization.command import Command, CommandFault, Outcome
 from linetap_core.evidence.authorization.fetch import LIST, Close, Copied, IndexWindow, ListSegments
@@ -46,7 +47,9 @@ class Copies:
         if isinstance(wanted, IndexWindow):
             return self._of_index(wanted)
         folder = self._vault / sealed.call_path(wanted.call_id)
-        if not ((folder / sealed.RECORD).is_file() and (folder / sealed.SIGNATURE).is_file()):
+        with reading(folder):
+            is_sealed = (folder / sealed.RECORD).is_file() and (folder / sealed.SIGNATURE).is_file()
+        if not is_sealed:
             raise CommandFault("fetch_no_call", f"{wanted.call_id} is not in this vault, or is not sealed")
         if isinstance(wanted, Copied):
             return self._copied(wanted, folder, at)
@@ -89,7 +92,8 @@ class Copies:
     def _require_own(self, wanted: Copied | Close, folder: Path) -> Lifetime:
         """Returns the call's lifetime. CommandFault unless its record is the one that the desk names."""
         try:
-            found, record = lifetime.read(folder)
+            with reading(folder):
+                found, record = lifetime.read(folder)
         except ValueError as error:
             raise CommandFault("fetch_record", f"the record of {wanted.call_id}: {error}") from None
         if hashlib.sha256(record).hexdigest() != wanted.record_sha256:
@@ -100,7 +104,8 @@ class Copies:
 def _require_byte(path: Path, first: int, name: str) -> None:
     """CommandFault unless `path` is a regular file that has byte `first`."""
     try:
-        found = path.lstat()
+        with reading(path):
+            found = path.lstat()
     except (FileNotFoundError, NotADirectoryError):
         raise CommandFault("fetch_no_file", f"{name}: there is no such file") from None
     if not stat.S_ISREG(found.st_mode) or first >= found.st_size:

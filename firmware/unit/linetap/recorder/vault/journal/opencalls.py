@@ -18,6 +18,7 @@ from linetap.recorder.vault.journal import store
 from linetap.recorder.vault.journal.store import Run
 from linetap.recorder.vault.recordings.entries import Beat, Over, Snapshot, State, Tick
 from linetap.recorder.vault.retention import lifetime
+from linetap_core.durable.smallfile import is_missing
 from linetap_core.errors import BadInput
 from linetap_core.evidence.calls import sealed
 from linetap_core.records import CallEvent, CallRecord
@@ -111,26 +112,29 @@ class LeftOpenCalls:
     def _of_folder(self, folder: Path) -> FoundCall:
         """Returns the call of a folder, from the state in it, else from its name alone."""
         call_id = folder.name
-        state, beat = _kept_state(folder)
+        state, beat, kept = _kept_state(folder)
         if state is None:
             log.error("vault_damaged: %s: its call is not known; it is sealed as it is", folder)
         known = state or unknown(call_id, self._unit)
         assert known is not None, "a call's folder has a call's name"
-        return FoundCall(known, self._ticks.get(call_id, []), self._beat or beat, is_bare=self._beat is None)
+        ticks = [*kept, *self._ticks.get(call_id, [])]
+        if not kept:
+            beat = self._beat or beat
+        return FoundCall(known, ticks, beat, is_bare=self._beat is None and not kept)
 
 
 def open_folders(vault: Path) -> Iterator[Path]:
     """Yields the folders without a record of calls of the newest days."""
     for day in list(lifetime.days(vault))[-DAYS_AT_START:]:
-        yield from (day / name for name in lifetime.names(day) if is_open(day / name))
+        yield from (day / name for name in lifetime.names_found(day) if is_open(day / name))
 
 
 def is_open(folder: Path) -> bool:
     """Whether the folder has files of a call, and no record."""
     return (
         unknown(folder.name, "") is not None
-        and not (folder / sealed.RECORD).exists()
-        and bool(set(lifetime.names(folder)) - {sealed.SIGNATURE})
+        and is_missing(folder / sealed.RECORD)
+        and bool(set(lifetime.names_found(folder)) - {sealed.SIGNATURE})
     )
 
 
@@ -143,16 +147,18 @@ def unknown(call_id: str, unit: str) -> State | None:
     return None
 
 
-def _kept_state(folder: Path) -> tuple[State | None, Beat | None]:
-    """Returns the state that the recorder wrote beside the key when the call passed its gate."""
+def _kept_state(folder: Path) -> tuple[State | None, Beat | None, list[Tick]]:
+    """Returns the state that the recorder wrote beside the key when the call passed its gate; with the journal's ticks
+    if a start could not seal it."""
     try:
         with (folder / sealed.OPEN).open("rb") as file:
             run = store.read_frames(file.read(_MOST_BYTES))
     except OSError:
-        return None, None
+        return None, None, []
     entries = [entry for frame in run.frames for entry in frame] if run else []
     state = next((entry for entry in entries if isinstance(entry, State) and entry.call_id == folder.name), None)
-    return state, next((entry for entry in entries if isinstance(entry, Beat)), None)
+    ticks = [entry for entry in entries if isinstance(entry, Tick)]
+    return state, next((entry for entry in entries if isinstance(entry, Beat)), None), ticks
 
 
 def _with_events(state: State, events: list[CallEvent]) -> State:

@@ -19,6 +19,7 @@ from linetap.config.schema import Config
 from linetap.recorder.vault.callfolder.encoding import append_gap, gap_of, gaps_within
 from linetap.recorder.vault.callfolder.folder import CallFolder, Sign, seal_without_audio
 from linetap.recorder.vault.callfolder.jobs import OpenCall
+from linetap.recorder.vault.journal import store
 from linetap.recorder.vault.journal.missingaudio import (
     POWER,
     Missing,
@@ -29,7 +30,7 @@ from linetap.recorder.vault.journal.missingaudio import (
     missing_since,
 )
 from linetap.recorder.vault.journal.opencalls import FoundCall, ended_of
-from linetap.recorder.vault.recordings.entries import MOST_TICK_SAMPLES, Tick
+from linetap.recorder.vault.recordings.entries import MOST_TICK_SAMPLES, Entry, Tick
 from linetap.recorder.vault.recordings.index import Index
 from linetap.recorder.vault.retention.epochs import Epochs
 from linetap.ring import NS_PER_FRAME, RATE_HZ
@@ -38,12 +39,15 @@ from linetap_core.clock import NS_PER_MS, NS_PER_S, parse_rfc3339, rfc3339
 from linetap_core.codecs.codec import Codec
 from linetap_core.codecs.registry import codec_named
 from linetap_core.durable import broken, files
+from linetap_core.durable.files import replace_durably
+from linetap_core.durable.smallfile import is_damage, is_missing, reading
 from linetap_core.errors import Refusal
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.sealing import age
 from linetap_core.records import ABUSE, Audio, CallRecord, CountedMoment, Gap, Retention, UnitKeyRecord
 
 KEY_LOST = "key_lost"  # the reason why a call cannot be opened
+_MOST_KEPT_BYTES = 1 << 19  # of ticks; those behind the last whole chunk are 8.2 s, and 64 KiB
 _ROUNDED_MS = 1000.0  # an end up to this long before the last sample counts as that sample
 
 Dated = Callable[[CallRecord], CallRecord]
@@ -71,7 +75,7 @@ class Recovery:
 
     @property
     def is_sealed(self) -> bool:
-        return (self._path / sealed.RECORD).exists()
+        return not is_missing(self._path / sealed.RECORD)
 
     def lay(self) -> None:
         """Writes the index entry, the parts and meta.age, without a sync."""
@@ -81,7 +85,7 @@ class Recovery:
                 self._lay_entry()
             return
         folder = CallFolder.recover(self._vault, state.call_id, state.recipient or "", self._codec)
-        if (self._path / sealed.KEY).exists():
+        if not is_missing(self._path / sealed.KEY):
             self._gaps = gaps_within(state.gaps, folder.samples)
             self._add_ticks(folder, state.recipient)
             if folder.samples:
@@ -122,12 +126,27 @@ class Recovery:
         if self._state.index is not None:
             self._index.lay(self._state.index, self._state.call_id)
 
+    def keep(self) -> None:
+        """Stores the newest ticks beside the call: the journal begins anew, and a later start may seal it."""
+        entries: list[Entry] = [self._state]
+        if self._found.beat is not None:
+            entries.append(self._found.beat)
+        ticks, room = list[Tick](), _MOST_KEPT_BYTES
+        for tick in reversed(self._found.ticks):
+            room -= len(tick.sealed)
+            if room < 0:
+                break
+            ticks.append(tick)
+        if ticks and not is_missing(self._path):
+            replace_durably(self._path / sealed.OPEN, bytes(store.encode(0, 0, [*entries, *reversed(ticks)])))
+
     def seal(self, sign: Sign) -> CallRecord:
         """Seals the call, once the files of `lay` are synced. Returns the sealed record."""
         if self._folder is not None:
             return self._folder.seal_recovered(self._with_key(self._record(self._folder.samples)), sign)
         if self.is_sealed:
-            record = jsontext.decode((self._path / sealed.RECORD).read_bytes(), type=CallRecord)
+            with reading(self._path / sealed.RECORD):
+                record = jsontext.decode((self._path / sealed.RECORD).read_bytes(), type=CallRecord)
         else:
             record = self._with_key(self._key_lost(self._record_without_audio()))
         seal_without_audio(self._vault, record, sign)  # or the signature that is still missing
@@ -279,11 +298,12 @@ def recover(
     """
     laid = []
     for call in found:
+        recovery = Recovery(config, call, epochs, index, dated, start)
         try:
-            recovery = Recovery(config, call, epochs, index, dated, start)
             recovery.lay()
         except Refusal as refusal:
             log.error("vault_damaged: %s", refusal)
+            _keep(recovery)
         else:
             laid.append(recovery)
     files.sync_file_system(config.vault_path)
@@ -295,6 +315,16 @@ def recover(
             yield record
         except Refusal as refusal:
             log.error("vault_damaged: %s", refusal)
+            _keep(recovery)
+
+
+def _keep(recovery: Recovery) -> None:
+    try:
+        recovery.keep()
+    except OSError as error:
+        if not is_damage(error):
+            raise
+        log.error("vault_damaged: %s: %s; its newest audio is lost", recovery.call_id, error)
 
 
 def _moments(record: CallRecord) -> Iterator[int]:

@@ -21,6 +21,7 @@ from linetap_core import jsontext
 from linetap_core.clock import NS_PER_S, Clock, rfc3339
 from linetap_core.durable import files
 from linetap_core.durable.files import replace_durably
+from linetap_core.durable.smallfile import is_damage, is_missing, reading
 from linetap_core.errors import Refusal
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.keys import keys
@@ -62,18 +63,19 @@ class UnitLog:
         self._proof: Proof
         self.kept: list[str] = []  # logs set aside that are still in the vault
         self._kept_ns = 0
-        heads = SignedHeads(self._folder, unit, self._origin)
-        before = heads.newest.log if heads.newest is not None else name
+        newest: Head | None = None
         try:
-            proved = heads.newest.size if heads.newest is not None else 0
+            heads = SignedHeads(self._folder, unit, self._origin)
+            newest = heads.newest
+            proved = newest.size if newest is not None else 0
             self._log = LeafLog(self._folder, proved, misses=True)
             self._proof = Proof(self._log, heads)
         except (LogShort, Misfit) as error:
-            misfit = error if isinstance(error, Misfit) else Misfit(SHORT, str(error), heads.newest)
-            self._begin_anew(misfit, before, [])
+            misfit = error if isinstance(error, Misfit) else Misfit(SHORT, str(error), newest)
+            self._begin_anew(misfit, newest.log if newest is not None else name, [])
         else:
-            self._has_head = heads.newest is not None
-            self.name = before if self._has_head else keptlogs.name_of(self._log) or name
+            self._has_head = newest is not None
+            self.name = newest.log if newest is not None else keptlogs.name_of(self._log) or name
             files.remove_temporary(self._folder)
             self._forget()
             self._index_leaves(max(0, self._log.size - REMEMBERED))
@@ -126,7 +128,8 @@ class UnitLog:
     def close_call(self, call_id: str) -> None:
         """Appends the leaves of a sealed call (callleaves.py) in one write. Refusal if its record is damaged."""
         path = self._vault / sealed.call_path(call_id) / sealed.RECORD
-        data = path.read_bytes()
+        with reading(path):
+            data = path.read_bytes()
         try:
             record = jsontext.decode(data, type=CallRecord)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -223,10 +226,17 @@ class UnitLog:
                 self._head_of_desk = None
                 self._compare_with(head)
         except Misfit as misfit:
-            new = [*self._log.leaves(self._proof.size)]
-            self._log.close()
-            self._begin_anew(misfit, self.name, new)
+            self._replace_log(misfit)
+        except OSError as error:
+            if not is_damage(error):
+                raise
+            self._replace_log(Misfit(SHORT, f"it cannot be read: {error.strerror}", self._proof.newest))
         return self._proof.is_done
+
+    def _replace_log(self, misfit: Misfit) -> None:
+        old = self._log
+        self._begin_anew(misfit, self.name, [*old.appended()])
+        old.close()
 
     def _compare_with(self, head: Head) -> None:
         if head.size > self._log.size:
@@ -326,7 +336,7 @@ class UnitLog:
             closed = {leaf.call_id for leaf in found if leaf and leaf.kind == "close" and leaf.call_id in wanted}
             for call_id in wanted:
                 folder = self._vault / sealed.call_path(call_id)
-                if call_id not in closed and (folder / sealed.SIGNATURE).exists():
+                if call_id not in closed and not is_missing(folder / sealed.SIGNATURE):
                     self._close_found(call_id)
                     step()
                     made += 1

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from linetap_core import jsontext
+from linetap_core.durable import broken
+from linetap_core.durable.smallfile import is_missing
 from linetap_core.errors import Refusal
 from linetap_core.evidence.merklelog import leaflog, merkle, unitlog
 from linetap_core.evidence.merklelog.leaflog import LeafLog
@@ -43,7 +45,7 @@ class SignedHeads:
         own = [head for head in found if head.origin == origin]
         self.heads = sorted(own or found, key=lambda head: (head.size, head.at))
         names = (HEAD, HEAD + namespaces.SUFFIX, COPY)
-        self.there = any((folder / name).exists() for name in names)
+        self.there = not all(is_missing(folder / name) for name in names)
 
     @property
     def newest(self) -> Head | None:
@@ -58,17 +60,21 @@ class Proof:
         self.size = leaves.size  # leaves to prove; later ones are of this start
         if heads.newest is None and (heads.there or self.size > leaflog.MOST_AT_ONCE):
             raise Misfit(UNSIGNED, f"{self.size} leaves, and no whole head is signed over them", None)
-        self._log, self._newest = leaves, heads.newest
+        self._log, self.newest = leaves, heads.newest
         self._roots = {head.size: head for head in heads.heads}
         self._steps = self._follow()
         self.is_done = False
 
     def step(self, most: int = LEAVES_AT_ONCE) -> None:
         """Hashes up to `most` more leaves. Misfit: not the log that was signed. OSError: it cannot be read."""
-        for hashed in self._steps:
-            most -= hashed
-            if most <= 0:
-                return
+        try:
+            for hashed in self._steps:
+                most -= hashed
+                if most <= 0:
+                    return
+        except BaseException:
+            self._steps = self._follow()  # otherwise the next step finds the end, and nothing is proved
+            raise
         self.is_done = True
 
     def finish(self) -> None:
@@ -79,7 +85,7 @@ class Proof:
     def _follow(self) -> Iterator[int]:
         """Proves the log; yields after each piece the largest possible number of its leaves."""
         nodes, size, same = 0, 0, True
-        signed = self._newest.size if self._newest is not None else 0
+        signed = self.newest.size if self.newest is not None else 0
         for tree, new in leaflog.hashes(self._log.lines(), self._roots):
             same = same and self._log.holds(nodes, new)
             if signed < tree.size:
@@ -87,7 +93,7 @@ class Proof:
             nodes, size = nodes + len(new), tree.size
             head = self._roots.get(tree.size)
             if head is not None and tree.root().hex() != head.root:
-                raise Misfit(CHANGED, f"the {head.size} leaves are not those that were signed", self._newest)
+                raise Misfit(CHANGED, f"the {head.size} leaves are not those that were signed", self.newest)
             yield leaflog.MOST_AT_ONCE
         if not same:
             log.warning("log_tree: the hashes over the leaves were damaged; they are made anew")
@@ -100,14 +106,17 @@ class Proof:
             if found == hashed or not any(found):
                 continue
             if (int.from_bytes(found) ^ int.from_bytes(hashed)).bit_count() > ROTTEN_HASH_BITS:
-                raise Misfit(CHANGED, f"leaf {index}, not signed yet, is not the one that was written", self._newest)
+                raise Misfit(CHANGED, f"leaf {index}, not signed yet, is not the one that was written", self.newest)
 
 
 def _pair(folder: Path) -> tuple[bytes, bytes] | None:
     try:
         data = _read(folder / HEAD, unitlog.HEAD_LIMIT_BYTES)
         return data, _read(folder / f"{HEAD}{namespaces.SUFFIX}", sshsig.SIGNATURE_LIMIT_BYTES)
-    except OSError:
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        broken.report(folder / HEAD, f"{error.strerror}; its copy counts")
         return None
 
 

@@ -20,7 +20,8 @@ import msgspec
 from linetap.recorder.vault.log.recentlywritten import RecentlyWritten
 from linetap.recorder.vault.outbox.reader import OutboxReader, Places
 from linetap_core import jsontext
-from linetap_core.durable import files
+from linetap_core.durable import broken, files
+from linetap_core.durable.smallfile import is_damage
 from linetap_core.records import CallEvent
 from linetap_core.vaultformat import outboxfiles, vaultname
 from linetap_core.vaultformat.outboxfiles import (
@@ -232,8 +233,7 @@ class Outbox:
             log.warning(
                 "outbox_full: events %d to %d were dropped; the bound is %d bytes", first, last, self._max_bytes
             )
-        outboxfiles.path_of(self._folder, first).unlink(missing_ok=True)
-        del self._sizes[first]
+        self._remove(first)
 
     def _skip_to(self, seq: int) -> None:
         """Sets the next event's number to `seq` + 1. The hash of the event before is lost."""
@@ -260,8 +260,7 @@ class Outbox:
         through = min(self.confirmed, self.last_seq - REMEMBERED)
         while len(self._sizes) > 1 and (following := list(self._sizes)[1]) - 1 <= through:
             first = next(iter(self._sizes))
-            outboxfiles.path_of(self._folder, first).unlink(missing_ok=True)
-            del self._sizes[first]
+            self._remove(first)
             log.info("outbox_trimmed: events %d to %d are confirmed", first, following - 1)
 
     def _index_event(self, payload: bytes) -> None:
@@ -299,17 +298,17 @@ class Outbox:
             return 0
         newest: list[Frame] = []
         for first in reversed(firsts):
-            frames = list(outboxfiles.read(outboxfiles.path_of(self._folder, first)))
+            frames, is_whole = _readable_frames(outboxfiles.path_of(self._folder, first))
             newest = frames + newest
             if first == firsts[-1]:
-                damaged = self._open_newest(first, frames)
+                damaged = self._open_newest(first, frames) if is_whole else self._leave_newest(first, frames)
             if len(newest) >= REMEMBERED:
                 break
         for frame in newest:
             self._index_event(frame.entry.payload.encode())
         self.last_seq = max([firsts[-1] - 1, *(frame.entry.seq for frame in newest)])
         for first in firsts[:-1]:
-            self._sizes[first] = outboxfiles.path_of(self._folder, first).stat().st_size
+            self._sizes[first] = _size_of(outboxfiles.path_of(self._folder, first)) or 0
         self._sizes = dict(sorted(self._sizes.items()))
         while len(self._sizes) > 1 and list(self._sizes)[1] - 1 <= self._given_up:
             self._drop_oldest("")
@@ -339,6 +338,23 @@ class Outbox:
         self._sizes[first] = end
         return 0
 
+    def _leave_newest(self, first: int, frames: list[Frame]) -> int:
+        """Leaves an unreadable newest segment as it is. Returns how many events may be in the rest of it."""
+        size = _size_of(outboxfiles.path_of(self._folder, first))
+        self._sizes[first], self._begin_anew = size or 0, True
+        end = frames[-1].end if frames else 0
+        return max(0, (SEGMENT_BYTES[1] if size is None else size) - end) // _LEAST_EVENT_BYTES + 1
+
+    def _remove(self, first: int) -> None:
+        path = outboxfiles.path_of(self._folder, first)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            if not is_damage(error):
+                raise
+            broken.report(path, f"{error.strerror}; its events are not needed any more, and it stays")
+        del self._sizes[first]
+
     @property
     def _newest(self) -> int:
         return next(reversed(self._sizes))
@@ -356,6 +372,30 @@ class _Known(msgspec.Struct):
     call_id: str | None = None
     to: int | None = None
     why: str | None = None
+
+
+def _readable_frames(path: Path) -> tuple[list[Frame], bool]:
+    """Returns the frames before the first block that cannot be read, and whether that is the whole file."""
+    frames = list[Frame]()
+    try:
+        for frame in outboxfiles.read(path):
+            frames.append(frame)
+    except OSError as error:
+        if not is_damage(error):
+            raise
+        broken.report(path, f"{error.strerror}; its other events count as lost, and it stays as it is")
+        return frames, False
+    return frames, True
+
+
+def _size_of(path: Path) -> int | None:
+    """Returns None if the medium has lost the file."""
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        if not is_damage(error):
+            raise
+        return None
 
 
 def _events_in(fd: int, first: int, end: int) -> int:

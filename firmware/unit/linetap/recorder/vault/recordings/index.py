@@ -25,8 +25,9 @@ from linetap.recorder.vault.retention import lifetime
 from linetap.recorder.vault.retention.epochs import Epochs
 from linetap_core import jsontext
 from linetap_core.clock import NS_PER_DAY, NS_PER_S, from_utc_ns, parse_rfc3339
-from linetap_core.durable import files
+from linetap_core.durable import broken, files
 from linetap_core.durable.files import replace_durably
+from linetap_core.durable.smallfile import Unreadable, is_missing, reading
 from linetap_core.errors import LinetapError
 from linetap_core.evidence import sealing
 from linetap_core.evidence.calls import index, sealed
@@ -71,7 +72,13 @@ class Index:
         if found and not self._log.has_any("index"):
             for path in found:
                 if index.parse_segment(path.name) and index.parse_folder(path.parent.name):
-                    self._log.append("index", file=self._named(path), sha256=files.sha256(path), adopted="yes")
+                    try:
+                        with reading(path):
+                            digest = files.sha256(path)
+                    except Unreadable as error:
+                        broken.report(path, error)
+                        continue
+                    self._log.append("index", file=self._named(path), sha256=digest, adopted="yes")
         self._adopted = True
 
     def of_one_call(self) -> Callable[[CallRecord, Retention], Piece]:
@@ -217,7 +224,7 @@ class IndexEnd:
             if b'"index"' in line and (leaf := _index_leaf(line)) is not None and leaf.file in calls:
                 calls[leaf.file].add(leaf.call_id or "")  # an adopted segment names no call, and stays
         for file, named in calls.items():
-            if named and all(call_id and not (self._vault / sealed.call_path(call_id)).exists() for call_id in named):
+            if named and all(call_id and is_missing(self._vault / sealed.call_path(call_id)) for call_id in named):
                 (self._root / file).unlink()
                 log.info("index %s: removed, its calls are gone", file)
         for name in undated:

@@ -131,7 +131,7 @@ class Amending:
     def _found(self) -> Iterator[str | None]:
         """Yields for each folder its call if it must be amended, else None."""
         for day in lifetime.days(self._vault):
-            for name in lifetime.names(day):
+            for name in lifetime.names_found(day):
                 yield name if sealed.CALL_ID.fullmatch(name) and self._is_due(day / name) else None
 
     def _is_due(self, folder: Path) -> bool:
@@ -157,7 +157,7 @@ class Amending:
         try:
             record, data, last = lifetime.record_of(folder)
             lifetime.require_signature(folder, data)
-        except (FileNotFoundError, ValueError) as error:
+        except (OSError, ValueError) as error:
             log.error("vault_damaged: %s: %s; it is not amended", folder, error)
             return False
         span, number = self._time.span(record.counted or None), 1 if last is None else last.number + 1

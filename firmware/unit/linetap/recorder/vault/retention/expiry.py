@@ -27,6 +27,7 @@ from linetap.recorder.vault.retention.time import RetentionTime
 from linetap_core.clock import NS_PER_DAY, NS_PER_S
 from linetap_core.durable import broken
 from linetap_core.durable.files import prune
+from linetap_core.durable.smallfile import is_missing
 from linetap_core.evidence.calls import sealed
 from linetap_core.records import CallRecord
 
@@ -74,7 +75,7 @@ class Expiry:
         self.waiting.discard(call_id)
         try:
             found, _ = lifetime.read(self._vault / sealed.call_path(call_id))
-        except ValueError as error:
+        except (OSError, ValueError) as error:
             log.error("vault_damaged: %s: %s; it is not destroyed at its end", call_id, error)
         else:
             self._know(found, again=True)
@@ -104,7 +105,7 @@ class Expiry:
             elif (missing_ns := self._missing(call_id)) > 0:
                 heapq.heappush(self._too_young, (self._time.elapsed_ns + missing_ns, call_id, until_ns))
                 self._kept_from_ns = None
-            elif (self._vault / sealed.call_path(call_id)).is_dir():
+            elif not is_missing(self._vault / sealed.call_path(call_id)):
                 due[call_id] = until_ns
         if not due:
             self._scan_again_without_horizon()
@@ -181,7 +182,7 @@ class Expiry:
     def _scanned(self) -> Iterator[None]:
         """Scans the vault, one folder for each step."""
         for day in lifetime.days(self._vault):
-            for name in lifetime.names(day):
+            for name in lifetime.names_found(day):
                 if sealed.CALL_ID.fullmatch(name) and name not in self._sealed_meanwhile:
                     self._scan_folder(day / name)
                     yield

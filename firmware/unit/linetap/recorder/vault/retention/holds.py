@@ -8,6 +8,7 @@ its length was counted since its acceptance (vault/holdtimes.json). Used by the 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import shutil
@@ -21,10 +22,10 @@ from linetap.recorder.vault.log.log import UnitLog
 from linetap.recorder.vault.retention import lifetime
 from linetap.recorder.vault.retention.lifetime import Lifetime
 from linetap.recorder.vault.retention.time import RetentionTime
-from linetap_core.clock import parse_rfc3339, rfc3339
+from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
 from linetap_core.durable import broken, copies, files
 from linetap_core.durable.files import replace_durably
-from linetap_core.durable.smallfile import SmallFile
+from linetap_core.durable.smallfile import SmallFile, is_damage, is_missing
 from linetap_core.errors import Refusal
 from linetap_core.evidence.calls import hold as evidence
 from linetap_core.evidence.calls import sealed
@@ -40,6 +41,7 @@ COPY = f"hold{copies.SET_SUFFIX}"  # copy of all three files
 MOST_HOLDS = 10_000
 MOST_TIMES_BYTES = 1 << 22  # for this many holds
 FOR_EVER = 1 << 63
+RETRY_NS = 3600 * NS_PER_S
 TEXT_LIMIT = 1000
 _FILES = (sealed.KEY, SIGNATURE, DOCUMENT)
 
@@ -75,10 +77,10 @@ class Holds:
         self._time = time
         self._until: dict[str, int] = {}
         self._taken = _FILE.load(vault / TIMES) or {}  # if broken, a hold counts from the time in its document
-        for path in sorted((vault / FOLDER).glob("*/")):
-            if not sealed.CALL_ID.fullmatch(path.name):
-                continue
-            if (path / DOCUMENT).exists():
+        self._ending: dict[str, int] = {}  # ended, but their folders cannot be removed: when to try again
+        self._is_unknown = False  # the folder cannot be read: no call is destroyed
+        for path in self._folders():
+            if not is_missing(path / DOCUMENT):
                 self._until[path.name] = _until_of(path)
                 self._taken.setdefault(path.name, _taken_of(path))
             else:  # incomplete, with its command to be repeated; or ended, and its key must be removed
@@ -86,7 +88,18 @@ class Holds:
 
     def until(self, call_id: str) -> int | None:
         """Returns the end of this call's hold, or None if it is not held."""
-        return self._until.get(call_id)
+        return self._until.get(call_id, FOR_EVER if self._is_unknown else None)
+
+    def _folders(self) -> list[Path]:
+        folder = self._vault / FOLDER
+        try:
+            names = lifetime.names(folder)
+        except OSError as error:
+            if not is_damage(error):
+                raise
+            broken.report(folder, f"{error.strerror}; no call is destroyed until it can be read at a start")
+            self._is_unknown, names = True, []
+        return [folder / name for name in names if sealed.CALL_ID.fullmatch(name)]
 
     def __len__(self) -> int:
         return len(self._until)
@@ -112,6 +125,7 @@ class Holds:
             replace_durably(place / name, data)
         copies.keep_set(place / COPY, _FILES)
         self._until[hold.call_id] = until_ns
+        self._ending.pop(hold.call_id, None)
         self._record(hold.call_id, at, None, until=hold.until, sha256=hashlib.sha256(document).hexdigest())
         return hold
 
@@ -128,7 +142,7 @@ class Holds:
         """Stores the time of acceptance. `now_ns` None: a repetition; a later moment does not shorten the hold."""
         from_ns = parse_rfc3339(hold.made_at) if now_ns is None else now_ns
         self._taken[hold.call_id] = _Taken(max(0, until_ns - from_ns), self._time.moment())
-        taken = {call_id: each for call_id, each in self._taken.items() if call_id in self._until}
+        taken = {call_id: each for call_id, each in self._taken.items() if self._is_unknown or call_id in self._until}
         _FILE.replace(self._vault / TIMES, taken)
 
     def _is_old(self, call: Lifetime) -> bool:
@@ -142,34 +156,56 @@ class Holds:
     def _require_call(self, hold: Hold, now_ns: int | None) -> None:
         folder = self._vault / sealed.call_path(hold.call_id)
         try:
-            data = (folder / sealed.RECORD).read_bytes()
+            data: bytes | None = (folder / sealed.RECORD).read_bytes()
         except FileNotFoundError:
             raise HoldFault("hold_no_call", f"{hold.call_id} is not in this vault, or is not sealed") from None
-        if hashlib.sha256(data).hexdigest() != hold.record_sha256:
+        except OSError as error:
+            if not is_damage(error):
+                raise
+            broken.report(folder / sealed.RECORD, f"{error.strerror}; the call is held without a comparison")
+            data = None
+        if data is not None and hashlib.sha256(data).hexdigest() != hold.record_sha256:
             raise HoldFault("hold_no_call", f"{hold.call_id} has another record than the hold names")
         if hold.call_id in self._until:
             return
         if len(self._until) >= MOST_HOLDS:
             raise HoldFault("hold_too_many", f"{MOST_HOLDS} calls are held, which is the bound")
-        found, _ = lifetime.read(folder)
+        try:
+            found, _ = lifetime.read(folder)
+        except (OSError, ValueError) as error:
+            if isinstance(error, OSError) and not is_damage(error):
+                raise
+            return  # its end is unknown, so it is not over
         if now_ns is not None and found.until_ns is not None and found.until_ns <= now_ns and self._is_old(found):
             raise HoldFault("hold_too_late", f"the retention of {hold.call_id} is over")
 
     def end_those_over(self, now_ns: int) -> list[str]:
         """Ends holds that were not renewed: their calls may be destroyed."""
         over = [
-            call_id for call_id, until_ns in self._until.items() if until_ns <= now_ns and self._has_elapsed(call_id)
+            call_id
+            for call_id, until_ns in self._until.items()
+            if until_ns <= now_ns and self._ending.get(call_id, 0) <= now_ns and self._has_elapsed(call_id)
         ]
         for call_id in over:
-            place = self._vault / FOLDER / call_id
-            until = rfc3339(self._until[call_id])
-            self._record(call_id, until, "hold_ended", ended=True)  # dated by its end, so a repetition is recognised
-            shutil.rmtree(place)
-            files.sync_directory(place.parent)
+            if call_id not in self._ending:
+                until = rfc3339(self._until[call_id])
+                self._record(call_id, until, "hold_ended", ended=True)  # dated by its end: a repetition is recognised
+            try:
+                self._remove(self._vault / FOLDER / call_id)
+            except OSError as error:
+                log.error("hold_not_ended: %s: %s; it is tried again later", call_id, error)
+                self._ending[call_id] = now_ns + RETRY_NS
+                continue
             del self._until[call_id]
+            self._ending.pop(call_id, None)
             self._taken.pop(call_id, None)  # removed from the file with the next hold
             log.warning("hold_ended: %s is no longer held", call_id)
-        return over
+        return [call_id for call_id in over if call_id not in self._until]
+
+    def _remove(self, place: Path) -> None:
+        with contextlib.suppress(FileNotFoundError):  # the name was not synced the last time
+            shutil.rmtree(place)
+        files.sync_directory(place.parent)
 
     def _record(self, call_id: str, at: str, why: str | None, **fields: str | bool) -> None:
         self._log.append("hold", at=at, call_id=call_id, **fields)

@@ -12,6 +12,8 @@ import msgspec
 
 from linetap_core import jsontext
 from linetap_core.clock import parse_rfc3339
+from linetap_core.durable import broken
+from linetap_core.durable.smallfile import is_damage, is_missing
 from linetap_core.errors import Refusal
 from linetap_core.evidence.calls import amendment, sealed
 from linetap_core.evidence.calls.amendment import Amendment
@@ -95,7 +97,7 @@ def amendments_of(folder: Path) -> list[Path]:
     if not place.is_dir():
         return []
     found: list[Path] = []
-    while (path := place / amendment.name(folder.name, len(found) + 1)).exists():
+    while not is_missing(path := place / amendment.name(folder.name, len(found) + 1)):
         found.append(path)
     return found
 
@@ -116,18 +118,29 @@ def require_signature(folder: Path, record: bytes) -> None:
 
 def days(vault: Path) -> Iterator[Path]:
     """Yields the day folders, in order."""
-    for year in names(vault, 4):
-        for month in names(vault / year, 2):
-            for day in names(vault / year / month, 2):
+    for year in names_found(vault, 4):
+        for month in names_found(vault / year, 2):
+            for day in names_found(vault / year / month, 2):
                 yield vault / year / month / day
 
 
 def newest_ns(vault: Path) -> int:
     """Returns the newest time in a call's name, or -1 if there is no call."""
     for day in reversed(list(days(vault))):
-        if calls := [name for name in names(day) if sealed.CALL_ID.fullmatch(name)]:
+        if calls := [name for name in names_found(day) if sealed.CALL_ID.fullmatch(name)]:
             return sealed.call_ns(calls[-1])
     return -1
+
+
+def names_found(folder: Path, digits: int = 0) -> list[str]:
+    """As `names`; a folder that the medium has lost is reported, and counts as empty. Only for a search."""
+    try:
+        return names(folder, digits)
+    except OSError as error:
+        if not is_damage(error):
+            raise
+        broken.report(folder, error.strerror)
+        return []
 
 
 def names(folder: Path, digits: int = 0) -> list[str]:
