@@ -30,7 +30,7 @@ def test_a_unit_with_one_unreadable_file_starts_and_records(unit: WorkingUnit) -
 
 
 def _start(unit: WorkingUnit, name: Path) -> str:
-    """What was wrong with a start; empty: nothing."""
+    """The faults of a start."""
     unit.restore()
     (unit.folder / "calls" / "recorder.checkpoint").unlink()
     with pytest.MonkeyPatch.context() as patch:

@@ -12,7 +12,7 @@ import pytest
 
 from keeping_rig import DAY, Keeper
 from linetap.recorder.vault.retention import holds
-from linetap_core.durable import broken
+from linetap_core.durable import broken, files
 from linetap_core.evidence.calls import sealed
 from unreadable import Unreadable
 
@@ -32,10 +32,10 @@ def test_a_hold_whose_folder_cannot_be_removed_holds_up_no_other(
         assert unit.command(unit.hold(held, unit.clock.utc_ns() + 70 * DAY)).done
     real = shutil.rmtree
 
-    def rmtree(path: Path, *args: object) -> None:
+    def rmtree(path: Path) -> None:
         if Path(path).name == bad.call_id:
             raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
-        real(path, *args)  # type: ignore[arg-type]
+        real(path)
 
     monkeypatch.setattr(shutil, "rmtree", rmtree)
     unit.passes(61)
@@ -76,14 +76,14 @@ def test_nothing_is_destroyed_while_a_hold_cannot_be_written(unit: Keeper, monke
     held, other = unit.call(), unit.call(suffix="-2")
     unit.passes(59)
     words = unit.hold(held, unit.clock.utc_ns() + 100 * DAY)
-    real = holds.files.make_directories
+    real = files.make_directories
 
     def make_directories(root: Path, path: Path) -> None:
         if path.parent.name == holds.FOLDER:
             raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
         real(root, path)
 
-    monkeypatch.setattr(holds.files, "make_directories", make_directories)
+    monkeypatch.setattr(files, "make_directories", make_directories)
     unit.give(words)
     unit.tick()
     unit.clock.advance(5 * DAY)

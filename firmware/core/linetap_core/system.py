@@ -183,3 +183,13 @@ def ram_folder() -> Path | None:
     """A folder in memory if the system has one for every user; otherwise None."""
     path = Path("/dev/shm")
     return path if not IS_WINDOWS and path.is_dir() else None
+
+
+# The errors of a medium that has lost the file, and of foreign objects in its place. Any other error describes the
+# moment, not the file.
+DAMAGE = {errno.EIO, getattr(errno, "EUCLEAN", errno.EIO), errno.EBADMSG, errno.ELOOP, errno.ENXIO, errno.EISDIR}
+
+
+def is_damage(error: OSError) -> bool:
+    """Whether the medium has lost what was read; otherwise the error is about the moment."""
+    return error.errno in DAMAGE

@@ -26,7 +26,8 @@ import msgspec
 from linetap_core import system
 from linetap_core.durable import broken
 from linetap_core.durable.files import replace_durably
-from linetap_core.durable.smallfile import DAMAGE, Broken, SmallFile
+from linetap_core.durable.smallfile import Broken, SmallFile
+from linetap_core.system import DAMAGE
 
 TWIN_SUFFIX = ".twin"
 

@@ -14,14 +14,13 @@ write the file can make another one.
 from __future__ import annotations
 
 import contextlib
-import errno
 import functools
 import hashlib
 import logging
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -29,7 +28,6 @@ import msgspec
 from linetap_core import jsontext, system
 from linetap_core.durable import broken
 from linetap_core.durable.files import replace_durably, replace_in_ram
-from linetap_core.errors import Refusal
 
 VERSION = 1
 MARK = b'{"linetap_file":'
@@ -72,45 +70,7 @@ def unwrap(kind: str, data: bytes) -> bytes:
 
 
 MOST_BYTES = 1 << 20
-# The errors of a medium that has lost the file, and of foreign objects in its place. Any other error describes the
-# moment, not the file.
-DAMAGE = {errno.EIO, getattr(errno, "EUCLEAN", errno.EIO), errno.EBADMSG, errno.ELOOP, errno.ENXIO, errno.EISDIR}
-
 log = logging.getLogger("linetap.durable")
-
-
-def is_damage(error: OSError) -> bool:
-    """Whether the medium has lost what was read; otherwise the error is about the moment."""
-    return error.errno in DAMAGE
-
-
-class Unreadable(Refusal):
-    """The medium has lost a file."""
-
-    code = "unreadable"
-
-
-@contextlib.contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Raises Unreadable for what is read in it and lost by the medium; other OSErrors stay. For nothing that writes."""
-    try:
-        yield
-    except OSError as error:
-        if not is_damage(error):
-            raise
-        raise Unreadable(f"{path}: it cannot be read: {error.strerror}") from None
-
-
-def is_missing(path: Path) -> bool:
-    """Whether there is certainly no such file. A name that cannot be looked up is not missing."""
-    try:
-        path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError as error:
-        if not is_damage(error):
-            raise
-    return False
 
 
 def _json(value: object) -> bytes:
@@ -228,7 +188,7 @@ class SmallFile[T]:
         except FileNotFoundError:
             raise
         except OSError as error:
-            if error.errno in DAMAGE:
+            if system.is_damage(error):
                 raise Broken(error.strerror or "it cannot be read") from None
             raise
         return data

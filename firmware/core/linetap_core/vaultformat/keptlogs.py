@@ -12,11 +12,11 @@ import msgspec
 
 from linetap_core import jsontext, system
 from linetap_core.durable import files
-from linetap_core.durable.smallfile import is_damage
 from linetap_core.evidence.merklelog import leaflog, unitlog
 from linetap_core.evidence.merklelog.leaflog import LeafLog
 from linetap_core.evidence.merklelog.unitlog import Leaf
 from linetap_core.records import CallEvent
+from linetap_core.system import is_damage
 
 _BLOCK_BYTES = 4096
 _MOST_BAD_BLOCKS = 1000  # a medium may need seconds for each

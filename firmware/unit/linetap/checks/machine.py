@@ -22,8 +22,8 @@ from linetap.cardresult import read_encryption
 from linetap.checks.bootstate import Eeprom, Loader, Slot, read_eeprom, read_loader, read_slots
 from linetap.checks.kernelfiles import bytes_of, first_group, text_of
 from linetap_core.clock import NS_PER_S, Clock
-from linetap_core.durable.smallfile import DAMAGE
 from linetap_core.records import KeyHolder
+from linetap_core.system import DAMAGE
 
 ROOT = Path("/")
 FOREIGN = "run/linetap-left"  # a line for each

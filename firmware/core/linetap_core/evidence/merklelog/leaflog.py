@@ -20,10 +20,10 @@ from pathlib import Path
 import msgspec
 
 from linetap_core import jsontext, system
-from linetap_core.durable.smallfile import is_damage
 from linetap_core.errors import BadInput
 from linetap_core.evidence.merklelog import merkle
 from linetap_core.evidence.merklelog.merkle import HASH_BYTES, Tree
+from linetap_core.system import is_damage
 
 LEAVES = "leaves.jsonl"
 TREE = "tree.bin"

@@ -23,10 +23,11 @@ from linetap_core import jsontext
 from linetap_core.clock import Clock, rfc3339
 from linetap_core.durable import broken
 from linetap_core.durable.files import replace_durably
-from linetap_core.durable.smallfile import SmallFile, is_damage
+from linetap_core.durable.smallfile import SmallFile
 from linetap_core.errors import Refusal
 from linetap_core.evidence.merklelog import leaflog, unitlog
 from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_core.system import is_damage
 from linetap_core.vaultformat import outboxfiles, vaultname
 from linetap_core.vaultformat.vaultname import VaultDocument
 

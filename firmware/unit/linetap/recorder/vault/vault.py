@@ -19,7 +19,7 @@ from linetap.recorder.vault.walks import Walks
 from linetap_core import rundir
 from linetap_core.clock import Clock, rfc3339
 from linetap_core.durable import files
-from linetap_core.durable.smallfile import is_missing, reading
+from linetap_core.durable.unreadable import is_missing, reading
 from linetap_core.evidence.calls import sealed
 from linetap_core.records import CallEvent, CallRecord
 from linetap_core.vaultformat.callevents import sealed_event

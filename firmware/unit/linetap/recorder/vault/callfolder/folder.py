@@ -24,7 +24,7 @@ from linetap_core.codecs.codec import Codec
 from linetap_core.codecs.registry import MULAW
 from linetap_core.durable import files
 from linetap_core.durable.files import replace_durably
-from linetap_core.durable.smallfile import reading
+from linetap_core.durable.unreadable import reading
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.calls.callkey import OfCall, new_sealed_key

@@ -18,7 +18,7 @@ from linetap.recorder.vault.log.log import UnitLog
 from linetap.recorder.vault.recordings.segmentlist import SegmentList
 from linetap.recorder.vault.retention import lifetime
 from linetap.recorder.vault.retention.lifetime import Lifetime
-from linetap_core.durable.smallfile import reading
+from linetap_core.durable.unreadable import reading
 from linetap_core.evidence.authorization import fetch
 from linetap_core.evidence.authorization.command import Command, CommandFault, Outcome
 from linetap_core.evidence.authorization.fetch import LIST, Close, Copied, IndexWindow, ListSegments

@@ -28,7 +28,7 @@ from linetap_core.clock import Clock, parse_rfc3339, rfc3339
 from linetap_core.durable import broken, files
 from linetap_core.durable import copies as filecopies
 from linetap_core.durable.files import replace_durably
-from linetap_core.durable.smallfile import is_missing
+from linetap_core.durable.unreadable import is_missing
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization import command as envelopes
 from linetap_core.evidence.authorization import commandbody, roles

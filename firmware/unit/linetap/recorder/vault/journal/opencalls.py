@@ -18,7 +18,7 @@ from linetap.recorder.vault.journal import store
 from linetap.recorder.vault.journal.store import Run
 from linetap.recorder.vault.recordings.entries import Beat, Over, Snapshot, State, Tick
 from linetap.recorder.vault.retention import lifetime
-from linetap_core.durable.smallfile import is_missing
+from linetap_core.durable.unreadable import is_missing
 from linetap_core.errors import BadInput
 from linetap_core.evidence.calls import sealed
 from linetap_core.records import CallEvent, CallRecord

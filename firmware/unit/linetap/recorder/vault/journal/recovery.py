@@ -40,11 +40,12 @@ from linetap_core.codecs.codec import Codec
 from linetap_core.codecs.registry import codec_named
 from linetap_core.durable import broken, files
 from linetap_core.durable.files import replace_durably
-from linetap_core.durable.smallfile import is_damage, is_missing, reading
+from linetap_core.durable.unreadable import is_missing, reading
 from linetap_core.errors import Refusal
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.sealing import age
 from linetap_core.records import ABUSE, Audio, CallRecord, CountedMoment, Gap, Retention, UnitKeyRecord
+from linetap_core.system import is_damage
 
 KEY_LOST = "key_lost"  # the reason why a call cannot be opened
 _MOST_KEPT_BYTES = 1 << 19  # of ticks; those behind the last whole chunk are 8.2 s, and 64 KiB

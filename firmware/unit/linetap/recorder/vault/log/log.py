@@ -21,7 +21,7 @@ from linetap_core import jsontext
 from linetap_core.clock import NS_PER_S, Clock, rfc3339
 from linetap_core.durable import files
 from linetap_core.durable.files import replace_durably
-from linetap_core.durable.smallfile import is_damage, is_missing, reading
+from linetap_core.durable.unreadable import is_missing, reading
 from linetap_core.errors import Refusal
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.keys import keys
@@ -32,6 +32,7 @@ from linetap_core.evidence.merklelog.leaflog import LeafLog, LogShort
 from linetap_core.evidence.merklelog.unitlog import Head, HeadCopy, Kind, Leaf
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import CallEvent, CallRecord
+from linetap_core.system import is_damage
 from linetap_core.vaultformat import keptlogs, vaultname
 from linetap_core.watchdog import step
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from linetap_core import jsontext
 from linetap_core.durable import broken
-from linetap_core.durable.smallfile import is_missing
+from linetap_core.durable.unreadable import is_missing
 from linetap_core.errors import Refusal
 from linetap_core.evidence.merklelog import leaflog, merkle, unitlog
 from linetap_core.evidence.merklelog.leaflog import LeafLog

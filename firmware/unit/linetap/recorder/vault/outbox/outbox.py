@@ -21,8 +21,8 @@ from linetap.recorder.vault.log.recentlywritten import RecentlyWritten
 from linetap.recorder.vault.outbox.reader import OutboxReader, Places
 from linetap_core import jsontext
 from linetap_core.durable import broken, files
-from linetap_core.durable.smallfile import is_damage
 from linetap_core.records import CallEvent
+from linetap_core.system import is_damage
 from linetap_core.vaultformat import outboxfiles, vaultname
 from linetap_core.vaultformat.outboxfiles import (
     CONFIRMED,

@@ -27,7 +27,7 @@ from linetap_core import jsontext
 from linetap_core.clock import NS_PER_DAY, NS_PER_S, from_utc_ns, parse_rfc3339
 from linetap_core.durable import broken, files
 from linetap_core.durable.files import replace_durably
-from linetap_core.durable.smallfile import Unreadable, is_missing, reading
+from linetap_core.durable.unreadable import Unreadable, is_missing, reading
 from linetap_core.errors import LinetapError
 from linetap_core.evidence import sealing
 from linetap_core.evidence.calls import index, sealed

@@ -27,7 +27,7 @@ from linetap.recorder.vault.retention.time import RetentionTime
 from linetap_core.clock import NS_PER_DAY, NS_PER_S
 from linetap_core.durable import broken
 from linetap_core.durable.files import prune
-from linetap_core.durable.smallfile import is_missing
+from linetap_core.durable.unreadable import is_missing
 from linetap_core.evidence.calls import sealed
 from linetap_core.records import CallRecord
 

@@ -25,13 +25,15 @@ from linetap.recorder.vault.retention.time import RetentionTime
 from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
 from linetap_core.durable import broken, copies, files
 from linetap_core.durable.files import replace_durably
-from linetap_core.durable.smallfile import SmallFile, is_damage, is_missing
+from linetap_core.durable.smallfile import SmallFile
+from linetap_core.durable.unreadable import is_missing
 from linetap_core.errors import Refusal
 from linetap_core.evidence.calls import hold as evidence
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.calls.hold import Hold
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import CallEvent, CountedMoment
+from linetap_core.system import is_damage
 
 FOLDER = "holds"
 TIMES = "holdtimes.json"  # in the vault

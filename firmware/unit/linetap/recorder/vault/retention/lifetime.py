@@ -13,12 +13,13 @@ import msgspec
 from linetap_core import jsontext
 from linetap_core.clock import parse_rfc3339
 from linetap_core.durable import broken
-from linetap_core.durable.smallfile import is_damage, is_missing
+from linetap_core.durable.unreadable import is_missing
 from linetap_core.errors import Refusal
 from linetap_core.evidence.calls import amendment, sealed
 from linetap_core.evidence.calls.amendment import Amendment
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import CallRecord, CountedMoment
+from linetap_core.system import is_damage
 from linetap_core.timekeeping import is_unkept
 
 
@@ -133,7 +134,7 @@ def newest_ns(vault: Path) -> int:
 
 
 def names_found(folder: Path, digits: int = 0) -> list[str]:
-    """As `names`; a folder that the medium has lost is reported, and counts as empty. Only for a search."""
+    """Returns the `names`; a folder that the medium has lost is reported and counts as empty. Only for a search."""
     try:
         return names(folder, digits)
     except OSError as error:

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files that the medium has lost: their errors in place of an OSError, which is about the moment."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from linetap_core.errors import Refusal
+from linetap_core.system import is_damage
+
+
+class Unreadable(Refusal):
+    """The medium has lost a file."""
+
+    code = "unreadable"
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Raises Unreadable for what is read in it and lost by the medium; other OSErrors stay. For nothing that writes."""
+    try:
+        yield
+    except OSError as error:
+        if not is_damage(error):
+            raise
+        raise Unreadable(f"{path}: it cannot be read: {error.strerror}") from None
+
+
+def is_missing(path: Path) -> bool:
+    """Whether there is certainly no such file. A name that cannot be looked up is not missing."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError as error:
+        if not is_damage(error):
+            raise
+    return False
