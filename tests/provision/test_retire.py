@@ -17,7 +17,7 @@ from linetap import cardresult
 from linetap.board.simulated import press_button
 from linetap.config import load_config
 from linetap.provision import command, retire
-from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339, rfc3339
+from linetap_core.clock import FIRST_NS, NS_PER_S, ManualClock, parse_rfc3339, rfc3339
 from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput
 from linetap_core.evidence.keys import keys
@@ -290,7 +290,9 @@ def test_two_keys_without_a_time_end_in_two_statements(card: Card) -> None:
     assert (card.pack(), card.start()) == (0, 0)
     (card.root / "vault").mkdir()
     assert start(card, now_s=UNSET_S) == 0
-    assert len({path.read_bytes() for path in (card.home / "retired").glob("*.json")}) == 2
+    said = [msgspec.json.decode(x.read_bytes(), type=retire.Retired) for x in (card.home / "retired").glob("*.json")]
+    assert len({each.key for each in said}) == 2
+    assert all(parse_rfc3339(each.at) >= FIRST_NS for each in said), "the last order's time, not 1970"
     assert len(list(card.root.glob("vault.floor-03.*"))) == 2
 
 
