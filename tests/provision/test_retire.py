@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -16,9 +17,11 @@ from linetap import cardresult
 from linetap.board.simulated import press_button
 from linetap.config import load_config
 from linetap.provision import command, retire
-from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
+from linetap_core.clock import FIRST_NS, NS_PER_S, ManualClock, parse_rfc3339, rfc3339
+from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput
 from linetap_core.evidence.keys import keys
+from linetap_core.evidence.merklelog import unitlog
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.evidence.signing import signers as trusted
 
@@ -29,8 +32,8 @@ OTHER = 812  # a user who is not root
 class Hand(ManualClock):
     """Releases the button after this number of seconds."""
 
-    def __init__(self, run_dir: Path, lets_go_s: int) -> None:
-        super().__init__(NOW_S * NS_PER_S, 0)
+    def __init__(self, run_dir: Path, lets_go_s: int, now_s: int = NOW_S) -> None:
+        super().__init__(now_s * NS_PER_S, 0)
         self._run_dir, self._lets_go_ns = run_dir, lets_go_s * NS_PER_S
 
     def sleep(self, seconds: float) -> None:
@@ -49,10 +52,10 @@ def card(tmp_path: Path) -> Card:
     return made
 
 
-def start(card: Card, name: str = "floor-03", held_s: int = ALWAYS_S) -> int:
+def start(card: Card, name: str = "floor-03", held_s: int = ALWAYS_S, now_s: int = NOW_S) -> int:
     (card.boot / retire.ASKED).write_text(f"{name}\n")
     press_button(card.run / "linetap", held_s > 0)
-    return command.apply(card.boot, card.etc, card.run, Hand(card.run / "linetap", held_s))
+    return command.apply(card.boot, card.etc, card.run, Hand(card.run / "linetap", held_s, now_s))
 
 
 def test_no_copy_of_the_key_outlives_it(card: Card) -> None:
@@ -180,6 +183,117 @@ def test_a_power_cut_behind_the_keys_end_is_made_good(card: Card, monkeypatch: p
     assert code(card) == "retired"
     assert not (card.home / "unit.toml").exists()
     assert not (card.boot / retire.ASKED).exists()
+
+
+class _PowerCut(BaseException):
+    pass
+
+
+UNSET_S = 100  # the clock of a Pi that has no time yet
+HEAD = unitlog.Head(unit="floor-03", size=41, root="ab" * 32, at="2026-11-20T08:00:00.000Z", origin="SHA256:x")
+STEPS = [
+    "statement", "signature", "line", "vault", "wipe kept", "wipe next", "wipe key", "forget",
+    "card", "card's signature", "done",
+]  # fmt: skip
+
+
+def log_head(card: Card, head: unitlog.Head = HEAD) -> None:
+    folder = card.root / "vault" / unitlog.FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / unitlog.HEAD).write_bytes(unitlog.encode_head(head))
+
+
+def cut_at(card: Card, monkeypatch: pytest.MonkeyPatch, step: int, held_s: int = ALWAYS_S) -> None:
+    """A start whose power goes directly before a step that writes or removes something."""
+    done = 0
+
+    def counted(real: Callable[..., object]) -> Callable[..., object]:
+        def act(*args: object, **more: object) -> object:
+            nonlocal done
+            if done == step:
+                raise _PowerCut
+            done += 1
+            return real(*args, **more)
+
+        return act
+
+    with monkeypatch.context() as cut:
+        for where, name in [
+            (retire, "replace_durably"), (retire, "move_durably"), (privatefile, "wipe"), (retire, "_forget"),
+        ]:  # fmt: skip
+            cut.setattr(where, name, counted(getattr(where, name)))
+        cut.setattr(retire, "sync_directory", lambda path: counted(lambda: None)() if path == card.boot else None)
+        with pytest.raises(_PowerCut):
+            start(card, held_s=held_s, now_s=UNSET_S)
+
+
+@pytest.mark.parametrize(
+    ("step", "again_s"),
+    [*((step, UNSET_S) for step in STEPS), ("statement", NOW_S), ("wipe kept", NOW_S)],
+)
+def test_a_power_cut_anywhere_leaves_one_statement_with_the_logs_head(
+    card: Card, monkeypatch: pytest.MonkeyPatch, step: str, again_s: int
+) -> None:
+    """Otherwise the second start, without the vault, ends the key's trust in 1970, and nothing has the log's size."""
+    log_head(card)
+    (card.home / "unit.key.next").write_bytes(b"private")
+    cut_at(card, monkeypatch, STEPS.index(step))
+    (card.boot / retire.ASKED).write_text("floor-03\n")
+    assert start(card, held_s=ALWAYS_S, now_s=again_s) == 0
+    (path,) = (card.home / "retired").glob("*.json")
+    said = msgspec.json.decode(path.read_bytes(), type=retire.Retired)
+    assert (said.head_size, said.head_root) == (HEAD.size, HEAD.root)
+    begun = step != "statement" or again_s == UNSET_S
+    assert parse_rfc3339(said.at) == (parse_rfc3339(HEAD.at) if begun else (NOW_S + retire.HOLD_S) * NS_PER_S)
+    assert sorted(each.name for each in (card.home / "retired").iterdir()) == [
+        f"{path.stem}.allowed_signers", path.name, f"{path.name}.sig",
+    ]  # fmt: skip
+    (aside,) = card.root.glob("vault*")
+    assert aside.name == f"vault.floor-03.{path.stem}"
+    assert not list(card.home.glob("unit.key*"))
+    assert (card.boot / "floor-03.retired.json").read_bytes() == path.read_bytes()
+    line = next(x for x in (card.boot / "linetap-done.txt").read_text().splitlines() if "valid-before" in x)
+    assert line == (path.with_suffix(".allowed_signers")).read_text().rstrip()
+    signature = (card.boot / "floor-03.retired.json.sig").read_bytes()
+    assert sshsig.check_all(path.read_bytes(), signature, namespaces.RETIRED)
+    assert not (card.boot / retire.ASKED).exists()
+
+
+def test_a_vault_set_aside_needs_the_button_no_more(card: Card, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the unit would begin a second log under a key whose end is signed."""
+    log_head(card)
+    cut_at(card, monkeypatch, STEPS.index("vault"))
+    with pytest.raises(BadInput, match="retire_button"):
+        start(card, held_s=0)
+    cut_at(card, monkeypatch, 2)  # behind the line and the vault: statement and signature are there
+    assert start(card, held_s=0) == 0
+    assert not (card.home / "unit.key").exists()
+
+
+def test_a_unit_that_was_used_after_the_power_cut_states_its_end_anew(
+    card: Card, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the button it went on recording: its key ends now, not when the first attempt was."""
+    log_head(card)
+    cut_at(card, monkeypatch, STEPS.index("vault"))
+    later = msgspec.structs.replace(HEAD, size=50, at="2026-11-21T08:00:00.000Z")
+    log_head(card, later)
+    assert start(card, now_s=UNSET_S) == 0
+    last = sorted((card.home / "retired").glob("*.json"))[-1]
+    said = msgspec.json.decode(last.read_bytes(), type=retire.Retired)
+    assert (said.head_size, said.at) == (50, later.at)
+    assert (card.boot / "floor-03.retired.json").read_bytes() == last.read_bytes()
+
+
+def test_two_keys_without_a_time_end_in_two_statements(card: Card) -> None:
+    assert start(card, now_s=UNSET_S) == 0
+    assert (card.pack(), card.start()) == (0, 0)
+    (card.root / "vault").mkdir()
+    assert start(card, now_s=UNSET_S) == 0
+    said = [msgspec.json.decode(x.read_bytes(), type=retire.Retired) for x in (card.home / "retired").glob("*.json")]
+    assert len({each.key for each in said}) == 2
+    assert all(parse_rfc3339(each.at) >= FIRST_NS for each in said), "the last order's time, not 1970"
+    assert len(list(card.root.glob("vault.floor-03.*"))) == 2
 
 
 def test_a_key_that_was_to_follow_ends_too(card: Card) -> None:

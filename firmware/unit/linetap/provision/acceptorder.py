@@ -131,9 +131,10 @@ def require_own_authority(order: Order, data: bytes, boot: Path) -> None:
     _require_signed(data, boot, own, f"the authority that its {UNIT} names")
 
 
-def remember(order: Order, home: Path, taking: str = "") -> None:
-    """Stores the unit of its unit.toml; `taking`: SHA-256 of an order that is not yet completed."""
-    config, memory = load_config(home / UNIT), Memory(made_at=order.made_at, taking=taking)
+def remember(order: Order, data: bytes, home: Path, in_force: bool) -> None:
+    """Stores the unit of its unit.toml, and the SHA-256 of the order, whose bytes are `data`."""
+    config, memory, sha256 = load_config(home / UNIT), Memory(made_at=order.made_at), hashlib.sha256(data).hexdigest()
+    memory.taking, memory.taken = ("", sha256) if in_force else (sha256, "")
     memory.of_config(config)
     memory.place(config, (home / UNIT).stat().st_uid)
     memories.save(memory, home)

@@ -9,7 +9,6 @@ has been checked at its final place; unit.toml is written last.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import ipaddress
 import shutil
 from collections.abc import Iterator, Mapping
@@ -37,7 +36,8 @@ def apply_order(order: Order, data: bytes, etc: Path, kept_etc: Path, run: Path,
     """Executes an order; returns the steps in words. `data`: its bytes. BadInput: no part of the order is in force.
 
     The memory (memory.py) is written before a new unit's key is installed, which is the last step: a power cut leaves a
-    new unit, or one that accepts only the rest of this very order.
+    new unit, or one that accepts only the rest of this very order. It is written again when the order is in force: then
+    a power cut leaves only the order to be wiped from the card.
     """
     home = etc / "linetap"
     home.mkdir(parents=True, exist_ok=True)
@@ -47,13 +47,18 @@ def apply_order(order: Order, data: bytes, etc: Path, kept_etc: Path, run: Path,
         for name in sorted(order.files, key=lambda name: name == UNIT):
             _install(home / name, order.files[name].encode())
         if not (home / KEY).exists():
-            acceptorder.remember(order, home, taking=hashlib.sha256(data).hexdigest())
+            acceptorder.remember(order, data, home, in_force=False)
         for name in (f"{KEY}.pub", SIGNERS):
             _install(home / name, (staging / name).read_bytes())
         if not (home / KEY).exists():
             move_durably(staging / KEY, home / KEY)
-    acceptorder.remember(order, home)  # before ssh access, which is granted once, even if the card is not writable
-    _permit_ssh(order.ssh_key, run)
+    acceptorder.remember(order, data, home, in_force=True)
+    _permit_ssh(order.ssh_key, run)  # after it: access is granted once, even if power fails or the card is not writable
+    return describe(home, boot)
+
+
+def describe(home: Path, boot: Path) -> str:
+    """The order in force, in words. Writes the request for the unit's certificate."""
     config = load_config(home / UNIT)
     asked, signer = tlsrequest.make_request(config)
     with contextlib.suppress(OSError):  # a full card has space after the order is removed: `leave_request`

@@ -13,7 +13,7 @@ from pathlib import Path
 from linetap import cardresult, unitkeys
 from linetap.cardresult import CARD_WRONG
 from linetap.provision import acceptorder, adopted, cardfiles, memory, pack, retire
-from linetap.provision.applyorder import apply_order, leave_request, take_certificate
+from linetap.provision.applyorder import apply_order, describe, leave_request, take_certificate
 from linetap_core.clock import SYSTEM, Clock
 from linetap_core.durable import privatefile
 from linetap_core.durable.files import move_durably, replace_durably
@@ -137,6 +137,8 @@ def apply(
         elif not by_network:
             with contextlib.suppress(LinetapError, OSError):  # the card may be missing it, and the unit continues
                 leave_request(etc, boot)
+            with contextlib.suppress(LinetapError, OSError):
+                done += _finish_wiped(boot, etc, run_dir)
         _keep_key(etc / "linetap" / memory.KEY)
     except (LinetapError, OSError) as error:
         fault = str(error).replace(f"{boot}/", "")
@@ -214,7 +216,26 @@ def _require_encrypted(found: order.Order, run_dir: Path) -> None:
 
 
 def _take(data: bytes, boot: Path, etc: Path, kept_etc: Path, run_dir: Path, signed: bool) -> str:
-    """Checks and applies the same bytes: a card might return others at a second read."""
+    """Checks and applies the same bytes: a card might return others at a second read.
+
+    An order that is in force already, when a power cut has left it on the card, is only wiped. Its ssh access ended
+    with the boot that a power cut ended, and is not granted again.
+    """
+    home = etc / "linetap"
+    if memory.order_to_wipe(home) == hashlib.sha256(data).hexdigest():
+        _wipe(boot, home)
+        done = describe(home, boot)
+    else:
+        done = _apply_new(data, boot, etc, kept_etc, run_dir, signed)
+        _wipe(boot, home)
+    try:
+        leave_request(etc, boot)
+    except OSError as error:
+        raise RequestNotWritten(str(error)) from None
+    return done
+
+
+def _apply_new(data: bytes, boot: Path, etc: Path, kept_etc: Path, run_dir: Path, signed: bool) -> str:
     home = etc / "linetap"
     acceptorder.require_authority(data, boot, home)
     found = order.read(Source(boot / order.NAME, data))
@@ -222,17 +243,31 @@ def _take(data: bytes, boot: Path, etc: Path, kept_etc: Path, run_dir: Path, sig
     if signed or found.ssh_key is not None:
         acceptorder.require_own_authority(found, data, boot)
     _require_encrypted(found, run_dir)
-    done = apply_order(found, data, etc, kept_etc, run_dir, boot)
+    return apply_order(found, data, etc, kept_etc, run_dir, boot)
+
+
+def _wipe(boot: Path, home: Path) -> None:
+    """Wipes an order that is in force from the card, and then stores that this is done."""
     try:
         move_durably(boot / order.NAME, boot / _TAKEN)
     except OSError as error:
         raise BadInput(f"{order.NAME}: {error.strerror}") from None
     privatefile.wipe(boot / _TAKEN)
     (boot / acceptorder.SIGNATURE).unlink(missing_ok=True)
-    try:
-        leave_request(etc, boot)
-    except OSError as error:
-        raise RequestNotWritten(str(error)) from None
+    memory.note_wiped(home)
+
+
+def _finish_wiped(boot: Path, etc: Path, run_dir: Path) -> str:
+    """Reports an order of which a power cut has left nothing on the card but perhaps its signature."""
+    home = etc / "linetap"
+    sha256 = memory.order_to_wipe(home)
+    if not sha256 or (boot / _TAKEN).exists():
+        return ""
+    (boot / acceptorder.SIGNATURE).unlink(missing_ok=True)
+    done = describe(home, boot)
+    if not (run_dir / cardresult.NAME).exists():
+        cardresult.write_order_result(run_dir, "taken", sha256)
+    memory.note_wiped(home)
     return done
 
 

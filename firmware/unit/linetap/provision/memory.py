@@ -30,7 +30,8 @@ class Memory(msgspec.Struct):
     unit: str = ""
     authority: list[str] = []  # empty: this unit accepts no order until it is decommissioned
     authority_needed: int = 1
-    taking: str = ""  # SHA-256 of the first order until its completion
+    taking: str = ""  # SHA-256 of the first order until it is in force
+    taken: str = ""  # SHA-256 of the last order, from when it is in force until it is wiped from the card
     # Needed for decommissioning if the configuration is lost.
     board: Board = Board()
     run_dir: str = RUN_DIR
@@ -62,6 +63,20 @@ def load(home: Path) -> Memory | None:
 
 def save(memory: Memory, home: Path) -> None:
     copies.replace_both(_FILE, home / NAME, memory)
+
+
+def order_to_wipe(home: Path) -> str:
+    """The SHA-256 of an order that is in force and, after a power cut, perhaps not wiped from its card; else ""."""
+    memory = load(home)
+    return "" if memory is None else memory.taken
+
+
+def note_wiped(home: Path) -> None:
+    """From now on the same order is refused like any other that is not younger than the last."""
+    memory = load(home)
+    if memory is not None and memory.taken:
+        memory.taken = ""
+        save(memory, home)
 
 
 def learn(home: Path, order_lies_there: bool) -> None:

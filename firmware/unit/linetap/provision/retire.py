@@ -5,6 +5,9 @@ It requires two actions of a person in the closet: a file on the card with the u
 the unit starts. The old key signs its own end and is destroyed, the vault is set aside unchanged, and the next order
 makes a new key. Nothing is written into the vault: it belongs to another user, and this code runs as root. A unit
 without its configuration is decommissioned in the same way, by root's memory (memory.py).
+
+A power cut may interrupt it anywhere. The next start then continues with the statement that is there: the vault, whose
+log is in the statement, may be set aside already, and the time may be unknown in that start.
 """
 
 from __future__ import annotations
@@ -24,11 +27,11 @@ from linetap.config.schema import Keys
 from linetap.provision import acceptorder, cardfiles, memory
 from linetap.provision.memory import KEY, Memory
 from linetap_core import jsontext
-from linetap_core.clock import NS_PER_S, Clock, compact, parse_rfc3339, rfc3339
+from linetap_core.clock import FIRST_NS, NS_PER_S, Clock, compact, parse_rfc3339, rfc3339
 from linetap_core.durable import copies as filecopies
 from linetap_core.durable import privatefile
 from linetap_core.durable.copies import TWIN_SUFFIX
-from linetap_core.durable.files import replace_durably
+from linetap_core.durable.files import move_durably, replace_durably, sync_directory
 from linetap_core.enrolment.order import UNIT, OrderFault
 from linetap_core.errors import BadInput, LinetapError
 from linetap_core.evidence.merklelog import unitlog
@@ -52,6 +55,20 @@ class Retired(msgspec.Struct, kw_only=True):
     head_root: str | None = None
 
 
+class _Statement(msgspec.Struct):
+    """A statement in FOLDER, by the name that its files and the vault's new folder have in common."""
+
+    name: str
+    data: bytes
+    said: Retired
+
+    @property
+    def line(self) -> str:
+        """The line for allowed_signers that trusts the key until its end."""
+        until = self.said.at[:19].translate(str.maketrans("", "", "-:T")) + "Z"
+        return f'{self.said.unit} namespaces="{",".join(namespaces.BY_UNIT)}",valid-before="{until}" {self.said.key}'
+
+
 class _Ending(msgspec.Struct):
     """The unit to be decommissioned, and its [keys]: None if the configuration is lost."""
 
@@ -63,6 +80,12 @@ class _Ending(msgspec.Struct):
     def vault(self) -> Path:
         return Path(self.known.vault)
 
+    def aside(self, name: str) -> Path:
+        return self.vault.with_name(f"{self.vault.name}.{self.unit}.{name}")
+
+    def is_aside(self, name: str) -> bool:
+        return self.aside(name).is_dir() and not self.vault.exists()
+
 
 def retire(boot: Path, home: Path, clock: Clock) -> tuple[str, str]:
     """Decommissions the unit; returns the steps in words, and the statement's SHA-256. OrderFault: nothing was done."""
@@ -70,34 +93,33 @@ def retire(boot: Path, home: Path, clock: Clock) -> tuple[str, str]:
         typed = cardfiles.one_line(acceptorder.read_card(boot / ASKED))
     except BadInput as error:
         raise OrderFault("retire_config", str(error)) from None
-    if (found := _cut_short(home)) is not None:
-        _forget(home)  # a power cut after the key's destruction
-        (boot / ASKED).unlink()
-        text = f"the decommissioning that a power cut had interrupted is complete; {home / FOLDER} has the statement\n"
-        return text, hashlib.sha256(found).hexdigest()
-    ending = _ending(home)
-    if typed != ending.unit:
-        raise OrderFault("retire_other_unit", f"{ASKED}: the one line {ending.unit} expected")
-    _require_own(ending)
-    _require_button(ending.known, clock)
-    statement, line, name = _statement(ending, home, clock)
-    aside = _put_aside(ending, name)
-    copies = [home / f"{KEY}{filecopies.SUFFIX}", *sorted(home.glob(f"{KEY}.broken-*"))]
-    # Its copies first: while the key exists all steps are repeated.
-    for path in (*copies, home / KEY, *sorted(home.glob(f"{KEY}.next*"))):
-        if path.exists():
-            privatefile.wipe(path)
+    if (statement := _cut_short(home, typed)) is not None:  # a power cut after the key's destruction
+        text = "the decommissioning that a power cut had interrupted is complete\n"
+        aside = f"vault.{statement.said.unit}.{statement.name}"
+    else:
+        ending = _ending(home)
+        if typed != ending.unit:
+            raise OrderFault("retire_other_unit", f"{ASKED}: the one line {ending.unit} expected")
+        _require_own(ending)
+        begun = _begun(ending, home)
+        if begun is None or not ending.is_aside(begun.name):  # otherwise it was held before the power cut
+            _require_button(ending.known, clock)
+        statement = begun or _new_statement(ending, home, clock)
+        _keep(statement, home, ending.keys)
+        aside = str(_put_aside(ending, statement.name))
+        copies = [home / f"{KEY}{filecopies.SUFFIX}", *sorted(home.glob(f"{KEY}.broken-*"))]
+        # The key last: while it exists all steps are repeated.
+        for path in (*copies, *sorted(home.glob(f"{KEY}.next*")), home / KEY):
+            if path.exists():
+                privatefile.wipe(path)
+        text = ""
     _forget(home)
-    with contextlib.suppress(OSError):  # the unit keeps both, so that an unwritable card hides nothing
-        for path in sorted((home / FOLDER).glob(f"{name}.json*")):
-            replace_durably(boot / f"{ending.unit}.{path.name.replace(name, 'retired')}", path.read_bytes())
-    with contextlib.suppress(OSError):
-        (boot / ASKED).unlink()
+    _hand_out(statement, home, boot)
     return (
-        f"unit {ending.unit} is out of service; its key has ended and is destroyed\n"
-        f"the line of that key in allowed_signers from now on:\n{line}\n"
+        f"{text}unit {statement.said.unit} is out of service; its key has ended and is destroyed\n"
+        f"the line of that key in allowed_signers from now on:\n{statement.line}\n"
         f"its vault is kept as {aside}\n"
-    ), hashlib.sha256(statement).hexdigest()
+    ), hashlib.sha256(statement.data).hexdigest()
 
 
 def _ending(home: Path) -> _Ending:
@@ -120,18 +142,43 @@ def _ending(home: Path) -> _Ending:
     return _Ending(known.unit or config.unit, known, config.keys)
 
 
-def _cut_short(home: Path) -> bytes | None:
-    """The statement of a decommissioning that destroyed the key and was then interrupted."""
-    if (home / KEY).exists() or not any((home / name).exists() for name in (UNIT, memory.NAME)):
+def _cut_short(home: Path, unit: str) -> _Statement | None:
+    """The statement of a decommissioning that destroyed the key and was then interrupted, perhaps after `_forget`."""
+    if (home / KEY).exists():
         return None
-    statements = sorted((home / FOLDER).glob("*.json"))
-    try:
-        data = _small(statements[-1])
-        ended = jsontext.decode(data, type=Retired).key
-    except (IndexError, ValueError):
-        return None
-    public = home / f"{KEY}.pub"
-    return data if not public.exists() or _public(public) == ended else None
+    found, public = _statements(home), home / f"{KEY}.pub"
+    if not any((home / name).exists() for name in (UNIT, memory.NAME)):
+        found = [each for each in found if each.said.unit == unit]
+    elif public.exists():
+        found = [each for each in found if each.said.key == _public(public)]
+    return found[-1] if found else None
+
+
+def _statements(home: Path) -> list[_Statement]:
+    """All statements of this machine's keys, by their time."""
+    found = []
+    for path in sorted((home / FOLDER).glob("*.json")):
+        data = _small(path)
+        with contextlib.suppress(ValueError):
+            said = jsontext.decode(data, type=Retired)
+            parse_rfc3339(said.at)
+            found.append(_Statement(path.name.removesuffix(".json"), data, said))
+    return found
+
+
+def _of_key(home: Path) -> list[_Statement]:
+    public = _public(home / f"{KEY}.pub")
+    return [each for each in _statements(home) if public and each.said.key == public]
+
+
+def _begun(ending: _Ending, home: Path) -> _Statement | None:
+    """The statement of this very key that a power cut left, unless the log has grown since: the unit was then used."""
+    head = _head(ending)
+    now = (head.size, head.root) if head else (None, None)
+    for each in reversed(_of_key(home)):
+        if ending.is_aside(each.name) or (each.said.head_size, each.said.head_root) == now:
+            return each
+    return None
 
 
 def _public(path: Path) -> str:
@@ -171,40 +218,62 @@ def _require_button(known: Memory, clock: Clock) -> None:
         board.close()
 
 
-def _statement(ending: _Ending, home: Path, clock: Clock) -> tuple[bytes, str, str]:
-    """The statement, signed if the key still can; the line that trusts the key until now; and the name of both."""
-    public = _public(home / f"{KEY}.pub")
-    head = _head(ending.vault / unitlog.FOLDER / unitlog.HEAD)
+def _new_statement(ending: _Ending, home: Path, clock: Clock) -> _Statement:
+    head, earlier = _head(ending), _of_key(home)
     at_ns = max(clock.utc_ns(), parse_rfc3339(head.at) if head else 0)  # a starting Pi may not have the time yet
-    until = rfc3339(at_ns)[:19].translate(str.maketrans("", "", "-:T")) + "Z"
-    line = f'{ending.unit} namespaces="{",".join(namespaces.BY_UNIT)}",valid-before="{until}" {public}'
-    retired = Retired(
-        unit=ending.unit, key=public, at=rfc3339(at_ns),
+    if at_ns < FIRST_NS and ending.known.made_at is not None:
+        at_ns = parse_rfc3339(ending.known.made_at)
+    if earlier:
+        at_ns = max(at_ns, parse_rfc3339(earlier[-1].said.at))
+    while (home / FOLDER / f"{compact(at_ns)}.json").exists() or ending.aside(compact(at_ns)).exists():
+        at_ns += NS_PER_S
+    said = Retired(
+        unit=ending.unit, key=_public(home / f"{KEY}.pub"), at=rfc3339(at_ns),
         head_size=head.size if head else None, head_root=head.root if head else None,
     )  # fmt: skip
-    data, name = msgspec.json.encode(retired), compact(at_ns)
+    return _Statement(compact(at_ns), msgspec.json.encode(said), said)
+
+
+def _keep(statement: _Statement, home: Path, own: Keys | None) -> None:
+    """Writes the statement, its signature if the key still can sign, and the line, as far as they are missing."""
     folder = home / FOLDER
     folder.mkdir(exist_ok=True)
-    try:
-        signature = sshsig.sign(data, unitkeys.open_key(home / KEY, ending.keys), namespaces.RETIRED)
-        replace_durably(folder / f"{name}.json{namespaces.SUFFIX}", signature.encode())
-    except (LinetapError, OSError):  # the key is damaged: then only the line has the time of its end
-        pass
-    replace_durably(folder / f"{name}.json", data)
-    replace_durably(folder / f"{name}.allowed_signers", f"{line}\n".encode())
-    return data, line, name
+    sync_directory(home)
+    path = folder / f"{statement.name}.json"
+    if not path.exists():
+        replace_durably(path, statement.data)
+    signature = folder / f"{path.name}{namespaces.SUFFIX}"
+    if not signature.exists():
+        with contextlib.suppress(
+            LinetapError, OSError
+        ):  # the key is damaged: then only the line has the time of its end
+            made = sshsig.sign(statement.data, unitkeys.open_key(home / KEY, own), namespaces.RETIRED)
+            replace_durably(signature, made.encode())
+    replace_durably(folder / f"{statement.name}.allowed_signers", f"{statement.line}\n".encode())
+
+
+def _hand_out(statement: _Statement, home: Path, boot: Path) -> None:
+    """Copies the statement to the card. The unit keeps it too, so that an unwritable card hides nothing."""
+    with contextlib.suppress(OSError):
+        for path in sorted((home / FOLDER).glob(f"{statement.name}.json*")):
+            replace_durably(
+                boot / f"{statement.said.unit}.{path.name.replace(statement.name, 'retired')}", path.read_bytes()
+            )
+    with contextlib.suppress(OSError):
+        (boot / ASKED).unlink()
+        sync_directory(boot)
 
 
 def _put_aside(ending: _Ending, name: str) -> Path:
-    aside = ending.vault.with_name(f"{ending.vault.name}.{ending.unit}.{name}")
+    aside = ending.aside(name)
     if ending.vault.is_dir():
-        ending.vault.rename(aside)
+        move_durably(ending.vault, aside)  # on disk before the key is destroyed: it is on another partition
     return aside
 
 
-def _head(path: Path) -> unitlog.Head | None:
+def _head(ending: _Ending) -> unitlog.Head | None:
     try:
-        return unitlog.decode_head(_small(path))
+        return unitlog.decode_head(_small(ending.vault / unitlog.FOLDER / unitlog.HEAD))
     except LinetapError:
         return None
 
