@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import itertools
 import ssl
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
@@ -19,9 +21,11 @@ class Answer:
 
     def __init__(
         self, status: int | None = None, cut_at: int | None = None, total: int | None = None, ranges: bool = True,
-        begins: int | None = None,
+        begins: int | None = None, drips: str = "",
     ) -> None:  # fmt: skip
+        """`drips`: "header" or "body" comes a byte at a time, until the other end hangs up."""
         self.status, self.cut_at, self.total, self.ranges, self.begins = status, cut_at, total, ranges, begins
+        self.drips = drips
 
 
 class Server:
@@ -76,6 +80,9 @@ def _handler(server: Server) -> Callable[..., BaseHTTPRequestHandler]:
             server.asked.append(asked)
             server.paths.append(self.path)
             self.close_connection = True
+            if answer.drips == "header":
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nX-A: ")
+                self._drip(itertools.repeat(b"x"))
             if answer.status is not None:
                 self.send_error(answer.status)
                 return
@@ -92,7 +99,14 @@ def _handler(server: Server) -> Callable[..., BaseHTTPRequestHandler]:
                 self.send_header("Content-Range", f"bytes {told}-{total - 1}/{total}")
             self.send_header("Content-Length", str(total - begins))
             self.end_headers()
+            if answer.drips == "body":
+                self._drip(data[n : n + 1] for n in range(len(data)))
             self.wfile.write(data if answer.cut_at is None else data[: answer.cut_at])
+
+        def _drip(self, pieces: Iterable[bytes]) -> None:
+            for piece in pieces:
+                self.wfile.write(piece)
+                time.sleep(0.002)
 
         def log_message(self, *_: object) -> None:
             """Logs nothing."""

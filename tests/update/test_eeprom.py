@@ -13,7 +13,7 @@ import pytest
 from eeprom_rig import Pi, PowerCut
 
 from eeprom_file import FACTORY, NEW_S, OLD_S, OURS, image
-from linetap.idle import HOLDS_S
+from linetap.idle import HOLDS_S, line_in_use
 from linetap.update import eeprom, eepromfiles, state
 from linetap_core.records import UpdateState
 
@@ -50,6 +50,84 @@ def test_a_line_that_is_never_idle_is_reported_and_not_cut(pi: Pi, monkeypatch: 
     pi.clock.doing = lambda _: "recording"
     pi.start()
     assert (pi.state.code, pi.restarts, pi.left()) == ("eeprom_busy", 0, set())
+
+
+class TestACallThatBeginsMeanwhile:
+    """After the pause was found, two megabytes are written and read back, and the line rings."""
+
+    @pytest.fixture
+    def slow(self, pi: Pi, monkeypatch: pytest.MonkeyPatch) -> Pi:
+        """A card on which reading back takes three seconds. The line is in use from then on for ten minutes."""
+        read = eepromfiles._read_again
+
+        def slowly(path: Path) -> bytes:
+            end = pi.clock.seconds + 600
+            pi.clock.doing = lambda s: "recording" if s < end else "idle"
+            pi.clock.sleep(3)
+            return read(path)
+
+        monkeypatch.setattr(eepromfiles, "_read_again", slowly)
+        return pi
+
+    def test_is_not_cut(self, slow: Pi, monkeypatch: pytest.MonkeyPatch) -> None:
+        at_restart: list[str | None] = []
+        restart = slow._restart
+
+        def look_and_restart() -> None:
+            at_restart.append(line_in_use(slow.unit, None, slow.clock))
+            restart()
+
+        monkeypatch.setattr(slow, "_restart", look_and_restart)
+        slow.start()
+        assert at_restart == [None]
+        assert slow.clock.seconds > 600
+        slow.start()
+        assert (slow.state.step, slow.rom.running.built_s, slow.rom.running.config) == ("done", NEW_S, OURS)
+
+    def test_that_never_ends_is_reported_and_leaves_nothing(self, slow: Pi, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(eeprom, "WAIT_DAYS", 0.005)
+        slow.start()
+        assert (slow.state.code, slow.restarts, slow.left()) == ("eeprom_busy", 0, set())
+
+    def test_with_a_power_cut_in_it_is_begun_again_and_not_counted(self, slow: Pi) -> None:
+        """Nothing was to be written yet, so the old boot loader starts. More such cuts than it has starts."""
+
+        def cut(s: float) -> None:
+            if s > began + 200:
+                raise PowerCut
+
+        for _ in range(eeprom.MOST_STARTS + 1):
+            began, slow.clock.doing, slow.clock.passes = slow.clock.seconds, lambda _: "idle", cut
+            with pytest.raises(PowerCut):
+                slow.start()
+            assert not eepromfiles.is_pending(slow.boot)
+            assert slow.state.step == "waiting"
+        slow.clock.doing, slow.clock.passes = lambda _: "idle", lambda _: None
+        slow.start()
+        assert (slow.rom.runs, slow.restarts) == (0, 1)
+        slow.start()
+        assert (slow.state.step, slow.rom.runs) == ("done", 1)
+
+    def test_waits_for_an_update_that_has_begun_meanwhile(self, pi: Pi, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Its trial is started by the firmware once: recovery.bin's own restart would end that."""
+        read = eepromfiles._read_again
+
+        def requested(path: Path) -> bytes:
+            state.save(pi.folder, UpdateState(step="waiting", version="0.2.0", sha256="", by="command", at=""))
+            return read(path)
+
+        monkeypatch.setattr(eepromfiles, "_read_again", requested)
+        armed: list[bool] = []
+
+        def passes(s: float) -> None:
+            armed.append(eepromfiles.is_pending(pi.boot))
+            if s > 600:
+                (pi.folder / state.STATE).unlink(missing_ok=True)
+
+        pi.clock.passes = passes
+        pi.start()
+        assert (pi.restarts, set(armed)) == (1, {False})
+        assert pi.clock.seconds > 600
 
 
 def test_the_eeprom_waits_for_an_update_that_is_being_installed(pi: Pi) -> None:

@@ -12,12 +12,12 @@ import msgspec
 import pytest
 
 from https_server import HOST, Answer, Server
-from linetap.update import state
-from linetap.update.fetch import fetch
+from linetap.update import pace, state
+from linetap.update.fetch import fetch, fetch_small
 from linetap.update.state import UpdateFault, UpdateRequest
 from linetap_core.broker.client import tls_context
 from linetap_core.broker.link import Patience
-from linetap_core.clock import ManualClock
+from linetap_core.clock import NS_PER_S, ManualClock
 from linetap_core.errors import BadInput
 from linetap_core.wire import updates
 from linetap_core.wire.mqtt import Broker
@@ -44,7 +44,8 @@ def server(pki: Pki) -> Iterator[Server]:
 class Fetching:
     def __init__(self, pki: Pki, server: Server, folder: Path) -> None:
         self.into = folder / state.FETCHED
-        self.clock, self.told = ManualClock(), list[tuple[int, str]]()
+        self.clock: ManualClock = ManualClock()
+        self.told = list[tuple[int, str]]()
         self.pair = Pair(pki.root / "floor-03-0.pem", pki.root / "floor-03-0.key")
         self.ca = pki.ca
         self.wanted = UpdateRequest(
@@ -161,6 +162,48 @@ def test_a_server_that_is_away_is_asked_again_for_a_while(fetching: Fetching, se
     assert fault.code == "update_fetch"
     assert "not within 30 s" in str(fault)
     assert 5 < len(server.asked) < 100
+
+
+class Passing(ManualClock):
+    """Each look at it takes a second: of a server that gives a byte at a time, the time of a byte."""
+
+    def monotonic_ns(self) -> int:
+        self.advance(NS_PER_S)
+        return super().monotonic_ns()
+
+
+@pytest.mark.parametrize("drips", ["header", "body"])
+def test_a_server_that_gives_a_byte_at_a_time_ends_with_the_patience(
+    fetching: Fetching, server: Server, drips: str
+) -> None:
+    server.answers = [Answer(drips=drips)] * 1000
+    fetching.clock = Passing()
+    fault = fetching.fails(patience_s=100)
+    assert fault.code == "update_fetch"
+    assert "not within 100 s: the server did not send all of it in time" in str(fault)
+    assert len(server.asked) == 1, "it was the time, and not a connection that broke"
+
+
+@pytest.mark.parametrize("drips", ["header", "body"])
+def test_a_connection_that_is_too_slow_is_left_for_another(fetching: Fetching, server: Server, drips: str) -> None:
+    server.answers = [Answer(drips=drips)]
+    fetching.clock = Passing()
+    fetching.run(patience_s=100_000)
+    assert fetching.into.read_bytes() == BUNDLE
+    assert len(server.asked) == 2
+    assert (server.asked[1] is None) == (drips == "header"), "what the slow one gave is kept"
+    assert any(f"bytes in {pace.LEAST_S} s" in why for _, why in fetching.told)
+
+
+@pytest.mark.parametrize("drips", ["header", "body"])
+def test_a_small_file_a_byte_at_a_time_is_asked_for_again(fetching: Fetching, server: Server, drips: str) -> None:
+    """The proof beside a bundle."""
+    server.beside["proof"] = b"proof" * 1000
+    server.answers = [Answer(drips=drips)]
+    found = fetch_small(
+        f"https://{HOST}:{server.port}/proof", 10_000, "gone", fetching.context(), Passing(), lambda *_: None
+    )
+    assert (found, len(server.asked)) == (b"proof" * 1000, 2)
 
 
 def test_a_stranger_is_not_believed(fetching: Fetching, server: Server, tmp_path: Path) -> None:

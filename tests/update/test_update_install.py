@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from linetap.idle import HOLDS_S
+from linetap.idle import HOLDS_S, line_in_use
 from linetap.update import install as installing
 from linetap.update import judge, state
 from linetap.update.fetch import Progress
@@ -76,6 +76,77 @@ def test_a_line_that_is_never_idle_is_reported_and_not_cut(rig: Rig, monkeypatch
     assert "line 1 is in use" in rig.state.text
     assert "try_other" not in rig.machine.calls
     assert not rig.path.exists()
+
+
+class TestACallThatBeginsMeanwhile:
+    """After the pause was found come the boot loader and a diagnosis, and the line rings."""
+
+    @pytest.fixture
+    def at_reboot(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
+        """The line in use at each reboot."""
+        found: list[str | None] = []
+        reboot = rig.machine.reboot
+
+        def look_and_reboot() -> None:
+            found.append(line_in_use(rig.config, None, rig.clock))
+            reboot()
+
+        monkeypatch.setattr(rig.machine, "reboot", look_and_reboot)
+        return found
+
+    def calls_in_the_reading(self, rig: Rig, until_s: float) -> None:
+        """A call in each reading after the trial was prepared, until `until_s`."""
+
+        def reading(s: float) -> list[str]:
+            if "try_other" in rig.machine.calls and s < until_s:
+                end = s + 90
+                rig.clock.doing = lambda at: "recording" if at < end else "idle"
+                rig.clock.sleep(4)
+            return []
+
+        rig.critical_findings = reading
+
+    def test_is_not_cut(self, rig: Rig, at_reboot: list[str | None]) -> None:
+        seen: list[tuple[str, bool]] = []
+        rig.clock.passes = lambda _: seen.append((rig.state.step, rig.path.exists()))
+        self.calls_in_the_reading(rig, 300)
+        rig.want()
+        rig.install()
+        assert at_reboot == [None]
+        assert rig.clock.seconds > 300
+        assert set(seen) == {("waiting", True)}, "and a power cut in it changes nothing"
+        assert rig.machine.calls == ["info", "install", "try_other", "reboot"], "what is prepared stays so"
+        assert (rig.state.step, rig.state.slot, rig.path.exists()) == ("trying", "b", False)
+
+    def test_is_not_cut_in_a_line_of_them(
+        self, rig: Rig, at_reboot: list[str | None], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(installing, "WAIT_DAYS", 0.01)
+        self.calls_in_the_reading(rig, 1e9)
+        rig.clock.passes = lambda s: setattr(rig.clock, "doing", lambda _: "recording") if s > 300 else None
+        rig.want()
+        rig.install()
+        assert (rig.outcome(), at_reboot) == (("failed", "update_busy"), [])
+
+    def test_is_not_cut_after_the_power_was(self, rig: Rig, at_reboot: list[str | None]) -> None:
+        """The trial is prepared, and not begun: the old version starts, and goes on with it."""
+
+        def cut(s: float) -> None:
+            if "try_other" in rig.machine.calls and s > 100:
+                raise Cut
+
+        self.calls_in_the_reading(rig, 1e9)
+        rig.clock.passes = cut
+        rig.want()
+        with pytest.raises(Cut):
+            rig.install()
+        rig.clock.passes, rig.clock.doing, rig.critical_findings = lambda _: None, lambda _: "idle", lambda _: []
+        rig.machine.tried = False  # the firmware was asked for nothing
+        rig.trial()
+        assert (rig.outcome(), rig.path.exists()) == (("waiting", ""), True)
+        rig.install()
+        assert (rig.state.step, rig.machine.current, at_reboot) == ("trying", "b", [None])
+        assert rig.machine.calls.count("install") == 1
 
 
 @pytest.mark.parametrize(

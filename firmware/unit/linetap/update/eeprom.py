@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from linetap.config import Config
-from linetap.idle import wait_for_idle
+from linetap.idle import line_in_use, wait_for_idle
 from linetap.update import eepromfiles, state
 from linetap.update.eepromboard import BOOT, Board, read_board, require_writable
 from linetap.update.eepromfiles import EepromState
@@ -70,9 +70,12 @@ class Eeprom:
             if starts >= MOST_STARTS:
                 raise UpdateFault("eeprom_gave_up", f"begun {MOST_STARTS} times, and never brought to an end")
             self._step("waiting")
-            self._wait_for_pause()
-            self._write(board, image, recovery)
+            end_ns = self._clock.monotonic_ns() + WAIT_DAYS * NS_PER_DAY
+            self._wait_for_pause(end_ns)
+            self._prepare(board, image, recovery)
+            self._arm_in_a_pause(end_ns)
         except UpdateFault as fault:
+            eepromfiles.clear_quietly(self._boot)
             self._fail(fault)
             return
         self._restart()
@@ -110,12 +113,10 @@ class Eeprom:
         )
         return (image, recovery) if is_wanted else None
 
-    def _wait_for_pause(self) -> None:
-        end_ns = self._clock.monotonic_ns() + WAIT_DAYS * NS_PER_DAY
+    def _wait_for_pause(self, end_ns: int) -> None:
         while True:
-            busy = "another version is being installed"
-            update = state.load(self._folder)
-            if update is None or update.step not in _UNDER_WAY:
+            busy = self._update_under_way()
+            if busy is None:
                 try:
                     return wait_for_idle(self._config, None, LOOK_AGAIN_S, self._clock)
                 except Refusal as refusal:
@@ -125,7 +126,11 @@ class Eeprom:
             if self._clock.monotonic_ns() >= end_ns:
                 raise UpdateFault("eeprom_busy", f"in {WAIT_DAYS} days: {busy}")
 
-    def _write(self, board: Board, image: EepromImage, recovery: bytes) -> None:
+    def _update_under_way(self) -> str | None:
+        update = state.load(self._folder)
+        return "another version is being installed" if update is not None and update.step in _UNDER_WAY else None
+
+    def _prepare(self, board: Board, image: EepromImage, recovery: bytes) -> None:
         at_s = self._clock.utc_ns() // NS_PER_S
         try:
             made = image.with_config(board.kept_config, at_s)
@@ -134,8 +139,23 @@ class Eeprom:
             raise UpdateFault("eeprom_image", str(error)) from None
         except OSError as error:
             raise UpdateFault("eeprom_card", f"{self._folder}: {error.strerror}") from None
-        self._step("trying", starts=self._state.starts + 1)
-        eepromfiles.write_files(self._boot, made, recovery, image.chip, at_s)
+        self._step("waiting", starts=self._state.starts + 1)
+        eepromfiles.prepare(self._boot, made, recovery, image.chip, at_s)
+        self._step("waiting", starts=0)
+
+    def _arm_in_a_pause(self, end_ns: int) -> None:
+        """Makes the restart write the EEPROM, in a pause without calls. Writing the files takes long enough for a call
+        to begin: then recovery.bin loses its name again, so that a power cut in the wait does not write the EEPROM, nor
+        does the restart for another version.
+        """
+        while True:
+            self._step("trying")
+            eepromfiles.arm(self._boot)
+            if self._update_under_way() is None and line_in_use(self._config, None, self._clock) is None:
+                return
+            eepromfiles.disarm(self._boot)
+            self._step("waiting")
+            self._wait_for_pause(end_ns)
 
     def _step(self, step: eepromfiles.EepromStep, **more: Any) -> None:
         at = rfc3339(self._clock.utc_ns())

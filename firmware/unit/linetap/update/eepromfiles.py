@@ -15,6 +15,7 @@ import contextlib
 import hashlib
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -35,24 +36,33 @@ def checksum(image: bytes, chip: str, at_s: int) -> bytes:
     return f"{hashlib.sha256(image).hexdigest()}\nts: {at_s}\ntarget-soc: {chip.removeprefix('bcm')}\n".encode()
 
 
-def write_files(boot: Path, image: bytes, recovery: bytes, chip: str, at_s: int) -> None:
-    """Makes the next start write the EEPROM. UpdateFault if the card does not store the files: then no start does."""
-    try:
+def prepare(boot: Path, image: bytes, recovery: bytes, chip: str, at_s: int) -> None:
+    """Writes all files, recovery.bin under another name: no start uses them yet. UpdateFault if the card does not
+    store them.
+    """
+    with _cleared_if_refused(boot):
         clear(boot)
         for name, data in ((IMAGE, image), (SUM, checksum(image, chip, at_s)), (RECOVERY, recovery)):
             # Read again before it gets its name: at a damaged image recovery.bin stops, and the unit with it.
-            fresh = boot / f"{name}.new"
+            fresh = _fresh(boot, name)
             fresh.unlink(missing_ok=True)
             _write(fresh, data)
             if _read_again(fresh) != data:
                 raise UpdateFault("eeprom_card", f"{name}: the card has not kept it")
-            files.move_durably(fresh, boot / name)
-    except OSError as error:
-        _clear_quietly(boot)
-        raise UpdateFault("eeprom_card", f"{boot}: {error.strerror}") from None
-    except UpdateFault:
-        _clear_quietly(boot)
-        raise
+            if name != RECOVERY:
+                files.move_durably(fresh, boot / name)
+
+
+def arm(boot: Path) -> None:
+    """Makes the next start write the EEPROM: gives recovery.bin its name. UpdateFault as in `prepare`."""
+    with _cleared_if_refused(boot):
+        files.move_durably(_fresh(boot, RECOVERY), boot / RECOVERY)
+
+
+def disarm(boot: Path) -> None:
+    """Undoes `arm`: the files stay prepared."""
+    with _cleared_if_refused(boot):
+        files.move_durably(boot / RECOVERY, _fresh(boot, RECOVERY))
 
 
 def clear(boot: Path) -> None:
@@ -74,9 +84,25 @@ def has_run(boot: Path) -> bool:
     return any(_RAN.fullmatch(path.name) for path in boot.iterdir())
 
 
-def _clear_quietly(boot: Path) -> None:
+def clear_quietly(boot: Path) -> None:
     with contextlib.suppress(OSError):
         clear(boot)
+
+
+@contextlib.contextmanager
+def _cleared_if_refused(boot: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        clear_quietly(boot)
+        raise UpdateFault("eeprom_card", f"{boot}: {error.strerror}") from None
+    except UpdateFault:
+        clear_quietly(boot)
+        raise
+
+
+def _fresh(boot: Path, name: str) -> Path:
+    return boot / f"{name}.new"
 
 
 def _write(path: Path, data: bytes) -> None:

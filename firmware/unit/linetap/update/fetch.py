@@ -15,6 +15,7 @@ from http.client import HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from linetap.update.pace import Pace, TooSlow
 from linetap.update.state import UpdateFault, UpdateRequest
 from linetap_core.broker.link import Backoff, Patience
 from linetap_core.clock import NS_PER_S, S_PER_DAY, Clock, ns_of
@@ -24,7 +25,7 @@ PATIENCE_S = S_PER_DAY  # if a broker's host is away for a day, a person must ac
 AGAIN = Patience(first_ms=5000, longest_ms=600_000)
 _ANSWER_S = 60.0  # for the connection, and for each piece
 _PIECE_BYTES = 256 << 10
-_SMALL_S = 300
+_SMALL_S = 300  # for one attempt at a small file
 _RETRIED = (408, 429)  # client errors that may be temporary
 
 Progress = Callable[[int, str], None]  # bytes downloaded, and the fault
@@ -44,7 +45,7 @@ def fetch(
         if old != part:
             old.unlink(missing_ok=True)
     _retry(
-        lambda: _attempt(requested, part, context, progress), requested.url or "",
+        lambda end_ns: _attempt(requested, part, context, progress, Pace(clock, end_ns)), requested.url or "",
         lambda why: progress(_length(part), why), clock, patience_s, again,
     )  # fmt: skip
     files.move_durably(part, into)
@@ -54,21 +55,25 @@ def fetch_small(
     url: str, most_bytes: int, absent: str, context: ssl.SSLContext, clock: Clock, progress: Progress
 ) -> bytes:
     """Fetches a file of at most `most_bytes`. UpdateFault `absent` if the server has none, or a larger one."""
-    return _retry(
-        lambda: _whole(url, most_bytes, absent, context, clock), url, lambda why: progress(0, why), clock, PATIENCE_S,
-        AGAIN,
-    )  # fmt: skip
+
+    def attempt(end_ns: int) -> bytes:
+        pace = Pace(clock, min(end_ns, clock.monotonic_ns() + _SMALL_S * NS_PER_S))
+        return _whole(url, most_bytes, absent, context, pace)
+
+    return _retry(attempt, url, lambda why: progress(0, why), clock, PATIENCE_S, AGAIN)
 
 
 def _retry[T](
-    attempt: Callable[[], T], url: str, trouble: Callable[[str], None], clock: Clock, patience_s: float, again: Patience
-) -> T:
+    attempt: Callable[[int], T], url: str, trouble: Callable[[str], None], clock: Clock, patience_s: float,
+    again: Patience,
+) -> T:  # fmt: skip
+    """The result of the first attempt that succeeds. `attempt` gets its end (monotonic), after at least a minute."""
     end_ns, backoff = clock.monotonic_ns() + ns_of(patience_s), Backoff(again)
     while True:
         began_ns = clock.monotonic_ns()
         try:
-            return attempt()
-        except (_Later, HTTPException, OSError) as error:
+            return attempt(max(end_ns, began_ns + ns_of(_ANSWER_S)))
+        except (_Later, TooSlow, HTTPException, OSError) as error:
             why = str(error) or type(error).__name__
         now_ns = clock.monotonic_ns()
         if now_ns >= end_ns:
@@ -78,14 +83,14 @@ def _retry[T](
         clock.sleep(max(0, backoff.due_ns - now_ns) / NS_PER_S)
 
 
-def _attempt(requested: UpdateRequest, part: Path, context: ssl.SSLContext, progress: Progress) -> None:
+def _attempt(requested: UpdateRequest, part: Path, context: ssl.SSLContext, progress: Progress, pace: Pace) -> None:
     """Downloads in one connection. The whole file is hashed, since a power cut may have damaged its beginning."""
     have = _length(part)
     if have > requested.size:
         part.unlink()
         have = 0
     if have < requested.size:
-        _ask(requested, part, have, context, progress)
+        _ask(requested, part, have, context, progress, pace)
     if files.sha256(part) != requested.sha256:
         part.unlink()
         if have:
@@ -93,9 +98,11 @@ def _attempt(requested: UpdateRequest, part: Path, context: ssl.SSLContext, prog
         raise UpdateFault("update_sha256", f"{requested.url}: SHA-256 is not {requested.sha256}")
 
 
-def _ask(requested: UpdateRequest, part: Path, have: int, context: ssl.SSLContext, progress: Progress) -> None:
+def _ask(
+    requested: UpdateRequest, part: Path, have: int, context: ssl.SSLContext, progress: Progress, pace: Pace
+) -> None:
     assert requested.url is not None
-    with _answer(requested.url, {"Range": f"bytes={have}-"} if have else {}, context) as answer:
+    with _answer(requested.url, {"Range": f"bytes={have}-"} if have else {}, context, pace) as answer:
         begins = _begins(requested, answer, have)
         with part.open("r+b" if begins else "wb") as file:
             file.seek(begins)
@@ -108,10 +115,11 @@ def _ask(requested: UpdateRequest, part: Path, have: int, context: ssl.SSLContex
 
 
 @contextmanager
-def _answer(url: str, more: dict[str, str], context: ssl.SSLContext) -> Iterator[HTTPResponse]:
+def _answer(url: str, more: dict[str, str], context: ssl.SSLContext, pace: Pace) -> Iterator[HTTPResponse]:
     parts = urlsplit(url)
     path = parts.path or "/"
     connection = HTTPSConnection(parts.hostname or "", parts.port, timeout=_ANSWER_S, context=context)
+    connection.response_class = pace.response  # type: ignore[assignment]
     try:
         headers = {"Accept-Encoding": "identity", "User-Agent": "linetap", **more}
         connection.request("GET", f"{path}?{parts.query}" if parts.query else path, headers=headers)
@@ -121,10 +129,10 @@ def _answer(url: str, more: dict[str, str], context: ssl.SSLContext) -> Iterator
         connection.close()
 
 
-def _whole(url: str, most_bytes: int, absent: str, context: ssl.SSLContext, clock: Clock) -> bytes:
-    """Downloads a small file in one connection within _SMALL_S, however slow the server is."""
-    end_ns, data = clock.monotonic_ns() + _SMALL_S * NS_PER_S, b""
-    with _answer(url, {}, context) as answer:
+def _whole(url: str, most_bytes: int, absent: str, context: ssl.SSLContext, pace: Pace) -> bytes:
+    """Downloads a small file in one connection."""
+    data = b""
+    with _answer(url, {}, context, pace) as answer:
         if 400 <= answer.status < 500 and answer.status not in _RETRIED:
             raise UpdateFault(absent, f"{url}: answer of the server: {answer.status} {answer.reason}")
         if answer.status != 200:
@@ -133,8 +141,6 @@ def _whole(url: str, most_bytes: int, absent: str, context: ssl.SSLContext, cloc
             data += piece
             if len(data) > most_bytes:
                 raise UpdateFault(absent, f"{url}: more than {most_bytes} bytes")
-            if clock.monotonic_ns() >= end_ns:
-                raise _Later(f"not whole within {_SMALL_S} s")
         if answer.length:
             raise _Later(f"it ended after {len(data)} bytes, {answer.length} were to come")
     return data
@@ -162,7 +168,7 @@ def _take(
     requested: UpdateRequest, answer: HTTPResponse, write: Callable[[bytes], object], have: int, progress: Progress
 ) -> None:
     while have < requested.size:
-        piece = answer.read(min(_PIECE_BYTES, requested.size - have))
+        piece = answer.read1(min(_PIECE_BYTES, requested.size - have))
         if not piece:
             raise _Later(f"it ended after {have} of {requested.size} bytes")
         write(piece)

@@ -2,7 +2,8 @@
 """Executes one requested update up to the reboot that tries it: fetch, check, installation, a pause without calls.
 
 A power cut at any moment leaves the request and the state: the next start continues there. The request is removed just
-before the reboot, so that a version that fell back is not tried again by itself.
+before the reboot, so that a version that fell back is not tried again by itself. All that takes time comes before the
+last look at the lines, so that the reboot ends no call that began meanwhile.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any, Protocol
 import msgspec
 
 from linetap.config import Config
-from linetap.idle import wait_for_idle
+from linetap.idle import line_in_use, wait_for_idle
 from linetap.update import state, versionlog
 from linetap.update.fetch import Progress
 from linetap.update.judge import require_fit, require_newer, require_running
@@ -107,7 +108,6 @@ class Install:
             require_newer(requested.version, running)
             if self._state.step != "waiting":
                 self._install(requested, running)
-            self._wait_for_pause(requested, path)
             self._try(requested, path)
         except UpdateFault as fault:
             self._failed(fault)
@@ -153,11 +153,29 @@ class Install:
         self._state = msgspec.structs.replace(self._state, fetched=size, text=trouble)
         state.save(self._folder, self._state)
 
-    def _wait_for_pause(self, requested: UpdateRequest, path: Path) -> None:
+    def _try(self, requested: UpdateRequest, path: Path) -> None:
+        """Reboots into the other slot in a pause without calls. A call that begins while the reboot is prepared is
+        waited for: the prepared trial has no effect without the reboot, so a power cut then starts the old version,
+        which continues to wait.
+        """
+        end_ns = self._clock.monotonic_ns() + WAIT_DAYS * NS_PER_DAY
         self._step("waiting")
         self._state = msgspec.structs.replace(self._state, before=self._reds(READINGS))
         state.save(self._folder, self._state)
-        end_ns = self._clock.monotonic_ns() + WAIT_DAYS * NS_PER_DAY
+        self._wait_for_pause(requested, path, end_ns)
+        slot = self._machine.slots().other
+        self._machine.try_other()
+        while True:
+            self._step("trying", slot=slot, before=self._reds(1))
+            if line_in_use(self._config, None, self._clock) is None:
+                break
+            self._step("waiting", slot="")
+            self._wait_for_pause(requested, path, end_ns)
+        _remove(path, requested)
+        self._machine.reboot()
+        files.sync_directory(path.parent)  # a sync may take long on a bad card: not between the look and the reboot
+
+    def _wait_for_pause(self, requested: UpdateRequest, path: Path, end_ns: int) -> None:
         while True:
             try:
                 return wait_for_idle(self._config, None, LOOK_AGAIN_S, self._clock)
@@ -166,14 +184,6 @@ class Install:
                     raise UpdateFault("update_busy", f"in {WAIT_DAYS} days: {busy}") from None
             if state.read_request(path) != requested:
                 raise _AnotherIsWanted
-
-    def _try(self, requested: UpdateRequest, path: Path) -> None:
-        before = self._reds(1)
-        slot = self._machine.slots().other
-        self._machine.try_other()
-        self._step("trying", slot=slot, before=before)
-        _forget(path, requested)
-        self._machine.reboot()
 
     def _reds(self, looks: int) -> list[str]:
         """The critical checks of any of these readings, and of earlier ones."""
@@ -228,6 +238,11 @@ def require_room(folder: Path, size: int, config: Config) -> None:
 
 
 def _forget(path: Path, done: UpdateRequest | None) -> None:
+    _remove(path, done)
+    files.sync_directory(path.parent)
+
+
+def _remove(path: Path, done: UpdateRequest | None) -> None:
     """Removes the request if it is still `done`; `done` None: the file is invalid. A later request stays."""
     try:
         found = state.read_request(path)
@@ -235,4 +250,3 @@ def _forget(path: Path, done: UpdateRequest | None) -> None:
         found = None
     if found == done or found is None:
         path.unlink(missing_ok=True)
-        files.sync_directory(path.parent)
