@@ -109,7 +109,7 @@ def test_power_that_goes_while_the_order_is_wiped_leaves_no_fault(
     assert f"ConditionPathExists=|/boot/firmware/{left}\n" in SERVICE.read_text(), "systemd starts the rest for it"
     assert card.start() == 0
     assert not (card.run / CARD_WRONG).exists()
-    assert card.on_card() == {"floor-03.request"}
+    assert card.on_card() == {"floor-03.request", "linetap-done.txt"}
 
 
 def test_a_full_card_takes_the_request_when_the_order_has_gone(card: Card, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,7 +53,7 @@ class Step:
 
 
 def next_boot(card: Card) -> None:
-    """What is in RAM is gone."""
+    """Clears what is in RAM."""
     shutil.rmtree(card.run)
     card.run.mkdir()
 

@@ -29,7 +29,7 @@ class Pace:
         self._since_ns, self._bytes = clock.monotonic_ns(), 0
 
     def response(self, sock: socket.socket, *args: Any, **more: Any) -> HTTPResponse:
-        """In place of http.client's HTTPResponse: HTTPConnection.response_class."""
+        """Replaces http.client's HTTPResponse as HTTPConnection.response_class."""
         return HTTPResponse(cast(socket.socket, _Socket(sock, self)), *args, **more)
 
     def took(self, size: int) -> None:
