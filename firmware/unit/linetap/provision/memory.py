@@ -72,7 +72,7 @@ def order_to_wipe(home: Path) -> str:
 
 
 def note_wiped(home: Path) -> None:
-    """Ends the tail of an order: from now on the same order is refused like any other that is not younger than the last."""
+    """Ends the tail of an order. It is refused from now on, like any other that is not younger than the last."""
     memory = load(home)
     if memory is not None and memory.taken:
         memory.taken = ""
