@@ -7,12 +7,14 @@ import itertools
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from copy_rig import DAY_NS, UNIT, Units, arrived, contents
+from sqlalchemy import update
 
 from ingest_rig import rows
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339, rfc3339
@@ -558,5 +560,37 @@ class TestForgetting:
     def test_without_copies_too(self, units: Units) -> None:
         record = units.sealed_call(1)
         units.tell("destroyed", record.call_id, why="retention")
+        self.clear(units)
+        assert units.row(record)["direction"] is None
+
+    def test_an_event_at_the_end_of_all_years_ends_no_service(self, units: Units) -> None:
+        """In Korea that moment is in the year 10000, which no date of Python's has."""
+        record, at = units.sealed_call(1), "9999-12-31T23:59:59.000Z"
+        seq = units.teller.tell("destroyed", at=at, call_id=record.call_id, why="retention")
+        reports = [replace(one, received_ns=NOW_NS) for one in units.teller.reports(seq)]
+        Store(units.engine).write(reports, units.signers.now())
+        self.clear(units)
+        row = units.row(record)
+        assert (row["direction"], row["destroyed_at"]) == (None, rfc3339(NOW_NS))
+        assert [day["day"] for day in rows(units.engine, tables.destroyed_days)] == ["2026-11-25"]
+
+    @pytest.mark.parametrize("column", ["began_at", "destroyed_at"])
+    @pytest.mark.parametrize("at", ["9999-12-31T23:59:59.000Z", "soon"])
+    def test_a_call_that_belongs_to_no_day_is_cleared_without_figures(self, units: Units, column: str, at: str) -> None:
+        strange, other = units.sealed_call(1), units.sealed_call(2)
+        for record in (strange, other):
+            units.tell("destroyed", record.call_id, why="retention")
+        with units.engine.begin() as db:
+            db.execute(update(tables.calls).where(tables.calls.c.call_id == strange.call_id).values({column: at}))
+        self.clear(units)
+        assert [units.row(record)["direction"] for record in (strange, other)] == [None, None]
+        assert sum(day["destroyed"] for day in rows(units.engine, tables.destroyed_days)) == 1
+
+    def test_the_copy_of_a_destroyed_call_was_to_be_kept_for_all_years(self, units: Units) -> None:
+        record = units.sealed_call(1)
+        units.serve()
+        with units.engine.begin() as db:
+            db.execute(update(tables.copies).values(until="9999-12-31T23:59:59.000Z", removed_at=rfc3339(NOW_NS)))
+        units.tell("destroyed", record.call_id, units.clock.utc_ns(), why="retention")
         self.clear(units)
         assert units.row(record)["direction"] is None

@@ -189,11 +189,9 @@ def with_records(parts: Sequence[Part], records: Sequence[Part]) -> list[Part]:
 
 
 def _time(text: str | None) -> list[str]:
-    """The time in the form of the tables; empty if invalid."""
-    try:
-        return [rfc3339(parse_rfc3339(text))] if text else []
-    except (ValueError, OverflowError):
-        return []
+    """The time in the form of the tables; empty if it cannot be used."""
+    at_ns = judge.time_ns(text) if text else None
+    return [] if at_ns is None else [rfc3339(at_ns)]
 
 
 def is_held(db: Connection, *of_call: ColumnElement[bool]) -> bool | None:

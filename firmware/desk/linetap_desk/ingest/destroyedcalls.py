@@ -97,9 +97,15 @@ def clear_events(db: Connection, unit: str, call_id: str, at: str) -> None:
 def _count(db: Connection, found: Sequence[Any], zone: ZoneInfo) -> None:
     began: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for row in found:
-        began[_day(row.began_at, zone)].append((row.unit, row.call_id))
-        ends = dict.fromkeys(DESTROYED_FIGURES, 0) | {"destroyed": 1, _timeliness(row.destroyed_at, row.until): 1}
-        _add(db, destroyed_days, _place(row, _day(row.destroyed_at, zone)), ends)
+        try:
+            began_on, destroyed_on = _day(row.began_at, zone), _day(row.destroyed_at, zone)
+            kind = _timeliness(row.destroyed_at, row.until)
+        except (ValueError, ArithmeticError) as error:  # its data is cleared all the same
+            log.warning("not_counted: %s: %s: %s", row.unit, row.call_id, error)
+            continue
+        began[began_on].append((row.unit, row.call_id))
+        ends = dict.fromkeys(DESTROYED_FIGURES, 0) | {"destroyed": 1, kind: 1}
+        _add(db, destroyed_days, _place(row, destroyed_on), ends)
     figures = select(calls.c.unit, LINE.label("line"), SITUATION.label("situation"), *MEASURES)
     for day, names in began.items():
         mine = figures.where(tuple_(calls.c.unit, calls.c.call_id).in_(names))

@@ -29,6 +29,7 @@ from linetap_core.vaultformat.outboxfiles import GENESIS
 from linetap_desk.ingest.vaults import chain_name
 
 LIMIT_BYTES = 64 << 10  # of a payload; typical ones have about 700
+LATEST_NS = parse_rfc3339("9000-01-01T00:00:00Z")  # years before 9999, so that a zone's hours and days can be added
 LATE_S = 60  # an event received this much after its own time is marked as late
 
 Kind = Literal["good", "hole", "double", "out_of_chain", "bad_signature", "bad_payload"]
@@ -101,7 +102,7 @@ class EventFields(ChainFields, frozen=True, kw_only=True):
 @dataclass(frozen=True, slots=True)
 class Event:
     """A signed event of a named unit, not yet compared with its chain (`check_chain`). `at_ns`: its own time, or the
-    time of receipt if it has none."""
+    time of receipt if it has none that can be used."""
 
     fields: EventFields
     sha256: str
@@ -139,7 +140,9 @@ def judge_event(report: Report, signers: list[Signer]) -> Event | Verdict:
         parts = event_fields(report.payload)
     except (ValueError, RecursionError) as error:
         return Verdict("bad_payload", "payload_malformed", f"not an event: {error}")
-    event = Event(parts, hashlib.sha256(report.payload).hexdigest(), _time(parts.at, report.received_ns), report)
+    at_ns = time_ns(parts.at)
+    at_ns = report.received_ns if at_ns is None else at_ns
+    event = Event(parts, hashlib.sha256(report.payload).hexdigest(), at_ns, report)
     return _untrusted(event, key, signers) or event
 
 
@@ -181,11 +184,13 @@ def event_fields(payload: bytes) -> EventFields:
         return EventFields(**msgspec.structs.asdict(jsontext.decode(payload, type=ChainFields)))
 
 
-def _time(text: str, otherwise_ns: int) -> int:
+def time_ns(text: str) -> int | None:
+    """The time that a unit states; None if it is no time or not before LATEST_NS."""
     try:
-        return parse_rfc3339(text)
+        found = parse_rfc3339(text)
     except (ValueError, OverflowError):
-        return otherwise_ns
+        return None
+    return found if found < LATEST_NS else None
 
 
 def _untrusted(event: Event, key: PublicKey, signers: list[Signer]) -> Verdict | None:
