@@ -336,6 +336,38 @@ def test_a_clock_that_was_put_forward_destroys_no_day(desk: Desk) -> None:
     assert desk.destroy(DAY, "--today", "", at="2027-02-01T09:00:00Z") == 0
 
 
+def test_a_clock_that_was_put_forward_ends_no_hold(desk: Desk) -> None:
+    """The units' counted time proves that the day is over, not that a hold of months is. Without the hold's key the
+    call would be lost.
+    """
+    call = desk.call(DAY, until=ENDS, ended_at="2026-11-24T22:57:00.000Z", counted=counted(0))
+    desk.call(NEXT_DAY, "20261201T150000.000Z-L04", counted=counted(7))
+    held = desk.hold(call, desk.media / f"{DAY}.txt", hold_epoch(desk)[1])
+    key = (held / "key.age").read_bytes()
+    (held / "key.age").unlink()
+    for at in ("2026-12-02T09:00:00Z", "2027-07-02T09:00:00Z"):  # the hold is until 2027-06-30
+        with pytest.raises(Refusal, match=r"key\.age: No such file"):
+            desk.destroy(DAY, "--today", "", at=at)
+    assert nothing_destroyed(desk)
+    (held / "key.age").write_bytes(key)
+    assert desk.destroy(DAY, "--today", "", at="2027-07-02T09:00:00Z") == 0
+
+
+def test_no_clock_ends_a_hold_of_a_call_of_an_overflow_epoch(desk: Desk) -> None:
+    """An overflow epoch has no end by which a hold could be over."""
+    call = desk.call("overflow-2")
+    longer = ["--extend", desk.key_list, "--days", 0, "--overflow", 3, "-o", desk.folder / "second.json"]
+    desk.run(keygen, "epochs", *longer, "--all-on-one-medium", desk.media)
+    (desk.folder / "second.json").rename(desk.key_list)
+    desk.rewrap(call, desk.media / "overflow-2.txt", NEXT_DAY)
+    held = desk.holds / "case-117"
+    desk.hold(call, desk.media / "overflow-2.txt", hold_epoch(desk)[1], "-o", held)
+    (held / "key.age").unlink()
+    with pytest.raises(Refusal, match=r"case-117.*key\.age: No such file"):
+        desk.destroy("overflow-2", at="2027-07-02T09:00:00Z")
+    assert nothing_destroyed(desk, "overflow-2")
+
+
 def test_a_day_without_calls_is_over_when_a_unit_has_counted_past_it(desk: Desk) -> None:
     kept = ClockRecord(synced=True)
     desk.call(NEXT_DAY, ended_at="2026-11-24T22:57:00.000Z", counted=counted(0), clock=kept)

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from linetap_core.clock import NS_PER_MS, from_utc_ns, parse_rfc3339
+from linetap_core.clock import NS_PER_MS, NS_PER_S, from_utc_ns, parse_rfc3339
 from linetap_core.errors import LinetapError, Refusal
 from linetap_core.evidence.authorization.command import VAULT
 from linetap_core.evidence.authorization.roles import Roles
@@ -28,17 +28,23 @@ from linetap_core.evidence.sealing.keylist import is_overflow
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import CallRecord, CountedMoment
 from linetap_core.timekeeping import is_unkept
+from linetap_desk.ceremony.certificate import WITHIN
 from linetap_desk.inputs import strict
 from linetap_desk.proofs import amendments, callfolder
 from linetap_desk.proofs.callfolder import KEY_LIMIT_BYTES
 from linetap_desk.unsealing.wrapped import require_checked
 
 _ZONES_MOVE = timedelta(hours=26)  # from UTC-12 to UTC+14
+_CLOCK_TRUSTED_NS = round(WITHIN.total_seconds()) * NS_PER_S  # after the epoch's end: it is destroyed by then
 
 
-def missing(epoch: str, copy: Path, holds: Path, now_ns: int, roles: Roles | None) -> Iterator[str]:
-    """A line for each call that would be lost with the epoch's key. `copy`: a vault, or a folder of vaults. `roles`:
-    those in force; without them any valid signature counts."""
+def missing(
+    epoch: str, copy: Path, holds: Path, now_ns: int, ended_ns: int | None, roles: Roles | None
+) -> Iterator[str]:
+    """A line for each call that would be lost with the epoch's key. `copy`: a vault, or a folder of vaults. `ended_ns`:
+    the end of the epoch, None for an overflow epoch. `roles`: those in force; without them any valid signature
+    counts."""
+    over_by_ns = None if ended_ns is None else min(now_ns, ended_ns + _CLOCK_TRUSTED_NS)
     vaults = [copy, *(each for each in sorted(copy.iterdir()) if each.is_dir())]
     wrapped: set[str] = set()
     for path in sorted([*holds.glob("*.json"), *holds.glob("*/*.json")]):
@@ -46,7 +52,7 @@ def missing(epoch: str, copy: Path, holds: Path, now_ns: int, roles: Roles | Non
             continue
         try:
             document, data, signer = _signed(path, roles)
-            if document.from_epoch != epoch or _is_over(document, now_ns):
+            if document.from_epoch != epoch or _is_over(document, over_by_ns):
                 continue
             _require_key(document, path.parent)
             if roles is not None:
@@ -150,8 +156,10 @@ def _counted(call_dir: Path) -> _Counted | None:
     return _Counted(kept.epoch, ended_ns, until_ns, memory, moment or None, by_kept)
 
 
-def _is_over(document: Hold | Rewrap, now_ns: int) -> bool:
-    return isinstance(document, Hold) and parse_rfc3339(document.until) <= now_ns
+def _is_over(document: Hold | Rewrap, by_ns: int | None) -> bool:
+    """Whether a hold ended before `by_ns`. A clock put forward ends no hold: `by_ns` is at most a day after the epoch's
+    end, which has other proofs than the clock; for an overflow epoch, without such an end, it is None."""
+    return isinstance(document, Hold) and by_ns is not None and parse_rfc3339(document.until) <= by_ns
 
 
 def _require_key(document: Hold | Rewrap, folder: Path) -> None:

@@ -106,7 +106,7 @@ def destroy_keys(args: argparse.Namespace, clock: Clock, ask: Ask = _typed) -> i
     head = _tree_head(args.tree_head)
     authority = timestamp.authority_of(args)
     ended = _require_over(epoch, key_list, args.vault, clock)
-    _require_nothing_lost(args, clock)
+    _require_nothing_lost(args, ended, clock)
     witnessed = _require_witnessed(args, ended)
     if witnessed is None and ended is not None:
         _require_date(args, ended, key_list.zone, clock)
@@ -212,13 +212,14 @@ def _require_over(epoch: Epoch | Overflow, key_list: KeyList, copy: Path, clock:
     return rfc3339(utc_ns_of(ended))
 
 
-def _require_nothing_lost(args: argparse.Namespace, clock: Clock) -> None:
+def _require_nothing_lost(args: argparse.Namespace, ended: str | None, clock: Clock) -> None:
     for folder in (args.vault, args.holds):
         if not folder.is_dir():
             raise BadInput(f"{folder}: not a folder; where the desk keeps it expected")
     desk = deskfolder.find(args, clock)
     roles = None if desk is None else desk.roles(desk.access.entries())
-    lost = list(missing(args.epoch, args.vault, args.holds, clock.utc_ns(), roles))
+    ended_ns = None if ended is None else parse_rfc3339(ended)
+    lost = list(missing(args.epoch, args.vault, args.holds, clock.utc_ns(), ended_ns, roles))
     if lost:
         more = [f"and {len(lost) - _MOST_LISTED} more"] if len(lost) > _MOST_LISTED else []
         raise Refusal("\n".join([f"{args.epoch}: not destroyed:", *lost[:_MOST_LISTED], *more]))
