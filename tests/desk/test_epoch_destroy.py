@@ -226,6 +226,25 @@ def test_a_call_whose_class_is_pending_keeps_the_day_until_it_is_rewrapped(desk:
     assert desk.destroy(DAY) == 0
 
 
+@pytest.mark.parametrize("name", ["key.age", "audio.001.age"])
+def test_a_call_that_is_held_after_it_was_rewrapped_keeps_the_day_of_its_rewrapping(desk: Desk, name: str) -> None:
+    """Such a hold names the record's epoch, whose key is destroyed already."""
+    call, day = desk.call(DAY, pending=True), "2026-12-03"
+    wrapped = desk.rewrap(call, desk.media / f"{DAY}.txt", day)
+    assert desk.destroy(DAY) == 0
+    held, words = desk.holds / "case-117", ["--wrapped", wrapped, "-o", desk.holds / "case-117"]
+    desk.hold(call, desk.media / f"{day}.txt", hold_epoch(desk)[1], *words, at="2026-12-02T09:30:00Z")
+    assert json.loads((held / "hold.json").read_text())["from_epoch"] == DAY
+    path = (held if name == "key.age" else call) / name
+    content = path.read_bytes()
+    path.unlink()
+    with pytest.raises(Refusal, match=rf"case-117.*{name}: No such file"):
+        desk.destroy(day, at="2026-12-04T09:00:00Z")
+    assert len(desk.keys_of(day)) == 2
+    path.write_bytes(content)
+    assert desk.destroy(day, at="2026-12-04T09:00:00Z") == 0
+
+
 def test_overflow_calls_get_their_days_and_then_that_key_goes(desk: Desk) -> None:
     call, other = desk.call("overflow-2"), desk.call("overflow-2", OTHER_ID)
     identity = desk.media / "overflow-2.txt"

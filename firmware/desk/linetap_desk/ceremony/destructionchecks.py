@@ -2,8 +2,9 @@
 """Checks before an epoch's key is destroyed that the desk has the new keys and the ciphertext of all calls that outlive
 it.
 
-These are held calls, and calls sealed to a foreign epoch: an overflow epoch, or a pending class. Nothing else keeps a
-key alive, not even a silent or dead unit.
+These are held calls, and calls sealed to a foreign epoch: an overflow epoch, or a pending class. A held call that was
+re-wrapped for the epoch counts too: its hold names the record's epoch, whose key is gone. Nothing else keeps a key
+alive, not even a silent or dead unit.
 
 A hold or re-wrapping without a vault officer's signature proves nothing, not even its epoch: it keeps every key until a
 person has examined it. The same applies if no officer has checked that its key opens (`linetap hold check`).
@@ -46,13 +47,19 @@ def missing(
     counts."""
     over_by_ns = None if ended_ns is None else min(now_ns, ended_ns + _CLOCK_TRUSTED_NS)
     vaults = [copy, *(each for each in sorted(copy.iterdir()) if each.is_dir())]
-    wrapped: set[str] = set()
+    found: list[tuple[Path, Hold | Rewrap, bytes, str]] = []
     for path in sorted([*holds.glob("*.json"), *holds.glob("*/*.json")]):
-        if path.name not in (hold.HOLD, hold.REWRAP):
-            continue
+        if path.name in (hold.HOLD, hold.REWRAP):
+            try:
+                found.append((path, *_signed(path, roles)))
+            except (Refusal, ValueError) as error:
+                yield f"{path}: {error}"
+    rewrapped = {each.call_id for _, each, _, _ in found if isinstance(each, Rewrap) and each.epoch == epoch}
+    wrapped: set[str] = set()
+    for path, document, data, signer in found:
         try:
-            document, data, signer = _signed(path, roles)
-            if document.from_epoch != epoch or _is_over(document, over_by_ns):
+            depends = document.from_epoch == epoch or (isinstance(document, Hold) and document.call_id in rewrapped)
+            if not depends or _is_over(document, over_by_ns):
                 continue
             _require_key(document, path.parent)
             if roles is not None:
