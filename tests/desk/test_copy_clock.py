@@ -154,6 +154,16 @@ def test_a_unit_alone_shortens_nothing_at_the_desk(units: Units, clock: ManualCl
     assert copy_of(units, record)["removed_at"]
 
 
+def test_an_amendment_of_a_copy_with_an_endless_period_ends_no_service(units: Units) -> None:
+    """Such a period is from an earlier version; with the time of the copy it is after the last year."""
+    record = units.sealed_call(1, retention=WAITS)
+    units.serve()
+    with units.engine.begin() as db:
+        db.execute(update(tables.copies).values(period_s=(1 << 63) - 1))
+    document = amend(units, record, "2026-11-20T10:00:00.000Z", "9999-12-31T00:00:00.000Z")
+    assert copy_of(units, record)["look_at"] == document.until
+
+
 def test_an_amendment_of_another_record_or_signature_changes_nothing(units: Units, clock: ManualClock) -> None:
     record = units.sealed_call(1, retention=WAITS)
     units.serve()

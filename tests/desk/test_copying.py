@@ -25,9 +25,11 @@ from linetap_core.evidence.calls import hold
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.merklelog import closing
 from linetap_core.evidence.signing import namespaces, sshsig
-from linetap_desk.copy.incoming import Call, Incoming
-from linetap_desk.copy.transfers import Hours
+from linetap_core.records import Retention
+from linetap_desk.copy.incoming import Call, Incoming, RetentionTerm
+from linetap_desk.copy.transfers import POSTPONE_S, Hours
 from linetap_desk.ingest import tables
+from linetap_desk.ingest.callrow import LONGEST_NS
 from linetap_desk.ingest.destroyedcalls import Clearing
 from linetap_desk.ingest.store import Store
 from linetap_desk.proofs.callfolder import Damaged
@@ -181,6 +183,42 @@ class TestBadBytes:
         assert not (units.store / UNIT).exists()
         assert {path.name for path in units.folder.iterdir()} >= {"store", "vault"}
         assert {path.name for path in (units.store / ".incoming" / UNIT / call_id).iterdir()} == set()
+
+    @pytest.mark.parametrize("at", ["soon", "2026-11-24T22:01:00"])
+    def test_a_record_that_ended_at_no_time_ends_no_service(self, units: Units, at: str) -> None:
+        """The unit's own key has signed it; its other calls are copied."""
+        strange, other = units.sealed_call(1, ended_at=at), units.sealed_call(2)
+        units.serve()
+        assert not units.copy_of(strange).exists()
+        assert units.is_copied(other)
+        assert [row["call_id"] for row in rows(units.engine, tables.copies)] == [other.call_id]
+
+    def test_a_period_longer_than_any_class_is_the_longest(self, units: Units) -> None:
+        """2^62 days have more seconds than a column of either database."""
+        retention = Retention(class_="standard", epoch="overflow-1", days=1 << 62)
+        strange, other = units.sealed_call(1, retention=retention), units.sealed_call(2)
+        units.serve()
+        assert units.is_copied(strange)
+        assert units.is_copied(other)
+        periods = [row["period_s"] for row in rows(units.engine, tables.copies)]
+        assert periods[0] == LONGEST_NS // NS_PER_S > periods[1]
+
+    def test_a_result_that_the_database_does_not_take_ends_no_service(
+        self, units: Units, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        strange, other = units.sealed_call(1), units.sealed_call(2)
+        honest = RetentionTerm.of
+        too_long = RetentionTerm(None, 1 << 64)
+        monkeypatch.setattr(
+            RetentionTerm, "of", lambda record: too_long if record.call_id == strange.call_id else honest(record)
+        )
+        units.serve()
+        assert [row["call_id"] for row in rows(units.engine, tables.copies)] == [other.call_id]
+        assert units.is_copied(other)
+        monkeypatch.undo()
+        units.clock.advance(POSTPONE_S[0] * NS_PER_S)
+        units.serve()
+        assert len(rows(units.engine, tables.copies)) == 2
 
     def test_a_file_gets_no_larger_than_its_record_allows(self, units: Units) -> None:
         record = units.sealed_call(1, samples=100)

@@ -154,3 +154,22 @@ def test_where_the_first_sample_lies_in_time() -> None:
     assert began == parse_rfc3339("2026-11-24T22:56:04Z")
     assert [(one.from_s, one.to_s) for one in case.moments(whole, 128_000)] == [(0.0, 5.2)]
     assert began % NS_PER_S == 0
+
+
+@pytest.mark.parametrize("at", ["9999-12-31T23:59:59Z", "", "soon"])
+def test_a_signed_record_with_times_that_are_none_is_opened(at: str) -> None:
+    """By a compromised unit: the call's id has its beginning, and no notice is marked."""
+    whole = record(80_000)
+    whole.ended_at = at
+    whole.notices = [NoticeRecord(id="hall", started_at=at, ended_at=at)]
+    assert case.began_ns(whole, 80_000) == parse_rfc3339("2026-11-24T22:56:00.123Z")
+    assert case.moments(whole, 80_000) == []
+    whole.ended_at = "2026-11-24T22:56:20.000Z"
+    assert case.began_ns(whole, 80_000) == parse_rfc3339("2026-11-24T22:56:10Z")
+    assert case.moments(whole, 80_000) == []
+
+
+def test_a_recording_longer_than_the_time_of_its_end_begins_with_the_first_second() -> None:
+    whole = record(80_000)
+    whole.ended_at = "1970-01-01T00:00:00Z"
+    assert case.began_ns(whole, 80_000) == 0

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import msgspec
 
-from linetap_core.clock import S_PER_DAY, parse_rfc3339
+from linetap_core.clock import NS_PER_DAY, NS_PER_S, S_PER_DAY, parse_rfc3339
 from linetap_core.durable import files
 from linetap_core.errors import Refusal
 from linetap_core.evidence.authorization import fetch
@@ -21,6 +22,7 @@ from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.signing import namespaces, signers, sshsig
 from linetap_core.evidence.signing.signers import Signer
 from linetap_core.records import CallRecord
+from linetap_desk.ingest.callrow import LONGEST_NS
 from linetap_desk.proofs.callfolder import Damaged
 
 PART = ".part"
@@ -37,6 +39,31 @@ class Call:
     unit: str
     call_id: str
     record_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionTerm:
+    """A call's retention: its end by the record, None without one yet; the period of its class, None if unknown."""
+
+    until: str | None = None
+    period_s: int | None = None
+
+    @classmethod
+    def of(cls, record: CallRecord) -> Self:
+        """ValueError if one of the record's times is none, which `read_record` refuses."""
+        ends = [record.ended_at, record.actual.ended_at if record.actual else None]
+        ended_ns = [parse_rfc3339(at) for at in ends if at is not None]
+        retention = record.retention
+        if retention is None:
+            return cls()
+        if retention.until is not None:
+            from_ns = ended_ns[-1] if ended_ns else sealed.call_ns(record.call_id)
+            return cls(retention.until, _period_s(parse_rfc3339(retention.until) - from_ns))
+        return cls(None, _period_s(retention.days * NS_PER_DAY) if retention.days else None)
+
+
+def _period_s(ns: int) -> int:
+    return max(0, min(ns, LONGEST_NS)) // NS_PER_S
 
 
 def require_whole(folder: Path, call: Call) -> None:
@@ -61,22 +88,14 @@ def read_record(data: bytes, call: Call) -> CallRecord:
     strange = [name for name in record.files if not fetch.is_file(name) or name in (sealed.RECORD, sealed.SIGNATURE)]
     if strange:
         raise Damaged("copy_record", f"it names {strange[0]!r}, which no call has")
-    _require_until(record)
+    try:
+        RetentionTerm.of(record)
+    except (ValueError, ArithmeticError) as error:
+        raise Damaged("copy_record", f"its ended_at or until is no time: {str(error)[:80]}") from None
     parts = record.audio.parts if record.audio else []
     if any(part.samples < 0 for part in parts) or sum(part.samples for part in parts) > _MOST_SAMPLES:
         raise Damaged("copy_record", "it names more audio than a day has, which no call lasts")
     return record
-
-
-def _require_until(record: CallRecord) -> None:
-    """Requires that the record's end of retention is valid or absent."""
-    until = record.retention.until if record.retention else None
-    if until is None:
-        return
-    try:
-        parse_rfc3339(until)
-    except ValueError as error:
-        raise Damaged("copy_record", f"it is to be kept until {until[:40]!r}: {error}") from None
 
 
 class Incoming:

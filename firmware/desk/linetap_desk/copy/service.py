@@ -14,9 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DataError
 
 from linetap_core.broker.connection import Arrived
 from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock
+from linetap_core.errors import Refusal
 from linetap_core.evidence.authorization import fetch
 from linetap_core.evidence.authorization.command import Answer
 from linetap_core.evidence.authorization.fetch import Copied
@@ -24,12 +26,12 @@ from linetap_core.evidence.signing.sshsig import unarmored
 from linetap_core.wire.mqtt import Message
 from linetap_desk.config.desk import CopyConfig
 from linetap_desk.copy import worklist
-from linetap_desk.copy.incoming import Call, Incoming
+from linetap_desk.copy.incoming import Call, Incoming, RetentionTerm
 from linetap_desk.copy.s3 import open_store
 from linetap_desk.copy.segments import Segments
 from linetap_desk.copy.store import Store
 from linetap_desk.copy.transfers import Closings, Hours, Transfer
-from linetap_desk.copy.worker import Done, Job, RetentionTerm, Worker
+from linetap_desk.copy.worker import Done, Job, Worker
 from linetap_desk.ingest import heads
 from linetap_desk.ingest.confirm import ANSWER_LIMIT_BYTES
 from linetap_desk.ingest.heads import HeadReport
@@ -306,18 +308,16 @@ class Copying:
             return
         now_ns = self._clock.utc_ns()
         with self._engine.begin() as db:
-            for done in self._finished:
+            for place, done in enumerate(self._finished):
                 if done.fault:
                     continue
-                if done.job.what == "put":
-                    worklist.stored(db, done.job.call, done.job.kept, now_ns)
-                elif done.job.amendment is not None:
-                    worklist.amended(db, done.job.call, done.job.amendment[0], now_ns)
-                elif done.job.what == "close":
-                    worklist.closed(db, done.job.call, now_ns)
-                    self._store_head(db, done.job, now_ns)
-                else:
-                    worklist.removed(db, done.job.call, now_ns)
+                try:
+                    with db.begin_nested():
+                        self._store_result(db, done.job, now_ns)
+                except (ValueError, ArithmeticError, DataError, Refusal) as error:  # of this call alone
+                    fault = f"{done.job.call.call_id}: {type(error).__name__}"
+                    self._finished[place] = replace(done, fault=fault, spoiled=True)
+                    self._transfer_of(done.job.call.unit).put_off(done.job.call.call_id, self._clock.monotonic_ns())
         for done in self._finished:
             if done.spoiled:
                 self._complain(done.job.call.unit, f"copy_changed: {done.fault}; it is fetched again")
@@ -328,6 +328,17 @@ class Copying:
             elif done.job.what == "remove":
                 log.info("copy_removed: %s %s: its time is over", done.job.call.unit, done.job.call.call_id)
         self._finished = []
+
+    def _store_result(self, db: Connection, job: Job, now_ns: int) -> None:
+        if job.what == "put":
+            worklist.stored(db, job.call, job.kept, now_ns)
+        elif job.amendment is not None:
+            worklist.amended(db, job.call, job.amendment[0], now_ns)
+        elif job.what == "close":
+            worklist.closed(db, job.call, now_ns)
+            self._store_head(db, job, now_ns)
+        else:
+            worklist.removed(db, job.call, now_ns)
 
     def _store_head(self, db: Connection, job: Job, now_ns: int) -> None:
         """Stores the log's head from a closing: a unit that shows different logs to custodians and desk is exposed by

@@ -133,12 +133,16 @@ class Transfer:
         self.next_ns = now_ns + self.pause_s * NS_PER_S
 
     def postpone(self, call_id: str, now_ns: int) -> None:
-        """Postpones the call, longer each time. The unit's other calls continue."""
+        """Ends the transfer and postpones its call, longer each time. The unit's other calls continue."""
+        self.put_off(call_id, now_ns)
+        self.incoming, self.correlation = None, b""
+
+    def put_off(self, call_id: str, now_ns: int) -> None:
+        """Postpones a call that is not under way."""
         for_s = min(max(POSTPONE_S[0], 4 * self.postponed.pop(call_id, (0, 0))[1]), POSTPONE_S[1])
         if len(self.postponed) >= MOST_POSTPONED:
             del self.postponed[next(iter(self.postponed))]
         self.postponed[call_id] = (now_ns + for_s * NS_PER_S, for_s)
-        self.incoming, self.correlation = None, b""
 
     def skipped_calls(self, now_ns: int) -> set[str]:
         return {call_id for call_id, (until_ns, _) in self.postponed.items() if now_ns < until_ns}

@@ -6,38 +6,16 @@ from __future__ import annotations
 import queue
 import shutil
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
 import msgspec
 
-from linetap_core.clock import NS_PER_S, S_PER_DAY, parse_rfc3339
 from linetap_core.errors import Refusal
-from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.merklelog.closing import Closing, encode
-from linetap_core.records import CallRecord
-from linetap_desk.copy.incoming import Call, require_whole
+from linetap_desk.copy.incoming import Call, RetentionTerm, require_whole
 from linetap_desk.copy.store import Store
-
-
-@dataclass(frozen=True, slots=True)
-class RetentionTerm:
-    """A call's retention: its end by the record, None without one yet; the period of its class, None if unknown."""
-
-    until: str | None = None
-    period_s: int | None = None
-
-    @classmethod
-    def of(cls, record: CallRecord) -> Self:
-        retention = record.retention
-        if retention is None:
-            return cls()
-        ended_at = record.actual.ended_at if record.actual else record.ended_at
-        if retention.until is not None:
-            ended_ns = parse_rfc3339(ended_at) if ended_at else sealed.call_ns(record.call_id)
-            return cls(retention.until, max(0, (parse_rfc3339(retention.until) - ended_ns) // NS_PER_S))
-        return cls(retention.until, retention.days * S_PER_DAY if retention.days else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +25,7 @@ class Job:
     what: Literal["put", "close", "amend", "remove"]
     call: Call
     folder: Path | None = None
-    kept: RetentionTerm = RetentionTerm()
+    kept: RetentionTerm = field(default_factory=RetentionTerm)
     closing: Closing | None = None
     amendment: tuple[int, bytes, str] | None = None  # its number, the document, the armored signature
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
-from linetap_core.clock import NS_PER_DAY, NS_PER_S, parse_rfc3339, rfc3339
+from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.calls import hold, sealed
-from linetap_desk.copy.incoming import Call
-from linetap_desk.copy.worker import RetentionTerm
+from linetap_desk.copy.incoming import Call, RetentionTerm
 from linetap_desk.ingest import callrow
+from linetap_desk.ingest.callrow import LONGEST_NS
 from linetap_desk.ingest.share import WHOLE, Share
 from linetap_desk.ingest.tables import UNCLOSED, amendments, calls, copies, counted, events, units
 
@@ -21,7 +21,6 @@ HELD_PAUSE_S = 3600  # until the hold is checked again
 MOST_EXPIRED = 50  # at once
 MOST_UNREPORTED = 200
 _A_LOOK = 20
-LONGEST_NS = 36_525 * NS_PER_DAY  # the longest period of any class
 
 _COPIED = (
     select(copies.c.unit)
@@ -131,7 +130,8 @@ def count(db: Connection, ms: int) -> None:
     ).all():
         mine = (calls.c.unit == unit, calls.c.call_id == call_id)
         began_at = db.execute(select(calls.c.began_at).where(*mine)).scalar()
-        period_ns = LONGEST_NS if began_at is None else max(0, parse_rfc3339(until) - parse_rfc3339(began_at))
+        ns = LONGEST_NS if began_at is None else parse_rfc3339(until) - parse_rfc3339(began_at)
+        period_ns = max(0, min(ns, LONGEST_NS))
         of_copy = (copies.c.unit == unit) & (copies.c.call_id == call_id)
         db.execute(update(copies).where(of_copy).values(period_s=period_ns // NS_PER_S))
 

@@ -46,6 +46,7 @@ from linetap_desk.witnessing import options
 
 MOST_MOMENTS = 200  # shown
 _NEAR_NS = 2 * NS_PER_S
+_LATEST_NS = parse_rfc3339("9000-01-01T00:00:00Z")  # a later time has no hour in every zone
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +60,11 @@ class Moment:
 def began_ns(record: CallRecord, samples: int) -> int:
     """UTC of the first sample. A record does not state it: a recording begins with its notice or after it, by policy,
     and ends with the call. Of these candidates the nearest to the end minus the audio's length is chosen."""
-    if record.ended_at is None:
+    if (ended_ns := _time_ns(record.ended_at)) is None:
         return sealed.call_ns(record.call_id)
-    by_length = parse_rfc3339(record.ended_at) - samples * NS_PER_S // RATE_HZ
-    known = [parse_rfc3339(at) for one in _notices(record)[:1] for at in (one.started_at, one.ended_at) if at]
+    by_length = max(0, ended_ns - samples * NS_PER_S // RATE_HZ)
+    times = [_time_ns(at) for one in _notices(record)[:1] for at in (one.started_at, one.ended_at)]
+    known = [ns for ns in times if ns is not None]
     nearest = min(known, key=lambda ns: abs(ns - by_length), default=by_length)
     return nearest if abs(nearest - by_length) <= _NEAR_NS else by_length
 
@@ -88,10 +90,9 @@ def moments(record: CallRecord, samples: int) -> list[Moment]:
 
 def _of_notices(record: CallRecord, began: int) -> Iterator[Moment]:
     for one in _notices(record):
-        if one.ended_at is not None:
-            from_s, to_s = ((parse_rfc3339(at) - began) / NS_PER_S for at in (one.started_at, one.ended_at))
-            if to_s > 0:  # otherwise it ended before the recording began
-                yield Moment("notice", from_s, to_s, one.id)
+        from_ns, to_ns = _time_ns(one.started_at), _time_ns(one.ended_at)
+        if from_ns is not None and to_ns is not None and to_ns > began:  # otherwise it ended before the recording began
+            yield Moment("notice", (from_ns - began) / NS_PER_S, (to_ns - began) / NS_PER_S, one.id)
 
 
 def _of_audio(record: CallRecord) -> Iterator[Moment]:
@@ -99,6 +100,15 @@ def _of_audio(record: CallRecord) -> Iterator[Moment]:
         yield Moment("gap", gap.at_s, gap.at_s + gap.ms / 1000, gap.cause)
     for mark in record.marks:
         yield Moment("mark", mark.at_s, mark.at_s, mark.kind)
+
+
+def _time_ns(text: str | None) -> int | None:
+    """The time; None without a usable one. A compromised unit can sign any text."""
+    try:
+        found = parse_rfc3339(text or "")
+    except (ValueError, OverflowError):
+        return None
+    return found if found < _LATEST_NS else None
 
 
 def _notices(record: CallRecord) -> list[NoticeRecord]:

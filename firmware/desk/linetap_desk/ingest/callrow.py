@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, insert, select, update
 
-from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
+from linetap_core.clock import NS_PER_DAY, NS_PER_S, parse_rfc3339, rfc3339
 from linetap_core.errors import Refusal
 from linetap_core.evidence.calls import amendment
 from linetap_core.evidence.calls.amendment import Amendment
@@ -26,6 +26,7 @@ from linetap_desk.ingest.judge import Event, EventFields
 from linetap_desk.ingest.tables import amendments, calls, copies, events
 
 AMENDED = "amended"
+LONGEST_NS = 36_525 * NS_PER_DAY  # the longest period of any class of retention
 
 log = logging.getLogger("linetap.ingest")
 
@@ -79,7 +80,7 @@ def apply_amendment(db: Connection, unit: str, call_id: str) -> None:
         return
     until, ended_ns = _normal(found.until), parse_rfc3339(found.ended_at)
     period_ns = copy.period_s * NS_PER_S if copy.period_s is not None else parse_rfc3339(found.until) - ended_ns
-    kept = rfc3339(parse_rfc3339(copy.stored_at) + period_ns)
+    kept = rfc3339(parse_rfc3339(copy.stored_at) + max(0, min(period_ns, LONGEST_NS)))
     db.execute(update(copies).where(*mine).values(until=until, look_at=max(until, kept)))
 
 

@@ -26,9 +26,8 @@ from linetap_core.evidence.signing.signers import Signer
 from linetap_core.records import CallEvent, CallRecord
 from linetap_core.vaultformat import callevents
 from linetap_desk.copy import worklist
-from linetap_desk.copy.incoming import Call, read_record
+from linetap_desk.copy.incoming import Call, RetentionTerm, read_record
 from linetap_desk.copy.store import Store, Stored
-from linetap_desk.copy.worker import RetentionTerm
 from linetap_desk.ingest.store import update_calls
 from linetap_desk.ingest.tables import calls, copies, events, from_record
 from linetap_desk.proofs.callfolder import Damaged
