@@ -78,7 +78,7 @@ def test_the_officers_own_are_believed(desk: Desk) -> None:
     signature = paper.with_name(f"{paper.name}.sig")
     good = signature.read_bytes()
     signature.write_text(sshsig.sign(paper.read_bytes(), stranger, namespaces.HOLD))
-    said = [*destructionchecks.missing(DAY, desk.rig.vault, desk.holds, parse_rfc3339(NOW), roles)]
+    said = [*destructionchecks.missing(DAY, desk.rig.vault, desk.holds, parse_rfc3339(NOW), None, roles)]
     assert len(said) == 1
     assert "not signed by a vault officer" in said[0]
     signature.write_bytes(good)

@@ -135,7 +135,7 @@ def lacks(house: ReleaseHouse) -> list[str]:
     roles = parse((house.desk.root / "roles.json").read_bytes())
     epoch = sealed.decode_record((house.desk.call / sealed.RECORD).read_bytes()).retention
     assert epoch is not None
-    return list(missing(epoch.epoch, house.copies / UNIT, house.holds, house.clock.utc_ns(), roles))
+    return list(missing(epoch.epoch, house.copies / UNIT, house.holds, house.clock.utc_ns(), None, roles))
 
 
 @pytest.mark.usefixtures("two")
