@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import resource
 from pathlib import Path
 
 import msgspec
@@ -11,6 +14,7 @@ import pytest
 from linetap.update import judge, state, stick
 from linetap.update.rauc import Info
 from linetap.update.state import UpdateFault, UpdateRequest
+from linetap_core.durable import files
 from linetap_core.errors import BadInput
 from linetap_core.records import UpdateState
 from update_rig import BUNDLE, SHA256, WANTED, Rig
@@ -127,6 +131,31 @@ def test_a_bundle_that_changes_as_it_is_copied_is_not_installed(rig: Rig, top: P
     rig.install()
     assert rig.outcome() == ("failed", "update_sha256")
     assert WANTED.sha256 == SHA256
+
+
+def test_a_disk_that_fails_in_the_middle_of_the_copy_is_reported_and_keeps_no_part(rig: Rig, top: Path) -> None:
+    bundle = next(top.glob("*.raucb"))
+    with bundle.open("ab") as file:
+        file.truncate(3 << 20)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, before[1]))  # as a full disk: in the middle
+    try:
+        with pytest.raises(UpdateFault, match="File too large") as raised:
+            stick.accept(top, rig.config, rig.machine)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert raised.value.code == "update_stick"
+    assert not list(rig.folder.glob(f"{state.FROM_STICK}*"))
+
+
+def test_a_stick_that_cannot_be_read_is_reported(rig: Rig, top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreadable(path: Path) -> str:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+
+    monkeypatch.setattr(files, "sha256", unreadable)
+    with pytest.raises(UpdateFault, match="Input/output error") as raised:
+        stick.accept(top, rig.config, rig.machine)
+    assert raised.value.code == "update_stick"
 
 
 @pytest.mark.parametrize("name", ["null", "../etc/passwd", "", ".", "nothing9"])

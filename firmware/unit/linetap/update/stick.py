@@ -49,8 +49,15 @@ def mounted(device: Path, place: Path) -> Iterator[Path]:
 
 def accept(top: Path, config: Config, machine: Machine) -> UpdateRequest | None:
     """The request for `linetap update install`; None if there is nothing to do. UpdateFault: the reason for a
-    refusal.
+    refusal, also of a stick or a disk that fails.
     """
+    try:
+        return _accept(top, config, machine)
+    except OSError as error:
+        raise UpdateFault("update_stick", f"{error.filename or top}: {error.strerror}") from None
+
+
+def _accept(top: Path, config: Config, machine: Machine) -> UpdateRequest | None:
     found = sorted(itertools.islice(top.glob(PATTERN), 2))
     if not found:
         return None
@@ -72,27 +79,29 @@ def accept(top: Path, config: Config, machine: Machine) -> UpdateRequest | None:
             require_fit(info, running)
             versionlog.copy_proof(config, bundle, copy)
             versionlog.require_in_log(config, copy, info)
-    except UpdateFault:
+            requested = UpdateRequest(version=info.version, sha256=sha256, size=size)
+            state.REQUEST_FILE.replace(folder / state.STICK, requested)
+            return requested
+    except (UpdateFault, OSError):
         versionlog.remove(copy)
         raise
-    if info.version == running:
-        versionlog.remove(copy)
-        return None
-    requested = UpdateRequest(version=info.version, sha256=sha256, size=size)
-    state.REQUEST_FILE.replace(folder / state.STICK, requested)
-    return requested
+    versionlog.remove(copy)
+    return None
 
 
 def _copy(source: Path, target: Path) -> int:
     """Copies a file; returns its bytes, which are on the disk. The hash detects damage in between."""
     part, size = target.with_name(f"{target.name}.part"), 0
-    with source.open("rb") as old, part.open("wb") as new:
-        while (block := old.read(_BLOCK_BYTES)) and size <= LARGEST_BYTES:
-            new.write(block)
-            size += len(block)
-        new.flush()
-        os.fsync(new.fileno())
-    files.move_durably(part, target)
+    try:
+        with source.open("rb") as old, part.open("wb") as new:
+            while (block := old.read(_BLOCK_BYTES)) and size <= LARGEST_BYTES:
+                new.write(block)
+                size += len(block)
+            new.flush()
+            os.fsync(new.fileno())
+        files.move_durably(part, target)
+    finally:
+        part.unlink(missing_ok=True)  # of a copy that failed: it would take the calls' room
     return size
 
 
