@@ -5,6 +5,9 @@ after a cut.
 
 from __future__ import annotations
 
+import errno
+import os
+import socket
 from pathlib import Path
 
 import msgspec
@@ -17,7 +20,7 @@ from linetap.update.fetch import Progress
 from linetap.update.rauc import Info
 from linetap.update.state import UpdateFault, UpdateRequest
 from linetap_core.clock import NS_PER_S
-from linetap_core.records import UpdateState
+from linetap_core.records import UpdateState, UpdateStep
 from update_rig import BUNDLE, SHA256, WANTED, Rig
 
 
@@ -295,6 +298,71 @@ def test_a_link_in_the_recorders_folder_is_not_followed(rig: Rig) -> None:
     assert rig.machine.calls == []
     assert elsewhere.exists()
     assert not rig.path.is_symlink()
+
+
+@pytest.fixture(params=["folder", "full folder", "link", "FIFO", "socket", "unreadable"])
+def invalid(rig: Rig, request: pytest.FixtureRequest) -> str:
+    """Puts there what a recorder that was taken over can put in place of its request."""
+    match request.param:
+        case "folder":
+            rig.path.mkdir()
+        case "full folder":
+            (rig.path / "a" / "b").mkdir(parents=True)
+        case "link":
+            rig.path.symlink_to(rig.config.vault_path)
+        case "FIFO":
+            os.mkfifo(rig.path)
+        case "socket":
+            with socket.socket(socket.AF_UNIX) as made:
+                made.bind(str(rig.path))
+        case _:
+            rig.path.write_bytes(b"?")
+            rig.path.chmod(0)
+    return str(request.param)
+
+
+@pytest.mark.usefixtures("invalid")
+def test_what_is_in_the_recorders_place_does_not_keep_out_a_stick(rig: Rig) -> None:
+    rig.from_stick(msgspec.structs.replace(WANTED, url=None))
+    rig.install()
+    assert (rig.state.step, rig.state.by, rig.machine.current) == ("trying", "stick", "b")
+
+
+def test_what_cannot_be_removed_is_reported_and_asked_for_once_a_minute(rig: Rig, invalid: str) -> None:
+    rig.install()
+    if "folder" not in invalid:
+        assert (rig.path.exists(), state.load(rig.folder)) == (False, None)
+        return
+    assert rig.outcome() == ("failed", "update_wish")
+    assert rig.clock.seconds >= installing.LOOK_AGAIN_S, "systemd starts it again at once"
+
+
+@pytest.mark.parametrize(("step", "code"), [("failed", "update_self_test"), ("waiting", ""), ("trying", "")])
+def test_what_cannot_be_removed_does_not_hide_another_update(rig: Rig, step: UpdateStep, code: str) -> None:
+    """A stick that stays in would otherwise be tried again at each start: stick.accept."""
+    of_stick = UpdateState(step=step, version="0.2.0", sha256=SHA256, by="stick", at="", code=code)
+    state.save(rig.folder, of_stick)
+    rig.path.mkdir()
+    rig.install()
+    assert rig.state == of_stick
+
+
+def test_a_request_that_stays_is_not_tried(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system that has become read-only: it would be tried again after each fall back."""
+
+    unlink = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        if path == rig.path:
+            raise OSError(errno.EROFS, "Read-only file system")
+        unlink(path, missing_ok)
+
+    rig.want()
+    with monkeypatch.context() as patch:
+        rig.clock.passes = lambda _: patch.setattr(Path, "unlink", refuse) if rig.state.step == "waiting" else None
+        rig.install()
+    assert rig.outcome() == ("failed", "update_wish")
+    assert "reboot" not in rig.machine.calls
 
 
 class Cut(BaseException):

@@ -66,6 +66,7 @@ class Install:
         self._red_checks = red_checks
         self._folder = state.folder_of(config)
         self._told_ns = 0
+        self._skipped: set[Path] = set()  # places of requests that cannot be removed
 
     def run(self) -> None:
         """Executes all requests in turn; ends in a reboot, or with no request left."""
@@ -80,15 +81,35 @@ class Install:
                 continue
             except BadInput as error:
                 log.error("update_wish: %s", error)
-            _forget(path, found)
+            try:
+                _forget(path, found)
+            except OSError as error:
+                self._skip(path, by, error)
+        if self._skipped:
+            self._clock.sleep(LOOK_AGAIN_S)  # systemd starts this again at once while a request is there
+
+    def _skip(self, path: Path, by: UpdateBy, error: OSError) -> None:
+        """Leaves a request that cannot be removed for this run, so that the other place has its turn. An update in
+        progress, and one that a stick may not repeat, keep their state.
+        """
+        self._skipped.add(path)
+        fault = UpdateFault("update_wish", f"{path}: not removed: {error.strerror}")
+        log.error("%s: %s", fault.code, fault)
+        now = state.load(self._folder)
+        if now is None or now.step == "done":
+            nothing = UpdateState(step="failed", version="?", sha256="", by=by, at="")
+            state.save(self._folder, failed(nothing, fault, self._clock))
 
     def _requests(self) -> Iterator[tuple[Path, UpdateBy]]:
         """Yields the requests, checked again each time: an operator's command has priority over a stick."""
         places: tuple[tuple[Path, UpdateBy], ...] = (
             (self._config.vault_path / state.WISH, "command"), (self._folder / state.STICK, "stick"),
         )  # fmt: skip
-        while (found := next((each for each in places if os.path.lexists(each[0])), None)) is not None:
+        while (found := self._next(places)) is not None:
             yield found
+
+    def _next(self, places: tuple[tuple[Path, UpdateBy], ...]) -> tuple[Path, UpdateBy] | None:
+        return next((each for each in places if each[0] not in self._skipped and os.path.lexists(each[0])), None)
 
     def _carry_out(self, requested: UpdateRequest, by: UpdateBy, path: Path) -> bool:
         """Executes a request; returns whether the machine reboots for it."""
@@ -171,7 +192,10 @@ class Install:
                 break
             self._step("waiting", slot="")
             self._wait_for_pause(requested, path, end_ns)
-        _remove(path, requested)
+        try:
+            _remove(path, requested)
+        except OSError as error:  # else the version would be tried again and again
+            raise UpdateFault("update_wish", f"{path}: not removed: {error.strerror}") from None
         self._machine.reboot()
         files.sync_directory(path.parent)  # a sync may take long on a bad card: not between the look and the reboot
 
