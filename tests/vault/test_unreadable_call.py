@@ -102,5 +102,5 @@ def test_a_call_that_cannot_be_read_is_not_given_and_the_next_command_is_done(un
     with pytest.MonkeyPatch.context() as patch:
         Unreadable(patch, unit.folder(bad.call_id) / sealed.RECORD, inode=True)
         answer = unit.command(unit.envelope("fetch", "desk", fetched))
-        assert (answer.done, answer.code) == (False, "unreadable"), answer
+        assert (answer.done, answer.code) == (False, "fetch_unreadable"), answer
         assert unit.command(unit.envelope("identify", "operator", {"seconds": "5"})).verb == "identify"

@@ -18,7 +18,7 @@ from linetap.recorder.vault.log.log import UnitLog
 from linetap.recorder.vault.recordings.segmentlist import SegmentList
 from linetap.recorder.vault.retention import lifetime
 from linetap.recorder.vault.retention.lifetime import Lifetime
-from linetap_core.durable.unreadable import reading
+from linetap_core.durable.unreadable import Unreadable, reading
 from linetap_core.evidence.authorization import fetch
 from linetap_core.evidence.authorization.command import Command, CommandFault, Outcome
 from linetap_core.evidence.authorization.fetch import LIST, Close, Copied, IndexWindow, ListSegments
@@ -39,7 +39,15 @@ class Copies:
         self._segments = segments
 
     def apply(self, command: Command, at: str) -> str | Outcome:
-        """Returns the permission or the record's text. CommandFault if the call is not sealed, or not in this vault."""
+        """Returns the permission or the record's text. CommandFault if the call is not sealed, not in this vault, or
+        lost by the disk.
+        """
+        try:
+            return self._apply(command, at)
+        except Unreadable as error:
+            raise CommandFault("fetch_unreadable", str(error)) from None
+
+    def _apply(self, command: Command, at: str) -> str | Outcome:
         wanted = fetch.parse(command.body)
         if isinstance(wanted, ListSegments):
             made = self._segments.make()
