@@ -98,8 +98,8 @@ def _post(witness: Witness, body: bytes, ca: Path | None) -> tuple[int, bytes]:
             if isinstance(connection.sock, ssl.SSLSocket):
                 connection.sock.do_handshake()
             connection.request("POST", path, body, headers)
-            answer = connection.getresponse()
-            data = answer.read(_ANSWER_LIMIT_BYTES + 1)
+            with contextlib.closing(connection.getresponse()) as answer:
+                data = answer.read(_ANSWER_LIMIT_BYTES + 1)
     except (OSError, UnicodeError, http.client.HTTPException) as error:
         why = f"none within {_EXCHANGE_S:g} s" if is_late.is_set() else error
         raise NotCosigned(f"{witness.url}: no answer: {why}", "no_answer") from None
