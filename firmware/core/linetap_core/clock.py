@@ -116,6 +116,9 @@ def parse_rfc3339(text: str) -> int:
     return ns
 
 
+LATEST_NS = parse_rfc3339("9000-01-01T00:00:00Z")  # years before 9999, so that a zone's hours and days can be added
+
+
 # before linetap's first version: an earlier time comes from a wrong clock
 FIRST_NS = parse_rfc3339("2026-01-01T00:00:00Z")
 

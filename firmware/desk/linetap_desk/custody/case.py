@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from linetap_core.clock import NS_PER_S, Clock, parse_rfc3339, rfc3339
+from linetap_core.clock import LATEST_NS, NS_PER_S, Clock, parse_rfc3339, rfc3339
 from linetap_core.codecs.codec import RATE_HZ
 from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput, LinetapError
@@ -46,7 +46,6 @@ from linetap_desk.witnessing import options
 
 MOST_MOMENTS = 200  # shown
 _NEAR_NS = 2 * NS_PER_S
-_LATEST_NS = parse_rfc3339("9000-01-01T00:00:00Z")  # a later time has no hour in every zone
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +107,7 @@ def _time_ns(text: str | None) -> int | None:
         found = parse_rfc3339(text or "")
     except (ValueError, OverflowError):
         return None
-    return found if found < _LATEST_NS else None
+    return found if found < LATEST_NS else None
 
 
 def _notices(record: CallRecord) -> list[NoticeRecord]:

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from linetap_core import jsontext
-from linetap_core.clock import NS_PER_S, from_utc_ns, parse_rfc3339
+from linetap_core.clock import LATEST_NS, NS_PER_S, from_utc_ns, parse_rfc3339
 from linetap_core.evidence.digest import Sha256
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.keys.keys import PublicKey
@@ -29,7 +29,6 @@ from linetap_core.vaultformat.outboxfiles import GENESIS
 from linetap_desk.ingest.vaults import chain_name
 
 LIMIT_BYTES = 64 << 10  # of a payload; typical ones have about 700
-LATEST_NS = parse_rfc3339("9000-01-01T00:00:00Z")  # years before 9999, so that a zone's hours and days can be added
 LATE_S = 60  # an event received this much after its own time is marked as late
 
 Kind = Literal["good", "hole", "double", "out_of_chain", "bad_signature", "bad_payload"]

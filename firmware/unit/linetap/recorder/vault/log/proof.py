@@ -72,8 +72,8 @@ class Proof:
                 most -= hashed
                 if most <= 0:
                     return
-        except BaseException:
-            self._steps = self._follow()  # otherwise the next step finds the end, and nothing is proved
+        except BaseException:  # re-raised; the generator has ended by it, and the next step would take that for the end
+            self._steps = self._follow()
             raise
         self.is_done = True
 

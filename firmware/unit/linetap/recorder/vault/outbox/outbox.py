@@ -3,7 +3,7 @@
 
 The vault's thread appends and trims; the reporter reads, and keeps its cursor elsewhere. A broker's acknowledgement
 removes nothing: events are removed once the desk itself has confirmed them. Without a desk only the size bound removes
-events, and an event (`dropped`) reports the removal.
+events, and an event (`dropped`) reports the removal. One file, since append, trim and recovery share one state.
 """
 
 from __future__ import annotations
