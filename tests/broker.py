@@ -20,7 +20,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from linetap_bench.stage.servers import free_port
+from linetap_bench.stage.servers import end_client, free_port
 from linetap_core.clock import SYSTEM
 
 START_S, END_S = 120.0, 120.0
@@ -171,8 +171,7 @@ class Desk:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
+        end_client(self._client)
 
 
 class MuteServer:

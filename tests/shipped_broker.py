@@ -20,6 +20,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from broker import HOST, MOSQUITTO_21, START_S, Broker, Heard, until
+from linetap_bench.stage.servers import end_client
 from pki_rig import Pair, Pki
 
 SHIPPED = Path(__file__).parents[1] / "systemd" / "mosquitto"
@@ -170,8 +171,7 @@ class Client:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
+        end_client(self._client)
 
 
 def context(pki: Pki, pair: Pair | None) -> ssl.SSLContext:

@@ -3,14 +3,18 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
+import paho.mqtt.client as mqtt
 import pytest
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from linetap_bench.stage.processes import ChildFailed, Processes
-from linetap_bench.stage.servers import free_port
+from linetap_bench.stage.servers import HOST, end_client, free_port
 from linetap_core.clock import SYSTEM
 
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
@@ -102,3 +106,34 @@ def test_a_free_port_is_none_that_a_connection_may_have_before_somebody_listens(
     ports = {free_port() for _ in range(50)}
     assert max(ports) < int(given[0])
     assert len(ports) > 40
+
+
+class Reconnecting(mqtt.Client):
+    """A client that, when it reconnects, waits until it is being stopped."""
+
+    def __init__(self) -> None:
+        super().__init__(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
+        self.reconnects, self.stops = threading.Event(), threading.Event()
+        self.on_pre_connect = self._wait
+
+    def _wait(self, *_: object) -> None:
+        if self.socket() is None and threading.current_thread() is not threading.main_thread():
+            self.reconnects.set()
+            self.stops.wait(60)
+
+    def loop_stop(self) -> MQTTErrorCode:
+        self.stops.set()
+        return super().loop_stop()
+
+
+def test_an_mqtt_client_that_is_ended_while_it_reconnects_leaves_no_socket() -> None:
+    client = Reconnecting()
+    with socket.create_server((HOST, 0)) as server:
+        client.connect(HOST, server.getsockname()[1])
+        first, _ = server.accept()
+        client.loop_start()
+        first.close()
+        assert client.reconnects.wait(60)
+        end_client(client)
+    left = client.socket()
+    assert left is None or left.fileno() == -1

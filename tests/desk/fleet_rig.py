@@ -13,6 +13,7 @@ from servesite import ServeSite
 from watch_rig import ALERT, HEALTH, LINE, ONLINE
 
 from broker import HOST
+from linetap_bench.stage.servers import end_client
 
 END_S = 120
 PLACES = '["본관"]\nmain-01 = 1\nmain-02 = 2\nmain-b1 = "B1"\n["별관"]\nwest-01 = 1\n'
@@ -44,8 +45,7 @@ class Speaking:
         self.say(unit, f"alert/{check}", {**ALERT, **more})
 
     def close(self) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
+        end_client(self._client)
 
 
 def fleet_site(folder: Path, port: int, places: str = PLACES) -> ServeSite:

@@ -19,6 +19,7 @@ from paho.mqtt.properties import Properties
 
 from broker import HOST, Broker, until
 from ingest_rig import Ingesting, Teller, rows, trusted
+from linetap_bench.stage.servers import end_client
 from linetap_bench.stage.stage import run_command
 from linetap_core import cli
 from linetap_core.evidence.keys import keys
@@ -62,8 +63,7 @@ def publish(broker: Broker, *messages: tuple[str, bytes, str | None], qos: int =
         if sig is not None:
             properties.UserProperty = [("sig", sig)]
         client.publish(topic, payload, qos, properties=properties).wait_for_publish(10)
-    client.disconnect()
-    client.loop_stop()
+    end_client(client)
 
 
 def test_what_a_unit_says_is_stored_as_it_was_signed(ingest: Ingesting, floor: Floor, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from rich.console import Console
 from watch_rig import ALERT, AT, HEALTH
 
 from broker import HOST, Broker, until
+from linetap_bench.stage.servers import end_client
 from linetap_core import cli
 from linetap_core.clock import SYSTEM
 from linetap_core.errors import BadInput
@@ -62,8 +63,7 @@ class Units:
         )
 
     def close(self) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
+        end_client(self._client)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from paho.mqtt.properties import Properties
 
 from linetap_bench.fleet.schedule import GONE
 from linetap_bench.fleet.schedule import names as unit_names
-from linetap_bench.stage.servers import HOST
+from linetap_bench.stage.servers import HOST, end_client
 from linetap_core.clock import SYSTEM, ns_of
 from linetap_core.enrolment.request import client_id
 from linetap_core.wire.topics import PREFIX, Topics
@@ -80,8 +80,7 @@ class Client:
         return what in self.granted
 
     def end(self) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
+        end_client(self._client)
 
     def _answered(self, what: str, reason: object) -> None:
         refused = bool(getattr(reason, "is_failure", False))

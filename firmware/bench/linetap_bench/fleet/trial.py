@@ -23,7 +23,7 @@ from linetap_bench.fleet.command import BEGUN
 from linetap_bench.fleet.fleet import Standing
 from linetap_bench.fleet.verdict import compare
 from linetap_bench.stage.processes import Child, ChildFailed, Processes
-from linetap_bench.stage.servers import HOST, READY_S, free_port, start_shipped, wait
+from linetap_bench.stage.servers import HOST, READY_S, end_client, free_port, start_shipped, wait
 from linetap_core.broker.client import tls_context
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, ns_of, parse_rfc3339
 from linetap_core.wire import topics
@@ -106,8 +106,7 @@ class Trial:
                     self._kill(self._ingest)
                     self._ingest = self._start_ingest()
                 fleet.wait(plan.for_s + 2 * plan.settle_s + READY_S)
-                listener.disconnect()
-                listener.loop_stop()
+                end_client(listener)
             finally:
                 fleet.kill()
                 fleet.wait()

@@ -31,6 +31,7 @@ from linetap_bench.figures import Row, quantile
 from linetap_bench.script.scenarios import eight_busy
 from linetap_bench.stage.cable import SlowLine
 from linetap_bench.stage.processes import ChildFailed
+from linetap_bench.stage.servers import end_client
 from linetap_bench.stage.stage import Stage
 from linetap_core.clock import (
     NS_PER_DAY,
@@ -232,5 +233,4 @@ def _probing(port: int) -> Iterator[_Probes]:
         SYSTEM.sleep(1)
         yield _Probes(client, answers)
     finally:
-        client.disconnect()
-        client.loop_stop()
+        end_client(client)

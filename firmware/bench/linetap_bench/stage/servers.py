@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starts a Mosquitto on a free loopback port: a plain one with limits and without persistence, or one with the shipped
-configuration. Starts a private PostgreSQL.
+configuration. Starts a private PostgreSQL. Ends an MQTT client.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
+
+import paho.mqtt.client as mqtt
 
 from linetap_bench.stage.processes import Child, ChildFailed, Processes
 from linetap_core.clock import SYSTEM, Clock, ns_of
@@ -101,6 +103,15 @@ def wait(what: Callable[[], bool], children: Processes, why: str, limit_s: float
         if SYSTEM.monotonic_ns() > end_ns:
             raise ChildFailed(f"{why} within {limit_s:g} s")
         SYSTEM.sleep(0.05)
+
+
+def end_client(client: mqtt.Client) -> None:
+    """Disconnects and closes. A client that was about to reconnect is not disconnected by paho, and leaves its socket
+    open (paho-mqtt 2.1: loop_stop ends the thread after CONNECT was sent)."""
+    client.disconnect()
+    client.loop_stop()
+    if (left := client.socket()) is not None:
+        left.close()
 
 
 def listens(port: int) -> bool:
