@@ -318,6 +318,29 @@ class TestTakenBack:
             with pytest.raises(freshness.Stale, match="an older copy, and not taken"):
                 checked(tpm, state)
 
+    def test_a_copy_made_between_card_and_tpm_is_not_taken_back(
+        self, tpm: SoftTpm, state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The power is cut at that moment, so card and TPM differ, as after any such cut."""
+        with monkeypatch.context() as patch:
+            patch.setattr(freshness, "raise_counter", without_power)
+            with pytest.raises(TpmFault, match="the power went"):
+                checked(tpm, state)
+        shutil.copytree(state, tmp_path / "copy")
+        checked(tpm, state)
+        shutil.rmtree(state)
+        shutil.copytree(tmp_path / "copy", state)
+        with pytest.raises(freshness.Stale, match="an older copy, and not taken"):
+            checked(tpm, state)
+
+    def test_the_unit_s_earlier_card_is_not_taken_back(self, tpm: SoftTpm, state: Path, tmp_path: Path) -> None:
+        new = tmp_path / "new"
+        new.mkdir()
+        with_tpm(tpm, lambda transport: freshness.begin(new, transport))
+        with pytest.raises(freshness.Stale, match="an older copy, and not taken"):
+            checked(tpm, state)
+        checked(tpm, new)
+
     def test_an_older_copy_of_data_alone_is_not_taken_back(
         self, tpm: SoftTpm, state: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -401,6 +424,10 @@ def with_tpm[T](tpm: SoftTpm, deed: Callable[[device.Transport], T]) -> T:
         return deed(transport)
     finally:
         transport.close()
+
+
+def without_power(*_: object) -> int:
+    raise TpmFault("tpm_silent", "the power went")
 
 
 def checked(tpm: SoftTpm, state: Path) -> int:

@@ -36,9 +36,8 @@ class Stale(Refusal):
 
 
 def begin(state: Path, transport: Transport) -> int:
-    """Sets the number of a card that was encrypted in this boot."""
-    count = read_counter(transport)
-    count = make_counter(transport) if count is None else count
+    """Sets the number of a card that was encrypted in this boot: a higher one than that of any earlier card."""
+    count = make_counter(transport) if read_counter(transport) is None else raise_counter(transport)
     copies.replace_both(_BOOTS, state / NAME, count)
     return count
 
@@ -46,12 +45,15 @@ def begin(state: Path, transport: Transport) -> int:
 def check_state(state: Path, transport: Transport) -> int:
     """Writes this boot's number, first to the card and then to the TPM. Stale if card and TPM differ otherwise.
 
-    After a power cut in between, the card may be one ahead, never behind.
+    After a power cut in between, the card is one ahead, never behind. Then the TPM is raised to the card's number first:
+    a copy made at that moment is an older one after this boot too.
     """
     count, found = read_counter(transport) or _NONE, _read(_BOOTS, state / NAME)
     if count == _NONE or found not in (count, count + 1):
         words = "has no boot number" if found is None else f"is of boot {found}"
         raise Stale(f"the card {words}, and the TPM has counted {count}: an older copy, and not taken")
+    if found > count:
+        count = raise_counter(transport)
     copies.replace_both(_BOOTS, state / NAME, count + 1)
     return raise_counter(transport)
 
