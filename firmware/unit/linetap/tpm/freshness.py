@@ -45,8 +45,8 @@ def begin(state: Path, transport: Transport) -> int:
 def check_state(state: Path, transport: Transport) -> int:
     """Writes this boot's number, first to the card and then to the TPM. Stale if card and TPM differ otherwise.
 
-    After a power cut in between, the card is one ahead, never behind. Then the TPM is raised to the card's number first:
-    a copy made at that moment is an older one after this boot too.
+    After a power cut in between, the card is one ahead, never behind. The TPM is then raised to the card's number
+    first: a copy made at that moment is an older one after this boot too.
     """
     count, found = read_counter(transport) or _NONE, _read(_BOOTS, state / NAME)
     if count == _NONE or found not in (count, count + 1):
