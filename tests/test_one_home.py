@@ -249,6 +249,24 @@ def test_zone_data_is_read_in_one_place() -> None:
     assert not found
 
 
+def test_who_reads_x509_names_all_its_exceptions() -> None:
+    """Four of them are no ValueError: a traceback, or a service that ends."""
+    readers = {
+        path
+        for path, each in nodes().items()
+        for node in each
+        if isinstance(node, ast.Attribute) and re.match(r"load_(pem|der)_x509_", node.attr)
+    }
+    named = {
+        path
+        for path, each in nodes().items()
+        for node in each
+        if isinstance(node, ast.ExceptHandler) and node.type is not None and "UNREADABLE" in ast.unparse(node.type)
+    }
+    assert readers
+    assert not readers - named
+
+
 def test_sets_of_the_desks_roles_are_made_of_named_ones() -> None:
     found = {
         path

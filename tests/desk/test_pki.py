@@ -12,8 +12,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
+from linetap.commission import tlsrequest
+from linetap.reporter.link import Certificate
 from linetap_core.cli import main
 from linetap_core.clock import rfc3339
 from linetap_core.durable.copies import twin_of
@@ -23,7 +29,11 @@ from linetap_core.errors import BadInput, LinetapError
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import namespaces, signers, sshsig
 from linetap_core.evidence.signing.signers import SignerExpired
+from linetap_desk.bundle.container import BadBundle
+from linetap_desk.bundle.layout import exact_certificates
+from linetap_desk.doctor import keyfiles
 from linetap_desk.pki.authority import opened
+from linetap_desk.serve.adoption.uploadchecks import require_certificate
 from pki_rig import TIMEOUT_S, Asking, Pki, openssl
 from unit_rig import make_unit
 
@@ -250,6 +260,57 @@ class TestRequest:
     def test_what_is_no_request(self, data: bytes) -> None:
         with pytest.raises(LinetapError):
             request.check(data)
+
+
+class TestUnreadable:
+    """X.509 that is well-formed DER and that `cryptography` refuses by exceptions that are no ValueError."""
+
+    @pytest.mark.parametrize(
+        ("old", "new"),
+        [
+            (b"\x02\x01\x00", b"\x02\x01\x05"),  # a version that does not exist
+            (bytes.fromhex("0603551d13"), bytes.fromhex("0603551d11")),  # two extensions of one kind
+            (b"\x86\x41linetap-signer:", b"\xa3\x41linetap-signer:"),  # a name of kind x400Address
+        ],
+        ids=["version", "duplicate", "name"],
+    )
+    def test_a_request(self, old: bytes, new: bytes) -> None:
+        asking = Asking.new("floor-03")
+        uri = request.signer_name(keys.fingerprint(asking.signer.public_key()))
+        csr = (
+            x509.CertificateSigningRequestBuilder()
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "floor-03")]))
+            .add_extension(x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri)]), critical=False)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=False)
+            .sign(asking.tls, hashes.SHA256())
+            .public_bytes(Encoding.DER)
+        )
+        assert old in csr
+        changed = pem_of(csr.replace(old, new, 1))
+        sig = sshsig.sign(changed.encode(), asking.signer, namespaces.ENROL)
+        with pytest.raises(PkiFault, match="request_malformed"):
+            request.check(msgspec.json.encode(request.Envelope(changed, sig)))
+
+    def test_a_certificate(self, pki: Pki, tmp_path: Path, run_dir: Path) -> None:
+        der = x509.load_pem_x509_certificate(pki.desk("seoul").certificate.read_bytes()).public_bytes(Encoding.DER)
+        version = bytes.fromhex("a003020102")
+        assert version in der
+        body = base64.encodebytes(der.replace(version, bytes.fromhex("a003020109"), 1)).decode()
+        pem = f"-----BEGIN CERTIFICATE-----\n{body}-----END CERTIFICATE-----\n".encode()
+        path = tmp_path / "strange.pem"
+        path.write_bytes(pem)
+        assert "not a certificate in PEM" in keyfiles.certificate_and_key(path, None, datetime.now(UTC)).said
+        assert client_id(pem) is None
+        assert Certificate(str(path)).until() is None
+        with pytest.raises(BadBundle, match="no certificate in PEM"):
+            exact_certificates(pem, "tsa.pem")
+        with pytest.raises(BadInput, match="not a certificate in PEM"):
+            require_certificate(pem, Asking.new("floor-03").request())
+        with pytest.raises(BadInput, match="not a certificate"):
+            tlsrequest.require_own(make_unit(tmp_path, run_dir).config, pem, "floor-03.pem")
+        pki.ca.write_bytes(pem)
+        with pytest.raises(BadInput, match="not a certificate in PEM"):
+            pki.desk("busan")
 
 
 class TestOneNameOneKey:

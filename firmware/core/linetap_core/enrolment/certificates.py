@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -32,6 +33,11 @@ _ANY: tuple[x509.GeneralName, ...] = (
 _CLIENT, _SERVER = ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH
 # A broker is also a client of its superior broker.
 _PURPOSES: dict[Role, list[ObjectIdentifier]] = {"unit": [_CLIENT], "broker": [_SERVER, _CLIENT], "desk": [_CLIENT]}
+# The exceptions for X.509 and keys of others that cannot be read; most are no ValueError.
+UNREADABLE = (
+    ValueError, UnsupportedAlgorithm, x509.InvalidVersion, x509.ExtensionNotFound, x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)  # fmt: skip
 
 
 def common_name(role: Role, name: str) -> str:

@@ -14,13 +14,12 @@ from dataclasses import dataclass
 
 import msgspec
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from linetap_core.enrolment.certificates import x509_name
+from linetap_core.enrolment.certificates import UNREADABLE, x509_name
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.keys.keys import PublicKey, SigningKey
@@ -89,7 +88,7 @@ def check(data: bytes) -> Request:
         holds = csr.is_signature_valid
     except msgspec.ValidationError:
         raise PkiFault("request_name", "its subject is not a unit's name, CN alone") from None
-    except (ValueError, x509.ExtensionNotFound, UnsupportedAlgorithm) as error:
+    except UNREADABLE as error:
         raise PkiFault("request_malformed", f"not a request that a unit makes: {error}") from None
     if unitnames.is_reserved(unit):
         raise PkiFault("request_name", f"a unit named {unitnames.reserved_message(unit)}")
@@ -109,7 +108,7 @@ def client_id(certificate: bytes) -> str | None:
     try:
         extensions = x509.load_pem_x509_certificate(certificate).extensions
         names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (ValueError, x509.ExtensionNotFound):
+    except UNREADABLE:
         return None
     found = names.get_values_for_type(x509.UniformResourceIdentifier)
     return next((name for name in found if name.startswith(_SCHEME)), None)

@@ -13,6 +13,7 @@ import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from linetap_core.enrolment.certificates import UNREADABLE
 from linetap_core.errors import BadInput
 from linetap_core.evidence import digest
 from linetap_core.evidence.witness import quorum, tlogproof
@@ -153,7 +154,7 @@ def exact_certificates(data: bytes, name: str) -> bytes:
     """PEM as `openssl x509` writes it, without other text; BadBundle if there is no certificate."""
     try:
         found = x509.load_pem_x509_certificates(data)
-    except ValueError:
+    except UNREADABLE:
         raise BadBundle("member_unreadable", f"{name}: no certificate in PEM") from None
     return b"".join(each.public_bytes(Encoding.PEM) for each in found)
 

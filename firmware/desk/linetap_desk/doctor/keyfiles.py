@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cryptography import x509
 
+from linetap_core.enrolment.certificates import UNREADABLE
 from linetap_core.errors import BadInput
 from linetap_desk.config.desk import DeskConfig
 from linetap_desk.doctor import Finding
@@ -83,7 +84,7 @@ def certificate_and_key(path: Path, key: Path | None, now: datetime) -> Finding:
         return Finding("certificate", f"{path}: does not fit its key {key}", _AGAIN)
     except OSError as error:
         return Finding("certificate", f"{error.filename or path}: {error.strerror}", _AGAIN)
-    except ValueError:
+    except UNREADABLE:
         return Finding("certificate", f"{path}: not a certificate in PEM", _AGAIN)
     until = made.not_valid_after_utc
     if now >= until:

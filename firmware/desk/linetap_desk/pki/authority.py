@@ -32,7 +32,7 @@ from linetap_core.durable import privatefile, signedfile
 from linetap_core.durable.copies import twin_of
 from linetap_core.durable.files import PUBLIC_MODE, replace_durably
 from linetap_core.enrolment import certificates
-from linetap_core.enrolment.certificates import NAME_LIMIT, Network, Role
+from linetap_core.enrolment.certificates import NAME_LIMIT, UNREADABLE, Network, Role
 from linetap_core.enrolment.request import PkiFault
 from linetap_core.errors import BadInput
 from linetap_core.evidence.signing import document, namespaces, unitnames
@@ -219,7 +219,7 @@ def _read_key(path: Path) -> ec.EllipticCurvePrivateKey:
         key = load_pem_private_key(read_small(path, _PEM_LIMIT_BYTES), None)
     except BadInput as error:
         raise BadInput(f"{error}; `linetap pki init` makes an authority") from None
-    except (ValueError, TypeError):
+    except (*UNREADABLE, TypeError):
         key = None
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise BadInput(f"{path}: not the key that `linetap pki init` made")
@@ -229,8 +229,10 @@ def _read_key(path: Path) -> ec.EllipticCurvePrivateKey:
 def _read_certificate(path: Path) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(read_small(path, _PEM_LIMIT_BYTES))
-    except ValueError as error:
-        raise BadInput(str(error) if isinstance(error, BadInput) else f"{path}: not a certificate in PEM") from None
+    except BadInput:
+        raise
+    except UNREADABLE:
+        raise BadInput(f"{path}: not a certificate in PEM") from None
 
 
 def add_init_arguments(parser: argparse.ArgumentParser) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from cryptography import x509
 
 from linetap_core.clock import Clock, from_utc_ns
-from linetap_core.enrolment.certificates import Network, Role
+from linetap_core.enrolment.certificates import UNREADABLE, Network, Role
 from linetap_core.errors import BadInput
 from linetap_desk.pki import authority
 from linetap_desk.setup import machine
@@ -67,7 +67,7 @@ def renew_certificates(answers: Answers, clock: Clock, report: Report) -> bool:
 def _is_current(path: Path, now: datetime) -> bool:
     try:
         made = x509.load_pem_x509_certificate(path.read_bytes())
-    except (OSError, ValueError):
+    except (*UNREADABLE, OSError):
         return False
     return path.with_suffix(".key").exists() and made.not_valid_after_utc - now > RENEW
 

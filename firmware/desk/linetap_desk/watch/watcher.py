@@ -19,6 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from linetap_core.broker.connection import Arrived, Connected, Ended, Subscribed
 from linetap_core.clock import NS_PER_MS, Clock, rfc3339
+from linetap_core.enrolment.certificates import UNREADABLE
 from linetap_core.errors import BadInput
 from linetap_core.wire.mqtt import Broker
 from linetap_desk.config.desk import DeskConfig, read_config
@@ -80,7 +81,7 @@ def _name(path: str) -> str:
         subject = x509.load_pem_x509_certificate(Path(path).read_bytes()).subject
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}") from None
-    except ValueError:
+    except UNREADABLE:
         raise BadInput(f"{path}: a certificate in PEM expected") from None
     return str(next((name.value for name in subject.get_attributes_for_oid(NameOID.COMMON_NAME)), ""))
 

@@ -67,13 +67,15 @@ def require_own(config: Config, pem: bytes, name: str) -> None:
         own, *between = x509.load_pem_x509_certificates(pem)
         if own.public_key() != _load(key_path(config)).public_key():
             raise BadInput(f"{name}: a certificate of another key than this unit's")
-    except ValueError as error:
-        raise BadInput(str(error) if isinstance(error, BadInput) else f"{name}: not a certificate") from None
+    except BadInput:
+        raise
+    except certificates.UNREADABLE:
+        raise BadInput(f"{name}: not a certificate") from None
     if config.broker.ca == PUBLIC_AUTHORITIES:  # a public authority issued the broker's certificate, but not the unit's
         return
     try:
         authorities = x509.load_pem_x509_certificates(read_small(Path(config.broker.ca or ""), _KEY_LIMIT_BYTES))
-    except (BadInput, ValueError, OSError):
+    except (*certificates.UNREADABLE, OSError):
         return
     issuers = [*authorities, *(each for each in between if _is_issued(each, authorities))]
     if not _is_issued(own, issuers):
@@ -82,7 +84,7 @@ def require_own(config: Config, pem: bytes, name: str) -> None:
 
 def _is_issued(certificate: x509.Certificate, issuers: list[x509.Certificate]) -> bool:
     for issuer in issuers:
-        with contextlib.suppress(ValueError, TypeError, InvalidSignature):
+        with contextlib.suppress(*certificates.UNREADABLE, TypeError, InvalidSignature):
             certificate.verify_directly_issued_by(issuer)
             return True
     return False
@@ -100,8 +102,10 @@ def _tls_key(path: Path, new: bool) -> ec.EllipticCurvePrivateKey:
 def _load(path: Path) -> ec.EllipticCurvePrivateKey:
     try:
         key = load_pem_private_key(read_small(path, _KEY_LIMIT_BYTES), None)
-    except (ValueError, TypeError) as error:
-        raise BadInput(str(error) if isinstance(error, BadInput) else f"{path}: {_WANTED}") from None
+    except BadInput:
+        raise
+    except (*certificates.UNREADABLE, TypeError):
+        raise BadInput(f"{path}: {_WANTED}") from None
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
         raise BadInput(f"{path}: {_WANTED}")
     return key

@@ -135,8 +135,14 @@ class Certificate:
 
 
 def _end(path: Path) -> str:
+    """The end of the first certificate in the file. ValueError if there is none."""
     from cryptography import x509  # costs 1 MB, so only with a certificate
 
+    from linetap_core.enrolment.certificates import UNREADABLE
+
     with path.open("rb") as file:
-        first = x509.load_pem_x509_certificate(file.read(_LIMIT_BYTES))
-    return rfc3339(utc_ns_of(first.not_valid_after_utc))
+        data = file.read(_LIMIT_BYTES)
+    try:
+        return rfc3339(utc_ns_of(x509.load_pem_x509_certificate(data).not_valid_after_utc))
+    except UNREADABLE as error:
+        raise ValueError(str(error)) from None

@@ -12,6 +12,7 @@ import msgspec
 from cryptography import x509
 
 from linetap_core.enrolment import order, request
+from linetap_core.enrolment.certificates import UNREADABLE
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.signing import authority, namespaces, sshsig
 from linetap_core.evidence.signing.unitnames import UnitId
@@ -70,7 +71,7 @@ def require_certificate(pem: bytes, asked: bytes) -> None:
         wanted = request.check(asked).tls
     except Refusal as error:
         raise BadInput(str(error)) from None
-    except ValueError:
+    except UNREADABLE:
         raise BadInput("not a certificate in PEM: what `linetap pki unit` made expected") from None
     if own != wanted:
         raise BadInput("a certificate of another key than this unit's")

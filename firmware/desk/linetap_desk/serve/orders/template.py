@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 from cryptography import x509
 
+from linetap_core.enrolment.certificates import UNREADABLE
 from linetap_core.errors import BadInput, LinetapError, Refusal
 from linetap_core.evidence.keys import publickeys
 from linetap_core.evidence.sealing import keylist, members
@@ -120,7 +121,7 @@ def _ca(form: Form, data: bytes, before: Template | None) -> str | None:
             if not one.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
                 raise ValueError("not an authority's")
         return data.decode("ascii")
-    except (ValueError, x509.ExtensionNotFound):
+    except UNREADABLE:
         form.wrong(CA, SAYS["ca"])
         return None
 
