@@ -19,6 +19,7 @@ from linetap.cardresult import CARD_WRONG, DESK
 from linetap.config import load_config
 from linetap.provision import cardfiles
 from linetap_core import cli
+from linetap_core.enrolment.order import read_at_desk
 from linetap_core.errors import BadInput
 from linetap_core.tomlfile.source import Source
 
@@ -280,6 +281,17 @@ def test_a_table_that_says_nothing_of_a_broker_says_localhost(card: Card, capsys
     (card.desk / "unit.toml").write_text('unit = "floor-03"\n')
     assert card.pack() == 2
     assert "broker.host = 'localhost' is the unit itself" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("table", "name"), [("broker", "host"), ("board", "kind")])
+def test_a_value_of_another_type_is_told_with_its_place(card: Card, table: str, name: str) -> None:
+    """The configuration's own check tells it; no earlier look at the broker may end on it."""
+    path = card.boot / "linetap.toml"
+    path.write_text(re.sub(rf'(?m)^{name} = ".*"$', f"{name} = []", path.read_text()))
+    assert card.start() == 2
+    assert f"{table}.{name}" in (card.boot / "linetap-error.txt").read_text()
+    assert not (card.home / "unit.toml").exists()
+    assert read_at_desk(Source(path)).files
 
 
 # --- The same at the desk -------------------------------------------------------------------------------------------

@@ -141,7 +141,7 @@ def read_unit(text: str) -> UnitFile | None:
     """The part of a unit.toml about its broker; None if it is unreadable, which its own check reports."""
     try:
         return msgspec.convert(tomllib.loads(text), UnitFile)
-    except (ValueError, RecursionError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
 
 
