@@ -66,6 +66,17 @@ def test_a_clock_that_has_run_for_years() -> None:
     assert edges(rig.heard(3).hook[0]) == [(1.0, True), (2.0, False)]
 
 
+@pytest.mark.parametrize("channels", [1, 8])
+def test_samples_of_five_seconds_that_arrive_at_once(channels: int) -> None:
+    """More than the store has. A terminal's own buffer has 4,096 bytes, but the reader does not rely on it."""
+    rig = MeterRig(volts_at(*[CALL] * channels), channels)
+    rig.run(0.5)
+    rig.clock.advance(5000 * NS_PER_MS)
+    rig.reader.poll()
+    rig.run(1)
+    assert rig.reader.state.connected
+
+
 def test_lost_frames_are_counted_and_bridged() -> None:
     rig = MeterRig(volts_at(ringing(-48, 75, 20, 4, 5), CALL), 2, Faults(lost=0.1), seed=5)
     heard = rig.heard(6)

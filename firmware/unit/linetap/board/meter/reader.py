@@ -19,7 +19,7 @@ from linetap.board.meter.clockmap import ClockMap
 from linetap.board.meter.decide import Decider
 from linetap.board.meter.limits import LimitArrays
 from linetap.board.meter.protocol import Deframer, encode
-from linetap.board.meter.store import Store
+from linetap.board.meter.store import MOST_AT_ONCE, Store
 from linetap.ring import I16
 from linetap_core.clock import NS_PER_MS, Clock
 from linetap_core.records import MeterState
@@ -202,12 +202,12 @@ class Reader:
         self._gathered.append((at_us // wire.SAMPLE_US, volts))
 
     def _decide(self) -> None:
-        """Processes gathered frames at once: numpy's cost is per call."""
+        """Processes gathered frames at once, since numpy's cost is per call, but no more than fit into the store."""
         while self._gathered:
             first, volts = self._gathered[0]
             run, end, shape = [volts], first + len(volts), volts.shape[1]
             for at, more in self._gathered[1:]:
-                if at != end or more.shape[1] != shape:
+                if at != end or more.shape[1] != shape or end - first >= MOST_AT_ONCE:
                     break
                 run.append(more)
                 end += len(more)

@@ -14,6 +14,7 @@ from linetap.ring import I16
 
 CAPACITY = 2048
 MOST_HOLE = 100  # samples; a longer hole is not filled
+MOST_AT_ONCE = CAPACITY // 2  # samples, to which a hole and a frame are added
 MOST_EDGES = 64  # remembered edges, which the meter reports in addition
 
 
