@@ -65,6 +65,25 @@ def test_level_of_nothing() -> None:
     assert active_level_dbm0(np.zeros(0), 8000) == SILENCE_DBM0
 
 
+@pytest.mark.parametrize(
+    ("samples", "kept", "said"),
+    [
+        (np.zeros(0), 1.0, "silent"),
+        (np.zeros(16_000), 1.0, "silent"),
+        (sine(1000, 2, 8000, 0.0005), 1.0, "silent"),
+        (sine(1000, 2, 8000, 0.2), 0.5, "cut short"),
+    ],
+    ids=["empty", "silence", "hiss", "half a file"],
+)
+def test_a_file_that_nobody_would_hear_is_no_notice(tmp_path: Path, samples: F64, kept: float, said: str) -> None:
+    """Copied into the folder without the import, or cut by a full disk: it would be played, and calls recorded."""
+    path = save(tmp_path / "ko.wav", samples, 8000)
+    data = path.read_bytes()
+    path.write_bytes(data[: round(len(data) * kept)])
+    with pytest.raises(BadInput, match=said):
+        load_notices(tmp_path)
+
+
 @pytest.mark.parametrize("rate_hz", [8000, 11_025, 16_000, 22_050, 44_100, 48_000, 96_000])
 def test_any_rate(tmp_path: Path, rate_hz: int) -> None:
     path = save(tmp_path / "hall.wav", sine(1000, 2, rate_hz, 0.2), rate_hz)

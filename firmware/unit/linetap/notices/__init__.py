@@ -16,6 +16,7 @@ import numpy.typing as npt
 from linetap.config import namednotices
 from linetap.config.numbers import NoticeNumbers
 from linetap.config.schema import Config
+from linetap.notices.level import level_of, require_audible
 from linetap.notices.wavfile import WAVE_FAULTS
 from linetap.ring import I16, RATE_HZ
 from linetap_core.codecs.g711 import FULL_SCALE_DBM0
@@ -108,13 +109,17 @@ def load_notice(path: Path) -> Notice:
             shape = (file.getframerate(), file.getsampwidth(), file.getnchannels())
             if shape != (RATE_HZ, 2, 1):
                 raise BadInput(f"{path}: {shape[0]} Hz, {shape[1] * 8} bit, {shape[2]} channels; use `notice import`")
-            if file.getnframes() > LONGEST_S * RATE_HZ:
+            promised = file.getnframes()
+            if promised > LONGEST_S * RATE_HZ:
                 raise BadInput(f"{path}: longer than {LONGEST_S} s")
-            samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.int16)
+            samples = np.frombuffer(file.readframes(promised), "<i2").astype(np.int16)
     except BadInput:
         raise
     except (OSError, *WAVE_FAULTS) as error:
         raise BadInput(f"{path}: not a WAV file that can be read: {error}") from None
+    if len(samples) < promised:
+        raise BadInput(f"{path}: cut short: {promised} samples by its header, {len(samples)} present")
+    require_audible(level_of(samples, RATE_HZ), path)
     return Notice(path.stem, _text(path.with_suffix(".txt")), samples, tag_of(samples))
 
 

@@ -13,13 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from linetap.notices import LONGEST_S, Notice, tag_of, wavfile
-from linetap.notices.level import active_level_dbm0
+from linetap.notices.level import active_level_dbm0, require_audible
 from linetap.ring import RATE_HZ
 from linetap_core.durable.files import replace_durably
 from linetap_core.errors import BadInput
 
 LEVEL_DBM0 = -16.0
-LOWEST_DBM0 = -50.0  # a quieter recording is only noise, which a gain would raise
 LONGEST_TEXT = 1000
 _READABLE = 0o644  # by all services
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
@@ -56,8 +55,7 @@ def convert(path: Path) -> npt.NDArray[np.int16]:
         raise BadInput(f"{path}: clipped: it rests at full scale; a quieter recording expected")
     mono = _resample(sound.samples.mean(axis=1), sound.rate_hz)
     level_dbm0 = active_level_dbm0(mono, RATE_HZ)
-    if level_dbm0 < LOWEST_DBM0:
-        raise BadInput(f"{path}: silent: {level_dbm0:.0f} dBm0; speech above {LOWEST_DBM0:.0f} dBm0 expected")
+    require_audible(level_dbm0, path)
     scaled = np.rint(mono * 10 ** ((LEVEL_DBM0 - level_dbm0) / 20) * 32768)
     if np.abs(scaled).max() > 32767:
         over_db = 20 * np.log10(np.abs(scaled).max() / 32767)

@@ -9,6 +9,8 @@ the codec's full scale. Whatever the file and the gain, `limited` keeps the mean
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 
@@ -17,12 +19,14 @@ from linetap.config.schema import Recording
 from linetap.learned import Learned
 from linetap.ring import I16, RATE_HZ
 from linetap_core.codecs.g711 import FULL_SCALE_DBM0
+from linetap_core.errors import BadInput
 
 F64 = npt.NDArray[np.float64]
 
 BLOCK_MS = 20
 MARGIN_DB = 15.9  # ITU-T P.56: levels further below the active level are pauses
 SILENCE_DBM0 = -100.0  # for a signal without power
+LOWEST_DBM0 = -50.0  # a quieter recording is only noise, which a gain would raise
 _FULL_SCALE_SINE_POWER = 0.5  # samples from -1 to 1
 _ROUNDS = 50
 
@@ -56,6 +60,12 @@ def _dbm0(power: float) -> float:
 def level_of(samples: npt.NDArray[np.int16], rate_hz: int) -> float:
     """The active speech level of 16-bit samples."""
     return active_level_dbm0(samples.astype(np.float64) / 32768, rate_hz)
+
+
+def require_audible(level_dbm0: float, path: Path) -> None:
+    """Raises BadInput for a notice that nobody would hear."""
+    if level_dbm0 < LOWEST_DBM0:
+        raise BadInput(f"{path}: silent: {level_dbm0:.0f} dBm0; speech above {LOWEST_DBM0:.0f} dBm0 expected")
 
 
 # --- The gain of a notice on a line -----------------------------------------------------------------------------------
