@@ -31,6 +31,7 @@ from linetap_core.durable import broken
 from postgres_rig import Postgres
 from release_rig import Desk
 from reporter_rig import Floor
+from unclosed import UnclosedSockets
 from unit_rig import Unit, make_unit
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ settings.load_profile("linetap")
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(HeldUpTests(), "held-up")
+    config.pluginmanager.register(UnclosedSockets(), "unclosed-sockets")
 
 
 def pytest_collection_finish() -> None:
