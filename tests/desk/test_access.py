@@ -22,12 +22,14 @@ from linetap_core.clock import SYSTEM
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization.release import NotReleased
 from linetap_core.evidence.keys import keys
+from linetap_core.evidence.merklelog.leaflog import TREE
 from linetap_core.evidence.signing import sshsig
 from linetap_desk.accesslog import command
 from linetap_desk.accesslog.access import AccessFault, AccessLog, Entry
 from linetap_desk.ceremony import hold
 from release_rig import ID, KIM, PARK, Desk
 from sealing_rig import CALL_ID, TIMEOUT_S
+from unreadable import Unreadable
 
 
 @pytest.fixture
@@ -66,6 +68,14 @@ def test_a_whole_log(desk: Desk, log: Path) -> None:
     )
     desk.release("close", ID, "--key", desk.one_time_file())
     assert desk.access("verify", "--head", kept) == (0, "ok   7 entries, signed, and they continue 1 kept head(s)\n")
+
+
+def test_hashes_that_the_medium_has_lost_are_made_again(desk: Desk, log: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        Unreadable(patch, log / TREE)
+        desk.release("close", ID, "--key", desk.one_time_file())
+    assert desk.access("verify")[1].startswith("?    7 entries, consistent")
+    assert (log / f"{TREE}.broken-1").exists()
 
 
 def test_cut_back_together_with_its_head(desk: Desk, log: Path) -> None:

@@ -14,13 +14,14 @@ import pytest
 from test_log_begun import started
 
 from keeping_rig import DAY, Keeper
+from linetap.recorder.vault.log.proof import Proof, SignedHeads
 from linetap.recorder.vault.outbox.outbox import Outbox
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.recorder.vault.retention import holds
 from linetap.recorder.vault.signing import UnitKey
 from linetap_core.clock import ManualClock, parse_rfc3339
 from linetap_core.durable import broken
-from linetap_core.evidence.merklelog.leaflog import LEAVES, TREE
+from linetap_core.evidence.merklelog.leaflog import LEAVES, TREE, LeafLog
 from linetap_core.records import CallEvent
 from sealing_rig import NOW
 from unit_rig import START, Unit
@@ -93,6 +94,41 @@ def test_a_start_goes_on_with_any_file_that_cannot_be_read(vault: Vault, inode: 
         assert {path.relative_to(vault.kept).as_posix() for path in vault.kept.rglob("*.events")} <= {
             path.relative_to(unit.vault).as_posix() for path in unit.vault.rglob("*.events")
         }, f"{name}: a segment was removed"
+
+
+@pytest.mark.parametrize("inode", [False, True])
+def test_unreadable_hashes_are_made_from_the_leaves(vault: Vault, inode: bool) -> None:
+    unit = vault.unit
+    vault.restore()
+    folder = unit.vault / "log"
+    before, root = (folder / LEAVES).read_bytes(), (folder / TREE).read_bytes()
+    with pytest.MonkeyPatch.context() as patch:
+        Unreadable(patch, folder / TREE, inode)
+        unit.start()
+        while not unit.log.is_proved:
+            unit.log.publish()
+        assert unit.log.take_begun() == [], "the same log goes on"
+        assert (folder / LEAVES).read_bytes().startswith(before)
+        assert (folder / TREE).read_bytes().startswith(root)
+        assert broken.names() == ["log/tree.bin"]
+
+
+def test_hashes_that_become_unreadable_are_made_from_the_leaves(run_dir: Path) -> None:
+    """After the start, while the leaves are compared with them."""
+    folder = run_dir / "log"
+    written = LeafLog(folder)
+    written.append_all([{"kind": "heartbeat", "n": n} for n in range(1000)])
+    written.close()
+    hashes = (folder / TREE).read_bytes()
+    log = LeafLog(folder, misses=True, set_aside=broken.set_aside)
+    with pytest.MonkeyPatch.context() as patch:
+        Unreadable(patch, folder / TREE)
+        Proof(log, SignedHeads(folder, "floor-03", "")).finish()
+        assert (folder / TREE).read_bytes() == hashes
+        assert broken.names() == ["log/tree.bin"]
+        assert log.append({"kind": "heartbeat"}) == 1000
+        assert log.tree.inclusion(0)
+    log.close()
 
 
 def test_the_events_of_an_unreadable_newest_segment_count_as_lost(vault: Vault) -> None:

@@ -19,6 +19,7 @@ import msgspec
 
 from linetap_core import system
 from linetap_core.clock import Clock, rfc3339
+from linetap_core.durable import broken
 from linetap_core.durable.files import replace_durably
 from linetap_core.errors import Refusal
 from linetap_core.evidence.keys import keys
@@ -158,7 +159,7 @@ class AccessLog:
         return entries
 
     def _open(self) -> leaflog.LeafLog:
-        log = leaflog.LeafLog(self.folder)
+        log = leaflog.LeafLog(self.folder, set_aside=broken.set_aside)
         try:
             _require_own_head(self.folder, log.tree)
         except BaseException:  # re-raised; closes the file

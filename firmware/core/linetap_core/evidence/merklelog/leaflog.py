@@ -36,7 +36,7 @@ log = logging.getLogger("linetap.log")
 
 
 class LogShort(Exception):
-    """Synced leaves are missing, by a signed head or by their hashes, or cannot be read. Nothing was changed."""
+    """Synced leaves are missing, by a signed head or by their hashes, or cannot be read. No leaf was changed."""
 
     def __init__(self, text: str, size: int) -> None:
         super().__init__(text)
@@ -51,19 +51,20 @@ class LeafLog:
 
     _leaves = -1  # descriptor
 
-    def __init__(self, folder: Path, proved: int = 0, misses: bool = False) -> None:
+    def __init__(
+        self, folder: Path, proved: int = 0, misses: bool = False,
+        set_aside: Callable[[Path, str], object] | None = None,
+    ) -> None:  # fmt: skip
         """`proved`: the number of leaves that a signed head covers. A power cut cannot damage those: none is cut off,
         and LogShort is raised if fewer are found. `misses`: also raised if there are fewer leaves than hashes.
+        `set_aside`: moves away a file of hashes that the medium has lost; without it that is an OSError.
         """
-        self._proved, self._misses = proved, misses
+        self._proved, self._misses, self._set_aside = proved, misses, set_aside
         folder.mkdir(parents=True, exist_ok=True)
-        self._path = folder / LEAVES
-        self._marks: list[tuple[int, int]] = [(0, 0)]  # (index of a leaf, its offset), about one for each block
-        self._end = 0
+        self._path, self._tree_path = folder / LEAVES, folder / TREE
         try:
             self._leaves = os.open(self._path, os.O_RDWR | os.O_CREAT | system.CLOEXEC, _FILE_MODE)
-            self._nodes = FileNodes(folder / TREE)
-            self.tree = self._open()
+            self.tree = self._open_or_remake()
         except OSError as error:
             if not misses or not is_damage(error):
                 raise
@@ -118,8 +119,12 @@ class LeafLog:
         return lines_of(self._path, 0, self._end)
 
     def holds(self, first_node: int, nodes: Sequence[bytes]) -> bool:
-        """Whether the hashes on disk are these, from place `first_node` on."""
-        return self._nodes.read_all(first_node, len(nodes)) == b"".join(nodes)
+        """Whether the hashes on disk are these, from place `first_node` on; not if the medium has lost them."""
+        try:
+            return self._nodes.read_all(first_node, len(nodes)) == b"".join(nodes)
+        except OSError as error:
+            self._take_new_nodes(error)
+            return False
 
     def hash_found(self, index: int) -> bytes:
         """The hash of a leaf found on disk at the start; empty if there was none."""
@@ -156,7 +161,25 @@ class LeafLog:
 
     # --- loading at the start ----------------------------------------------------------------------------------
 
+    def _open_or_remake(self) -> Tree:
+        """The tree, made from the leaves if the medium has lost a part of its file. Lost leaves have no such remedy."""
+        try:
+            self._nodes = FileNodes(self._tree_path)
+            return self._open()
+        except OSError as error:
+            self._take_new_nodes(error)
+        return self._open()
+
+    def _take_new_nodes(self, error: OSError) -> None:
+        """Begins a file of hashes, without any, in place of one that the medium has lost; other errors are raised."""
+        if self._set_aside is None or not is_damage(error):
+            raise error
+        self._set_aside(self._tree_path, f"{error.strerror}; the leaves give another")
+        self._nodes = FileNodes(self._tree_path)
+
     def _open(self) -> Tree:
+        self._marks: list[tuple[int, int]] = [(0, 0)]  # (index of a leaf, its offset), about one for each block
+        self._end = 0
         hashed = merkle.largest_tree(self._nodes.count)
         safe = max(0, hashed - MOST_AT_ONCE)
         self._behind_safe = merkle.node_count(safe)

@@ -19,7 +19,7 @@ from linetap.recorder.vault.log.proof import CHANGED, OTHER, SHORT, Misfit, Proo
 from linetap.recorder.vault.log.recentlywritten import RecentlyWritten
 from linetap_core import jsontext
 from linetap_core.clock import NS_PER_S, Clock, rfc3339
-from linetap_core.durable import files
+from linetap_core.durable import broken, files
 from linetap_core.durable.files import replace_durably
 from linetap_core.durable.unreadable import is_missing, reading
 from linetap_core.errors import Refusal
@@ -69,7 +69,7 @@ class UnitLog:
             heads = SignedHeads(self._folder, unit, self._origin)
             newest = heads.newest
             proved = newest.size if newest is not None else 0
-            self._log = LeafLog(self._folder, proved, misses=True)
+            self._log = LeafLog(self._folder, proved, misses=True, set_aside=broken.set_aside)
             self._proof = Proof(self._log, heads)
         except (LogShort, Misfit) as error:
             misfit = error if isinstance(error, Misfit) else Misfit(SHORT, str(error), newest)
