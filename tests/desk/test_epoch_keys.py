@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import resource
 import stat
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import msgspec
 import pytest
 
 from epoch_desk import DAY, Desk
+from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput
 from linetap_core.evidence.authorization import roles
 from linetap_core.evidence.keys import keys
@@ -168,3 +170,15 @@ def test_a_key_with_a_passphrase_is_left_to_ssh_keygen(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert b"has a passphrase" in done.stderr
     assert done.stdout == b""
+
+
+def test_a_full_medium_gets_no_part_of_a_key(tmp_path: Path) -> None:
+    """The rest of a write fails once more when the file is closed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(BadInput, match=r"key\.txt: File too large"):
+            privatefile.write(tmp_path / "key.txt", bytes(189))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
