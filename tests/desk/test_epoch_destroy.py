@@ -100,7 +100,7 @@ def test_every_key_of_the_day_and_no_key_of_another(desk: Desk) -> None:
 
 
 def test_a_medium_that_keeps_its_key_gets_no_certificate(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(privatefile, "wipe", lambda _: None)
+    monkeypatch.setattr(privatefile, "overwrite", lambda _: None)
     with pytest.raises(Refusal, match=r"still opens 2026-12-01\.age|still opens 2026-12-01\.index\.age"):
         desk.destroy(DAY)
     assert nothing_destroyed(desk)
@@ -143,14 +143,34 @@ def test_two_media_are_destroyed_together_and_one_is_remarked_on(
     assert "one copy" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("lines", [[], ["", "", ""], ["yes", NEXT_DAY, "2"], [DAY]])
+@pytest.mark.parametrize("lines", [[], ["", "", ""], ["yes", NEXT_DAY, "2"]])
 def test_a_sheet_that_is_not_confirmed_destroys_nothing(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, lines: list[str]
 ) -> None:
     typed(monkeypatch, *lines)
-    with pytest.raises(Refusal, match=r"sheet [12] is not confirmed"):
+    with pytest.raises(Refusal, match="sheet 1 is not confirmed"):
         desk.destroy(DAY, "--sheets", 2)
     assert nothing_destroyed(desk)
+
+
+def test_a_confirmed_sheet_is_not_asked_for_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first sheet is shredded, and the repetition asks for the second alone."""
+    index, call = map(secret, desk.keys_of(DAY))
+    typed(monkeypatch, call, index, DAY)
+    with pytest.raises(Refusal, match="sheet 2 is not confirmed"):
+        desk.destroy(DAY, "--sheets", 2, media=[])
+    with pytest.raises(Refusal, match="begun with other sheets"):
+        desk.destroy(DAY, "--sheets", 1, media=[])
+    typed(monkeypatch, DAY)
+    assert desk.destroy(DAY, "--sheets", 2, media=[]) == 0
+    assert (certificate(desk)["sheets"], certificate(desk)["copies"]) == (2, 2)
+
+
+def test_a_file_named_twice_is_destroyed_and_counted_once(desk: Desk) -> None:
+    (desk.folder / "again").symlink_to(desk.media, target_is_directory=True)
+    again = [desk.folder / "again" / path.name for path in desk.keys_of(DAY)]
+    assert desk.destroy(DAY, media=[*desk.keys_of(DAY), *desk.keys_of(DAY), *again]) == 0
+    assert (len(certificate(desk)["files"]), certificate(desk)["copies"]) == (2, 1)
 
 
 def test_another_days_sheet_is_found_out(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -161,7 +161,7 @@ def certificates(settings: Settings) -> dict[str, Certificate | str]:
     """The certificates by file name, the newest first; for an unreadable one the reason."""
     if not settings.output:
         return {}
-    paths = sorted((steps.output_of(settings) / CERTIFICATES).glob("*.destroyed.json"), reverse=True)
+    paths = sorted((steps.output_of(settings) / CERTIFICATES).glob(f"*{certificate.SUFFIX}"), reverse=True)
     return {path.name: _read(path) for path in paths[:_MOST_SHOWN]}
 
 
@@ -179,4 +179,4 @@ def sign_commands(name: str, settings: Settings, desk: Path, clock: Clock) -> li
     path = steps.output_of(settings) / CERTIFICATES / name
     words: list[object] = ["--verb=destroy", "--role=vault", f"--document={path}"]
     units = commanding.published_units(desk)
-    return commanding.signed(words, units, name.removesuffix(".destroyed.json"), settings, desk, clock)
+    return commanding.signed(words, units, name.removesuffix(certificate.SUFFIX), settings, desk, clock)
