@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ import pytest
 from epoch_desk import DAY, ENDS, NEXT_DAY, Desk
 from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.keys import keys
 from linetap_core.records import ClockRecord, CountedMoment
 from linetap_desk.ceremony import keygen
@@ -263,6 +267,43 @@ def test_a_call_that_is_held_after_it_was_rewrapped_keeps_the_day_of_its_rewrapp
     assert len(desk.keys_of(day)) == 2
     path.write_bytes(content)
     assert desk.destroy(day, at="2026-12-04T09:00:00Z") == 0
+
+
+@pytest.mark.parametrize("order", ["ab", "ba"])
+def test_a_call_of_another_unit_with_the_same_id_is_another_call(desk: Desk, order: str) -> None:
+    """Two units began a call on lines of the same number in the same millisecond; one call is re-wrapped."""
+    vault, copy = desk.rig.vault, ["--vault", desk.folder / "vaults"]
+    desk.rewrap(desk.call(DAY, pending=True), desk.media / f"{DAY}.txt", "2026-12-03")
+    (desk.folder / "vaults").mkdir()
+    vault.rename(desk.folder / "vaults" / order[0])
+    vault.mkdir()
+    desk.call(DAY, pending=True, unit="closet-4f")
+    vault.rename(desk.folder / "vaults" / order[1])
+    vault.mkdir()
+    alone = desk.folder / "vaults" / order[1] / sealed.call_path(CALL_ID)
+    with pytest.raises(Refusal, match=f"not destroyed:\n{alone}: sealed to {DAY} until it is re-wrapped[^\n]*$"):
+        desk.destroy(DAY, *copy)
+    assert nothing_destroyed(desk)
+    shutil.rmtree(alone)
+    assert desk.destroy(DAY, *copy) == 0
+
+
+def test_a_hold_that_cannot_be_looked_at_keeps_every_key(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of another user, which a glob leaves out in silence: it may have a hold of this day."""
+    held = desk.hold(desk.call(DAY), desk.media / f"{DAY}.txt", hold_epoch(desk)[1])
+    (held / "key.age").unlink()
+    entries = Path.iterdir
+
+    def iterdir(path: Path) -> Iterator[Path]:
+        if path == held:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return entries(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "iterdir", iterdir)
+        with pytest.raises(Refusal, match=f"{held}: Permission denied"):
+            desk.destroy(DAY)
+    assert nothing_destroyed(desk)
 
 
 def test_overflow_calls_get_their_days_and_then_that_key_goes(desk: Desk) -> None:
