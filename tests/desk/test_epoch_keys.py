@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import resource
 import stat
@@ -21,7 +23,7 @@ from linetap_core.evidence.keys import keys
 from linetap_core.evidence.sealing import keylist
 from linetap_core.evidence.sealing.keylist import KeyList
 from linetap_desk.ceremony import keygen
-from sealing_rig import run
+from sealing_rig import Rig, run
 
 WORDS = ["keygen", "epochs", "--from", "2028-02-28", "--days", "3"]
 
@@ -182,3 +184,43 @@ def test_a_full_medium_gets_no_part_of_a_key(tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["canary/2026-12-03.age", "keylist.json.sig", "keylist.json"])
+def test_a_list_that_does_not_fit_on_the_disk_can_be_made_again(
+    tmp_path: Path, authority: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    sync = os.fsync
+
+    def full(fd: int) -> None:
+        if os.readlink(f"/proc/self/fd/{fd}") == str(tmp_path / name):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        sync(fd)
+
+    desk = Desk(tmp_path, Rig.make(tmp_path))
+    words = ["--from", DAY, "--days", 3, "--authority", authority, "-o", desk.key_list, "--all-on-one-medium"]
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(BadInput, match="No space left"):
+            desk.run(keygen, "epochs", *words, tmp_path / "first")
+    assert not list((tmp_path / "canary").iterdir())
+    assert not list(tmp_path.glob("keylist.json*"))
+    assert desk.run(keygen, "epochs", *words, tmp_path / "second") == 0
+    assert len(list((tmp_path / "canary").iterdir())) == 7
+
+
+def test_lists_are_merged_once_the_missing_canary_is_there(tmp_path: Path) -> None:
+    lists = []
+    for officer in (1, 2):
+        home = tmp_path / f"officer-{officer}"
+        home.mkdir()
+        desk = Desk.make(home)
+        lists.append(desk.key_list)
+    missing = desk.folder / "canary" / "2026-12-03.index.age"
+    missing.rename(tmp_path / "away")
+    words = ["epochs", "--merge", *lists, "--needed", 2, "-o", tmp_path / "keylist.json"]
+    with pytest.raises(BadInput, match=r"2026-12-03\.index\.age: No such file"):
+        desk.run(keygen, *words)
+    (tmp_path / "away").rename(missing)
+    assert desk.run(keygen, *words) == 0
+    assert len(list((tmp_path / "canary").iterdir())) == 14

@@ -169,11 +169,20 @@ def make_epochs(args: argparse.Namespace, clock: Clock, paper: TextIO | None = N
     except keylist.KeyListFault as fault:
         raise BadInput(str(fault)) from None
     _hand_over(args, fresh, made.zone, created, paper)
-    for keys_of in itertools.chain.from_iterable(fresh):
-        canary.make(args.output, keys_of)
-    if args.merge is not None:
-        take_canaries(args.merge, args.output)
-    signedfile.write(args.output, data, signers, namespaces.KEY_LIST)
+    try:
+        for keys_of in itertools.chain.from_iterable(fresh):
+            canary.make(args.output, keys_of)
+        if args.merge is not None:
+            take_canaries(args.merge, args.output)
+        signedfile.write(args.output, data, signers, namespaces.KEY_LIST)
+    except BaseException:
+        if not args.output.exists():  # its days can be made again
+            names = _names(load_list(args.merge[0])) if args.merge is not None else [each.name for each in fresh[0]]
+            for name in names:
+                canary.remove(args.output, name)
+            if fresh and args.all_on_one_medium is None:
+                sys.stderr.write("note: no list was made: these sheets are of no use, shred them\n")
+        raise
     if short := keylist.too_short(made, args.longest_class):
         sys.stderr.write(f"note: {args.output}: {short}\n")
     return 0
