@@ -94,6 +94,21 @@ def test_standard_output_to_a_file_is_refused_and_nothing_is_made(tmp_path: Path
     assert (tmp_path / "keys.txt").read_bytes() == b""
 
 
+@pytest.mark.parametrize(
+    ("out", "words"),
+    [("> /dev/null", "is /dev/null: private"), (">&-", "no standard output"), ("> /dev/full", "space")],
+)
+@pytest.mark.parametrize("command", ["epochs --from 2026-12-01 --days 2", "custodian --group 2/3 --sheets -o group"])
+def test_keys_that_reach_no_paper_leave_nothing_public(tmp_path: Path, command: str, out: str, words: str) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m linetap keygen {command} {out}"], cwd=tmp_path, capture_output=True,
+        timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert words in done.stderr.decode()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_printer_that_fails_leaves_no_list(tmp_path: Path) -> None:
     """More than a pipe holds, without a reader."""
     command = f"{sys.executable} -m linetap keygen epochs --from {DAY} --days 100 | true; exit ${{PIPESTATUS[0]}}"
