@@ -103,7 +103,11 @@ def _write(
     folder.mkdir(parents=True, exist_ok=True)
     data = hold.encode(document(call, hashlib.sha256(key_age).hexdigest()))
     privatefile.write_public(folder / sealed.KEY, key_age)  # the desk reads it as another user
-    signedfile.write(place, data, signer, namespaces.HOLD)
+    try:
+        signedfile.write(place, data, signer, namespaces.HOLD)
+    except BadInput:
+        (folder / sealed.KEY).unlink(missing_ok=True)
+        raise
     return folder
 
 
