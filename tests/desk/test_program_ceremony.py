@@ -203,6 +203,16 @@ def test_what_is_typed_wrong_destroys_nothing(
     assert len(list((desk.root / "medium").glob(f"{DAY}*"))) == 2
 
 
+def test_a_folder_that_is_none_is_named_on_the_page(run: InThread, desk: Desk, out: Path) -> None:
+    browser = ready(run, desk, out)
+    browser.choose("second", desk.root / KIM)
+    (out / "certificates").write_bytes(b"")
+    assert "certificates: File exists" in browser.refused("/destroy", **ENDED)
+    (desk.root / "medium").rename(desk.root / "unplugged")
+    (desk.root / "medium").symlink_to(desk.root / "unplugged" / "nothing")
+    assert "medium: " in browser.refused("/days", to="medium", **(DAYS | {"first": ""}))
+
+
 def test_sheets_are_on_one_page_and_nowhere_else(run: InThread, desk: Desk, out: Path) -> None:
     answer = run.browser.post("/days", to="paper", **DAYS)
     assert answer.status_code == 200
