@@ -22,6 +22,7 @@ from linetap_core.evidence.keys import keys
 from linetap_core.records import ClockRecord, CountedMoment
 from linetap_desk.ceremony import keygen
 from sealing_rig import CALL_ID
+from unreadable import Unreadable
 
 OTHER_ID = "20261125T010203.456Z-L04"
 
@@ -456,3 +457,18 @@ def test_a_day_without_calls_is_over_when_a_unit_has_counted_past_it(desk: Desk)
         desk.destroy(DAY, "--today", "", at="2027-02-01T09:00:00Z")
     desk.call(NEXT_DAY, "20261202T150000.000Z-L04", counted=counted(6.8), clock=kept)
     assert desk.destroy(DAY, "--today", "", at="2027-02-01T09:00:00Z") == 0
+
+
+@pytest.mark.parametrize("name", ["overflow-2", DAY])
+def test_a_record_whose_inode_is_lost(desk: Desk, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """It may be sealed to the overflow epoch; a day is destroyed without it, as with a damaged record."""
+    lost = desk.call(DAY, until=ENDS)
+    longer = ["--extend", desk.key_list, "--days", 0, "--overflow", 3, "-o", desk.folder / "second.json"]
+    desk.run(keygen, "epochs", *longer, "--all-on-one-medium", desk.media)
+    (desk.folder / "second.json").rename(desk.key_list)
+    Unreadable(monkeypatch, lost / "record.json", inode=True)
+    if name == DAY:
+        assert desk.destroy(name) == 0
+    else:
+        with pytest.raises(Refusal, match=r"record\.json: cannot be read"):
+            desk.destroy(name)

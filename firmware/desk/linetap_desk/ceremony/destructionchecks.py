@@ -65,7 +65,7 @@ def missing(
             if roles is not None:
                 require_checked(path, data, roles, signer)
             _require_ciphertext(document, vaults)
-        except (Refusal, ValueError) as error:
+        except (Refusal, ValueError, OSError) as error:
             yield f"{path}: {error}"
             continue
         wrapped.add(document.record_sha256)
@@ -194,7 +194,7 @@ def _require_key(document: Hold | Rewrap, folder: Path) -> None:
 def _require_ciphertext(document: Hold | Rewrap, vaults: list[Path]) -> None:
     """Requires the held call's record, and every file that it names except the key to be destroyed."""
     place = sealed.call_path(document.call_id)
-    call_dirs = [vault / place for vault in vaults if (vault / place / sealed.RECORD).is_file()]
+    call_dirs = [vault / place for vault in vaults if _has_record(vault / place)]
     if not call_dirs:
         raise Refusal(f"the ciphertext of {document.call_id} is not in the copy of the vault")
     for call_dir in call_dirs:
@@ -208,6 +208,16 @@ def _require_ciphertext(document: Hold | Rewrap, vaults: list[Path]) -> None:
             raise Refusal(f"{call_dir / name}: not as it was sealed")
 
 
+def _has_record(call_dir: Path) -> bool:
+    """Whether there is a record, readable or not."""
+    try:
+        return (call_dir / sealed.RECORD).is_file()
+    except PermissionError:
+        raise
+    except OSError:  # the medium has lost it
+        return True
+
+
 def _foreign_recordings(epoch: str, vaults: list[Path]) -> Iterator[tuple[Path, str]]:
     """Folder and hash of the record of the recordings that are sealed to a foreign epoch.
 
@@ -215,7 +225,7 @@ def _foreign_recordings(epoch: str, vaults: list[Path]) -> Iterator[tuple[Path, 
     """
     overflow = is_overflow(epoch)
     for call_dir in itertools.chain.from_iterable(map(callfolder.calls, vaults)):
-        if not (call_dir / sealed.RECORD).is_file():
+        if not _has_record(call_dir):
             continue
         try:
             data = callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
