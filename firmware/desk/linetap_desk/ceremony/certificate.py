@@ -92,16 +92,18 @@ def overdue(key_list: KeyList, folder: Path, now_ns: int, signers: list[Signer] 
         gone: set[int] = set()
         count = len(members.parse(epoch.recipient).recipients)
         paths = [path for path in _paths(folder, epoch.day) if path.exists()]
+        valid = 0
         for path in paths:
             try:
                 gone |= _destroyed_officers(read(path, signers), epoch, count)
+                valid += 1
             except Refusal as error:
                 yield f"{epoch.day}: {path}: {error}"
         begun = map(journal_of, places_begun(folder, epoch.day))
         more = "".join(f"; {each}: the same `epoch destroy` completes it" for each in begun)
         if not paths:
             yield f"{epoch.day} ended at {ended:%Y-%m-%dT%H:%MZ}: no certificate of its destruction{more}"
-        elif gone and len(gone) < count:
+        elif valid and len(gone) < count:
             left = ", ".join(str(officer) for officer in range(1, count + 1) if officer not in gone)
             opens = still_open(gone, count, members.parse(epoch.recipient).needed) or "nothing opens it"
             yield f"{epoch.day} ended at {ended:%Y-%m-%dT%H:%MZ}: no certificate of officer {left}; {opens}{more}"
@@ -112,7 +114,7 @@ def named_gone(folder: Path, epoch: str, of: int) -> set[int]:
     if path_of(folder, epoch).exists():
         return set(range(1, of + 1))
     names = [path.name.removeprefix(f"{epoch}.{OFFICER}").partition(".")[0] for path in _paths(folder, epoch)[1:]]
-    return {int(number) for name in names for number in name.split("-") if number.isdigit()}
+    return {int(number) for name in names for number in name.split("-") if number.isdecimal()}
 
 
 def _paths(folder: Path, day: str) -> list[Path]:
