@@ -255,6 +255,12 @@ def test_a_groups_list_of_those_that_its_officers_made(run: InThread, desk: Desk
         f"{DAY}.officer-{number}.age" for number in (1, 2, 3)
     }
 
+    desk.clock.advance(2 * NS_PER_DAY)  # the second officer has sheets
+    run.browser.choose("second", desk.root / KIM)
+    secrets = [(desk.root / "medium-2" / f"{DAY}{kind}.txt").read_text().split()[-1] for kind in ("", ".index")]
+    fields = {"officers": "2", "sheets": "2", "key": secrets[0], "index": secrets[1], "shredded": DAY}
+    assert "of officer 2; 2 of 3" in run.browser.do("/destroy", **fields, **ENDED)
+
 
 # --- what the authority signs -----------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from linetap_core.evidence.sealing.keylist import KeyList
 from linetap_desk.ceremony import certificate, epoch, keygen
 from linetap_desk.ceremony.certificate import Certificate
 from linetap_desk.ceremony.epoch import add_destroy_arguments
+from linetap_desk.ceremony.sheets import OFFICER
 from linetap_desk.custody.program import commanding, steps
 from linetap_desk.custody.program.settings import Settings
 
@@ -136,8 +137,10 @@ def destroy(
     def ask(question: str) -> str:
         if question.startswith("Shred"):
             return asked.shredded
-        found = (key for name, key in asked.from_sheets.items() if question.startswith(f"The key of {name}, "))
-        return next(found, "")
+        for name, key in asked.from_sheets.items():  # of a group with the officer's number behind it
+            if question.startswith((f"The key of {name}, ", f"The key of {name}.{OFFICER}")):
+                return key
+        return ""
 
     def run(args: argparse.Namespace, clock: Clock) -> int:
         return epoch.destroy_keys(args, clock, ask)
