@@ -38,7 +38,9 @@ def certificate(desk: Desk, name: str = DAY) -> dict[str, Any]:
 
 
 def nothing_destroyed(desk: Desk, name: str = DAY) -> bool:
-    return len(desk.keys_of(name)) == (2 if name[0] == "2" else 1) and not list(desk.certificates.glob("*.json"))
+    return len(desk.keys_of(name)) == (2 if name[0] == "2" else 1) and not list(
+        desk.certificates.glob("*.destroyed.json")
+    )
 
 
 def test_what_was_sealed_to_a_day_opens_no_more(desk: Desk) -> None:
@@ -156,6 +158,17 @@ def test_a_sheet_that_is_not_confirmed_destroys_nothing(
     with pytest.raises(Refusal, match="sheet 1 is not confirmed"):
         desk.destroy(DAY, "--sheets", 2)
     assert nothing_destroyed(desk)
+
+
+def test_a_sheet_that_is_shredded_and_not_confirmed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The power fails between the two: the key was proven, and cannot be typed any more."""
+    index, call = map(secret, desk.keys_of(DAY))
+    typed(monkeypatch, call, index)
+    with pytest.raises(Refusal, match="sheet 1 is not confirmed"):
+        desk.destroy(DAY, "--sheets", 1, media=[])
+    typed(monkeypatch, DAY)
+    assert desk.destroy(DAY, "--sheets", 1, media=[]) == 0
+    assert certificate(desk)["copies"] == 1
 
 
 def test_a_confirmed_sheet_is_not_asked_for_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

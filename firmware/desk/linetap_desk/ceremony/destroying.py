@@ -134,7 +134,7 @@ class Journal:
             for each in self.what.files:
                 self._destroy_file(each, canaries)
         except LinetapError:
-            if self.is_untouched():
+            if self.is_untouched() and not self.draft.sheets:
                 privatefile.remove(self.path)
             raise
 
@@ -194,9 +194,10 @@ def unique(media: list[Path]) -> list[Path]:
     return list(found.values())
 
 
-def find(folder: Path, epoch: str, media: list[Path], officers: list[int]) -> Journal | None:
+def find(folder: Path, epoch: str, media: list[Path], officers: list[int], sheets: int) -> Journal | None:
     """The journal of the same command's earlier run; of a group by its officers, else by a file of the same path. None
-    if there is none, or if nothing of it was destroyed."""
+    if there is none, or if nothing of it was destroyed: then it begins anew. With sheets it does not, since one may be
+    shredded and not yet confirmed, and its key cannot be typed again."""
     found = []
     named = {str(path.absolute()) for path in media}
     for place in certificate.places_begun(folder, epoch):
@@ -206,7 +207,8 @@ def find(folder: Path, epoch: str, media: list[Path], officers: list[int]) -> Jo
             is_same = theirs == sorted(set(officers))
         else:
             is_same = not theirs or not named or any(each.path in named for each in journal.what.files)
-        if is_same and not journal.is_untouched():
+        may_be_shredded = sheets > 0 and journal.draft.sheets == sheets
+        if is_same and (may_be_shredded or not journal.is_untouched()):
             found.append(journal)
     return found[0] if len(found) == 1 else None
 

@@ -96,7 +96,7 @@ def destroy_keys(args: argparse.Namespace, clock: Clock, ask: Ask = _typed) -> i
     epoch = _named(key_list, args.epoch)
     who = members.parse(epoch.recipient)
     media = destroying.unique(args.medium)
-    begun = destroying.find(args.certificates, args.epoch, media, args.officer)
+    begun = destroying.find(args.certificates, args.epoch, media, args.officer, args.sheets)
     officers = _officers(args, epoch, len(who.recipients)) if begun is None else begun.draft.officers
     place = path_of(args.certificates, args.epoch, officers if len(officers) < len(who.recipients) else [])
     args.certificates.mkdir(parents=True, exist_ok=True)
@@ -305,7 +305,7 @@ def _confirm_sheet(name: str, number: int, sheets: int, ask: Ask) -> None:
     for _ in range(_TRIES):
         if ask(f"Shred sheet {number} of {sheets} of {name}, then type its day: ") == name:
             return
-    raise Refusal(f"{name}: sheet {number} is not confirmed; nothing else was destroyed")
+    raise Refusal(f"{name}: sheet {number} is not confirmed: shred it, and type its day; nothing else was destroyed")
 
 
 def _tree_head(path: Path | None) -> dict[str, Any] | None:

@@ -134,9 +134,11 @@ def destroy(
         raise BadInput("choose the second person's signing key first")
     words += [f"--second={second}"] if second is not None else []
 
+    is_asked_again = any(certificate.places_begun(steps.output_of(settings) / CERTIFICATES, asked.day))
+
     def ask(question: str) -> str:
-        if question.startswith("Shred"):
-            return asked.shredded
+        if question.startswith("Shred"):  # a sheet is shredded once its key was proven, as it cannot be typed again
+            return asked.shredded if is_asked_again else ""
         for name, key in asked.from_sheets.items():  # of a group with the officer's number behind it
             if question.startswith((f"The key of {name}, ", f"The key of {name}.{OFFICER}")):
                 return key
