@@ -79,7 +79,7 @@ def missing(
 def _documents(holds: Path) -> Iterator[Path]:
     """All holds and re-wrappings in the folder and its subfolders. A Refusal for an unreadable folder, which a glob
     would leave out."""
-    for folder in [holds, *sorted(_entries(holds))]:
+    for folder in [holds, *sorted(_entries(holds))] if holds.exists() else []:
         there = {path.name for path in _entries(folder)}
         yield from (folder / name for name in (hold.HOLD, hold.REWRAP) if name in there)
 

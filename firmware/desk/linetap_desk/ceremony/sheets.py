@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from linetap_core import system
 from linetap_core.errors import BadInput
 from linetap_core.evidence.keys.keys import AgeIdentity, identity_file
 
@@ -24,11 +25,11 @@ _PAGE_LINES = 60
 def require_printer(instead: str) -> None:
     """BadInput if standard output cannot be a printer: a file keeps the keys, and the null device loses them."""
     try:
-        info = os.fstat(sys.stdout.fileno())
+        fd = sys.stdout.fileno()
+        is_file, is_null = stat.S_ISREG(os.fstat(fd).st_mode), system.is_null_device(fd)
     except (AttributeError, OSError):
         raise BadInput(f"there is no standard output: private keys go to a printer (| lp), or {instead}") from None
-    is_null = stat.S_ISCHR(info.st_mode) and 0 != info.st_rdev == os.stat(os.devnull).st_rdev
-    if stat.S_ISREG(info.st_mode) or is_null:
+    if is_file or is_null:
         where = os.devnull if is_null else "a file"
         raise BadInput(f"standard output is {where}: private keys go to a printer (| lp), or {instead}")
 
