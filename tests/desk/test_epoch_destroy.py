@@ -264,6 +264,14 @@ def test_a_call_whose_class_is_pending_keeps_the_day_until_it_is_rewrapped(desk:
     assert desk.destroy(DAY) == 0
 
 
+def test_a_call_is_not_rewrapped_for_an_earlier_day(desk: Desk) -> None:
+    call = desk.call(NEXT_DAY, pending=True, until="2026-12-02T15:00:00.000Z")
+    with pytest.raises(Refusal, match=f"--to {DAY}: by its unit the call is kept until {NEXT_DAY}"):
+        desk.rewrap(call, desk.media / f"{NEXT_DAY}.txt", DAY)
+    assert not list(desk.holds.rglob("*.*"))
+    desk.rewrap(call, desk.media / f"{NEXT_DAY}.txt", "2026-12-03")
+
+
 @pytest.mark.parametrize("name", ["key.age", "audio.001.age"])
 def test_a_call_that_is_held_after_it_was_rewrapped_keeps_the_day_of_its_rewrapping(desk: Desk, name: str) -> None:
     """Such a hold names the record's epoch, whose key is destroyed already."""
