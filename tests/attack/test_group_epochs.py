@@ -27,6 +27,7 @@ from linetap_core.evidence.calls.index import Entry
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.sealing import group, keylist, members
 from linetap_core.evidence.sealing.keylist import KeyList
+from linetap_core.evidence.signing import sshsig
 from linetap_core.tomlfile.source import MAX_BYTES
 from linetap_desk.ceremony import keygen
 from linetap_desk.searching import indexsearch
@@ -103,6 +104,18 @@ def test_a_day_is_closed_when_too_few_are_left(desk: Desk, capsys: pytest.Captur
     said = json.loads((desk.certificates / f"{DAY}.officer-3.destroyed.json").read_text())
     assert (said["officers"], said["of"], said["needed"], len(said["canaries"])) == ([3], 3, 2, 2)
     assert desk.signature_is_good(desk.certificates / f"{DAY}.officer-3.destroyed.json", "linetap-certificate")
+
+
+def test_a_certificate_that_names_no_officer_ends_no_day(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    assert desk.destroy(DAY, media=desk.officers_keys(DAY, 2)) == 0
+    path = desk.certificates / f"{DAY}.officer-2.destroyed.json"
+    data = json.dumps(json.loads(path.read_text()) | {"officers": []}).encode()
+    officer = keys.load_unit_key((desk.folder / "officer.key").read_bytes())
+    path.write_bytes(data)
+    path.with_name(f"{path.name}.sig").write_text(sshsig.sign(data, officer, "linetap-certificate"))
+    capsys.readouterr()
+    assert desk.overdue(at=LATE) == 1
+    assert "no certificate of officer 1, 2, 3; 3 of 3" in capsys.readouterr().out
 
 
 def test_all_officers_at_one_table_make_one_certificate(desk: Desk) -> None:

@@ -5,8 +5,10 @@ another officer has opened the result and verified that it is this call's.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from linetap_core.evidence.keys import keys
 from linetap_core.evidence.sealing import age, group
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_desk.ceremony import hold as holds
+from linetap_desk.unsealing import stockage
 from linetap_desk.unsealing.wrapped import CHECK_SUFFIX
 
 SECOND = "the second"
@@ -81,6 +84,57 @@ def test_a_hold_over_something_else(desk: Desk, second: Path) -> None:
     with pytest.raises(Refusal, match="not what this call was sealed with"):
         check(desk, folder, call, identity, second)
     assert not (folder / f"{hold.HOLD}{CHECK_SUFFIX}").exists()
+
+
+def test_a_document_that_is_replaced_while_its_key_is_opened(
+    desk: Desk, second: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A passphrase or a token takes minutes: the officer who wrapped it changes the folder meanwhile."""
+    call, (identity, to) = desk.call(DAY), hold_key(desk)
+    folder = desk.hold(call, desk.media / f"{DAY}.txt", to)
+    roles, _ = desk.with_roles("vault", {SECOND: second})
+    decrypt = stockage.decrypt
+
+    def slowly(data: bytes, identities: list[Path]) -> bytes:
+        put_inside(desk, folder, group.seal(b"age-encryption.org/v1\n", keys.new_identity().recipient))
+        return decrypt(data, identities)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stockage, "decrypt", slowly)
+        with pytest.raises(Refusal, match="changed while it was being checked"):
+            check(desk, folder, call, identity, second)
+    with pytest.raises(Refusal, match="it is not shown that its key opens"):
+        desk.destroy(DAY, "--desk", roles)
+
+
+def full_for(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+    sync = os.fsync
+
+    def synced(fd: int) -> None:
+        if os.readlink(f"/proc/self/fd/{fd}") == str(path):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        sync(fd)
+
+    monkeypatch.setattr(os, "fsync", synced)
+
+
+def test_on_a_full_disk_neither_a_hold_nor_its_check_is_written_in_part(
+    desk: Desk, second: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call, (identity, to) = desk.call(DAY), hold_key(desk)
+    folder = desk.holds / call.name
+    for name in ("key.age", "hold.json.sig", "hold.json"):
+        with monkeypatch.context() as patch:
+            full_for(patch, folder / name)
+            with pytest.raises(BadInput, match=f"{name}: No space left"):
+                desk.hold(call, desk.media / f"{DAY}.txt", to)
+        assert list(folder.iterdir()) == []
+    desk.hold(call, desk.media / f"{DAY}.txt", to)
+    with monkeypatch.context() as patch:
+        full_for(patch, folder / "hold.json.check.sig")
+        with pytest.raises(BadInput, match="No space left"):
+            check(desk, folder, call, identity, second)
+    assert check(desk, folder, call, identity, second) == 0
 
 
 def test_the_officer_who_wrapped_it_does_not_check_it(desk: Desk, second: Path) -> None:

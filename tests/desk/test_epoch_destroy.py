@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +17,12 @@ import pytest
 from epoch_desk import DAY, ENDS, NEXT_DAY, Desk
 from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.keys import keys
 from linetap_core.records import ClockRecord, CountedMoment
 from linetap_desk.ceremony import keygen
 from sealing_rig import CALL_ID
+from unreadable import Unreadable
 
 OTHER_ID = "20261125T010203.456Z-L04"
 
@@ -33,7 +38,9 @@ def certificate(desk: Desk, name: str = DAY) -> dict[str, Any]:
 
 
 def nothing_destroyed(desk: Desk, name: str = DAY) -> bool:
-    return len(desk.keys_of(name)) == (2 if name[0] == "2" else 1) and not list(desk.certificates.glob("*.json"))
+    return len(desk.keys_of(name)) == (2 if name[0] == "2" else 1) and not list(
+        desk.certificates.glob("*.destroyed.json")
+    )
 
 
 def test_what_was_sealed_to_a_day_opens_no_more(desk: Desk) -> None:
@@ -100,7 +107,7 @@ def test_every_key_of_the_day_and_no_key_of_another(desk: Desk) -> None:
 
 
 def test_a_medium_that_keeps_its_key_gets_no_certificate(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(privatefile, "wipe", lambda _: None)
+    monkeypatch.setattr(privatefile, "overwrite", lambda _: None)
     with pytest.raises(Refusal, match=r"still opens 2026-12-01\.age|still opens 2026-12-01\.index\.age"):
         desk.destroy(DAY)
     assert nothing_destroyed(desk)
@@ -143,14 +150,45 @@ def test_two_media_are_destroyed_together_and_one_is_remarked_on(
     assert "one copy" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("lines", [[], ["", "", ""], ["yes", NEXT_DAY, "2"], [DAY]])
+@pytest.mark.parametrize("lines", [[], ["", "", ""], ["yes", NEXT_DAY, "2"]])
 def test_a_sheet_that_is_not_confirmed_destroys_nothing(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, lines: list[str]
 ) -> None:
     typed(monkeypatch, *lines)
-    with pytest.raises(Refusal, match=r"sheet [12] is not confirmed"):
+    with pytest.raises(Refusal, match="sheet 1 is not confirmed"):
         desk.destroy(DAY, "--sheets", 2)
     assert nothing_destroyed(desk)
+
+
+def test_a_sheet_that_is_shredded_and_not_confirmed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The power fails between the two: the key was proven, and cannot be typed any more."""
+    index, call = map(secret, desk.keys_of(DAY))
+    typed(monkeypatch, call, index)
+    with pytest.raises(Refusal, match="sheet 1 is not confirmed"):
+        desk.destroy(DAY, "--sheets", 1, media=[])
+    typed(monkeypatch, DAY)
+    assert desk.destroy(DAY, "--sheets", 1, media=[]) == 0
+    assert certificate(desk)["copies"] == 1
+
+
+def test_a_confirmed_sheet_is_not_asked_for_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first sheet is shredded, and the repetition asks for the second alone."""
+    index, call = map(secret, desk.keys_of(DAY))
+    typed(monkeypatch, call, index, DAY)
+    with pytest.raises(Refusal, match="sheet 2 is not confirmed"):
+        desk.destroy(DAY, "--sheets", 2, media=[])
+    with pytest.raises(Refusal, match="begun with other sheets"):
+        desk.destroy(DAY, "--sheets", 1, media=[])
+    typed(monkeypatch, DAY)
+    assert desk.destroy(DAY, "--sheets", 2, media=[]) == 0
+    assert (certificate(desk)["sheets"], certificate(desk)["copies"]) == (2, 2)
+
+
+def test_a_file_named_twice_is_destroyed_and_counted_once(desk: Desk) -> None:
+    (desk.folder / "again").symlink_to(desk.media, target_is_directory=True)
+    again = [desk.folder / "again" / path.name for path in desk.keys_of(DAY)]
+    assert desk.destroy(DAY, media=[*desk.keys_of(DAY), *desk.keys_of(DAY), *again]) == 0
+    assert (len(certificate(desk)["files"]), certificate(desk)["copies"]) == (2, 1)
 
 
 def test_another_days_sheet_is_found_out(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,6 +264,14 @@ def test_a_call_whose_class_is_pending_keeps_the_day_until_it_is_rewrapped(desk:
     assert desk.destroy(DAY) == 0
 
 
+def test_a_call_is_not_rewrapped_for_an_earlier_day(desk: Desk) -> None:
+    call = desk.call(NEXT_DAY, pending=True, until="2026-12-02T15:00:00.000Z")
+    with pytest.raises(Refusal, match=f"--to {DAY}: by its unit the call is kept until {NEXT_DAY}"):
+        desk.rewrap(call, desk.media / f"{NEXT_DAY}.txt", DAY)
+    assert not list(desk.holds.rglob("*.*"))
+    desk.rewrap(call, desk.media / f"{NEXT_DAY}.txt", "2026-12-03")
+
+
 @pytest.mark.parametrize("name", ["key.age", "audio.001.age"])
 def test_a_call_that_is_held_after_it_was_rewrapped_keeps_the_day_of_its_rewrapping(desk: Desk, name: str) -> None:
     """Such a hold names the record's epoch, whose key is destroyed already."""
@@ -243,6 +289,43 @@ def test_a_call_that_is_held_after_it_was_rewrapped_keeps_the_day_of_its_rewrapp
     assert len(desk.keys_of(day)) == 2
     path.write_bytes(content)
     assert desk.destroy(day, at="2026-12-04T09:00:00Z") == 0
+
+
+@pytest.mark.parametrize("order", ["ab", "ba"])
+def test_a_call_of_another_unit_with_the_same_id_is_another_call(desk: Desk, order: str) -> None:
+    """Two units began a call on lines of the same number in the same millisecond; one call is re-wrapped."""
+    vault, copy = desk.rig.vault, ["--vault", desk.folder / "vaults"]
+    desk.rewrap(desk.call(DAY, pending=True), desk.media / f"{DAY}.txt", "2026-12-03")
+    (desk.folder / "vaults").mkdir()
+    vault.rename(desk.folder / "vaults" / order[0])
+    vault.mkdir()
+    desk.call(DAY, pending=True, unit="closet-4f")
+    vault.rename(desk.folder / "vaults" / order[1])
+    vault.mkdir()
+    alone = desk.folder / "vaults" / order[1] / sealed.call_path(CALL_ID)
+    with pytest.raises(Refusal, match=f"not destroyed:\n{alone}: sealed to {DAY} until it is re-wrapped[^\n]*$"):
+        desk.destroy(DAY, *copy)
+    assert nothing_destroyed(desk)
+    shutil.rmtree(alone)
+    assert desk.destroy(DAY, *copy) == 0
+
+
+def test_a_hold_that_cannot_be_looked_at_keeps_every_key(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of another user, which a glob leaves out in silence: it may have a hold of this day."""
+    held = desk.hold(desk.call(DAY), desk.media / f"{DAY}.txt", hold_epoch(desk)[1])
+    (held / "key.age").unlink()
+    entries = Path.iterdir
+
+    def iterdir(path: Path) -> Iterator[Path]:
+        if path == held:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return entries(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "iterdir", iterdir)
+        with pytest.raises(Refusal, match=f"{held}: Permission denied"):
+            desk.destroy(DAY)
+    assert nothing_destroyed(desk)
 
 
 def test_overflow_calls_get_their_days_and_then_that_key_goes(desk: Desk) -> None:
@@ -395,3 +478,18 @@ def test_a_day_without_calls_is_over_when_a_unit_has_counted_past_it(desk: Desk)
         desk.destroy(DAY, "--today", "", at="2027-02-01T09:00:00Z")
     desk.call(NEXT_DAY, "20261202T150000.000Z-L04", counted=counted(6.8), clock=kept)
     assert desk.destroy(DAY, "--today", "", at="2027-02-01T09:00:00Z") == 0
+
+
+@pytest.mark.parametrize("name", ["overflow-2", DAY])
+def test_a_record_whose_inode_is_lost(desk: Desk, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """It may be sealed to the overflow epoch; a day is destroyed without it, as with a damaged record."""
+    lost = desk.call(DAY, until=ENDS)
+    longer = ["--extend", desk.key_list, "--days", 0, "--overflow", 3, "-o", desk.folder / "second.json"]
+    desk.run(keygen, "epochs", *longer, "--all-on-one-medium", desk.media)
+    (desk.folder / "second.json").rename(desk.key_list)
+    Unreadable(monkeypatch, lost / "record.json", inode=True)
+    if name == DAY:
+        assert desk.destroy(name) == 0
+    else:
+        with pytest.raises(Refusal, match=r"record\.json: cannot be read"):
+            desk.destroy(name)

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+import resource
 import stat
 import subprocess
 import sys
@@ -13,13 +16,14 @@ import msgspec
 import pytest
 
 from epoch_desk import DAY, Desk
+from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput
 from linetap_core.evidence.authorization import roles
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.sealing import keylist
 from linetap_core.evidence.sealing.keylist import KeyList
 from linetap_desk.ceremony import keygen
-from sealing_rig import run
+from sealing_rig import Rig, run
 
 WORDS = ["keygen", "epochs", "--from", "2028-02-28", "--days", "3"]
 
@@ -88,6 +92,21 @@ def test_standard_output_to_a_file_is_refused_and_nothing_is_made(tmp_path: Path
     assert b"private keys go to a printer" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["keys.txt"]
     assert (tmp_path / "keys.txt").read_bytes() == b""
+
+
+@pytest.mark.parametrize(
+    ("out", "words"),
+    [("> /dev/null", "is /dev/null: private"), (">&-", "no standard output"), ("> /dev/full", "space")],
+)
+@pytest.mark.parametrize("command", ["epochs --from 2026-12-01 --days 2", "custodian --group 2/3 --sheets -o group"])
+def test_keys_that_reach_no_paper_leave_nothing_public(tmp_path: Path, command: str, out: str, words: str) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m linetap keygen {command} {out}"], cwd=tmp_path, capture_output=True,
+        timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert words in done.stderr.decode()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_printer_that_fails_leaves_no_list(tmp_path: Path) -> None:
@@ -168,3 +187,55 @@ def test_a_key_with_a_passphrase_is_left_to_ssh_keygen(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert b"has a passphrase" in done.stderr
     assert done.stdout == b""
+
+
+def test_a_full_medium_gets_no_part_of_a_key(tmp_path: Path) -> None:
+    """The rest of a write fails once more when the file is closed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(BadInput, match=r"key\.txt: File too large"):
+            privatefile.write(tmp_path / "key.txt", bytes(189))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["canary/2026-12-03.age", "keylist.json.sig", "keylist.json"])
+def test_a_list_that_does_not_fit_on_the_disk_can_be_made_again(
+    tmp_path: Path, authority: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    sync = os.fsync
+
+    def full(fd: int) -> None:
+        if os.readlink(f"/proc/self/fd/{fd}") == str(tmp_path / name):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        sync(fd)
+
+    desk = Desk(tmp_path, Rig.make(tmp_path))
+    words = ["--from", DAY, "--days", 3, "--authority", authority, "-o", desk.key_list, "--all-on-one-medium"]
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(BadInput, match="No space left"):
+            desk.run(keygen, "epochs", *words, tmp_path / "first")
+    assert not list((tmp_path / "canary").iterdir())
+    assert not list(tmp_path.glob("keylist.json*"))
+    assert desk.run(keygen, "epochs", *words, tmp_path / "second") == 0
+    assert len(list((tmp_path / "canary").iterdir())) == 7
+
+
+def test_lists_are_merged_once_the_missing_canary_is_there(tmp_path: Path) -> None:
+    lists = []
+    for officer in (1, 2):
+        home = tmp_path / f"officer-{officer}"
+        home.mkdir()
+        desk = Desk.make(home)
+        lists.append(desk.key_list)
+    missing = desk.folder / "canary" / "2026-12-03.index.age"
+    missing.rename(tmp_path / "away")
+    words = ["epochs", "--merge", *lists, "--needed", 2, "-o", tmp_path / "keylist.json"]
+    with pytest.raises(BadInput, match=r"2026-12-03\.index\.age: No such file"):
+        desk.run(keygen, *words)
+    (tmp_path / "away").rename(missing)
+    assert desk.run(keygen, *words) == 0
+    assert len(list((tmp_path / "canary").iterdir())) == 14

@@ -203,6 +203,16 @@ def test_what_is_typed_wrong_destroys_nothing(
     assert len(list((desk.root / "medium").glob(f"{DAY}*"))) == 2
 
 
+def test_a_folder_that_is_none_is_named_on_the_page(run: InThread, desk: Desk, out: Path) -> None:
+    browser = ready(run, desk, out)
+    browser.choose("second", desk.root / KIM)
+    (out / "certificates").write_bytes(b"")
+    assert "certificates: File exists" in browser.refused("/destroy", **ENDED)
+    (desk.root / "medium").rename(desk.root / "unplugged")
+    (desk.root / "medium").symlink_to(desk.root / "unplugged" / "nothing")
+    assert "medium: " in browser.refused("/days", to="medium", **(DAYS | {"first": ""}))
+
+
 def test_sheets_are_on_one_page_and_nowhere_else(run: InThread, desk: Desk, out: Path) -> None:
     answer = run.browser.post("/days", to="paper", **DAYS)
     assert answer.status_code == 200
@@ -218,9 +228,9 @@ def test_sheets_are_on_one_page_and_nowhere_else(run: InThread, desk: Desk, out:
     key, index = (one.strip() for one in re.findall(r"AGE-SECRET-KEY-1\S+", sheets[0]))
     run.browser.choose("second", desk.root / KIM)
     fields = ENDED | {"sheets": "2", "key": key, "index": index}
-    assert "sheet 1 is not confirmed" in run.browser.refused("/destroy", **fields)
-    run.browser.refused("/destroy", **(fields | {"key": index, "shredded": DAY}))
-    assert "destroyed" in run.browser.do("/destroy", shredded=DAY, **fields)
+    assert "does not open" in run.browser.refused("/destroy", **(fields | {"key": index, "shredded": DAY}))
+    assert "sheet 1 is not confirmed" in run.browser.refused("/destroy", shredded=DAY, **fields), "not yet proven"
+    assert "destroyed" in run.browser.do("/destroy", shredded=DAY, **(fields | {"key": "", "index": ""}))
     said = json.loads((out / "certificates" / f"{DAY}.destroyed.json").read_bytes())
     assert (said["sheets"], said["files"]) == (2, [])
 
@@ -244,6 +254,13 @@ def test_a_groups_list_of_those_that_its_officers_made(run: InThread, desk: Desk
     assert {path.name for path in (out / "canary").glob(f"{DAY}.officer-*")} == {
         f"{DAY}.officer-{number}.age" for number in (1, 2, 3)
     }
+
+    desk.clock.advance(2 * NS_PER_DAY)  # the second officer has sheets
+    run.browser.choose("second", desk.root / KIM)
+    secrets = [(desk.root / "medium-2" / f"{DAY}{kind}.txt").read_text().split()[-1] for kind in ("", ".index")]
+    fields = {"officers": "2", "sheets": "2", "key": secrets[0], "index": secrets[1], "shredded": DAY}
+    assert "sheet 1 is not confirmed" in run.browser.refused("/destroy", **fields, **ENDED)
+    assert "of officer 2; 2 of 3" in run.browser.do("/destroy", **fields, **ENDED)
 
 
 # --- what the authority signs -----------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from sqlalchemy import insert
 
 from linetap.recorder.vault.callfolder.folder import CallFolder
 from linetap_core.clock import parse_rfc3339
+from linetap_core.errors import Refusal
 from linetap_core.evidence.calls import amendment, hold, sealed
 from linetap_core.evidence.calls.amendment import Amendment
 from linetap_core.evidence.calls.callkey import OfCall
@@ -213,6 +214,9 @@ def test_one_officer_does_not_check_their_own(overflow: Overflow) -> None:
 
 def test_another_day_than_the_units(overflow: Overflow) -> None:
     at = overflow.fetched()
+    with pytest.raises(Refusal, match=f"--to {FIRST}: by its unit the call is kept until {DAY}"):
+        overflow.rewrap(at, AMENDED, to=FIRST)
+    assert not (at / "holds").exists()
     overflow.rewrap(at, AMENDED, to=OTHER_DAY)
     assert refusal(overflow.bring(at)) == "rewrap_other_day"
 

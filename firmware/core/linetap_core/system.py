@@ -48,6 +48,14 @@ def open_alone(path: Path | str) -> int:
     return fd
 
 
+def is_null_device(fd: int) -> bool:
+    """Whether what is written to it is lost. Not detected on Windows."""
+    if sys.platform == "win32":
+        return False
+    info = os.fstat(fd)
+    return stat.S_ISCHR(info.st_mode) and info.st_rdev == os.stat(os.devnull).st_rdev
+
+
 def read_at(fd: int, count: int, offset: int) -> bytes:
     """Reads at most `count` bytes. On Windows it moves the descriptor's position: only one thread at a time."""
     if sys.platform == "win32":

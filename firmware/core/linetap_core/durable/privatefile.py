@@ -35,15 +35,17 @@ def require_new(path: Path) -> None:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Writes `data` to a new file of mode 0600, synced; on an error no part of it remains."""
-    with create(path) as file:
-        try:
+    """Writes `data` to a new file of mode 0600, synced with its name; on an error no part of it remains."""
+    new = create(path)
+    try:
+        with new as file:  # closing writes again what could not be written, and fails again
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        except OSError as error:
-            path.unlink(missing_ok=True)
-            raise BadInput(f"{path}: {error.strerror}") from None
+        system.sync_folder(path.absolute().parent)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise BadInput(f"{path}: {error.strerror}") from None
 
 
 def write_public(path: Path, data: bytes) -> None:
@@ -74,19 +76,28 @@ def require_wipeable(path: Path) -> None:
 
 def wipe(path: Path) -> None:
     """Overwrites the file with noise and with zeros, unlinks it and syncs. BadInput if the medium refuses."""
+    overwrite(path)
+    remove(path)
+
+
+def overwrite(path: Path) -> None:
+    """Overwrites the file with noise and with zeros, synced. BadInput if the medium refuses."""
     try:
-        _wipe(path)
+        with path.open("r+b") as file:
+            size = os.fstat(file.fileno()).st_size
+            for data in (os.urandom(size), bytes(size)):
+                file.seek(0)
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}") from None
 
 
-def _wipe(path: Path) -> None:
-    with path.open("r+b") as file:
-        size = os.fstat(file.fileno()).st_size
-        for data in (os.urandom(size), bytes(size)):
-            file.seek(0)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    path.unlink()
-    system.sync_folder(path.absolute().parent)
+def remove(path: Path) -> None:
+    """Removes the file and syncs its folder. BadInput if the medium refuses."""
+    try:
+        path.unlink()
+        system.sync_folder(path.absolute().parent)
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}") from None

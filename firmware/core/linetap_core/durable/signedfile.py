@@ -53,14 +53,20 @@ def require_free(*paths: Path) -> None:
 
 
 def write(path: Path, data: bytes, key: SigningKey | Sequence[SigningKey] | None, namespace: str) -> None:
-    """Writes the signature, then the document, so that a process that watches for the document finds both. Without a
-    key, prints the command that signs it. The signatures of several keys are concatenated.
+    """Writes the signature, then the document, so that a process that watches for the document finds both; neither if
+    one cannot be written. Without a key, prints the command that signs it. The signatures of several keys are
+    concatenated.
     """
     signers: Sequence[SigningKey] = [] if key is None else key if isinstance(key, Sequence) else [key]
     if signers:
         text = "".join(sshsig.sign(data, each, namespace) for each in signers)
         privatefile.write_public(signature_of(path), text.encode("ascii"))
-    privatefile.write_public(path, data)
+    try:
+        privatefile.write_public(path, data)
+    except BadInput:
+        if signers:
+            signature_of(path).unlink(missing_ok=True)
+        raise
     if not signers:
         sys.stderr.write(f"not signed yet: ssh-keygen -Y sign -f KEY -n {namespace} {path}\n")
 

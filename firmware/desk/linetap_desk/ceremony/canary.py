@@ -9,9 +9,9 @@ after a destruction.
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 
+from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput
 from linetap_core.evidence import sealing
 from linetap_core.evidence.sealing import age
@@ -41,10 +41,7 @@ class Canary:
 
     def _write(self, data: bytes) -> None:
         self.path.parent.mkdir(exist_ok=True)
-        with self.path.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        privatefile.write_public(self.path, data)
 
     def sha256(self) -> str:
         return hashlib.sha256(self._bytes()).hexdigest()
@@ -73,7 +70,8 @@ def require_new(key_list: Path, epoch: str) -> None:
     for officer in (0, 1):
         path = Canary(key_list, epoch, officer).path
         if path.exists():
-            raise BadInput(f"{path}: the keys of {epoch} were made already; other days expected")
+            text = "other days expected, or this file removed if no list has them"
+            raise BadInput(f"{path}: the keys of {epoch} were made already; {text}")
 
 
 def make(key_list: Path, keys: EpochKeys) -> None:
@@ -81,3 +79,9 @@ def make(key_list: Path, keys: EpochKeys) -> None:
     Canary(key_list, keys.name, keys.officer).seal(keys.call.recipient)
     if keys.index is not None:
         Canary(key_list, keys.name + INDEX, keys.officer).seal(keys.index.recipient)
+
+
+def remove(key_list: Path, epoch: str) -> None:
+    """Removes the canaries of an epoch whose list could not be written."""
+    for path in Canary(key_list, epoch).path.parent.glob(f"{epoch}.*"):
+        path.unlink()

@@ -24,6 +24,8 @@ from linetap_desk.ceremony.sheets import OFFICER
 from linetap_desk.inputs import strict
 from linetap_desk.proofs import callfolder
 
+SUFFIX = ".destroyed.json"
+_BEGUN = ".destroying.json"
 WITHIN = timedelta(hours=24)
 LIMIT_BYTES = 1 << 20
 
@@ -61,7 +63,18 @@ def second_of(path: Path) -> Path:
 def path_of(folder: Path, epoch: str, officers: list[int] | None = None) -> Path:
     """The certificate's path. `officers`: some members of a group, if not the keys of all are concerned."""
     whose = f".{OFFICER}{'-'.join(map(str, officers))}" if officers else ""
-    return folder / f"{epoch}{whose}.destroyed.json"
+    return folder / f"{epoch}{whose}{SUFFIX}"
+
+
+def journal_of(path: Path) -> Path:
+    """The path of the journal of the destruction in progress (destroying.py)."""
+    return path.with_name(f"{path.name.removesuffix(SUFFIX)}{_BEGUN}")
+
+
+def places_begun(folder: Path, epoch: str) -> list[Path]:
+    """The paths of the certificates whose destruction was begun and is not complete."""
+    found = [*folder.glob(f"{epoch}{_BEGUN}"), *sorted(folder.glob(f"{epoch}.{OFFICER}*{_BEGUN}"))]
+    return [path.with_name(f"{path.name.removesuffix(_BEGUN)}{SUFFIX}") for path in found]
 
 
 def still_open(gone: set[int], of: int, needed: int) -> str | None:
@@ -79,17 +92,21 @@ def overdue(key_list: KeyList, folder: Path, now_ns: int, signers: list[Signer] 
         gone: set[int] = set()
         count = len(members.parse(epoch.recipient).recipients)
         paths = [path for path in _paths(folder, epoch.day) if path.exists()]
+        valid = 0
         for path in paths:
             try:
                 gone |= _destroyed_officers(read(path, signers), epoch, count)
+                valid += 1
             except Refusal as error:
                 yield f"{epoch.day}: {path}: {error}"
+        begun = map(journal_of, places_begun(folder, epoch.day))
+        more = "".join(f"; {each}: the same `epoch destroy` completes it" for each in begun)
         if not paths:
-            yield f"{epoch.day} ended at {ended:%Y-%m-%dT%H:%MZ}: no certificate of its destruction"
-        elif gone and len(gone) < count:
+            yield f"{epoch.day} ended at {ended:%Y-%m-%dT%H:%MZ}: no certificate of its destruction{more}"
+        elif valid and len(gone) < count:
             left = ", ".join(str(officer) for officer in range(1, count + 1) if officer not in gone)
             opens = still_open(gone, count, members.parse(epoch.recipient).needed) or "nothing opens it"
-            yield f"{epoch.day} ended at {ended:%Y-%m-%dT%H:%MZ}: no certificate of officer {left}; {opens}"
+            yield f"{epoch.day} ended at {ended:%Y-%m-%dT%H:%MZ}: no certificate of officer {left}; {opens}{more}"
 
 
 def named_gone(folder: Path, epoch: str, of: int) -> set[int]:
@@ -97,11 +114,11 @@ def named_gone(folder: Path, epoch: str, of: int) -> set[int]:
     if path_of(folder, epoch).exists():
         return set(range(1, of + 1))
     names = [path.name.removeprefix(f"{epoch}.{OFFICER}").partition(".")[0] for path in _paths(folder, epoch)[1:]]
-    return {int(number) for name in names for number in name.split("-") if number.isdigit()}
+    return {int(number) for name in names for number in name.split("-") if number.isdecimal()}
 
 
 def _paths(folder: Path, day: str) -> list[Path]:
-    return [path_of(folder, day), *sorted(folder.glob(f"{day}.{OFFICER}*.destroyed.json"))]
+    return [path_of(folder, day), *sorted(folder.glob(f"{day}.{OFFICER}*{SUFFIX}"))]
 
 
 def _destroyed_officers(found: Certificate, epoch: Epoch, count: int) -> set[int]:

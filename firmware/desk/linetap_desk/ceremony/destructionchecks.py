@@ -48,32 +48,49 @@ def missing(
     over_by_ns = None if ended_ns is None else min(now_ns, ended_ns + _CLOCK_TRUSTED_NS)
     vaults = [copy, *(each for each in sorted(copy.iterdir()) if each.is_dir())]
     found: list[tuple[Path, Hold | Rewrap, bytes, str]] = []
-    for path in sorted([*holds.glob("*.json"), *holds.glob("*/*.json")]):
-        if path.name in (hold.HOLD, hold.REWRAP):
-            try:
-                found.append((path, *_signed(path, roles)))
-            except (Refusal, ValueError) as error:
-                yield f"{path}: {error}"
-    rewrapped = {each.call_id for _, each, _, _ in found if isinstance(each, Rewrap) and each.epoch == epoch}
+    for path in _documents(holds):
+        try:
+            found.append((path, *_signed(path, roles)))
+        except (Refusal, ValueError) as error:
+            yield f"{path}: {error}"
+    # By the record's hash: two units may have calls of the same id.
+    rewrapped = {each.record_sha256 for _, each, _, _ in found if isinstance(each, Rewrap) and each.epoch == epoch}
     wrapped: set[str] = set()
     for path, document, data, signer in found:
         try:
-            depends = document.from_epoch == epoch or (isinstance(document, Hold) and document.call_id in rewrapped)
-            if not depends or _is_over(document, over_by_ns):
+            again = isinstance(document, Hold) and document.record_sha256 in rewrapped
+            if not (again or document.from_epoch == epoch) or _is_over(document, over_by_ns):
                 continue
             _require_key(document, path.parent)
             if roles is not None:
                 require_checked(path, data, roles, signer)
             _require_ciphertext(document, vaults)
-        except (Refusal, ValueError) as error:
+        except (Refusal, ValueError, OSError) as error:
             yield f"{path}: {error}"
             continue
-        wrapped.add(document.call_id)
-    for call_dir, call_id in _foreign_recordings(epoch, vaults):
-        if not call_id:
+        wrapped.add(document.record_sha256)
+    for call_dir, record_sha256 in _foreign_recordings(epoch, vaults):
+        if not record_sha256:
             yield f"{call_dir / sealed.RECORD}: cannot be read"
-        elif call_id not in wrapped:
+        elif record_sha256 not in wrapped:
             yield f"{call_dir}: sealed to {epoch} until it is re-wrapped, and is not in {holds}"
+
+
+def _documents(holds: Path) -> Iterator[Path]:
+    """All holds and re-wrappings in the folder and its subfolders. A Refusal for an unreadable folder, which a glob
+    would leave out."""
+    for folder in [holds, *sorted(_entries(holds))] if holds.exists() else []:
+        there = {path.name for path in _entries(folder)}
+        yield from (folder / name for name in (hold.HOLD, hold.REWRAP) if name in there)
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except NotADirectoryError:
+        return []
+    except OSError as error:
+        raise Refusal(f"{folder}: {error.strerror}: it may have holds") from None
 
 
 def _signed(path: Path, roles: Roles | None) -> tuple[Hold | Rewrap, bytes, str]:
@@ -177,25 +194,38 @@ def _require_key(document: Hold | Rewrap, folder: Path) -> None:
 def _require_ciphertext(document: Hold | Rewrap, vaults: list[Path]) -> None:
     """Requires the held call's record, and every file that it names except the key to be destroyed."""
     place = sealed.call_path(document.call_id)
-    call_dir = next((vault / place for vault in vaults if (vault / place / sealed.RECORD).is_file()), None)
-    if call_dir is None:
+    call_dirs = [vault / place for vault in vaults if _has_record(vault / place)]
+    if not call_dirs:
         raise Refusal(f"the ciphertext of {document.call_id} is not in the copy of the vault")
-    data = callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
-    if hashlib.sha256(data).hexdigest() != document.record_sha256:
-        raise Refusal(f"{call_dir / sealed.RECORD}: not the record that was held")
+    for call_dir in call_dirs:
+        data = callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
+        if hashlib.sha256(data).hexdigest() == document.record_sha256:
+            break
+    else:
+        raise Refusal(f"{call_dirs[0] / sealed.RECORD}: not the record that was held")
     for name, sha256 in strict.decode(data, CallRecord, call_dir / sealed.RECORD).files.items():
         if name != sealed.KEY and callfolder.digest(call_dir / name).sha256 != sha256:
             raise Refusal(f"{call_dir / name}: not as it was sealed")
 
 
+def _has_record(call_dir: Path) -> bool:
+    """Whether there is a record, readable or not."""
+    try:
+        return (call_dir / sealed.RECORD).is_file()
+    except PermissionError:
+        raise
+    except OSError:  # the medium has lost it
+        return True
+
+
 def _foreign_recordings(epoch: str, vaults: list[Path]) -> Iterator[tuple[Path, str]]:
-    """Folder and id of the recordings that are sealed to a foreign epoch.
+    """Folder and hash of the record of the recordings that are sealed to a foreign epoch.
 
     An unreadable record does not state its epoch: it may be sealed to the overflow epoch, but keeps no day's key.
     """
     overflow = is_overflow(epoch)
     for call_dir in itertools.chain.from_iterable(map(callfolder.calls, vaults)):
-        if not (call_dir / sealed.RECORD).is_file():
+        if not _has_record(call_dir):
             continue
         try:
             data = callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
@@ -206,4 +236,4 @@ def _foreign_recordings(epoch: str, vaults: list[Path]) -> Iterator[tuple[Path, 
             continue
         kept = record.retention
         if record.files and kept is not None and kept.epoch == epoch and (overflow or kept.class_pending is True):
-            yield call_dir, record.call_id
+            yield call_dir, hashlib.sha256(data).hexdigest()

@@ -8,30 +8,28 @@ keys are left than needed, the epoch cannot be opened.
 from __future__ import annotations
 
 import argparse
-import itertools
 import sys
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-import msgspec
+from msgspec.structs import replace
 
 from linetap_core.clock import Clock, from_utc_ns, parse_rfc3339, rfc3339, utc_ns_of
-from linetap_core.durable import privatefile, signedfile
+from linetap_core.durable import signedfile
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization.command import VAULT
-from linetap_core.evidence.keys import keys
 from linetap_core.evidence.keys.keys import SigningKey, public_blob
 from linetap_core.evidence.sealing import members
 from linetap_core.evidence.sealing.keylist import Epoch, KeyList, Overflow, overflow_name
-from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.timekeeping import KEPT, require_possible
 from linetap_core.zones import end_of, local_time, zone_of
 from linetap_desk.accesslog import deskfolder
-from linetap_desk.ceremony import certificate, keygen
+from linetap_desk.ceremony import certificate, destroying, keygen
 from linetap_desk.ceremony.canary import Canary
 from linetap_desk.ceremony.certificate import Certificate, named_gone, path_of, still_open
+from linetap_desk.ceremony.destroying import Destruction, Doomed, Journal
 from linetap_desk.ceremony.destructionchecks import last_until, missing, reason_unproven
 from linetap_desk.ceremony.sheets import COPIES, INDEX
 from linetap_desk.inputs import strict
@@ -97,53 +95,37 @@ def destroy_keys(args: argparse.Namespace, clock: Clock, ask: Ask = _typed) -> i
     key_list = keygen.load_list(args.list)
     epoch = _named(key_list, args.epoch)
     who = members.parse(epoch.recipient)
-    officers = _officers(args, epoch, len(who.recipients))
+    media = destroying.unique(args.medium)
+    begun = destroying.find(args.certificates, args.epoch, media, args.officer, args.sheets)
+    officers = _officers(args, epoch, len(who.recipients)) if begun is None else begun.draft.officers
     place = path_of(args.certificates, args.epoch, officers if len(officers) < len(who.recipients) else [])
     args.certificates.mkdir(parents=True, exist_ok=True)
-    signedfile.require_free(place, signedfile.signature_of(place), certificate.second_of(place))
+    if begun is None:
+        signedfile.require_free(place, signedfile.signature_of(place), certificate.second_of(place))
     signer = None if args.key is None else signedfile.load_key(args.key)
     second = _second(args, signer, clock)
-    head = _tree_head(args.tree_head)
     authority = timestamp.authority_of(args)
     ended = _require_over(epoch, key_list, args.vault, clock)
-    _require_nothing_lost(args, ended, clock)
-    witnessed = _require_witnessed(args, ended)
-    if witnessed is None and ended is not None:
-        _require_date(args, ended, key_list.zone, clock)
+    draft = _draft(args, key_list, epoch, ended, officers)
+    if begun is None or begun.calls_can_open():
+        _require_nothing_lost(args, ended, clock)
+        draft = replace(draft, witnessed=_require_witnessed(args, ended))
+        if draft.witnessed is None and ended is not None:
+            _require_date(args, ended, key_list.zone, clock)
     canaries = [canary for officer in officers or [0] for canary in _canaries(args.list, epoch, args.epoch, officer)]
-    copies = _require_opened(canaries, args.medium, args.sheets, ask)
+    draft = replace(draft, canaries={canary.path.name: canary.sha256() for canary in canaries})
+    if begun is None:
+        begun = Journal(place, Destruction(draft=draft, files=_require_opened(canaries, media, args.sheets, ask)))
+    else:
+        begun.require_same(draft)
+        begun.find_left(media, canaries)
     if args.check:
-        sys.stdout.write(f"{args.epoch}: may be destroyed, {copies} copies of its key; nothing was destroyed\n")
+        sys.stdout.write(f"{args.epoch}: may be destroyed, {begun.copies()} copies of its key; nothing was destroyed\n")
         return 0
-    _confirm_sheets(args.epoch, args.sheets, ask)
-    for path in args.medium:
-        privatefile.wipe(path)
-    _require_closed(canaries, args.medium)
-    document = Certificate(
-        epoch=args.epoch,
-        recipient=epoch.recipient,
-        index=epoch.index if isinstance(epoch, Epoch) else None,
-        ended_at=ended,
-        destroyed_at=rfc3339(clock.utc_ns()),
-        rule=args.rule,
-        key_list_version=key_list.version,
-        files=[path.name for path in args.medium],
-        sheets=args.sheets,
-        copies=copies,
-        canaries={canary.path.name: canary.sha256() for canary in canaries},
-        tree_head=head,
-        witnessed=witnessed,
-        officers=officers,
-        of=len(who.recipients),
-        needed=who.needed,
-        second=None if second is None else keys.fingerprint(second.public_key()),
-    )
-    data = msgspec.json.encode(document, order="deterministic")
-    if second is not None:
-        armored = sshsig.sign(data, second, namespaces.CERTIFICATE)
-        privatefile.write_public(certificate.second_of(place), armored.encode("ascii"))
-    signedfile.write(place, data, signer, namespaces.CERTIFICATE)
-    if copies < COPIES * max(1, len(officers)):
+    begun.destroy(canaries, lambda number: _confirm_sheet(args.epoch, number, args.sheets, ask))
+    destroying.require_closed(canaries, media)
+    begun.certify(signer, second, clock)
+    if begun.copies() < COPIES * max(1, len(officers)):
         sys.stderr.write(f"note: one copy; sheets are made in {COPIES}: see that there is no other\n")
     what = "destroyed, and the key of its index" if isinstance(epoch, Epoch) else "destroyed"
     if officers:
@@ -152,6 +134,29 @@ def destroy_keys(args: argparse.Namespace, clock: Clock, ask: Ask = _typed) -> i
         what += f", of officer {', '.join(map(str, officers))}; {still}"
     sys.stdout.write(f"{args.epoch}: {what}; {place}\n")
     return 0 if authority is None else _stamp(place, authority)
+
+
+def _draft(
+    args: argparse.Namespace, key_list: KeyList, epoch: Epoch | Overflow, ended: str | None, officers: list[int]
+) -> Certificate:
+    who = members.parse(epoch.recipient)
+    return Certificate(
+        epoch=args.epoch,
+        recipient=epoch.recipient,
+        index=epoch.index if isinstance(epoch, Epoch) else None,
+        ended_at=ended,
+        destroyed_at="",
+        rule=args.rule,
+        key_list_version=key_list.version,
+        files=[],
+        sheets=args.sheets,
+        copies=0,
+        canaries={},
+        tree_head=_tree_head(args.tree_head),
+        officers=officers,
+        of=len(who.recipients),
+        needed=who.needed,
+    )
 
 
 def _second(args: argparse.Namespace, signer: SigningKey | None, clock: Clock) -> SigningKey | None:
@@ -277,22 +282,15 @@ def _canaries(path: Path, epoch: Epoch | Overflow, name: str, officer: int) -> l
     return [Canary(path, each, officer) for each in names]
 
 
-def _require_opened(canaries: list[Canary], media: list[Path], sheets: int, ask: Ask) -> int:
-    """Requires that each file is a key of this epoch, and that each of its keys is present, as a file or typed from a
-    sheet.
-
-    Returns the number of copies of its key of calls.
-    """
-    copies = sheets
+def _require_opened(canaries: list[Canary], media: list[Path], sheets: int, ask: Ask) -> list[Doomed]:
+    """The entries of the files. Requires that each is a key of this epoch, and that each of its keys is present, as a
+    file or typed from a sheet."""
+    entries: list[Doomed] = []
     opened: set[Path] = set()
     for path in media:
-        privatefile.require_wipeable(path)
-        stockage.check_identity_file(path)
-        found = {canary.path for canary in canaries if canary.opens(path)}
-        if not found:
-            raise Refusal(f"{path}: opens no canary of this epoch: it is another's key, and is left alone")
+        entry, found = destroying.doomed(path, canaries)
+        entries.append(entry)
         opened |= found
-        copies += any(canary.path in found for canary in canaries if not canary.is_index)
     for canary in canaries:
         if canary.path in opened:
             continue
@@ -300,22 +298,14 @@ def _require_opened(canaries: list[Canary], media: list[Path], sheets: int, ask:
             raise Refusal(f"{canary.path.name}: no medium opens it: a key of this epoch is missing")
         if not canary.opens_with(ask(f"The key of {canary.path.stem}, from a sheet (AGE-SECRET-KEY-1...): ")):
             raise Refusal(f"{canary.path.name}: does not open with what was typed")
-    return copies
+    return entries
 
 
-def _confirm_sheets(name: str, sheets: int, ask: Ask) -> None:
-    for number in range(1, sheets + 1):
-        for _ in range(_TRIES):
-            if ask(f"Shred sheet {number} of {sheets} of {name}, then type its day: ") == name:
-                break
-        else:
-            raise Refusal(f"{name}: sheet {number} is not confirmed; nothing else was destroyed")
-
-
-def _require_closed(canaries: list[Canary], media: list[Path]) -> None:
-    for canary, path in itertools.product(canaries, (path for path in media if path.exists())):
-        if canary.opens(path):
-            raise Refusal(f"{path}: still opens {canary.path.name}: destroy the medium itself; there is no certificate")
+def _confirm_sheet(name: str, number: int, sheets: int, ask: Ask) -> None:
+    for _ in range(_TRIES):
+        if ask(f"Shred sheet {number} of {sheets} of {name}, then type its day: ") == name:
+            return
+    raise Refusal(f"{name}: sheet {number} is not confirmed: shred it, and type its day; nothing else was destroyed")
 
 
 def _tree_head(path: Path | None) -> dict[str, Any] | None:

@@ -12,8 +12,8 @@ from datetime import date
 from pathlib import Path
 
 from linetap_core.clock import Clock, parse_rfc3339
-from linetap_core.durable import signedfile
-from linetap_core.errors import BadInput
+from linetap_core.durable import privatefile, signedfile
+from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.calls import hold, sealed
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.timekeeping import KEPT, require_possible
@@ -63,7 +63,9 @@ def _check(args: argparse.Namespace, clock: Clock) -> int:
         step.granted()
         turn.remove_layers(args.identity)
         data = callfolder.read(args.hold_dir / name, hold.LIMIT_BYTES)
-        place.write_bytes(sshsig.sign(data, signer, namespaces.HOLD_CHECK).encode("ascii"))
+        if (found := hold.decode(data)).key_sha256 != key.sha256 or found.record_sha256 != call.record_sha256:
+            raise Refusal(f"{args.hold_dir / name}: changed while it was being checked")
+        privatefile.write_public(place, sshsig.sign(data, signer, namespaces.HOLD_CHECK).encode("ascii"))
     checkedcall.warn(call)
     sys.stdout.write(f"{place}: {args.hold_dir / sealed.KEY} opens, and holds the key of {call.record.call_id}\n")
     return 0

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import os
-import stat
 import sys
 from datetime import date, timedelta
 from pathlib import Path
@@ -33,7 +31,7 @@ from linetap_core.timekeeping import KEPT, require_possible
 from linetap_core.zones import KOREA
 from linetap_desk.ceremony import canary, keygroup
 from linetap_desk.ceremony.canary import Canary
-from linetap_desk.ceremony.sheets import COPIES, INDEX, OFFICER, EpochKeys, pages
+from linetap_desk.ceremony.sheets import COPIES, INDEX, OFFICER, EpochKeys, pages, require_printer
 
 
 def load_list(path: Path) -> KeyList:
@@ -169,11 +167,20 @@ def make_epochs(args: argparse.Namespace, clock: Clock, paper: TextIO | None = N
     except keylist.KeyListFault as fault:
         raise BadInput(str(fault)) from None
     _hand_over(args, fresh, made.zone, created, paper)
-    for keys_of in itertools.chain.from_iterable(fresh):
-        canary.make(args.output, keys_of)
-    if args.merge is not None:
-        take_canaries(args.merge, args.output)
-    signedfile.write(args.output, data, signers, namespaces.KEY_LIST)
+    try:
+        for keys_of in itertools.chain.from_iterable(fresh):
+            canary.make(args.output, keys_of)
+        if args.merge is not None:
+            take_canaries(args.merge, args.output)
+        signedfile.write(args.output, data, signers, namespaces.KEY_LIST)
+    except BaseException:
+        if not args.output.exists():  # its days can be made again
+            names = _names(load_list(args.merge[0])) if args.merge is not None else [each.name for each in fresh[0]]
+            for name in names:
+                canary.remove(args.output, name)
+            if fresh and args.all_on_one_medium is None:
+                sys.stderr.write("note: no list was made: these sheets are of no use, shred them\n")
+        raise
     if short := keylist.too_short(made, args.longest_class):
         sys.stderr.write(f"note: {args.output}: {short}\n")
     return 0
@@ -237,18 +244,14 @@ def _hand_over(
         return
     if not any(fresh):
         return
-    if paper is None and _is_file(sys.stdout.fileno()):
-        raise BadInput("standard output is a file: private keys go to a printer (| lp), or --all-on-one-medium DIR")
+    if paper is None:
+        require_printer("--all-on-one-medium DIR")
     out = paper or sys.stdout
     for theirs in fresh:
         out.writelines(pages(theirs, zone, created, f"{args.needed} OF {args.officers}"))
     out.flush()
     count = COPIES * sum(map(len, fresh))
     sys.stderr.write(f"{count} sheets: see that each is there before the list is signed and given out\n")
-
-
-def _is_file(fd: int) -> bool:
-    return stat.S_ISREG(os.fstat(fd).st_mode)
 
 
 _KINDS = {

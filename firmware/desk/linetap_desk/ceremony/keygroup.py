@@ -10,21 +10,19 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import os
 import re
-import stat
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from linetap_core.durable import privatefile
-from linetap_core.errors import BadInput, LinetapError, Refusal
+from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.keys.keys import AgeIdentity
 from linetap_core.evidence.sealing import group, members
 from linetap_core.evidence.sealing.members import Group
 from linetap_core.evidence.signing import authority, namespaces, sshsig
-from linetap_desk.ceremony.sheets import COPIES, page
+from linetap_desk.ceremony.sheets import COPIES, page, require_printer
 from linetap_desk.unsealing import stockage
 
 _GROUP = re.compile(r"(\d)/(\d)")
@@ -55,7 +53,7 @@ def run(args: argparse.Namespace, created: str) -> int:
     try:
         make = _authority if args.kind == "authority" else _identities
         text = make(args, folder, needed, count, created)
-    except LinetapError:
+    except BaseException:  # such as a printer's OSError: the public part must not outlive the keys
         for path in folder.iterdir():
             path.unlink()
         folder.rmdir()
@@ -81,8 +79,8 @@ def _size(args: argparse.Namespace) -> tuple[int, int]:
 def _identities(args: argparse.Namespace, folder: Path, needed: int, count: int, created: str) -> str:
     made = [] if args.public else [keys.new_identity() for _ in range(count)]
     who = members.of(args.public or [each.recipient for each in made], needed)
-    if args.sheets and stat.S_ISREG(os.fstat(sys.stdout.fileno()).st_mode):
-        raise BadInput("standard output is a file: private keys go to a printer (| lp), or leave --sheets out")
+    if args.sheets:
+        require_printer("leave --sheets out")
     words = f"linetap test letter for {args.kind}s {who.in_words()}, {created}\n".encode("ascii")
     letter = group.seal(words, who)
     _require_opens(letter, words, who, made)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from linetap_core.clock import Clock, from_utc_ns, parse_rfc3339, rfc3339
 from linetap_core.durable import privatefile, signedfile
-from linetap_core.errors import BadInput, LinetapError
+from linetap_core.errors import BadInput, LinetapError, Refusal
 from linetap_core.evidence import sealing
 from linetap_core.evidence.calls import hold, sealed
 from linetap_core.evidence.calls.hold import Hold, Rewrap
@@ -100,10 +100,14 @@ def _write(
         layers.say_partial(place, turn.left, "officer")
         return None
     key_age = group.seal(turn.remove_layers(args.identity), to)
-    folder.mkdir(parents=True, exist_ok=True)
     data = hold.encode(document(call, hashlib.sha256(key_age).hexdigest()))
+    folder.mkdir(parents=True, exist_ok=True)
     privatefile.write_public(folder / sealed.KEY, key_age)  # the desk reads it as another user
-    signedfile.write(place, data, signer, namespaces.HOLD)
+    try:
+        signedfile.write(place, data, signer, namespaces.HOLD)
+    except BadInput:
+        (folder / sealed.KEY).unlink(missing_ok=True)
+        raise
     return folder
 
 
@@ -151,6 +155,8 @@ def _rewrap(args: argparse.Namespace, found: KeyList, clock: Clock) -> None:
     now_ns = clock.utc_ns()
 
     def document(call: CheckedCall, key_sha256: str) -> hold.Rewrap:
+        if (stated := _kept_until(call, found)) is not None and date.fromisoformat(epoch.day) < stated:
+            raise Refusal(f"--to {epoch.day}: by its unit the call is kept until {stated}; no earlier day expected")
         fields = shared_fields(call, epoch.recipient, key_sha256, now_ns)
         until = end_text(date.fromisoformat(epoch.day), found.zone)
         return hold.Rewrap(**fields, epoch=epoch.day, until=until)
@@ -166,9 +172,17 @@ def _stated_day(args: argparse.Namespace, found: KeyList, clock: Clock) -> str:
     desk = deskfolder.find(args, clock)
     roles = None if desk is None else desk.roles(desk.access.entries())
     call = checkedcall.require_verified(args.call_dir, callproof.basis(args, desk, roles), with_audio=False)
-    if call.amended is None:
+    stated = None if call.amended is None else _kept_until(call, found)
+    if stated is None:
         raise BadInput(f"{args.call_dir}: --to: no amendment of its unit states its end; a day expected")
-    return day_of_end(from_utc_ns(parse_rfc3339(call.amended.until)), found.zone).isoformat()
+    return stated.isoformat()
+
+
+def _kept_until(call: CheckedCall, found: KeyList) -> date | None:
+    """The day by the unit's amendment, else by its record; None for a call of an overflow epoch without amendment."""
+    kept = call.record.retention
+    until = call.amended.until if call.amended is not None else kept.until if kept is not None else None
+    return None if until is None else day_of_end(from_utc_ns(parse_rfc3339(until)), found.zone)
 
 
 def _epoch(key_list: KeyList, to: str, path: Path) -> Epoch:

@@ -6,15 +6,32 @@ Each officer of a group has their own pages.
 
 from __future__ import annotations
 
+import os
+import stat
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from linetap_core import system
+from linetap_core.errors import BadInput
 from linetap_core.evidence.keys.keys import AgeIdentity, identity_file
 
 COPIES = 2
 INDEX = ".index"  # suffix of an epoch's name, for its index key
 OFFICER = "officer-"  # prefix of a group member's number
 _PAGE_LINES = 60
+
+
+def require_printer(instead: str) -> None:
+    """BadInput if standard output cannot be a printer: a file keeps the keys, and the null device loses them."""
+    try:
+        fd = sys.stdout.fileno()
+        is_file, is_null = stat.S_ISREG(os.fstat(fd).st_mode), system.is_null_device(fd)
+    except (AttributeError, OSError):
+        raise BadInput(f"there is no standard output: private keys go to a printer (| lp), or {instead}") from None
+    if is_file or is_null:
+        where = os.devnull if is_null else "a file"
+        raise BadInput(f"standard output is {where}: private keys go to a printer (| lp), or {instead}")
 
 
 @dataclass(frozen=True, slots=True)

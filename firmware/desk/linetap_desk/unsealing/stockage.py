@@ -22,7 +22,7 @@ from linetap_core.rundir import read_small
 from linetap_desk.unsealing import agereader
 
 _TIMEOUT_S = 600  # long enough to type a passphrase or touch a token
-_IDENTITY_LIMIT_BYTES = 64 * 1024
+IDENTITY_LIMIT_BYTES = 64 * 1024
 _FOREIGN = ("AGE-PLUGIN-", "age-encryption.org/v1", "-----BEGIN ")  # handled by age itself
 
 
@@ -45,7 +45,7 @@ def check_identity_file(path: Path) -> None:
     """BadInput unless `age` can be expected to accept the file. The message contains no secret."""
     try:
         with path.open("rb") as file:
-            text = file.read(_IDENTITY_LIMIT_BYTES).decode("utf-8", "replace")
+            text = file.read(IDENTITY_LIMIT_BYTES).decode("utf-8", "replace")
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}; an age identity file expected") from None
     if any(mark in text for mark in _FOREIGN):
@@ -83,7 +83,7 @@ def _opened_here(ciphertext: bytes, identities: list[Path]) -> Opened | None:
         return None
     found = []
     for path in identities:
-        text = read_small(path, _IDENTITY_LIMIT_BYTES).decode("utf-8", "replace")
+        text = read_small(path, IDENTITY_LIMIT_BYTES).decode("utf-8", "replace")
         if any(mark in text for mark in _FOREIGN):
             return None
         try:

@@ -16,6 +16,7 @@ from linetap_core.evidence.sealing.keylist import KeyList
 from linetap_desk.ceremony import certificate, epoch, keygen
 from linetap_desk.ceremony.certificate import Certificate
 from linetap_desk.ceremony.epoch import add_destroy_arguments
+from linetap_desk.ceremony.sheets import OFFICER
 from linetap_desk.custody.program import commanding, steps
 from linetap_desk.custody.program.settings import Settings
 
@@ -133,11 +134,15 @@ def destroy(
         raise BadInput("choose the second person's signing key first")
     words += [f"--second={second}"] if second is not None else []
 
+    is_asked_again = any(certificate.places_begun(steps.output_of(settings) / CERTIFICATES, asked.day))
+
     def ask(question: str) -> str:
-        if question.startswith("Shred"):
-            return asked.shredded
-        found = (key for name, key in asked.from_sheets.items() if question.startswith(f"The key of {name}, "))
-        return next(found, "")
+        if question.startswith("Shred"):  # a sheet is shredded once its key was proven, as it cannot be typed again
+            return asked.shredded if is_asked_again else ""
+        for name, key in asked.from_sheets.items():  # of a group with the officer's number behind it
+            if question.startswith((f"The key of {name}, ", f"The key of {name}.{OFFICER}")):
+                return key
+        return ""
 
     def run(args: argparse.Namespace, clock: Clock) -> int:
         return epoch.destroy_keys(args, clock, ask)
@@ -161,7 +166,7 @@ def certificates(settings: Settings) -> dict[str, Certificate | str]:
     """The certificates by file name, the newest first; for an unreadable one the reason."""
     if not settings.output:
         return {}
-    paths = sorted((steps.output_of(settings) / CERTIFICATES).glob("*.destroyed.json"), reverse=True)
+    paths = sorted((steps.output_of(settings) / CERTIFICATES).glob(f"*{certificate.SUFFIX}"), reverse=True)
     return {path.name: _read(path) for path in paths[:_MOST_SHOWN]}
 
 
@@ -179,4 +184,4 @@ def sign_commands(name: str, settings: Settings, desk: Path, clock: Clock) -> li
     path = steps.output_of(settings) / CERTIFICATES / name
     words: list[object] = ["--verb=destroy", "--role=vault", f"--document={path}"]
     units = commanding.published_units(desk)
-    return commanding.signed(words, units, name.removesuffix(".destroyed.json"), settings, desk, clock)
+    return commanding.signed(words, units, name.removesuffix(certificate.SUFFIX), settings, desk, clock)

@@ -40,7 +40,7 @@ _SIGNERS_LIMIT_BYTES = 4 << 20
 
 
 def run_command(adds: list[Add], run: Run, clock: Clock, *words: object) -> list[str]:
-    """Runs a command and returns the lines that it printed. Passes on its LinetapError."""
+    """Runs a command and returns the lines that it printed. Passes on its LinetapError; an OSError is a BadInput."""
     parser = argparse.ArgumentParser(exit_on_error=False)
     for add in adds:
         add(parser)
@@ -50,7 +50,12 @@ def run_command(adds: list[Add], run: Run, clock: Clock, *words: object) -> list
     except argparse.ArgumentError as error:
         raise BadInput(str(error)) from None
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-        status = run(args, clock)
+        try:
+            status = run(args, clock)
+        except OSError as error:
+            if isinstance(error, LinetapError):
+                raise
+            raise BadInput(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from None
     lines = printed.getvalue().splitlines()
     if status:
         raise BadInput("; ".join(lines) or "it was refused")
