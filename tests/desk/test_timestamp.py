@@ -145,6 +145,30 @@ def test_what_was_changed_since_is_found(
     assert capsys.readouterr().err.count("\n") == 2
 
 
+def der(tag: int, content: bytes) -> bytes:
+    """A DER element of at least 128 bytes (X.690, 8.1.3.5)."""
+    size = len(content).to_bytes(2, "big")
+    return bytes([tag, 0x82]) + size + content if len(content) > 255 else bytes([tag, 0x81, len(content)]) + content
+
+
+def test_the_time_is_the_signed_one(
+    rig: Rig, served: tuple[Authority, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The status of an answer is not signed (RFC 3161, 2.4.2), and openssl prints its text before the time."""
+    authority, url = served
+    authority.answer = None
+    ask(rig, authority, url)
+    said = capsys.readouterr().out
+    token = stamps(rig) / f"{UNIT}-000000001.json.tsr"
+    signed, answer = rig.root / "signed.der", token.read_bytes()
+    run(["openssl", "ts", "-reply", "-in", str(token), "-token_out", "-out", str(signed)])
+    text = b"Operation Okay\nTime stamp: Jan  1 00:00:00 2020 GMT".ljust(128)
+    token.write_bytes(der(0x30, der(0x30, b"\x02\x01\x00" + der(0x30, der(0x0C, text))) + signed.read_bytes()))
+    assert token.read_bytes() != answer
+    assert check(rig, authority) == 0
+    assert capsys.readouterr().out == said
+
+
 def test_a_stamp_of_another_head(rig: Rig, served: tuple[Authority, str]) -> None:
     authority, url = served
     authority.answer = None
