@@ -15,6 +15,7 @@ import sys
 import tempfile
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +26,6 @@ from linetap_core.evidence.merklelog import unitlog
 from linetap_core.evidence.merklelog.unitlog import HEAD, Head
 from linetap_core.evidence.signing import namespaces
 from linetap_desk.proofs import callfolder
-from linetap_desk.proofs.callfolder import Damaged
 from linetap_desk.witnessing import signedheads
 from linetap_desk.witnessing.signedheads import SignedHead
 
@@ -145,8 +145,16 @@ def _openssl(*arguments: object) -> str:
 
 def stamp_head(signed: SignedHead, authority: TimestampAuthority, folder: Path) -> Path:
     """Writes UNIT-SIZE.json into `folder`, with .sig and .tsr beside it; returns its path. An existing one is not
-    requested again."""
-    path = folder / f"{signed.head.unit}-{signed.head.size:09d}.json"
+    requested again. UNIT.LOG-SIZE.json if that name belongs to another log of the unit. NoTimestamp if another head of
+    this log and size is stamped."""
+    head = signed.head
+    path = folder / f"{head.unit}-{head.size:09d}.json"
+    had = _stamped_head(path)
+    if had is not None and had.log != head.log:
+        path = folder / f"{head.unit}.{head.log or signedheads.FIRST}-{head.size:09d}.json"
+        had = _stamped_head(path)
+    if had is not None and had.root != head.root:
+        raise NoTimestamp(f"{path}: another head over {head.size} leaves is stamped: the log was rewritten")
     token_path = path.with_name(path.name + TOKEN_SUFFIX)
     if not token_path.exists():
         token = authority.token(signed.data)
@@ -156,16 +164,28 @@ def stamp_head(signed: SignedHead, authority: TimestampAuthority, folder: Path) 
     return path
 
 
-def is_stamped_that_day(head: Head, folder: Path) -> bool:
-    """Whether `folder` has a token for a head of that unit's log of the same day in UTC."""
-    tokens = sorted(folder.glob(f"{head.unit}-?????????.json{TOKEN_SUFFIX}"))
-    if not tokens:
-        return False
+def _stamped_head(path: Path) -> Head | None:
+    """The stored head; None if it is missing, or no evidence."""
     try:
-        newest = unitlog.decode_head(callfolder.read(tokens[-1].with_suffix(""), unitlog.HEAD_LIMIT_BYTES))
-    except (Damaged, Refusal):
-        return False
-    return newest.unit == head.unit and newest.at[:10] == head.at[:10]
+        return unitlog.decode_head(callfolder.read(path, unitlog.HEAD_LIMIT_BYTES))
+    except Refusal:
+        return None
+
+
+def stamped_paths(folder: Path, unit: str) -> Iterator[Path]:
+    """The stamped heads of a unit's logs, and of units whose names begin with its name; by size."""
+    found = folder.glob(f"{unit}[.-]*.json{TOKEN_SUFFIX}")
+    for token in sorted(found, key=lambda path: path.name.rpartition("-")[2]):
+        yield token.with_name(token.name.removesuffix(TOKEN_SUFFIX))
+
+
+def is_stamped_that_day(head: Head, folder: Path) -> bool:
+    """Whether `folder` has a token for a head of that log of the same day in UTC."""
+    for path in reversed(list(stamped_paths(folder, head.unit))):
+        had = _stamped_head(path)
+        if had is not None and (had.unit, had.log) == (head.unit, head.log):
+            return had.at[:10] == head.at[:10]
+    return False
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
