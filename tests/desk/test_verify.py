@@ -21,7 +21,7 @@ from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.sealing import age
 from linetap_core.evidence.signing import namespaces, sshsig
-from linetap_core.records import Audio, CallRecord, Gap, NoticeProof, NoticeRecord, Part, UnitKeyRecord
+from linetap_core.records import ActualTime, Audio, CallRecord, Gap, NoticeProof, NoticeRecord, Part, UnitKeyRecord
 from linetap_desk.commands import verify
 from linetap_desk.proofs import callfolder, verifycall
 from sealing_rig import CALL_ID, UNIT, Rig, noise, record
@@ -282,6 +282,10 @@ def other_codec(whole: CallRecord) -> None:
     audio_of(whole).codec = "opus"
 
 
+def no_counted_time(whole: CallRecord) -> None:
+    whole.actual = ActualTime(began_at="before", ended_at="2026-11-24T22:57:00Z", uncertainty_s=None)
+
+
 def no_audio(whole: CallRecord) -> None:
     whole.audio, whole.files = None, {}
 
@@ -292,6 +296,7 @@ def no_audio(whole: CallRecord) -> None:
         (other_call, "wrong_folder"),
         (other_unit, "signer_not_trusted"),
         (no_call, "bad_call_id"),
+        (no_counted_time, "actual_time"),
         (more_samples, "samples"),
         (longer_part, "part_size"),
         (hole_between_parts, "parts"),
