@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import http.client
 import re
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -25,13 +26,14 @@ from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.merklelog import unitlog
 from linetap_core.evidence.merklelog.unitlog import HEAD, Head
 from linetap_core.evidence.signing import namespaces
+from linetap_core.exchange import Limits
 from linetap_desk.proofs import callfolder
 from linetap_desk.witnessing import signedheads
 from linetap_desk.witnessing.signedheads import SignedHead
 
 TOKEN_SUFFIX = ".tsr"
 TOKEN_LIMIT_BYTES = 64 << 10
-_TIMEOUT_S = 30
+_TIMEOUT_S, _EXCHANGE_S = 30, 120  # of openssl, and for each piece of an answer; for the whole answer
 _TIME = re.compile(r"^Time stamp: (.+)$", re.MULTILINE)
 
 
@@ -113,12 +115,14 @@ def checked_ca(path: Path) -> Path:
 
 def _post(url: str, query: bytes) -> bytes:
     headers = {"Content-Type": "application/timestamp-query", "Accept": "application/timestamp-reply"}
-    request = urllib.request.Request(url, data=query, headers=headers)
+    limits = Limits.within(_EXCHANGE_S, _TIMEOUT_S)
     try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:
+        request = urllib.request.Request(url, data=query, headers=headers)
+        with limits.opener(ssl.create_default_context()).open(request) as answer:
             token: bytes = answer.read(TOKEN_LIMIT_BYTES + 1)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        reason: object = error.reason if isinstance(error, urllib.error.URLError) else error
+        reason = f"none within {_EXCHANGE_S:g} s" if limits.is_over else reason
         raise NoTimestamp(f"{url}: no answer: {reason}") from None
     if len(token) > TOKEN_LIMIT_BYTES:
         raise NoTimestamp(f"{url}: an answer of more than {TOKEN_LIMIT_BYTES} bytes is no token")
