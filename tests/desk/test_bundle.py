@@ -11,6 +11,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import sealing_rig
@@ -19,7 +20,7 @@ from linetap.recorder.vault.callfolder.folder import seal_without_audio
 from linetap_core.cli import main
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.keys import keys
-from linetap_core.evidence.merklelog import closing
+from linetap_core.evidence.merklelog import closing, unitlog
 from linetap_core.evidence.merklelog.leaflog import LEAVES
 from linetap_core.records import CallRecord
 from linetap_desk.accesslog import access
@@ -222,7 +223,19 @@ def test_heads_that_do_not_cover_the_call(bundled: BundleRig, capsys: pytest.Cap
     assert "[not_under_witness]" in capsys.readouterr().err
     assert main(["bundle", *words, "--stamps", stamps, "--tsa-ca", ca]) == 1
     assert "[not_stamped]" in capsys.readouterr().err
+    stamp_another_log(bundled)
+    assert main(["bundle", *words, "--stamps", stamps, "--tsa-ca", ca]) == 1
+    assert "[not_stamped]" in capsys.readouterr().err
     assert main(["bundle", *words]) == 0
+
+
+def stamp_another_log(bundled: BundleRig) -> None:
+    """Another log of the unit, larger than the one with the calls, has a stamped head too."""
+    head = unitlog.decode_head((bundled.rig.vault / "log/head.json").read_bytes())
+    data = unitlog.encode_head(msgspec.structs.replace(head, log="00112233aabbccdd", size=9, root="ab" * 32))
+    path = bundled.root / "stamps" / f"{UNIT}-000000009.json"
+    for suffix, content in {"": data, ".sig": bundled.rig.sign_head(data).encode(), ".tsr": b"a token"}.items():
+        Path(f"{path}{suffix}").write_bytes(content)
 
 
 def test_an_older_witness_and_stamp_are_proven_for_themselves(bundled: BundleRig) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from linetap_bench.measure import searchcentral
 from linetap_bench.measure.search import FIRST
-from linetap_core.clock import NS_PER_MS, compact, parse_rfc3339
+from linetap_core.clock import NS_PER_MS, NS_PER_S, compact, parse_rfc3339
 from linetap_core.evidence.calls import index
 from linetap_core.evidence.calls.index import Entry
 from linetap_core.evidence.keys import keys
@@ -105,6 +105,23 @@ def test_more_calls_than_a_unit_can_have(
 ) -> None:
     monkeypatch.setattr(unitindex, "MOST_CALLS", 1)
     assert opened(index.encode([GOOD]))[1].gaps == {unitindex.TOO_MANY: {"2026-01-03"}}
+
+
+def test_more_names_than_the_columns_hold() -> None:
+    """A unit's callers of years; the columns have 16 bits for the number of a text."""
+    calls, count = UnitCalls(UNIT), 66_000
+    for first in range(0, count, index.MOST_ENTRIES):
+        calls.add([
+            msgspec.structs.replace(
+                GOOD, call_id=f"{compact((10**9 + number) * NS_PER_S)}-L03", name=f"caller {number:05d}"
+            )
+            for number in range(first, min(first + index.MOST_ENTRIES, count))
+        ])  # fmt: skip
+    calls.seal()
+    assert calls.count == count
+    for number in (0, count - 1):
+        (found,) = calls.search(SearchQuery("name", *ALWAYS, text=f"caller {number:05d}"))
+        assert found.name == f"caller {number:05d}"
 
 
 ENTRIES = st.builds(

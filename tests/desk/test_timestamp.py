@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from epoch_desk import DAY, NEXT_DAY, Desk
@@ -16,6 +17,8 @@ from linetap.recorder.vault.log.log import UnitLog
 from linetap_core.cli import main
 from linetap_core.clock import ManualClock, parse_rfc3339
 from linetap_core.evidence.keys import keys
+from linetap_core.evidence.merklelog import unitlog
+from linetap_desk.witnessing import timestamp
 from sealing_rig import UNIT, Rig, run
 
 CONFIG = """
@@ -98,11 +101,9 @@ def rig(tmp_path: Path) -> Rig:
     return rig
 
 
-def ask(rig: Rig, authority: Authority, url: str) -> int:
-    authority_and_signers = ["--ca", str(authority.ca), "--signers", str(rig.signers_file)]
-    return main(
-        ["timestamp", "ask", str(rig.vault / "log"), "--tsa", url, *authority_and_signers, "-o", str(stamps(rig))]
-    )
+def ask(rig: Rig, authority: Authority, url: str, head: Path | None = None) -> int:
+    command = ["timestamp", "ask", str(head or rig.vault / "log"), "--tsa", url, "--ca", str(authority.ca)]
+    return main([*command, "--signers", str(rig.signers_file), "-o", str(stamps(rig))])
 
 
 def stamps(rig: Rig) -> Path:
@@ -145,6 +146,30 @@ def test_what_was_changed_since_is_found(
     assert capsys.readouterr().err.count("\n") == 2
 
 
+def der(tag: int, content: bytes) -> bytes:
+    """A DER element of at least 128 bytes (X.690, 8.1.3.5)."""
+    size = len(content).to_bytes(2, "big")
+    return bytes([tag, 0x82]) + size + content if len(content) > 255 else bytes([tag, 0x81, len(content)]) + content
+
+
+def test_the_time_is_the_signed_one(
+    rig: Rig, served: tuple[Authority, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The status of an answer is not signed (RFC 3161, 2.4.2), and openssl prints its text before the time."""
+    authority, url = served
+    authority.answer = None
+    ask(rig, authority, url)
+    said = capsys.readouterr().out
+    token = stamps(rig) / f"{UNIT}-000000001.json.tsr"
+    signed, answer = rig.root / "signed.der", token.read_bytes()
+    run(["openssl", "ts", "-reply", "-in", str(token), "-token_out", "-out", str(signed)])
+    text = b"Operation Okay\nTime stamp: Jan  1 00:00:00 2020 GMT".ljust(128)
+    token.write_bytes(der(0x30, der(0x30, b"\x02\x01\x00" + der(0x30, der(0x0C, text))) + signed.read_bytes()))
+    assert token.read_bytes() != answer
+    assert check(rig, authority) == 0
+    assert capsys.readouterr().out == said
+
+
 def test_a_stamp_of_another_head(rig: Rig, served: tuple[Authority, str]) -> None:
     authority, url = served
     authority.answer = None
@@ -154,6 +179,35 @@ def test_a_stamp_of_another_head(rig: Rig, served: tuple[Authority, str]) -> Non
     ask(rig, authority, url)
     (stamps(rig) / f"{UNIT}-000000002.json.tsr").rename(stamps(rig) / f"{UNIT}-000000001.json.tsr")
     assert check(rig, authority) == 1
+
+
+def write_head(rig: Rig, **other: str) -> Path:
+    """A head like the vault's, but with these fields, signed by the unit."""
+    head = unitlog.decode_head((rig.vault / "log/head.json").read_bytes())
+    data = unitlog.encode_head(msgspec.structs.replace(head, **other))
+    path = rig.root / "other.json"
+    path.write_bytes(data)
+    path.with_name(f"{path.name}.sig").write_text(rig.sign_head(data))
+    return path
+
+
+def test_another_log_of_the_same_size(
+    rig: Rig, served: tuple[Authority, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A log that began anew grows over the sizes of the one before it."""
+    authority, url = served
+    authority.answer, authority.asked = None, 0
+    assert ask(rig, authority, url) == 0
+    other = write_head(rig, log="00112233aabbccdd", root="ab" * 32)
+    assert ask(rig, authority, url, other) == ask(rig, authority, url, other) == 0
+    assert authority.asked == 2
+    assert (stamps(rig) / f"{UNIT}.00112233aabbccdd-000000001.json").read_bytes() == other.read_bytes()
+    assert timestamp.is_stamped_that_day(unitlog.decode_head(other.read_bytes()), stamps(rig))
+    head = unitlog.decode_head((rig.vault / "log/head.json").read_bytes())
+    assert timestamp.is_stamped_that_day(head, stamps(rig))
+    capsys.readouterr()
+    assert ask(rig, authority, url, write_head(rig, root="cd" * 32)) == 1
+    assert "the log was rewritten" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("answer", [b"", b"hello", b"x" * 100_000, 500])

@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import io
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -18,10 +21,11 @@ from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.sealing import age
 from linetap_core.evidence.signing import namespaces, sshsig
-from linetap_core.records import Audio, CallRecord, Gap, NoticeProof, NoticeRecord, Part, UnitKeyRecord
+from linetap_core.records import ActualTime, Audio, CallRecord, Gap, NoticeProof, NoticeRecord, Part, UnitKeyRecord
 from linetap_desk.commands import verify
 from linetap_desk.proofs import callfolder, verifycall
 from sealing_rig import CALL_ID, UNIT, Rig, noise, record
+from unreadable import Unreadable
 
 
 @pytest.fixture
@@ -145,6 +149,45 @@ def test_file_that_cannot_be_that_large_is_not_read(rig: Rig) -> None:
     assert codes(rig, path) == ["file_too_large"]
 
 
+@pytest.mark.parametrize(
+    "name", ["audio.001.age", "key.age", "record.json", "record.json.sig", "head.json", "head.json.sig", "tree.bin"]
+)
+def test_file_that_the_medium_cannot_read(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """It is named, and everything else is judged."""
+    call, other = rig.sealed_call(100), rig.sealed_call(100, "20261124T225700.000Z-L03")
+    rig.publish()
+    Unreadable(monkeypatch, call / name if (call / name).exists() else rig.vault / "log" / name)
+    assert run(rig.vault, "--signers", rig.signers_file) == 1
+    out = capsys.readouterr().out
+    assert f"ok   {other.name}\n" in out
+    assert f"{name}: Input/output error" in out or f"{name} cannot be read: Input/output error" in out
+    assert "does not fit" not in out
+
+
+def test_part_before_an_unreadable_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read that meets a bad block gives what stands before it (read(2)), and only the next one fails."""
+    path = tmp_path / "record.json"
+    path.write_bytes(b"x" * 9000)
+
+    def opened(fd: int, *_: object, **named: bool) -> io.BufferedReader:
+        return io.BufferedReader(BadBlock(fd, closefd=named["closefd"]))
+
+    monkeypatch.setattr(os, "fdopen", opened)
+    for of in (callfolder.digest, lambda path: callfolder.read(path, 10_000)):
+        with pytest.raises(callfolder.Damaged, match="Input/output error"):
+            of(path)
+    assert callfolder.read_head(path, 4) == b"xxxx"
+
+
+class BadBlock(io.FileIO):
+    def readinto(self, buffer: Any) -> int:
+        if self.tell() >= 4096:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return super().readinto(memoryview(buffer)[: 4096 - self.tell()])
+
+
 def test_signed_again_with_a_strangers_key(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
     path = rig.sealed_call(1000)
     data = (path / "record.json").read_bytes().replace(b'"line":3', b'"line":4')
@@ -239,6 +282,10 @@ def other_codec(whole: CallRecord) -> None:
     audio_of(whole).codec = "opus"
 
 
+def no_counted_time(whole: CallRecord) -> None:
+    whole.actual = ActualTime(began_at="before", ended_at="2026-11-24T22:57:00Z", uncertainty_s=None)
+
+
 def no_audio(whole: CallRecord) -> None:
     whole.audio, whole.files = None, {}
 
@@ -249,6 +296,7 @@ def no_audio(whole: CallRecord) -> None:
         (other_call, "wrong_folder"),
         (other_unit, "signer_not_trusted"),
         (no_call, "bad_call_id"),
+        (no_counted_time, "actual_time"),
         (more_samples, "samples"),
         (longer_part, "part_size"),
         (hole_between_parts, "parts"),

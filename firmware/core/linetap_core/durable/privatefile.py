@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from linetap_core import system
-from linetap_core.durable.files import PUBLIC_MODE, move_durably
+from linetap_core.durable.files import PUBLIC_MODE, move_durably, write_all
 from linetap_core.errors import BadInput
 
 
@@ -38,9 +38,8 @@ def write(path: Path, data: bytes) -> None:
     """Writes `data` to a new file of mode 0600, synced with its name; on an error no part of it remains."""
     new = create(path)
     try:
-        with new as file:  # closing writes again what could not be written, and fails again
-            file.write(data)
-            file.flush()
+        with new as file:
+            write_all(file.fileno(), data)  # not through the buffer, whose second attempt would fail once more
             os.fsync(file.fileno())
         system.sync_folder(path.absolute().parent)
     except OSError as error:

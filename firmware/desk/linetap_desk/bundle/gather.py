@@ -33,7 +33,7 @@ from linetap_desk.proofs.verdict import Verdict
 from linetap_desk.proofs.verifycall import verify_call
 from linetap_desk.vaultproofs.sigsum import POLICY, SUFFIX
 from linetap_desk.vaultproofs.verifylog import LogCheck
-from linetap_desk.witnessing import prove, signedheads
+from linetap_desk.witnessing import prove, signedheads, timestamp
 from linetap_desk.witnessing.judge import Rules
 from linetap_desk.witnessing.signedheads import WITNESS_SUFFIX
 from linetap_desk.witnessing.timestamp import TOKEN_LIMIT_BYTES, TOKEN_SUFFIX
@@ -249,7 +249,7 @@ def _of_log(
         heads[layout.WITNESS] = witness
         sources[layout.head(unit, layout.WITNESS) + WITNESS_SUFFIX] = witness.with_name(witness.name + WITNESS_SUFFIX)
     if args.stamps is not None:
-        heads[layout.STAMP] = stamped = _stamped(args.stamps, unit, last, signers)
+        heads[layout.STAMP] = stamped = _stamped(args.stamps, check.head, last, signers)
         token = stamped.with_name(stamped.name + TOKEN_SUFFIX)
         sources[layout.head(unit, layout.STAMP) + TOKEN_SUFFIX] = callfolder.read(token, TOKEN_LIMIT_BYTES)
         sources[layout.ca(unit)] = layout.exact_certificates(read_named(args.tsa_ca, CA_LIMIT_BYTES), str(args.tsa_ca))
@@ -297,11 +297,10 @@ def _leaves(log: Path, wanted: set[str]) -> tuple[Leaves, Leaves]:
     return found["close"], found["end"]
 
 
-def _stamped(folder: Path, unit: str, last: int, signers: list[Signer]) -> Path:
-    """The first stamped head that covers leaf `last`: the earliest evidence that all calls existed."""
-    for token in sorted(folder.glob(f"{unit}-*.json{TOKEN_SUFFIX}")):
-        path = token.with_name(token.name.removesuffix(TOKEN_SUFFIX))
+def _stamped(folder: Path, of: Head, last: int, signers: list[Signer]) -> Path:
+    """The first stamped head of this log that covers leaf `last`: the earliest evidence that all calls existed."""
+    for path in timestamp.stamped_paths(folder, of.unit):
         head = signedheads.read_head(path, signers).head
-        if head.unit == unit and head.size > last:
+        if (head.unit, head.log) == (of.unit, of.log) and head.size > last:
             return path
-    raise NotBundled("not_stamped", f"{folder}: no stamped head of {unit} covers these calls")
+    raise NotBundled("not_stamped", f"{folder}: no stamped head of {of.unit} covers these calls")

@@ -15,11 +15,12 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from http.client import HTTPException, HTTPSConnection
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from linetap_core import system
+from linetap_core.clock import S_PER_DAY
 from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence import sealing
@@ -28,6 +29,7 @@ from linetap_core.evidence.calls import amendment, sealed
 from linetap_core.evidence.merklelog import closing
 from linetap_core.evidence.signing import document, namespaces, sshsig
 from linetap_core.evidence.witness import tlogproof
+from linetap_core.exchange import Limits
 from linetap_desk.inputs import ustar
 from linetap_desk.inputs.ustar import BadPackage, Source
 from linetap_desk.release import requestfile
@@ -60,6 +62,7 @@ def members(source: Source, allowed: ustar.Names = NAMES) -> Iterator[tuple[str,
 
 
 _ANSWER_S = 60.0  # for a connection, and for each block
+_PACKAGE_S = S_PER_DAY  # of a gigabyte by a slow line
 _TICKET = re.compile(r"[0-9A-Za-z._~+/=-]{8,200}")
 _CODE, _CODE_LIMIT_BYTES = re.compile(r"[a-z][a-z0-9_]{2,40}"), 64
 _REFUSED = {401: "the ticket is not known, was used, or is older than ten minutes", 403: "the ticket does not allow it"}
@@ -77,27 +80,27 @@ def require_ticket(text: str) -> str:
     return text
 
 
-def connection_to(url: str, ca: Path | None, timeout_s: float) -> HTTPSConnection:
+def connection_to(url: str, ca: Path | None, limits: Limits) -> HTTPConnection:
     """A connection, not yet open. BadInput for an invalid URL or authority."""
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        port = 0
+        parts, port = urlsplit(""), 0
     if parts.scheme != "https" or not parts.hostname or port == 0 or parts.path not in ("", "/") or parts.query:
         raise BadInput(f"--desk {url}: https://desk.city.example:8443 expected")
     try:
         context = ssl.create_default_context(cafile=ca)
     except OSError as error:
         raise BadInput(f"--ca {ca}: {error.strerror or error}; the authority's ca.pem expected") from None
-    return HTTPSConnection(parts.hostname, port, timeout=timeout_s, context=context)
+    return limits.connection(parts.hostname, port, context=context)
 
 
 @contextlib.contextmanager
 def fetched(url: str, ca: Path | None, ticket: str) -> Iterator[Source]:
     """Downloads the package from the desk. BadInput for an invalid URL or an unreachable desk, Refusal if the desk
     refuses."""
-    connection = connection_to(url, ca, _ANSWER_S)
+    connection = connection_to(url, ca, Limits.within(_PACKAGE_S, _ANSWER_S, large=True))
     try:
         headers = {"Authorization": f"Bearer {ticket}", "User-Agent": "linetap", "Accept-Encoding": "identity"}
         connection.request("GET", "/package", headers=headers)

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import FileIO
+from io import BufferedReader
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -62,8 +63,8 @@ def home(call_dir: Path) -> Path:
 
 
 def read(path: Path, limit_bytes: int) -> bytes:
-    """A small file as a whole. Damaged if it is missing or exceeds `limit_bytes`."""
-    with _open(path) as file:
+    """A small file as a whole. Damaged if it is missing, unreadable, or exceeds `limit_bytes`."""
+    with _opened(path) as file:
         data = file.read(limit_bytes + 1)
     if len(data) > limit_bytes:
         raise Damaged("file_too_large", f"{path.name} is larger than {limit_bytes} bytes")
@@ -80,7 +81,7 @@ def read_named(path: Path, limit_bytes: int) -> bytes:
 
 def read_head(path: Path, limit_bytes: int) -> bytes:
     """The first bytes of a file."""
-    with _open(path) as file:
+    with _opened(path) as file:
         return file.read(limit_bytes)
 
 
@@ -88,7 +89,7 @@ def digest(path: Path) -> Digest:
     """SHA-256 and size, read in blocks of 1 MiB. Damaged above LARGEST_BYTES, which no unit seals: reading a huge
     sparse file would take forever."""
     state, size = hashlib.sha256(), 0
-    with _open(path) as file:
+    with _opened(path) as file:
         if os.fstat(file.fileno()).st_size > LARGEST_BYTES:
             raise Damaged("file_too_large", f"{path.name} is larger than {LARGEST_BYTES} bytes")
         block = bytearray(min(_BLOCK_BYTES, os.fstat(file.fileno()).st_size + 1))
@@ -99,15 +100,21 @@ def digest(path: Path) -> Digest:
     return Digest(state.hexdigest(), size)
 
 
-def _open(path: Path) -> FileIO:
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[BufferedReader]:
+    """A regular file for reading. Damaged if it is none, or as soon as the medium cannot read it. Buffered: the system
+    gives the part before an unreadable block first, which would be taken for a changed file."""
     try:
-        file = FileIO(system.open_alone(path))
+        fd = system.open_alone(path)
+        try:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                raise Damaged("not_a_file", f"{path.name} is not a regular file")
+            with os.fdopen(fd, "rb", closefd=False) as file:
+                yield file
+        finally:
+            os.close(fd)
     except OSError as error:
         raise Damaged("file_unreadable", f"{path.name}: {error.strerror}") from None
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise Damaged("not_a_file", f"{path.name} is not a regular file")
-    return file
 
 
 def is_call(path: Path) -> bool:

@@ -102,7 +102,9 @@ def _counted_begin(verdict: Verdict, record: CallRecord, signers: list[Signer], 
         armored = callfolder.read(namespaces.signature_path(path), sshsig.SIGNATURE_LIMIT_BYTES)
         found = amendment.check(data, armored, record.unit, record.call_id, verdict.record_sha256 or "", signers)
         return from_utc_ns(parse_rfc3339(found.began_at))
-    return from_utc_ns(parse_rfc3339(record.actual.began_at)) if record.actual else None
+    if not record.actual or any(_check_actual(record, call_dir)):
+        return None
+    return from_utc_ns(parse_rfc3339(record.actual.began_at))
 
 
 def _utc_text(at: datetime) -> str:
@@ -140,7 +142,7 @@ def verify_call(
         verdict.add(error)
         return verdict
     verdict.record, verdict.record_sha256 = record, hashlib.sha256(data).hexdigest()
-    for check in (_check_identity, _check_audio, _check_names, _check_notices):
+    for check in (_check_identity, _check_audio, _check_names, _check_notices, _check_actual):
         _collect(verdict, check(record, call_dir))
     _collect(verdict, _check_files(record, call_dir, names, with_audio))
     _collect(verdict, _check_key(record, key))
@@ -195,6 +197,15 @@ def _check_notices(record: CallRecord, _call_dir: Path) -> Iterator[Problem]:
                 "notice_contradicts",
                 f"the notice of {notice.started_at} began before the answer and counts as heard ({notice.proof})",
             )
+
+
+def _check_actual(record: CallRecord, _call_dir: Path) -> Iterator[Problem]:
+    """Faults for counted times that are none: other readers compute with them."""
+    for text in (record.actual.began_at, record.actual.ended_at) if record.actual else ():
+        try:
+            parse_rfc3339(text)
+        except ValueError:
+            yield Problem("actual_time", f"its counted time {text[:40]!r} is none")
 
 
 def _check_identity(record: CallRecord, call_dir: Path) -> Iterator[Problem]:

@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Iterator
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import msgspec
 
 from linetap_core.clock import from_utc_ns
 from linetap_core.errors import BadInput
+from linetap_core.exchange import Limits
 from linetap_desk.config.desk import SummaryConfig
 
 
@@ -71,7 +73,7 @@ def _of(named: dict[str, Any]) -> str:
     return f"{named['count']}" + (f" ({', '.join(named['units'])}{more})" if named["units"] else "")
 
 
-TIMEOUT_S = 30
+TIMEOUT_S, EXCHANGE_S = 30, 120  # for each piece of an answer; for a webhook's whole answer
 _MOST_ANSWER_BYTES = 64 << 10
 
 
@@ -145,14 +147,14 @@ def webhook(config: SummaryConfig, found: dict[str, Any]) -> None:
     request = urllib.request.Request(
         config.webhook or "", msgspec.json.encode(found), {"Content-Type": "application/json"}, method="POST"
     )
-    opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context(config)), _NoRedirect())
+    opener = Limits.within(EXCHANGE_S, TIMEOUT_S).opener(context(config), _NoRedirect())
     try:
-        with opener.open(request, timeout=TIMEOUT_S) as answer:
+        with opener.open(request) as answer:
             answer.read(_MOST_ANSWER_BYTES)
     except urllib.error.HTTPError as error:
         error.close()
         raise NotDelivered(f"webhook: {error.code} {error.reason}") from None
-    except OSError as error:
+    except (OSError, HTTPException) as error:
         raise NotDelivered(f"webhook: {_line(error)}") from None
 
 

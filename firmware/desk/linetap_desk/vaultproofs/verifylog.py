@@ -8,12 +8,12 @@ desk with a fast clock destroys nothing early.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import datetime
-from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 from linetap_core.clock import NS_PER_S, from_utc_ns, parse_rfc3339
 from linetap_core.errors import BadInput, Refusal
@@ -196,7 +196,7 @@ class LogCheck:
             found = strict.decode(data, HeadCopy)
             copied = found.head.encode("utf-8"), found.sig.encode("utf-8")
             head = unitlog.check_head(*copied, None)
-            with suppress(SignerUndated):  # the head itself reports it
+            with contextlib.suppress(SignerUndated):  # the head itself reports it
                 unitlog.check_head(*copied, self._signers, self._had_at)
         except (Refusal, BadInput) as error:
             if isinstance(error, Damaged) and not (self._folder / COPY).exists():
@@ -217,16 +217,15 @@ class LogCheck:
 
     def _follow_leaves(self, sizes: set[int]) -> tuple[dict[int, str], int]:
         """The roots at `sizes`, as far as leaves exist, and the number of leaves. Compares tree.bin."""
-        roots, size, same = {0: merkle.EMPTY_ROOT.hex()}, 0, True
-        path = self._folder / TREE
-        with path.open("rb") if path.exists() else BytesIO() as nodes:
+        roots, size = {0: merkle.EMPTY_ROOT.hex()}, 0
+        with _StoredTree(self._folder / TREE) as stored:
             for tree, new in leaflog.hashes(self._leaves(self._folder / LEAVES), sizes):
-                same = same and nodes.read(len(new) * merkle.HASH_BYTES) == b"".join(new)
+                stored.compare(b"".join(new))
                 size = tree.size
                 if size in sizes:
                     roots[size] = tree.root().hex()
-            if path.exists() and (not same or nodes.read(1)):
-                self._bad("tree", f"{TREE} does not hold the hashes of the leaves; the recorder's start makes it anew")
+            if fault := stored.fault():
+                self._bad("tree", f"{TREE} {fault}; the recorder's start makes it anew")
         self._read = True
         return roots, size
 
@@ -278,6 +277,40 @@ class LogCheck:
             found.append(Problem(code, text))
         elif len(found) == MOST_PROBLEMS:
             found.append(Problem("more", f"more than {MOST_PROBLEMS} things are wrong with this log"))
+
+
+class _StoredTree(contextlib.AbstractContextManager["_StoredTree"]):
+    """Compares the stored hashes. Without them, or if they cannot be read, the leaves are judged nevertheless."""
+
+    def __init__(self, path: Path) -> None:
+        self._file: BinaryIO | None = None
+        self._fault = ""
+        with self._judged():
+            if path.exists():
+                self._file = path.open("rb")
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def compare(self, wanted: bytes) -> None:
+        with self._judged():
+            if self._file is not None and not self._fault and self._file.read(len(wanted)) != wanted:
+                self._fault = "does not hold the hashes of the leaves"
+
+    def fault(self) -> str:
+        """The fault after the last leaf; empty if there is none."""
+        with self._judged():
+            if self._file is not None and not self._fault and self._file.read(1):
+                self._fault = "does not hold the hashes of the leaves"
+        return self._fault
+
+    @contextlib.contextmanager
+    def _judged(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self._fault = f"cannot be read: {error.strerror}"
 
 
 def newest_witnessed(rules: Rules, copy: Path, signers: list[Signer]) -> dict[str, CheckpointVerdict | None]:

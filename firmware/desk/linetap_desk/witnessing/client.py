@@ -5,10 +5,8 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import socket
 import ssl
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,6 +15,7 @@ from linetap_core.evidence.witness import checkpoint, note
 from linetap_core.evidence.witness.checkpoint import AddRequest
 from linetap_core.evidence.witness.note import BadNote, Line, Note
 from linetap_core.evidence.witness.quorum import Policy, Witness
+from linetap_core.exchange import Limits
 
 _ANSWER_S, _EXCHANGE_S = 30.0, 120.0  # for each piece, and for all
 _ANSWER_LIMIT_BYTES = 64 << 10
@@ -44,11 +43,11 @@ def require_urls(policy: Policy) -> None:
 
 
 def _require_url(witness: Witness) -> None:
-    parts = urlsplit(witness.url)
     try:
+        parts = urlsplit(witness.url)
         port = parts.port
     except ValueError:
-        port = 0
+        parts, port = urlsplit(""), 0
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or parts.query or parts.fragment:
         raise BadInput(f"witness {witness.name}: {witness.url!r} is no URL; https://witness.example/ expected")
 
@@ -91,59 +90,24 @@ def _is_of(witness: Witness, signed: Note, line: Line) -> bool:
 
 def _post(witness: Witness, body: bytes, ca: Path | None) -> tuple[int, bytes]:
     headers = {"Content-Type": "text/plain; charset=utf-8", "User-Agent": "linetap", "Accept-Encoding": "identity"}
-    path = urlsplit(witness.url).path.rstrip("/") + checkpoint.PATH
-    is_late = threading.Event()
+    parts = urlsplit(witness.url)
+    limits = Limits.within(_EXCHANGE_S, _ANSWER_S)
+    context = None if parts.scheme == "http" else _trust(ca)
     try:
-        with contextlib.closing(_connected(witness.url, ca)) as connection, _ended_after(connection, is_late):
-            if isinstance(connection.sock, ssl.SSLSocket):
-                connection.sock.do_handshake()
-            connection.request("POST", path, body, headers)
+        with contextlib.closing(limits.connection(parts.hostname or "", parts.port, context=context)) as connection:
+            connection.request("POST", parts.path.rstrip("/") + checkpoint.PATH, body, headers)
             with contextlib.closing(connection.getresponse()) as answer:
                 data = answer.read(_ANSWER_LIMIT_BYTES + 1)
     except (OSError, UnicodeError, http.client.HTTPException) as error:
-        why = f"none within {_EXCHANGE_S:g} s" if is_late.is_set() else error
+        why = f"none within {_EXCHANGE_S:g} s" if limits.is_over else error
         raise NotCosigned(f"{witness.url}: no answer: {why}", "no_answer") from None
-    if is_late.is_set():
-        raise NotCosigned(f"{witness.url}: no answer: none within {_EXCHANGE_S:g} s", "no_answer")
     if len(data) > _ANSWER_LIMIT_BYTES:
         raise NotCosigned(f"{witness.url}: an answer of more than {_ANSWER_LIMIT_BYTES} bytes is no cosignature")
     return answer.status, data
 
 
-@contextlib.contextmanager
-def _ended_after(connection: http.client.HTTPConnection, is_late: threading.Event) -> Iterator[None]:
-    """Ends the connection after _EXCHANGE_S. A time-out of the socket begins anew with each byte, and a witness that
-    sends one now and then would hold up all others."""
-
-    line = connection.sock  # which an answer without a length takes over
-
-    def end() -> None:
-        is_late.set()
-        with contextlib.suppress(OSError):
-            socket.socket.shutdown(line, socket.SHUT_RDWR)  # TLS's own would wait for its other end
-
-    timer = threading.Timer(_EXCHANGE_S, end)
-    timer.daemon = True
-    timer.start()
+def _trust(ca: Path | None) -> ssl.SSLContext:
     try:
-        yield
-    finally:
-        timer.cancel()
-        timer.join()
-
-
-def _connected(url: str, ca: Path | None) -> http.client.HTTPConnection:
-    """A connection whose TLS has not begun."""
-    parts = urlsplit(url)
-    host, is_tls = parts.hostname or "", parts.scheme != "http"
-    connection = (http.client.HTTPSConnection if is_tls else http.client.HTTPConnection)(host, parts.port)
-    context = None
-    if is_tls:
-        try:
-            context = ssl.create_default_context(cafile=ca)
-        except OSError as error:
-            raise BadInput(f"{ca}: {error.strerror or error}; a CA certificate (PEM) expected") from None
-    connection.sock = socket.create_connection((host, connection.port), _ANSWER_S)
-    if context is not None:
-        connection.sock = context.wrap_socket(connection.sock, server_hostname=host, do_handshake_on_connect=False)
-    return connection
+        return ssl.create_default_context(cafile=ca)
+    except OSError as error:
+        raise BadInput(f"{ca}: {error.strerror or error}; a CA certificate (PEM) expected") from None

@@ -10,11 +10,13 @@ from __future__ import annotations
 import argparse
 import http.client
 import re
+import ssl
 import subprocess
 import sys
 import tempfile
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,14 +26,14 @@ from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.merklelog import unitlog
 from linetap_core.evidence.merklelog.unitlog import HEAD, Head
 from linetap_core.evidence.signing import namespaces
+from linetap_core.exchange import Limits
 from linetap_desk.proofs import callfolder
-from linetap_desk.proofs.callfolder import Damaged
 from linetap_desk.witnessing import signedheads
 from linetap_desk.witnessing.signedheads import SignedHead
 
 TOKEN_SUFFIX = ".tsr"
 TOKEN_LIMIT_BYTES = 64 << 10
-_TIMEOUT_S = 30
+_TIMEOUT_S, _EXCHANGE_S = 30, 120  # of openssl, and for each piece of an answer; for the whole answer
 _TIME = re.compile(r"^Time stamp: (.+)$", re.MULTILINE)
 
 
@@ -70,9 +72,14 @@ def stamp(path: Path, tsa: TimestampAuthority) -> Path:
 def time_of(path: Path, ca: Path) -> str:
     """The time in the token beside a file, as openssl prints it, if the token matches the file."""
     token = path.with_name(path.name + TOKEN_SUFFIX)
-    callfolder.read(token, TOKEN_LIMIT_BYTES)  # checks that it is a regular file of plausible size
-    _openssl("-verify", "-data", path, "-in", token, "-CAfile", ca)
-    match = _TIME.search(_openssl("-reply", "-in", token, "-text"))
+    data = callfolder.read(token, TOKEN_LIMIT_BYTES)
+    with tempfile.TemporaryDirectory(prefix="linetap-ts-") as folder:
+        answer, signed = Path(folder) / "answer.tsr", Path(folder) / "token.der"
+        answer.write_bytes(data)
+        _openssl("-verify", "-data", path, "-in", answer, "-CAfile", ca)
+        # The answer's own status text is not signed, and may have a line like that of the time.
+        _openssl("-reply", "-in", answer, "-token_out", "-out", signed)
+        match = _TIME.search(_openssl("-reply", "-in", signed, "-token_in", "-text"))
     if match is None:
         raise NoTimestamp(f"{token}: openssl finds no time in it")
     return match[1]
@@ -108,12 +115,14 @@ def checked_ca(path: Path) -> Path:
 
 def _post(url: str, query: bytes) -> bytes:
     headers = {"Content-Type": "application/timestamp-query", "Accept": "application/timestamp-reply"}
-    request = urllib.request.Request(url, data=query, headers=headers)
+    limits = Limits.within(_EXCHANGE_S, _TIMEOUT_S)
     try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:
+        request = urllib.request.Request(url, data=query, headers=headers)
+        with limits.opener(ssl.create_default_context()).open(request) as answer:
             token: bytes = answer.read(TOKEN_LIMIT_BYTES + 1)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        reason: object = error.reason if isinstance(error, urllib.error.URLError) else error
+        reason = f"none within {_EXCHANGE_S:g} s" if limits.is_over else reason
         raise NoTimestamp(f"{url}: no answer: {reason}") from None
     if len(token) > TOKEN_LIMIT_BYTES:
         raise NoTimestamp(f"{url}: an answer of more than {TOKEN_LIMIT_BYTES} bytes is no token")
@@ -140,8 +149,16 @@ def _openssl(*arguments: object) -> str:
 
 def stamp_head(signed: SignedHead, authority: TimestampAuthority, folder: Path) -> Path:
     """Writes UNIT-SIZE.json into `folder`, with .sig and .tsr beside it; returns its path. An existing one is not
-    requested again."""
-    path = folder / f"{signed.head.unit}-{signed.head.size:09d}.json"
+    requested again. UNIT.LOG-SIZE.json if that name belongs to another log of the unit. NoTimestamp if another head of
+    this log and size is stamped."""
+    head = signed.head
+    path = folder / f"{head.unit}-{head.size:09d}.json"
+    had = _stamped_head(path)
+    if had is not None and had.log != head.log:
+        path = folder / f"{head.unit}.{head.log or signedheads.FIRST}-{head.size:09d}.json"
+        had = _stamped_head(path)
+    if had is not None and had.root != head.root:
+        raise NoTimestamp(f"{path}: another head over {head.size} leaves is stamped: the log was rewritten")
     token_path = path.with_name(path.name + TOKEN_SUFFIX)
     if not token_path.exists():
         token = authority.token(signed.data)
@@ -151,16 +168,28 @@ def stamp_head(signed: SignedHead, authority: TimestampAuthority, folder: Path) 
     return path
 
 
-def is_stamped_that_day(head: Head, folder: Path) -> bool:
-    """Whether `folder` has a token for a head of that unit's log of the same day in UTC."""
-    tokens = sorted(folder.glob(f"{head.unit}-?????????.json{TOKEN_SUFFIX}"))
-    if not tokens:
-        return False
+def _stamped_head(path: Path) -> Head | None:
+    """The stored head; None if it is missing, or no evidence."""
     try:
-        newest = unitlog.decode_head(callfolder.read(tokens[-1].with_suffix(""), unitlog.HEAD_LIMIT_BYTES))
-    except (Damaged, Refusal):
-        return False
-    return newest.unit == head.unit and newest.at[:10] == head.at[:10]
+        return unitlog.decode_head(callfolder.read(path, unitlog.HEAD_LIMIT_BYTES))
+    except Refusal:
+        return None
+
+
+def stamped_paths(folder: Path, unit: str) -> Iterator[Path]:
+    """The stamped heads of a unit's logs, and of units whose names begin with its name; by size."""
+    found = folder.glob(f"{unit}[.-]*.json{TOKEN_SUFFIX}")
+    for token in sorted(found, key=lambda path: path.name.rpartition("-")[2]):
+        yield token.with_name(token.name.removesuffix(TOKEN_SUFFIX))
+
+
+def is_stamped_that_day(head: Head, folder: Path) -> bool:
+    """Whether `folder` has a token for a head of that log of the same day in UTC."""
+    for path in reversed(list(stamped_paths(folder, head.unit))):
+        had = _stamped_head(path)
+        if had is not None and (had.unit, had.log) == (head.unit, head.log):
+            return had.at[:10] == head.at[:10]
+    return False
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

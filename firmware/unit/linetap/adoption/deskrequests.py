@@ -13,10 +13,8 @@ from __future__ import annotations
 import contextlib
 import http.client
 import secrets
-import socket
 import ssl
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgspec
@@ -26,6 +24,7 @@ from linetap_core import jsontext
 from linetap_core.enrolment import adoption
 from linetap_core.enrolment.adoption import MOST_MESSAGE_BYTES, Begin, Channel, Chosen, Opening, Waits
 from linetap_core.errors import DeviceFault
+from linetap_core.exchange import Limits
 
 TIMEOUT_S = 10  # without a byte
 TOTAL_S = 30  # in total, even for a peer that sends single bytes
@@ -45,11 +44,9 @@ def post(desk: tuple[str, int], path: str, body: bytes, total_s: float = TOTAL_S
     """Sends a request; returns the answer's body. DeskAway for anything but a complete answer of status 200."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    limits = Limits.within(total_s, TIMEOUT_S)
     try:
-        raw = socket.create_connection(desk, TIMEOUT_S)
-        with _ended_after(raw, total_s), context.wrap_socket(raw, server_hostname=desk[0]) as connected:
-            connection = http.client.HTTPSConnection(*desk, context=context)
-            connection.sock = connected
+        with contextlib.closing(limits.connection(*desk, context=context)) as connection:
             connection.request("POST", path, body, {"Content-Type": "application/json", "Accept": "application/json"})
             answer = connection.getresponse()
             data = answer.read(MOST_MESSAGE_BYTES + 1)
@@ -58,24 +55,6 @@ def post(desk: tuple[str, int], path: str, body: bytes, total_s: float = TOTAL_S
     if answer.status != _OK or len(data) > MOST_MESSAGE_BYTES:
         raise DeskAway(f"{desk[0]}:{desk[1]}: status {answer.status}", gone=answer.status in (404, 410))
     return data
-
-
-@contextlib.contextmanager
-def _ended_after(raw: socket.socket, seconds: float) -> Iterator[None]:
-    """Limits the whole request: a socket's own timeout restarts with each byte."""
-    with raw.dup() as same:  # wrapping invalidates the first socket's descriptor
-
-        def end() -> None:
-            with contextlib.suppress(OSError):
-                same.shutdown(socket.SHUT_RDWR)
-
-        timer = threading.Timer(seconds, end)
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
-            timer.join()
 
 
 def decode[T](data: bytes, kind: type[T]) -> T:

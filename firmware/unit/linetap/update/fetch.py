@@ -11,15 +11,15 @@ import re
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.client import HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from linetap.update.pace import Pace, TooSlow
 from linetap.update.state import UpdateFault, UpdateRequest
 from linetap_core.broker.link import Backoff, Patience
 from linetap_core.clock import NS_PER_S, S_PER_DAY, Clock, ns_of
 from linetap_core.durable import files
+from linetap_core.exchange import Limits
 
 PATIENCE_S = S_PER_DAY  # if a broker's host is away for a day, a person must act
 AGAIN = Patience(first_ms=5000, longest_ms=600_000)
@@ -45,7 +45,8 @@ def fetch(
         if old != part:
             old.unlink(missing_ok=True)
     _retry(
-        lambda end_ns: _attempt(requested, part, context, progress, Pace(clock, end_ns)), requested.url or "",
+        lambda end_ns: _attempt(requested, part, context, progress, Limits(clock, end_ns, _ANSWER_S, large=True)),
+        requested.url or "",
         lambda why: progress(_length(part), why), clock, patience_s, again,
     )  # fmt: skip
     files.move_durably(part, into)
@@ -57,8 +58,8 @@ def fetch_small(
     """Fetches a file of at most `most_bytes`. UpdateFault `absent` if the server has none, or a larger one."""
 
     def attempt(end_ns: int) -> bytes:
-        pace = Pace(clock, min(end_ns, clock.monotonic_ns() + _SMALL_S * NS_PER_S))
-        return _whole(url, most_bytes, absent, context, pace)
+        limits = Limits(clock, min(end_ns, clock.monotonic_ns() + _SMALL_S * NS_PER_S), _ANSWER_S)
+        return _whole(url, most_bytes, absent, context, limits)
 
     return _retry(attempt, url, lambda why: progress(0, why), clock, PATIENCE_S, AGAIN)
 
@@ -73,7 +74,7 @@ def _retry[T](
         began_ns = clock.monotonic_ns()
         try:
             return attempt(max(end_ns, began_ns + ns_of(_ANSWER_S)))
-        except (_Later, TooSlow, HTTPException, OSError) as error:
+        except (_Later, HTTPException, OSError) as error:
             why = str(error) or type(error).__name__
         now_ns = clock.monotonic_ns()
         if now_ns >= end_ns:
@@ -83,14 +84,14 @@ def _retry[T](
         clock.sleep(max(0, backoff.due_ns - now_ns) / NS_PER_S)
 
 
-def _attempt(requested: UpdateRequest, part: Path, context: ssl.SSLContext, progress: Progress, pace: Pace) -> None:
+def _attempt(requested: UpdateRequest, part: Path, context: ssl.SSLContext, progress: Progress, limits: Limits) -> None:
     """Downloads in one connection. The whole file is hashed, since a power cut may have damaged its beginning."""
     have = _length(part)
     if have > requested.size:
         part.unlink()
         have = 0
     if have < requested.size:
-        _ask(requested, part, have, context, progress, pace)
+        _ask(requested, part, have, context, progress, limits)
     if files.sha256(part) != requested.sha256:
         part.unlink()
         if have:
@@ -99,10 +100,10 @@ def _attempt(requested: UpdateRequest, part: Path, context: ssl.SSLContext, prog
 
 
 def _ask(
-    requested: UpdateRequest, part: Path, have: int, context: ssl.SSLContext, progress: Progress, pace: Pace
+    requested: UpdateRequest, part: Path, have: int, context: ssl.SSLContext, progress: Progress, limits: Limits
 ) -> None:
     assert requested.url is not None
-    with _answer(requested.url, {"Range": f"bytes={have}-"} if have else {}, context, pace) as answer:
+    with _answer(requested.url, {"Range": f"bytes={have}-"} if have else {}, context, limits) as answer:
         begins = _begins(requested, answer, have)
         with part.open("r+b" if begins else "wb") as file:
             file.seek(begins)
@@ -115,11 +116,10 @@ def _ask(
 
 
 @contextmanager
-def _answer(url: str, more: dict[str, str], context: ssl.SSLContext, pace: Pace) -> Iterator[HTTPResponse]:
+def _answer(url: str, more: dict[str, str], context: ssl.SSLContext, limits: Limits) -> Iterator[HTTPResponse]:
     parts = urlsplit(url)
     path = parts.path or "/"
-    connection = HTTPSConnection(parts.hostname or "", parts.port, timeout=_ANSWER_S, context=context)
-    connection.response_class = pace.response  # type: ignore[assignment]
+    connection = limits.connection(parts.hostname or "", parts.port, context=context)
     try:
         headers = {"Accept-Encoding": "identity", "User-Agent": "linetap", **more}
         connection.request("GET", f"{path}?{parts.query}" if parts.query else path, headers=headers)
@@ -129,10 +129,10 @@ def _answer(url: str, more: dict[str, str], context: ssl.SSLContext, pace: Pace)
         connection.close()
 
 
-def _whole(url: str, most_bytes: int, absent: str, context: ssl.SSLContext, pace: Pace) -> bytes:
+def _whole(url: str, most_bytes: int, absent: str, context: ssl.SSLContext, limits: Limits) -> bytes:
     """Downloads a small file in one connection."""
     data = b""
-    with _answer(url, {}, context, pace) as answer:
+    with _answer(url, {}, context, limits) as answer:
         if 400 <= answer.status < 500 and answer.status not in _RETRIED:
             raise UpdateFault(absent, f"{url}: answer of the server: {answer.status} {answer.reason}")
         if answer.status != 200:

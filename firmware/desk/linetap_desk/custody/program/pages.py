@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from linetap_core.errors import BadInput, LinetapError
+from linetap_core.exchange import Limits
 from linetap_desk.custody import handlers, package
 from linetap_desk.custody.helperapp import Handler, PageTable, app_of
 from linetap_desk.custody.package import Package
@@ -109,7 +110,7 @@ async def save(request: Request, program: Program) -> Response:
 
     def step() -> None:
         if desk:
-            package.connection_to(desk, program.settings.path("ca"), 1.0).close()
+            package.connection_to(desk, program.settings.path("ca"), Limits.within(1, 1)).close()
         program.keep(desk=desk, name=name)
 
     return await run_step(request, program, step, _settings, "/settings")

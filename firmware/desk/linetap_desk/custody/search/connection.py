@@ -17,11 +17,12 @@ from msgspec import Meta
 
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_core.exchange import Limits
 from linetap_desk.custody.package import connection_to
 from linetap_desk.custody.search.memory import Kind
 from linetap_desk.inputs import strict
 
-ANSWER_S = 60.0
+ANSWER_S, INDEX_S = 60.0, 3600.0  # for a connection and each block; for the index of a unit, or a log entry
 _LIMIT_BYTES = 1 << 20
 _Name = Annotated[str, Meta(max_length=64)]
 _WHY = {
@@ -67,7 +68,8 @@ class DeskConnection:
     """A connection. BadInput for an unreachable desk, Refusal if the desk refuses."""
 
     def __init__(self, url: str, ca: Path | None, ticket: str) -> None:
-        self._connection = connection_to(url, ca, ANSWER_S)
+        self._limits = Limits.within(INDEX_S, ANSWER_S, large=True)
+        self._connection = connection_to(url, ca, self._limits)
         self.url = url.rstrip("/")
         self._token = ticket
         try:
@@ -116,6 +118,7 @@ class DeskConnection:
     def _asked(self, method: str, path: str, body: bytes | None) -> Iterator[HTTPResponse]:
         headers = {"Authorization": f"Bearer {self._token}", "User-Agent": "linetap", "Accept-Encoding": "identity"}
         self._connection.close()  # the desk closes idle connections, and a person types minutes later
+        self._limits.begin(INDEX_S)
         try:
             self._connection.request(method, path, body=body, headers=headers)
             answer = self._connection.getresponse()

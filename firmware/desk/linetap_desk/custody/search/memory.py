@@ -85,7 +85,7 @@ class UnitCalls:
         for entry in entries:
             if entry.unit != self.unit:
                 raise index.BadIndex(f"an entry of {entry.unit!r}")
-            (regular if self._fits(entry) else odd).append(entry)
+            (regular if self._fits(entry, len(regular)) else odd).append(entry)
         at_ms, good = _times([entry.call_id for entry in regular], [entry.line for entry in regular])
         odd += [entry for entry, fine in zip(regular, good, strict=True) if not fine]
         for entry in odd:
@@ -164,10 +164,12 @@ class UnitCalls:
             disposition=_DISPOSITIONS[kind >> 1 & 15], name=texts[int(columns.name[place])],
         )  # fmt: skip
 
-    def _fits(self, entry: Entry) -> bool:
+    def _fits(self, entry: Entry, before: int) -> bool:
+        """Whether the entry fits into the columns, behind `before` others whose texts are not counted yet."""
         digits = index.digits_of(entry.number)
         fits = len(digits) <= _MOST_DIGITS and len(entry.call_id) == _ID_LENGTH and 0 < entry.line < 100
-        return fits and digits == entry.number.strip("+") and len(self._texts) + 2 < _MOST_TEXTS
+        has_room = len(self._texts) + 2 * (before + 1) <= _MOST_TEXTS
+        return fits and digits == entry.number.strip("+") and has_room
 
     def _text(self, text: str) -> int:
         return self._texts.setdefault(text, len(self._texts))
