@@ -43,6 +43,37 @@ def one(kept: Kept) -> tuple[CallRecord, int]:
     return record, end_frame - first
 
 
+# --- a gap in the captured audio ------------------------------------------------------------------------------------
+
+
+def test_who_called_within_a_long_gap_is_announced_to_before_anything_more_is_recorded(config: Config) -> None:
+    """The first caller has hung up and another was answered while capture was dead."""
+    story = recorded(config, 40, 43).sound(TALK_S, talk(2)).on_hook(8, 12).ring(10, 11).sound(20, talk(4))
+    record, _ = one(kept := story.gap(7, 15).tell())
+    assert [notice.proof for notice in record.notices] == ["full", "full"]
+    assert record.party_unknown is True
+    assert kept.withheld[record.call_id] == [(15 * RATE_HZ, 15 * RATE_HZ + RATE_HZ // 2)]
+
+
+@pytest.mark.parametrize("gap_s", [0.5, 3.0, 4.75])
+def test_a_gap_too_short_for_another_call_is_not_announced_after(config: Config, gap_s: float) -> None:
+    record, _ = one(recorded(config, 30, 33).sound(TALK_S, talk(2)).gap(7, 7 + gap_s).tell())
+    assert (len(record.notices), record.party_unknown) == (1, msgspec.UNSET)
+
+
+def test_a_gap_after_the_far_end_hung_up_makes_the_end_final(config: Config) -> None:
+    story = recorded(config, 40, 43).sound(TALK_S, talk(2)).sound(6, busy(3.75)).sound(18, talk(4))
+    kept = story.gap(9.75, 15.75).tell()
+    assert [record.ended_by for record in kept.records] == ["tone", "on_hook"]
+    assert [[notice.proof for notice in record.notices] for record in kept.records] == [["full"], ["full"]]
+
+
+def test_a_skipped_call_across_a_long_gap_says_that_the_party_is_unknown(config: Config) -> None:
+    story = Story(config, 40, noise_peak=30).off_hook(1, 35).sound(2, digits("2345")).sound(4, ringback(1))
+    (record,) = story.sound(8, talk(4)).gap(15, 21).tell().records
+    assert (record.disposition, record.why, record.party_unknown) == ("skipped", "internal", True)
+
+
 # --- the far end hangs up ------------------------------------------------------------------------------------
 
 

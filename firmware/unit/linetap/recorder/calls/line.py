@@ -92,7 +92,8 @@ class LineCalls(LineContext):
             self.memory.seen_from = batch.frame + batch.frames
             if self.memory.call is not None and self.memory.state == "off_hook":
                 self.memory.call.digits_incomplete = True
-            return []
+            long = batch.frames >= self.profile.gap_party_ms * FRAMES_PER_MS
+            return [Event(self.memory.seen_from, "gap", batch.frame)] if long else []
         bits = batch.hook[index], batch.ring[index], batch.polarity[index], batch.volts[index]
         seen = hook.follow(*bits, batch.frame, self.profile)
         return [event for event in seen if event.text or event.name != "digit"]  # without pulses that are no digit
