@@ -15,7 +15,7 @@ from linetap.recorder.calls.codes import DOUBTFUL
 from linetap.recorder.calls.context import FRAMES_PER_MS, NO_FRAMES, LineContext, LineMemory, Shared, open_frames
 from linetap.recorder.calls.doubtfulanswer import confirm_by_two_voices
 from linetap.recorder.calls.ending import end_call
-from linetap.recorder.calls.evidence.windows import STEP
+from linetap.recorder.calls.evidence.windows import STEP, first_window
 from linetap.recorder.calls.neighbours import neighbour_answer_ns, was_handed_on
 from linetap.recorder.calls.noticeproof import clear_deafness
 from linetap.recorder.calls.ports import CallSnapshot
@@ -192,14 +192,24 @@ class LineCalls(LineContext):
             self._changed |= event.name not in OF_EVIDENCE or self.memory.state != state
 
     def _deadlines_before(self, frame: int) -> None:
-        """Handles the deadlines up to `frame`. The loop is bounded: each deadline changes its state or its time."""
+        """Handles the deadlines up to `frame`. The loop is bounded: each deadline changes its state or its time.
+
+        A gap may last for days, and nothing is learnt in it: a deadline that would be repeated in it waits for its end.
+        """
+        memory, gapped = self.memory, self.batch.gap is not None
         while (due := self._next_deadline()) is not None and due[0] <= frame:
             at, name = due
+            state = memory.state
             if name == "deadline":
-                self.memory.deadline = None
+                memory.deadline = None
             elif name == "window":
-                self.memory.next_window = at + STEP
+                memory.next_window = first_window("off_hook", frame) if gapped else at + STEP
+            elif name == "beep" and gapped and at < frame:
+                self.call.beeped_at = frame
+                continue
             self._handle(Event(at, name, at))
+            if gapped and name == "deadline" and memory.state == state and memory.deadline is not None and at < frame:
+                memory.deadline = max(memory.deadline, frame)
 
     def _next_deadline(self) -> tuple[int, EventName] | None:
         found: list[tuple[int, EventName]] = []
