@@ -24,7 +24,7 @@ from linetap_core.zones import local_time, zone_of
 
 Kind = Literal["in", "out", "internal", "connected", "unknown"]  # `connected`: an answer, without the call's end
 CENTURY = 2000
-LONGEST_NS = 1 << 62  # 146 years, before and after 1970; an integer of the checkpoint has 64 bits
+LONGEST_NS = (1 << 63) - 1  # 292 years, before and after 1970; an integer of the checkpoint has 64 bits
 # S and s: DISA in and out; N: DNIS, D: DID; a transferred call (T) may be either.
 PANASONIC_KINDS: dict[str, Kind] = {
     "I": "in", "N": "in", "D": "in", "S": "in", "O": "out", "s": "out", "T": "unknown"
