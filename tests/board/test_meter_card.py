@@ -196,7 +196,7 @@ class SteadyCodec:
         self._taken = 0
         self._began_ns = clock.monotonic_ns()
         self.available: Callable[[], int] = self._available
-        self.room: Callable[[], int] = lambda: 0
+        self.room: Callable[[], int] = lambda: self.buffer  # what is written is played at once
 
     def _available(self) -> int:
         return (self._clock.monotonic_ns() - self._began_ns) // 125_000 - self._taken

@@ -44,17 +44,25 @@ class Codec:
         self.is_dead = False  # it overruns after every restart
         self.never_reports = False  # reads do not report overruns
         self.available = lambda: OVERRUN if self.is_dead or self._there() > self.buffer else self._there()
-        self.room = lambda: self.buffer - 4 * self.period  # playback is not tested here
+        self.put = self.filled_at_start  # playback frames
+        self.plays_from_ns = clock.monotonic_ns()
+        self.stuck_ns: int | None = None  # since then nothing is played, and no underrun is reported
+        self.room = lambda: self.buffer - max(0, self.put - self._played())
 
     def _there(self) -> int:
         if self.runs_from_ns is None:
             return 0
         return (self.clock.monotonic_ns() - self.runs_from_ns) * RATE_HZ // NS_PER_S - self.was_read
 
+    def _played(self) -> int:
+        now_ns = self.clock.monotonic_ns() if self.stuck_ns is None else self.stuck_ns
+        return (now_ns - self.plays_from_ns) * RATE_HZ // NS_PER_S
+
     def restart_capture(self) -> None:
         self.read()
 
     def refill(self, periods: int = 4) -> int:
+        self.put += periods * self.period
         return periods * self.period
 
     def wait(self, timeout_ms: int) -> bool:
@@ -76,7 +84,9 @@ class Codec:
         return bytes(2 * 8 * frames)
 
     def write(self, data: bytes | None) -> int:
-        return self.period if data is None else len(data) // (2 * 8)
+        frames = self.period if data is None else len(data) // (2 * 8)
+        self.put = max(self.put, self._played()) + frames  # late frames are played late: underruns are not tested here
+        return frames
 
 
 @contextmanager
