@@ -188,6 +188,7 @@ class SteadyCodec:
     """A codec in step with the test's clock: silence, and never a fault."""
 
     period = 80
+    frame_bytes = 8 * 2
     buffer = 1600
     filled_at_start = 0
 
@@ -213,7 +214,7 @@ class SteadyCodec:
 
     def read(self) -> bytes | None:
         self._taken += self.period
-        return bytes(self.period * 8 * 2)
+        return bytes(self.period * self.frame_bytes)
 
     def write(self, _data: bytes | None, /) -> int:
         return self.period

@@ -32,6 +32,7 @@ class Codec:
 
     period = RATE_HZ * SLOT_MS // 1000
     buffer = BUFFER_PERIODS * period
+    frame_bytes = 2 * 8
     filled_at_start = 4 * period
 
     def __init__(self, clock: ManualClock) -> None:
@@ -40,6 +41,7 @@ class Codec:
         self.was_read = 0  # frames read in this run
         self.slow_read_ms = 0  # delay of the next read
         self.work_ns = READ_NS  # duration of a read
+        self.cuts_off = False  # the next read returns half a period
         self.reads = 0
         self.is_dead = False  # it overruns after every restart
         self.never_reports = False  # reads do not report overruns
@@ -79,12 +81,13 @@ class Codec:
         if (self.is_dead and not self.never_reports) or self._there() > self.buffer:
             self.runs_from_ns = None
             return None
-        frames = min(self.period, self._there())
+        frames = min(self.period // 2 if self.cuts_off else self.period, self._there())
+        self.cuts_off = False
         self.was_read += frames
-        return bytes(2 * 8 * frames)
+        return bytes(self.frame_bytes * frames)
 
     def write(self, data: bytes | None) -> int:
-        frames = self.period if data is None else len(data) // (2 * 8)
+        frames = self.period if data is None else len(data) // self.frame_bytes
         self.put = max(self.put, self._played()) + frames  # late frames are played late: underruns are not tested here
         return frames
 

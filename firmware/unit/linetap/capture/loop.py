@@ -59,6 +59,7 @@ class Stream(Protocol):
     """The loop's interface to alsa.Codec."""
 
     period: int
+    frame_bytes: int
     buffer: int
     filled_at_start: int
     available: Callable[[], int]
@@ -195,6 +196,9 @@ class Loop:
             data = self._codec.read()
             if data is None:
                 self._overrun(prepared=True)
+                return False
+            if len(data) != self._codec.period * self._codec.frame_bytes:  # an overrun has cut it off
+                self._overrun()
                 return False
             if keep:
                 self._held.append((self._position, data))
