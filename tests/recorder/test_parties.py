@@ -52,13 +52,24 @@ def test_who_called_within_a_long_gap_is_announced_to_before_anything_more_is_re
     record, _ = one(kept := story.gap(7, 15).tell())
     assert [notice.proof for notice in record.notices] == ["full", "full"]
     assert record.party_unknown is True
-    assert kept.withheld[record.call_id] == [(15 * RATE_HZ, 15 * RATE_HZ + RATE_HZ // 2)]
+    on_hook_is_certain = 15 * RATE_HZ + RATE_HZ * 3 // 2
+    assert kept.withheld[record.call_id] == [(15 * RATE_HZ, on_hook_is_certain)]
 
 
 @pytest.mark.parametrize("gap_s", [0.5, 3.0, 4.75])
 def test_a_gap_too_short_for_another_call_is_not_announced_after(config: Config, gap_s: float) -> None:
     record, _ = one(recorded(config, 30, 33).sound(TALK_S, talk(2)).gap(7, 7 + gap_s).tell())
     assert (len(record.notices), record.party_unknown) == (1, msgspec.UNSET)
+
+
+@pytest.mark.parametrize(("from_s", "to_s"), [(2.5, 15), (2.5, 3.75), (7.0, 15)])
+def test_nothing_is_played_to_a_handset_that_was_put_down_in_the_gap(
+    config: Config, from_s: float, to_s: float
+) -> None:
+    """During the notice or after it. The line may be ringing when the relay would close."""
+    story = recorded(config, to_s - 0.5, 30).gap(from_s, to_s)
+    assert len(story.tell().records) == 1
+    assert not any(batch.notice.any() for batch in story.followed if batch.frame >= to_s * RATE_HZ)
 
 
 def test_a_gap_after_the_far_end_hung_up_makes_the_end_final(config: Config) -> None:
