@@ -8,6 +8,7 @@ import pytest
 from call_rig import START_NS, Kept, Story
 from sounds import FAR_DBM0, NEAR_DBM0, busy, call_waiting, dial, digits, ringback, talk
 
+from linetap.config.profile import Profile
 from linetap.config.schema import Config, RetentionClass
 from linetap.learned import Learned
 from linetap.ring import RATE_HZ
@@ -60,6 +61,20 @@ def test_who_called_within_a_long_gap_is_announced_to_before_anything_more_is_re
 def test_a_gap_too_short_for_another_call_is_not_announced_after(config: Config, gap_s: float) -> None:
     record, _ = one(recorded(config, 30, 33).sound(TALK_S, talk(2)).gap(7, 7 + gap_s).tell())
     assert (len(record.notices), record.party_unknown) == (1, msgspec.UNSET)
+
+
+def test_a_gap_of_minutes_ends_the_recording_and_a_voice_after_it_begins_another(config: Config) -> None:
+    """A codec that is away for days would fill the disk with silence, for every line in use."""
+    config = msgspec.structs.replace(config, profile=[Profile(name="short", gap_end_s=8)])
+    config = msgspec.structs.replace(
+        config, line=[msgspec.structs.replace(line, profile="short") for line in config.line]
+    )
+    story = recorded(config, 40, 43).sound(TALK_S, talk(2)).sound(20, talk(4))
+    first, second = (kept := story.gap(7, 15).tell()).closed
+    assert first[1] == 7 * RATE_HZ
+    assert (first[2].disposition, first[2].why) == ("recorded", "capture_restart")
+    assert (second[2].disposition, second[2].continues) == ("recorded", first[0])
+    assert [[notice.proof for notice in record.notices] for record in kept.records] == [["full"], ["full"]]
 
 
 @pytest.mark.parametrize(("from_s", "to_s"), [(2.5, 15), (2.5, 3.75), (7.0, 15)])

@@ -22,7 +22,7 @@ from linetap.recorder.calls.ports import CallSnapshot
 from linetap.recorder.calls.table import STATUS, TABLE
 from linetap.recorder.calls.timers import beep_frame, limit_frame, recommended_frame
 from linetap.recorder.signals.events import Event, EventName
-from linetap.ring import BY_SOUND, NS_PER_FRAME, SLOT_FRAMES, Batch
+from linetap.ring import BY_SOUND, NS_PER_FRAME, RATE_HZ, SLOT_FRAMES, Batch
 from linetap_core.clock import parse_rfc3339, rfc3339
 from linetap_core.records import Disposition, LineRelease, LineState, LineStatus
 
@@ -62,6 +62,8 @@ class LineCalls(LineContext):
         detectors."""
         memory = self.memory
         self.batch = batch
+        if batch.gap is not None and batch.frames >= self.profile.gap_end_s * RATE_HZ and self._is_recording():
+            self.cut_off(batch, batch.gap)
         end_frame = batch.frame + batch.frames
         self.opened_before = memory.open_last
         self.open_bits = open_frames(batch, index) if memory.next_window is not None else NO_FRAMES
@@ -146,7 +148,7 @@ class LineCalls(LineContext):
         return min(frames)
 
     def cut_off(self, at: Batch, why: str) -> None:
-        """Ends and seals the call at `at` without an event of the line: there is no further audio."""
+        """Ends and seals the call at `at` without an event of the line: there is no audio for now, or no more."""
         self.batch = at
         if self.memory.call is not None:
             call = self.memory.call
@@ -154,6 +156,14 @@ class LineCalls(LineContext):
             last = self._certain_until(at.frame) if recorded else None
             disposition: Disposition = "recorded" if recorded else call.disposition
             end_call(self, Event(at.frame, "on_hook", at.frame), disposition, call.why or why, end_frame=last)
+            if call.first_frame is not None and self.memory.hook.off_hook_since is not None:
+                # A voice begins a record that continues it.
+                self.memory.continues = call.call_id
+                self.enter("held", at.frame)
+
+    def _is_recording(self) -> bool:
+        """Whether the call has a recording, which a gap would fill with silence."""
+        return self.memory.call is not None and self.memory.call.first_frame is not None
 
     def forget_fault(self, learned: Learned | None) -> None:
         """Clears the fault `notice_not_heard` if the line was learnt after the fault was found."""
