@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from linetap.recorder.cards import CardFollower, Cards
 from linetap.ring import SLOT_FRAMES, RingReader, RingWriter
 from linetap.ring.layout import CRC_FROM, HEADER, HEADER_BYTES, bell_path, ring_path, slot_dtype
-from linetap_core.clock import NS_PER_S, SYSTEM, ManualClock
+from linetap_core.clock import NS_PER_S, SYSTEM, ManualClock, parse_rfc3339
 from linetap_core.errors import DeviceFault
 from unit_rig import make_unit
 
@@ -94,7 +94,7 @@ def lie_of_the_head(run_dir: Path, head: int) -> None:
     "fields",
     [
         {"flags": 1, "frames": 10**15}, {"flags": 1, "frames": -80}, {"frame": 10**15}, {"frame": 0},
-        {"mono_ns": 1 << 62}, {"mono_ns": -1}, {"utc_ns": 1 << 62}, {"utc_ns": -1},
+        {"mono_ns": 1 << 62}, {"mono_ns": -1}, {"utc_ns": (1 << 63) - 1}, {"utc_ns": -1},
     ],
 )  # fmt: skip
 def test_what_no_clock_explains_is_not_believed(run_dir: Path, fields: dict[str, int]) -> None:
@@ -105,6 +105,19 @@ def test_what_no_clock_explains_is_not_believed(run_dir: Path, fields: dict[str,
     with pytest.raises(DeviceFault, match="impossible") as fault:
         reader.read(25)
     assert fault.value.code == "ring_lies"
+    reader.close()
+    writer.close()
+
+
+def test_a_clock_of_another_century_is_no_lie(run_dir: Path) -> None:
+    """A machine's clock may be wrong by any time that its kernel accepts."""
+    writer = written(run_dir)
+    reader = RingReader(run_dir, 1)
+    write(writer)
+    lie(run_dir, 50, utc_ns=parse_rfc3339("2232-04-01T00:00:00Z"))
+    batch = reader.read(25)
+    assert batch is not None
+    assert batch.utc_ns == parse_rfc3339("2232-04-01T00:00:00Z")
     reader.close()
     writer.close()
 

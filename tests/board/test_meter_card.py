@@ -188,6 +188,7 @@ class SteadyCodec:
     """A codec in step with the test's clock: silence, and never a fault."""
 
     period = 80
+    frame_bytes = 8 * 2
     buffer = 1600
     filled_at_start = 0
 
@@ -196,7 +197,7 @@ class SteadyCodec:
         self._taken = 0
         self._began_ns = clock.monotonic_ns()
         self.available: Callable[[], int] = self._available
-        self.room: Callable[[], int] = lambda: 0
+        self.room: Callable[[], int] = lambda: self.buffer  # what is written is played at once
 
     def _available(self) -> int:
         return (self._clock.monotonic_ns() - self._began_ns) // 125_000 - self._taken
@@ -213,7 +214,7 @@ class SteadyCodec:
 
     def read(self) -> bytes | None:
         self._taken += self.period
-        return bytes(self.period * 8 * 2)
+        return bytes(self.period * self.frame_bytes)
 
     def write(self, _data: bytes | None, /) -> int:
         return self.period

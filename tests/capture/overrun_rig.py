@@ -32,6 +32,7 @@ class Codec:
 
     period = RATE_HZ * SLOT_MS // 1000
     buffer = BUFFER_PERIODS * period
+    frame_bytes = 2 * 8
     filled_at_start = 4 * period
 
     def __init__(self, clock: ManualClock) -> None:
@@ -40,21 +41,30 @@ class Codec:
         self.was_read = 0  # frames read in this run
         self.slow_read_ms = 0  # delay of the next read
         self.work_ns = READ_NS  # duration of a read
+        self.cuts_off = False  # the next read returns half a period
         self.reads = 0
         self.is_dead = False  # it overruns after every restart
         self.never_reports = False  # reads do not report overruns
         self.available = lambda: OVERRUN if self.is_dead or self._there() > self.buffer else self._there()
-        self.room = lambda: self.buffer - 4 * self.period  # playback is not tested here
+        self.put = self.filled_at_start  # playback frames
+        self.plays_from_ns = clock.monotonic_ns()
+        self.stuck_ns: int | None = None  # since then nothing is played, and no underrun is reported
+        self.room = lambda: self.buffer - max(0, self.put - self._played())
 
     def _there(self) -> int:
         if self.runs_from_ns is None:
             return 0
         return (self.clock.monotonic_ns() - self.runs_from_ns) * RATE_HZ // NS_PER_S - self.was_read
 
+    def _played(self) -> int:
+        now_ns = self.clock.monotonic_ns() if self.stuck_ns is None else self.stuck_ns
+        return (now_ns - self.plays_from_ns) * RATE_HZ // NS_PER_S
+
     def restart_capture(self) -> None:
         self.read()
 
     def refill(self, periods: int = 4) -> int:
+        self.put += periods * self.period
         return periods * self.period
 
     def wait(self, timeout_ms: int) -> bool:
@@ -71,12 +81,15 @@ class Codec:
         if (self.is_dead and not self.never_reports) or self._there() > self.buffer:
             self.runs_from_ns = None
             return None
-        frames = min(self.period, self._there())
+        frames = min(self.period // 2 if self.cuts_off else self.period, self._there())
+        self.cuts_off = False
         self.was_read += frames
-        return bytes(2 * 8 * frames)
+        return bytes(self.frame_bytes * frames)
 
     def write(self, data: bytes | None) -> int:
-        return self.period if data is None else len(data) // (2 * 8)
+        frames = self.period if data is None else len(data) // self.frame_bytes
+        self.put = max(self.put, self._played()) + frames  # late frames are played late: underruns are not tested here
+        return frames
 
 
 @contextmanager

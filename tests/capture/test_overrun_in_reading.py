@@ -26,6 +26,21 @@ def test_what_is_lost_is_what_the_codec_held_and_not_a_second_more(tmp_path: Pat
     assert BUFFER_PERIODS * SLOT_MS <= state.gap_ms <= (BUFFER_PERIODS + 5) * SLOT_MS
 
 
+def test_a_period_that_an_overrun_has_cut_off_ends_nothing(tmp_path: Path, run_dir: Path) -> None:
+    with on_codec(tmp_path, run_dir) as (loop, codec, state):
+        loop.start()
+        for _ in range(50):
+            loop.turn()
+        codec.cuts_off = True
+        for _ in range(50):
+            loop.turn()
+        began = state.progress
+        for _ in range(50):
+            loop.turn()
+    assert state.overruns == 1
+    assert state.progress - began >= 48
+
+
 def test_a_processor_that_does_not_keep_up_is_left_to_the_others_half_of_the_time(
     tmp_path: Path, run_dir: Path
 ) -> None:

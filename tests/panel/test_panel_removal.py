@@ -9,11 +9,13 @@ import pytest
 from test_button import commands, press
 from test_panel_service import Room
 
-from linetap.panel.removal import DONE, SEALED_MS, UNMOUNTED_MS, WANTED
+from linetap.board.simulated import SimulatedPanel
+from linetap.panel.removal import CANCEL_AGAIN_MS, DONE, SEALED_MS, UNMOUNTED_MS, WANTED
+from linetap.panel.service import Panel
 from linetap.sockets import Listener
 from linetap_core import rundir
 from linetap_core.records import RECORDER_SOCKET, CancelRemoval, PrepareRemoval
-from state_files import recorder
+from state_files import recorder, unit
 
 
 class Disk:
@@ -123,6 +125,25 @@ def test_where_nobody_unmounts_anything_calls_are_recorded_again(room: Room, dis
     assert not disk.wanted()
     asked.close()
     assert room.state().unit_state == "not_recording", "the truth before all else"
+    room.panel.close()
+
+
+def test_a_panel_that_restarts_continues_the_removal(room: Room, disk: Disk) -> None:
+    """Otherwise the recorder would refuse all calls until its next start."""
+    asked = Listener(room.run_dir / RECORDER_SOCKET)
+    ask(room)
+    room.unit.states["recorder"] = recorder("idle", "idle", removal="ending", recording_refused="removal")
+    room.pass_ms(1000)
+    room.panel.close()
+    room.panel = Panel(unit(room.run_dir), SimulatedPanel(room.run_dir), room.clock)
+    room.pass_ms(1000)
+    assert (room.state().unit_state, disk.wanted()) == ("removing", False)
+    room.unit.states["recorder"] = recorder("idle", "idle", removal="ready", recording_refused="removal")
+    room.pass_ms(1000)
+    assert disk.wanted()
+    room.pass_ms(UNMOUNTED_MS + CANCEL_AGAIN_MS + 1000)  # nobody unmounts it, and the recorder misses the first command
+    assert [*commands(asked), *commands(asked)] == [PrepareRemoval(), CancelRemoval(), CancelRemoval()]
+    asked.close()
     room.panel.close()
 
 

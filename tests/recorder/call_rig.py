@@ -20,7 +20,8 @@ from linetap.recorder.calls.ports import CallSnapshot, Stretches
 from linetap.recorder.core import Recorder
 from linetap.recorder.replay.card import ReplayCard
 from linetap.recorder.replay.events import Levels
-from linetap.ring import I16, NO_VOLTS, RATE_HZ, Batch
+from linetap.ring import I16, NO_VOLTS, RATE_HZ, SLOT_FRAMES, Batch
+from linetap.ring.batch import gap_batch
 from linetap_core.errors import DeviceFault
 from linetap_core.records import CallEvent, CallRecord, ClockRecord
 
@@ -174,6 +175,21 @@ class Story:
         self.recorder = self.new_recorder(msgspec.msgpack.decode(raw, type=dict[int, LineMemory]))
         for batch in self.followed:
             self.recorder.restore_detectors(1, batch)
+
+    def gap(self, from_s: float, to_s: float, batch_slots: int = 25) -> Self:
+        """Runs up to `to_s` with capture dead from `from_s` on: one gap, without any levels of that time."""
+        while self.card._position * SLOT_FRAMES < from_s * RATE_HZ and self.step(batch_slots):
+            pass
+        first = last = self.card.next(batch_slots)
+        assert first is not None
+        while self.card._position * SLOT_FRAMES < to_s * RATE_HZ and (batch := self.card.next(batch_slots)) is not None:
+            last = batch
+        assert last is not None
+        frames = last.frame + last.frames - first.frame
+        gap = gap_batch(len(first.hook), first.seq, first.frame, frames, first.mono_ns, first.utc_ns, "capture_restart")
+        self.recorder.follow(1, gap)
+        self.followed.append(gap)
+        return self
 
     def tell(self, batch_slots: int = 25) -> Kept:
         """Runs to the end, in batches like those of a replay."""

@@ -39,6 +39,7 @@ class ContactCard(Card):
 
     answer: Answer = "dial"
     most_ms = 3000
+    behind = 0  # frames that capture has written and the recorder has not followed
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -46,7 +47,7 @@ class ContactCard(Card):
         self.asked: list[tuple[int, str]] = []  # frame, notice
 
     def frame_now(self, line: int) -> int:  # noqa: ARG002
-        return self._position * SLOT_FRAMES
+        return self._position * SLOT_FRAMES + self.behind
 
     def play(self, line: int, notice: str, at_frame: int) -> None:
         self.asked.append((at_frame, notice))

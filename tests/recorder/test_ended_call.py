@@ -32,7 +32,7 @@ from sounds import busy, digits, talk
 from linetap.config.schema import Config
 from linetap.learned import Learned
 from linetap.recorder.signals.events import Event
-from linetap.ring import RATE_HZ
+from linetap.ring import RATE_HZ, SLOT_FRAMES
 from linetap_core.records import CallRecord, EndRecord
 
 OUT_CODE_S = 12.0
@@ -360,3 +360,26 @@ def test_a_notice_lasts_as_long_as_the_rig_says(config: Config) -> None:
     notice = end_of(only(playing(config).tell(10))).notice
     assert notice is not None
     assert round(frame_of(notice.ended_at) - frame_of(notice.started_at), 3) == NOTICE_S
+
+
+def test_nobodys_call_is_ended_after_a_long_gap(config: Config) -> None:
+    """In the gap staff may have hung up and dialled 119."""
+    story = incoming(config, end_s=25, seconds=28).sound(CODE_S, digits(CODES["abuse"]))
+    record = only(story.gap(CODE_S + 2.5, CODE_S + 8.5).tell())
+    assert story.released == []
+    assert next(of(story.vault, "end_refused")).why == "another_party"
+    assert [notice.proof for notice in record.notices] == ["full", "full"]
+
+
+def test_a_contact_that_was_due_is_not_opened_after_a_long_gap(config: Config) -> None:
+    """The recorder is a second behind when the notice is proven, and capture has died meanwhile."""
+    story = incoming(config, end_s=25, seconds=28).sound(CODE_S, digits(CODES["abuse"]))
+    story.contact.behind = RATE_HZ
+    while story.recorder.memories()[1].state != "end_opens":
+        assert story.step(4)
+    now_s = story.card._position * SLOT_FRAMES / RATE_HZ
+    story.contact.behind = 0
+    record = only(story.gap(now_s, now_s + 6).tell())
+    assert story.released == []
+    assert next(of(story.vault, "end_refused")).why == "another_party"
+    assert [notice.proof for notice in record.notices] == ["full", "full"]

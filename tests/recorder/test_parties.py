@@ -8,6 +8,7 @@ import pytest
 from call_rig import START_NS, Kept, Story
 from sounds import FAR_DBM0, NEAR_DBM0, busy, call_waiting, dial, digits, ringback, talk
 
+from linetap.config.profile import Profile
 from linetap.config.schema import Config, RetentionClass
 from linetap.learned import Learned
 from linetap.ring import RATE_HZ
@@ -41,6 +42,62 @@ def one(kept: Kept) -> tuple[CallRecord, int]:
     ((_, _, first),) = [entry for entry in kept.opened if entry[0] == call_id]
     assert max(kept.permitted[call_id]) <= end_frame
     return record, end_frame - first
+
+
+# --- a gap in the captured audio ------------------------------------------------------------------------------------
+
+
+def test_who_called_within_a_long_gap_is_announced_to_before_anything_more_is_recorded(config: Config) -> None:
+    """The first caller has hung up and another was answered while capture was dead."""
+    story = recorded(config, 40, 43).sound(TALK_S, talk(2)).on_hook(8, 12).ring(10, 11).sound(20, talk(4))
+    record, _ = one(kept := story.gap(7, 15).tell())
+    assert [notice.proof for notice in record.notices] == ["full", "full"]
+    assert record.party_unknown is True
+    on_hook_is_certain = 15 * RATE_HZ + RATE_HZ * 3 // 2
+    assert kept.withheld[record.call_id] == [(15 * RATE_HZ, on_hook_is_certain)]
+
+
+@pytest.mark.parametrize("gap_s", [0.5, 3.0, 4.75])
+def test_a_gap_too_short_for_another_call_is_not_announced_after(config: Config, gap_s: float) -> None:
+    record, _ = one(recorded(config, 30, 33).sound(TALK_S, talk(2)).gap(7, 7 + gap_s).tell())
+    assert (len(record.notices), record.party_unknown) == (1, msgspec.UNSET)
+
+
+def test_a_gap_of_minutes_ends_the_recording_and_a_voice_after_it_begins_another(config: Config) -> None:
+    """A codec that is away for days would fill the disk with silence, for every line in use."""
+    config = msgspec.structs.replace(config, profile=[Profile(name="short", gap_end_s=8)])
+    config = msgspec.structs.replace(
+        config, line=[msgspec.structs.replace(line, profile="short") for line in config.line]
+    )
+    story = recorded(config, 40, 43).sound(TALK_S, talk(2)).sound(20, talk(4))
+    first, second = (kept := story.gap(7, 15).tell()).closed
+    assert first[1] == 7 * RATE_HZ
+    assert (first[2].disposition, first[2].why) == ("recorded", "capture_restart")
+    assert (second[2].disposition, second[2].continues) == ("recorded", first[0])
+    assert [[notice.proof for notice in record.notices] for record in kept.records] == [["full"], ["full"]]
+
+
+@pytest.mark.parametrize(("from_s", "to_s"), [(2.5, 15), (2.5, 3.75), (7.0, 15)])
+def test_nothing_is_played_to_a_handset_that_was_put_down_in_the_gap(
+    config: Config, from_s: float, to_s: float
+) -> None:
+    """During the notice or after it. The line may be ringing when the relay would close."""
+    story = recorded(config, to_s - 0.5, 30).gap(from_s, to_s)
+    assert len(story.tell().records) == 1
+    assert not any(batch.notice.any() for batch in story.followed if batch.frame >= to_s * RATE_HZ)
+
+
+def test_a_gap_after_the_far_end_hung_up_makes_the_end_final(config: Config) -> None:
+    story = recorded(config, 40, 43).sound(TALK_S, talk(2)).sound(6, busy(3.75)).sound(18, talk(4))
+    kept = story.gap(9.75, 15.75).tell()
+    assert [record.ended_by for record in kept.records] == ["tone", "on_hook"]
+    assert [[notice.proof for notice in record.notices] for record in kept.records] == [["full"], ["full"]]
+
+
+def test_a_skipped_call_across_a_long_gap_says_that_the_party_is_unknown(config: Config) -> None:
+    story = Story(config, 40, noise_peak=30).off_hook(1, 35).sound(2, digits("2345")).sound(4, ringback(1))
+    (record,) = story.sound(8, talk(4)).gap(15, 21).tell().records
+    assert (record.disposition, record.why, record.party_unknown) == ("skipped", "internal", True)
 
 
 # --- the far end hangs up ------------------------------------------------------------------------------------

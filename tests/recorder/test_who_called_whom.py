@@ -9,7 +9,6 @@ from sounds import busy, dial, digits, ringback, talk
 
 from linetap.config.schema import Config
 from linetap.ring import RATE_HZ
-from linetap.ring.batch import gap_batch
 
 BATTERY, SPEAKING, DEAD = -4800, -800, 0  # 0.01 V
 
@@ -25,18 +24,6 @@ def voltage(story: Story, *runs: tuple[float, int]) -> Story:
         volts[begin : round(until_s * 100)] = value
         begin = round(until_s * 100)
     return story
-
-
-def tell_without(story: Story, from_s: float, to_s: float) -> Kept:
-    """Runs with capture dead from `from_s` to `to_s`: a gap, without any levels of that time."""
-    while (batch := story.card.next(25)) is not None:
-        if from_s <= batch.frame / RATE_HZ < to_s:
-            lines = len(batch.hook)
-            batch = gap_batch(
-                lines, batch.seq, batch.frame, batch.frames, batch.mono_ns, batch.utc_ns, "capture_restart"
-            )
-        story.recorder.follow(1, batch)
-    return story.vault
 
 
 def rings(story: Story, first_s: float, bursts: int, line: int = 1, pause_s: float = 2.0) -> Story:
@@ -101,7 +88,7 @@ def test_a_number_of_which_something_may_be_lost_is_not_judged_by_what_is_left(
     """031-2345 without its 031 is 2345, which matches the pattern of the house."""
     story = Story(config, 30, noise_peak=30).off_hook(1, 25).sound(2, digits("031")).sound(3.5, digits("2345"))
     story.sound(6, ringback(1)).sound(11, talk(4))
-    kept = tell_without(story, *hole)
+    kept = story.gap(*hole).tell()
     assert [record.disposition for record in kept.records] == ["recorded"]
     assert (kept.records[0].dialled, kept.records[0].internal_by) == ("2345", None)
 

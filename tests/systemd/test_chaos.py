@@ -18,7 +18,7 @@ from linetap_core.evidence.calls import sealed
 from linetap_core.records import CallRecord, RecorderState
 
 CALL_EVERY_S, FIRST_S, LINES = 12.0, 1.0, (1, 2)
-OF_CAPTURE = {"capture_restart", "overrun"}
+OF_CAPTURE = {"capture_restart", "overrun", "not_announced"}  # the last after a gap of 5 s or more
 MINUTES = int(os.environ.get("LINETAP_SOAK_MINUTES", "1"))
 ACTIONS = ("kill", "stand still", "restart", "starve")
 

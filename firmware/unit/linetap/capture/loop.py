@@ -37,6 +37,9 @@ from linetap_core.records import CaptureState
 
 POLL_MS = 100
 STALL_MS = 1000  # after this time without a period the codec is dead, which must not count as silence
+# Playback that does not move while this much is captured has stopped without an underrun, as a USB codec's may: a
+# notice then stays in its queue, and would be reported as played.
+STUCK_MS = 250
 SETTLE_PERIODS = 5
 # Capture has the highest priority. With repeated overruns it would use up a processor, so that panel and reporter could
 # not report them: after such an overrun it waits as long as it has worked, which leaves half of one processor.
@@ -56,6 +59,7 @@ class Stream(Protocol):
     """The loop's interface to alsa.Codec."""
 
     period: int
+    frame_bytes: int
     buffer: int
     filled_at_start: int
     available: Callable[[], int]
@@ -108,6 +112,8 @@ class Loop:
         self._shift_wanted = True
         self._refine_every = 8 * codec.period  # device frames
         self._playback_restarted = False
+        self._played: int | None = None  # playback frames at the last turn
+        self._unmoved = 0  # device frames captured since that number has changed
         self._last_ns = 0
         self._overran_ns: int | None = None  # time of the last overrun
         self._overruns_in_a_row = 0
@@ -123,12 +129,13 @@ class Loop:
     def turn(self) -> bool:
         """Waits for a period and handles it; True if the codec's watched descriptor is readable.
 
-        DeviceFault `codec_stalled` after STALL_MS or MOST_OVERRUNS overruns without a period.
+        DeviceFault `codec_stalled` after STALL_MS or MOST_OVERRUNS overruns without a period, or without playback.
         """
         codec = self._codec
         watched = codec.wait(POLL_MS)
         available, room = codec.available(), codec.room()
         now_ns = self._clock.monotonic_ns()
+        self._watch_playback(available, room)
         if available == OVERRUN:
             self._overrun()
         elif available >= codec.period:
@@ -137,6 +144,26 @@ class Loop:
             raise self._stalled(f"no period for {STALL_MS / 1000:g} s")
         self._feed(room)
         return watched
+
+    def _watch_playback(self, available: int, room: int) -> None:
+        """Marks the audio while playback stands still, and gives up after STALL_MS."""
+        played = None if room == OVERRUN else self.written - (self._codec.buffer - room)
+        if played is None or played != self._played or available == OVERRUN:
+            self._played, self._unmoved = played, 0
+            return
+        was_stuck = self._is_stuck
+        self._unmoved += max(0, available) // self._codec.period * self._codec.period
+        if self._is_stuck:
+            self._flags |= UNDERRUN
+            if not was_stuck:
+                log.error("playback_stuck: card %d: nothing is played, and no underrun is reported", self._card.number)
+                self._lose_playback()
+        if self._unmoved >= STALL_MS // SLOT_MS * self._codec.period:
+            raise self._stalled(f"nothing is played for {STALL_MS / 1000:g} s")
+
+    @property
+    def _is_stuck(self) -> bool:
+        return self._unmoved >= STUCK_MS // SLOT_MS * self._codec.period
 
     def _stalled(self, why: str) -> DeviceFault:
         where = f"{self._card.capture_pcm} (card {self._card.number})"
@@ -169,6 +196,9 @@ class Loop:
             data = self._codec.read()
             if data is None:
                 self._overrun(prepared=True)
+                return False
+            if len(data) != self._codec.period * self._codec.frame_bytes:  # an overrun has cut it off
+                self._overrun()
                 return False
             if keep:
                 self._held.append((self._position, data))
@@ -299,18 +329,24 @@ class Loop:
             self.written += taken
             queued += taken
 
-    def _underrun(self) -> None:
+    def _lose_playback(self) -> None:
+        """Marks the audio and discards the shift: playback frames have shifted against positions on the line."""
         self._state.underruns += 1
         self._flags |= UNDERRUN
         self._player.lost_playback()
         self._playback_restarted = self._shift_wanted = True
         self._shifts.clear()
+
+    def _underrun(self) -> None:
+        self._lose_playback()
         self._codec.write(None)  # returns the underrun and prepares the stream
         self.written += self._codec.refill()
 
     def _observe_shift(self, captured: int, room: int) -> None:
         """Measures the shift by both positions at one moment: audio played now is captured `offset` frames later."""
-        if self._settling or room == OVERRUN or not (self._shift_wanted or self._position % self._refine_every == 0):
+        if self._settling or self._is_stuck or room == OVERRUN:
+            return
+        if not (self._shift_wanted or self._position % self._refine_every == 0):
             return
         played = self.written - (self._codec.buffer - room)
         self._shifts.append(self._base + captured - played + self._offset)

@@ -349,6 +349,10 @@ discovery = false
 # party_ms = 3000
 # swap_ms = 2000
 # colleague_ms = 15000
+# After a gap in the captured audio of this length another party may be on the line: the notice plays again.
+# gap_party_ms = 5000
+# A longer gap ends a recording where it begins.
+# gap_end_s = 300
 # dial_end_ms = 3000
 # A loop break longer than this is a cut cable; after its repair a new call begins.
 # loop_break_max_ms = 4000

@@ -122,6 +122,8 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     party_ms: int = 3000  # ours: within this time after an answer or a flash it is the same party
     swap_ms: int = 2000  # ours: after a flash a dialling person has dial tone by then, or has begun
     colleague_ms: int = 15_000  # ours: by then a calling colleague has transferred the citizen
+    gap_party_ms: int = 5000  # ours: hanging up takes 1 s, and another call's ringing and answer some 4 s
+    gap_end_s: int = 300  # ours: a longer gap would be silence by the megabyte in every recording of the card
     dial_end_ms: int = 3000  # ours: a dial tone of this length in a call means that the far end has left
     ring_min_ms: int = 150  # a shorter single burst is no ringing (ring detector asserts within 180 ms)
     ring_gap_ms: int = 400  # shorter dropouts of the ring detector are within one burst

@@ -3,7 +3,7 @@
 
 The panel requests the recorder's stop, waits until all calls are sealed, and creates a file in its own folder. systemd
 detects the file (linetap_removal.path), stops the services that use the disk, unmounts the disk, and writes the outcome
-to a file in root's folder.
+to a file in root's folder. A panel that restarts meanwhile continues the removal.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from linetap_core.records import RecorderState
 WANTED, DONE = "removal", "removal"  # in the panel's folder, and in root's
 SEALED_MS = 90_000  # a PBX may print for a minute; calls not sealed by then are left to the next start
 UNMOUNTED_MS = 90_000  # longer than the services need to stop
+CANCEL_AGAIN_MS = 10_000  # a recorder that restarts does not receive a command
 
 Shows = Literal["removing", "pull", "removal_failed"]
 
@@ -41,6 +42,7 @@ class Removal:
         self._over: tuple[int, int] | None = None  # stamp of an earlier removal's outcome
         self._asked_ms: int | None = None
         self._wanted_ms: int | None = None
+        self._cancelled_ms = 0
         self._failed = False
 
     def begin(self, now_ms: int) -> None:
@@ -61,16 +63,29 @@ class Removal:
         if outcome is not None:  # the removal failed; or the disk and the recorder are back
             self._take_back()
             self._asked_ms, self._failed = None, self._failed or outcome != "pull"
+        if self._asked_ms is None and recorder.live is not None and recorder.live.removal is not None:
+            self._take_over(now_ms)
         if self._asked_ms is not None:
             self._go_on(recorder, self._asked_ms, now_ms)
         if self._failed:
             return "removal_failed"
         return "removing" if self._asked_ms is not None else None
 
+    def _take_over(self, now_ms: int) -> None:
+        """Continues a removal that an earlier panel has begun, or cancels a failed one again: until then the recorder
+        refuses calls.
+        """
+        if not self._failed:
+            log.warning("removal_goes_on: an earlier panel has begun it")
+            self._asked_ms, self._wanted_ms, self._over = now_ms, None, rundir.stamp(self._root / DONE)
+        elif now_ms - self._cancelled_ms >= CANCEL_AGAIN_MS:
+            self._cancelled_ms = now_ms
+            self._cancel()
+
     def _go_on(self, recorder: Seen[RecorderState], asked_ms: int, now_ms: int) -> None:
         if self._wanted_ms is not None:
             if now_ms - self._wanted_ms >= UNMOUNTED_MS:
-                self._fail("it was not unmounted: linetap_removal.path is not enabled")
+                self._fail("it was not unmounted: linetap_removal.path is not enabled", now_ms)
             return
         sealed = recorder.live is not None and recorder.live.removal == "ready"
         if not sealed and recorder.status == "alive" and now_ms - asked_ms < SEALED_MS:
@@ -79,11 +94,11 @@ class Removal:
             replace_in_ram(self._wanted, b"")
             self._wanted_ms = now_ms
         except OSError as error:
-            self._fail(f"{self._wanted}: {error.strerror}")
+            self._fail(f"{self._wanted}: {error.strerror}", now_ms)
 
-    def _fail(self, why: str) -> None:
+    def _fail(self, why: str, now_ms: int) -> None:
         log.error("removal_failed: %s", why)
-        self._asked_ms, self._failed = None, True
+        self._asked_ms, self._failed, self._cancelled_ms = None, True, now_ms
         self._forget()
         self._cancel()
 

@@ -49,7 +49,9 @@ _HEAD_AT = _FIELDS["head"][1]
 _CACHED_SLOTS = 200  # at most 2 s of all lines: longer stretches are requested only once, after a disk stall
 _BELL_READS = 16  # 64 KiB, as much as a FIFO holds
 _SLACK_NS = 60 * NS_PER_S  # lead of frames over the machine's clock that is tolerated, beyond that of a codec 1 % fast
-_LATEST_NS = 1 << 62  # the year 2116: later times are invalid
+# The year 2232: Linux lets nobody set a later time (TIME_SETTOD_SEC_MAX in its time64.h). An earlier limit would end
+# the recording where the battery of a clock fails.
+_LATEST_NS = 8_277_292_036 * NS_PER_S
 
 
 def _opened(path: Path, is_kind: Callable[[int], bool]) -> int:

@@ -23,8 +23,15 @@ FAX_SURE_MS = 800  # time after which a possible fax tone is confirmed or over
 
 
 def ask_for_notice(line: LineContext, at_frame: int, event: Event) -> None:
-    """Requests the line's notice at `at_frame` from capture, and waits for its beginning."""
+    """Requests the line's notice at `at_frame` from capture, and waits for its beginning.
+
+    After a gap in which the handset may have been put down, the notice waits until that is certain: the line may be
+    ringing.
+    """
     notice = line.shared.notices[line.notice]
+    followed = line.batch.frame + line.batch.frames
+    if line.batch.gap is not None or (_after_gap(line) and line.memory.hook.certain_until(followed) < followed):
+        at_frame = max(at_frame, followed + SURELY_CLOSED_MS * FRAMES_PER_MS)
     prove_notice(line, event.known)  # an earlier notice: from now on its echo mixes with the new notice's
     line.call.notice_tries += 1
     try:
@@ -36,6 +43,11 @@ def ask_for_notice(line: LineContext, at_frame: int, event: Event) -> None:
     # A restarted or slow recorder requests the notice late, which is no failure of the notice.
     latest = max(at_frame, line.shared.capture.frame_now(line.config.number)) + NOTICE_LATE_MS * FRAMES_PER_MS
     line.enter("notice_wait", event.known, latest)
+
+
+def _after_gap(line: LineContext) -> bool:
+    """Whether a gap has ended within the time of an on-hook."""
+    return line.batch.frame - line.memory.seen_from < SURELY_CLOSED_MS * FRAMES_PER_MS
 
 
 def notice_started(line: LineContext, event: Event) -> None:

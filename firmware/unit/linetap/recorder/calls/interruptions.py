@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-from linetap.recorder.calls import redial
+from linetap.recorder.calls import parties, redial
 from linetap.recorder.calls.codes import add_key, is_of_staff
 from linetap.recorder.calls.context import LineContext
 from linetap.recorder.calls.ending import end_recording
 from linetap.recorder.calls.endnotice import abandon_step, end_step
-from linetap.recorder.calls.parties import FAR_END_GONE
 from linetap.recorder.signals.events import Event
 
 
@@ -35,10 +34,16 @@ def tone_in_notice(line: LineContext, event: Event) -> None:
     elif event.text == "ringback":
         abandon_step(line, event, "another_party")
         redial.tone_in_recording(line, event)
-    elif event.text in (*FAR_END_GONE, "dial"):
+    elif event.text in (*parties.FAR_END_GONE, "dial"):
         _end_step(line, event.at)
         line.enter("recording", event.known)
         redial.tone_in_recording(line, event)
+
+
+def gap_in_notice(line: LineContext, event: Event) -> None:
+    """Abandons the notice after a long gap: another party may be on the line, whose call must not be ended."""
+    abandon_step(line, event, "another_party")
+    parties.gap_in_recording(line, event)
 
 
 def hung_up_in_notice(line: LineContext, event: Event) -> None:

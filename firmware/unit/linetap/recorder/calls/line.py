@@ -15,14 +15,14 @@ from linetap.recorder.calls.codes import DOUBTFUL
 from linetap.recorder.calls.context import FRAMES_PER_MS, NO_FRAMES, LineContext, LineMemory, Shared, open_frames
 from linetap.recorder.calls.doubtfulanswer import confirm_by_two_voices
 from linetap.recorder.calls.ending import end_call
-from linetap.recorder.calls.evidence.windows import STEP
+from linetap.recorder.calls.evidence.windows import STEP, first_window
 from linetap.recorder.calls.neighbours import neighbour_answer_ns, was_handed_on
 from linetap.recorder.calls.noticeproof import clear_deafness
 from linetap.recorder.calls.ports import CallSnapshot
 from linetap.recorder.calls.table import STATUS, TABLE
 from linetap.recorder.calls.timers import beep_frame, limit_frame, recommended_frame
 from linetap.recorder.signals.events import Event, EventName
-from linetap.ring import BY_SOUND, NS_PER_FRAME, SLOT_FRAMES, Batch
+from linetap.ring import BY_SOUND, NS_PER_FRAME, RATE_HZ, SLOT_FRAMES, Batch
 from linetap_core.clock import parse_rfc3339, rfc3339
 from linetap_core.records import Disposition, LineRelease, LineState, LineStatus
 
@@ -62,6 +62,8 @@ class LineCalls(LineContext):
         detectors."""
         memory = self.memory
         self.batch = batch
+        if batch.gap is not None and batch.frames >= self.profile.gap_end_s * RATE_HZ and self._is_recording():
+            self.cut_off(batch, batch.gap)
         end_frame = batch.frame + batch.frames
         self.opened_before = memory.open_last
         self.open_bits = open_frames(batch, index) if memory.next_window is not None else NO_FRAMES
@@ -92,7 +94,8 @@ class LineCalls(LineContext):
             self.memory.seen_from = batch.frame + batch.frames
             if self.memory.call is not None and self.memory.state == "off_hook":
                 self.memory.call.digits_incomplete = True
-            return []
+            long = batch.frames >= self.profile.gap_party_ms * FRAMES_PER_MS
+            return [Event(self.memory.seen_from, "gap", batch.frame)] if long else []
         bits = batch.hook[index], batch.ring[index], batch.polarity[index], batch.volts[index]
         seen = hook.follow(*bits, batch.frame, self.profile)
         return [event for event in seen if event.text or event.name != "digit"]  # without pulses that are no digit
@@ -145,7 +148,7 @@ class LineCalls(LineContext):
         return min(frames)
 
     def cut_off(self, at: Batch, why: str) -> None:
-        """Ends and seals the call at `at` without an event of the line: there is no further audio."""
+        """Ends and seals the call at `at` without an event of the line: there is no audio for now, or no more."""
         self.batch = at
         if self.memory.call is not None:
             call = self.memory.call
@@ -153,6 +156,14 @@ class LineCalls(LineContext):
             last = self._certain_until(at.frame) if recorded else None
             disposition: Disposition = "recorded" if recorded else call.disposition
             end_call(self, Event(at.frame, "on_hook", at.frame), disposition, call.why or why, end_frame=last)
+            if call.first_frame is not None and self.memory.hook.off_hook_since is not None:
+                # A voice begins a record that continues it.
+                self.memory.continues = call.call_id
+                self.enter("held", at.frame)
+
+    def _is_recording(self) -> bool:
+        """Whether the call has a recording, which a gap would fill with silence."""
+        return self.memory.call is not None and self.memory.call.first_frame is not None
 
     def forget_fault(self, learned: Learned | None) -> None:
         """Clears the fault `notice_not_heard` if the line was learnt after the fault was found."""
@@ -191,14 +202,24 @@ class LineCalls(LineContext):
             self._changed |= event.name not in OF_EVIDENCE or self.memory.state != state
 
     def _deadlines_before(self, frame: int) -> None:
-        """Handles the deadlines up to `frame`. The loop is bounded: each deadline changes its state or its time."""
+        """Handles the deadlines up to `frame`. The loop is bounded: each deadline changes its state or its time.
+
+        A gap may last for days, and nothing is learnt in it: a deadline that would be repeated in it waits for its end.
+        """
+        memory, gapped = self.memory, self.batch.gap is not None
         while (due := self._next_deadline()) is not None and due[0] <= frame:
             at, name = due
+            state = memory.state
             if name == "deadline":
-                self.memory.deadline = None
+                memory.deadline = None
             elif name == "window":
-                self.memory.next_window = at + STEP
+                memory.next_window = first_window("off_hook", frame) if gapped else at + STEP
+            elif name == "beep" and gapped and at < frame:
+                self.call.beeped_at = frame
+                continue
             self._handle(Event(at, name, at))
+            if gapped and name == "deadline" and memory.state == state and memory.deadline is not None and at < frame:
+                memory.deadline = max(memory.deadline, frame)
 
     def _next_deadline(self) -> tuple[int, EventName] | None:
         found: list[tuple[int, EventName]] = []

@@ -96,6 +96,21 @@ def announce_by_code(line: LineContext, event: Event) -> None:
     ask_for_notice(line, event.known + line.policy.notice_delay_ms * FRAMES_PER_MS, event)
 
 
+def gap_in_recording(line: LineContext, event: Event) -> None:
+    """Announces again after a long gap: in it the call may have ended, and another may have begun."""
+    call = line.call
+    if call.redialled:
+        call.also_dialled = [*call.also_dialled, call.redialled][-MOST_NUMBERS:]
+    call.party_unknown, call.flashed, call.redialled, call.was_held = True, True, "", False
+    pause_recording(line, event.known)
+    announce_again(line, event)
+
+
+def note_gap(line: LineContext, event: Event) -> None:  # noqa: ARG001 - its time is in the recording
+    """Sets `party_unknown` after a long gap in a call of which no audio is being written, except on an exempt line."""
+    line.call.party_unknown |= not line.config.exempt
+
+
 def announce_again(line: LineContext, event: Event) -> None:
     """Announces to a possibly new party, unless policy skips the second number."""
     call = line.call

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import msgspec
 
-from linetap.recorder.calls import begin, redial
+from linetap.recorder.calls import begin, parties, redial
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
 from linetap.recorder.calls.ending import end_call, end_recording
 from linetap.recorder.calls.endrules import refuse
@@ -38,9 +38,9 @@ def on_deadline_to_open(line: LineContext, event: Event) -> None:
     assert call.release_due is not None
     if call.release_asked:
         _not_released(line, event, "not_released")
-    elif event.at - call.release_due > LATEST_S * RATE_HZ:
+    elif followed - call.release_due > LATEST_S * RATE_HZ:
         _not_released(line, event, "release_late")
-    elif _is_behind(line, followed) or _is_open(line, followed):
+    elif line.batch.gap is not None or _is_behind(line, followed) or _is_open(line, followed):
         line.memory.deadline = event.at + AGAIN_MS * FRAMES_PER_MS
     else:
         try:
@@ -79,6 +79,19 @@ def opened_too_short(line: LineContext, event: Event) -> None:
     """Continues the recording after an opening too short: to the exchange it was a flash, which may reach a party."""
     _not_released(line, event, "not_released")
     redial.flash_in_recording(line, event)
+
+
+def gap_before_opening(line: LineContext, event: Event) -> None:
+    """Continues the recording after a long gap: another party may be on the line, whose call must not be ended."""
+    _not_released(line, event, "another_party")
+    parties.gap_in_recording(line, event)
+
+
+def gap_after_opening(line: LineContext, event: Event) -> None:
+    """Decides after a long gap by the audio before it."""
+    no_tone(line, event)
+    if line.memory.state == "recording":
+        parties.gap_in_recording(line, event)
 
 
 def stays_open(line: LineContext, event: Event) -> None:

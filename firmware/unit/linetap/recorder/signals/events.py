@@ -15,7 +15,7 @@ EventName = Literal[
     "loop_break", "digit", "tone", "tone_gone", "voice", "talk", "fax_maybe", "fax_gone", "fax", "neighbour",
     "sound", "channel", "window", "pbx",
     "notice_started", "notice_ended", "notice_broken", "deadline", "limit", "call_time", "party", "dial_lasts", "beep",
-    "alone", "warn_time", "end_time",
+    "alone", "warn_time", "end_time", "gap",
 ]  # fmt: skip
 # `cadence`: a burst of an unknown tone that repeats regularly; `cadence_over`: the next burst is missing.
 # `sit`: the special information tone before a network's announcement; `sit_part`: two of its three tones.
@@ -26,7 +26,7 @@ SPEECH = ("speech", "announcement")  # sounds that are a voice
 
 
 class Event(msgspec.Struct, frozen=True):
-    """An event for the call table."""
+    """An event for the call table. `gap`: the line was not captured for so long that another call may be on it."""
 
     known: int
     name: EventName

@@ -24,6 +24,7 @@ from linetap_core.zones import local_time, zone_of
 
 Kind = Literal["in", "out", "internal", "connected", "unknown"]  # `connected`: an answer, without the call's end
 CENTURY = 2000
+LONGEST_NS = (1 << 63) - 1  # 292 years, before and after 1970; an integer of the checkpoint has 64 bits
 # S and s: DISA in and out; N: DNIS, D: DID; a transferred call (T) may be either.
 PANASONIC_KINDS: dict[str, Kind] = {
     "I": "in", "N": "in", "D": "in", "S": "in", "O": "out", "s": "out", "T": "unknown"
@@ -108,11 +109,17 @@ def parser(config: Config) -> Parse:
 
     def guarded(raw: str, arrived_ns: int) -> SmdrLine | None:
         try:
-            return parse(raw, arrived_ns)
+            line = parse(raw, arrived_ns)
         except (ValueError, OverflowError):  # a day or a time that does not exist
             return None
+        return line if line is None or _is_possible(line) else None
 
     return guarded
+
+
+def _is_possible(line: SmdrLine) -> bool:
+    """Whether the call's times fit into the checkpoint: a PBX may count the years of another calendar."""
+    return max(abs(line.started_ns), (line.duration_s or 0) * NS_PER_S) < LONGEST_NS
 
 
 def _panasonic(_smdr: Smdr, zone: ZoneInfo) -> Parse:
