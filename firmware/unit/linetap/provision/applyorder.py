@@ -221,9 +221,16 @@ def files_of(network: Network) -> dict[str, str | None]:
         "systemd/network/20-linetap-vlan.netdev": vlan and netdev,
         "systemd/network/20-linetap-vlan.network": vlan and _network(vlan, network, None),
         SECRET: _wifi(network.wifi) if network.wifi is not None else None,
-        BROKER_NETWORKS: "".join(f"{each}\n" for each in network.broker) or None,
+        BROKER_NETWORKS: "".join(f"{each}\n" for each in _reached(network)) or None,
         "chrony/sources.d/linetap.sources": "".join(f"server {host} iburst\n" for host in network.ntp) or None,
     }
+
+
+def _reached(network: Network) -> list[str]:
+    """Addresses that reporter and update may reach besides private ones: without the name servers, wherever they are,
+    the broker's name has no address.
+    """
+    return list(dict.fromkeys((*network.broker, *(server.partition("%")[0] for server in network.dns))))
 
 
 def udev_rules(codecs: Mapping[str, int]) -> dict[str, str | None]:
