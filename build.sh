@@ -12,6 +12,7 @@ readonly PACKAGES=(
   libopus0                             # 3 MB, also a dependency of ffmpeg: the codec "opus"
   chrony                               # runs our configuration, and never sets this machine's clock
   systemd                              # runs the units in a separate namespace
+  nftables iproute2                    # 0.7 MB, 4 MB installed: the image's packet filter, in a separate namespace
   strace                               # 1 MB, 3 MB installed: the file names opened by each service, for attacks
   libfaketime                          # 0.1 MB: runs services in another decade, with a clock set in a call
   promtool                             # 16 MB, 85 MB installed: checks our rules and figures for Prometheus

@@ -39,7 +39,7 @@ class Progress(ManualClock):
     def __init__(self, run_dir: Path) -> None:
         super().__init__(utc_ns=1_800_000_000 * NS_PER_S, monotonic_ns=NS_PER_S)
         self._run_dir = run_dir
-        self.doing: Callable[[float], LineStatus] = lambda _: "idle"
+        self.doing: Callable[[float], LineStatus | None] = lambda _: "idle"  # None: the recorder is dead
         self.passes: Callable[[float], None] = lambda _: None
 
     @property
@@ -49,7 +49,9 @@ class Progress(ManualClock):
     def sleep(self, seconds: float) -> None:
         super().sleep(seconds)
         self.passes(self.seconds)
-        said = recorder(self.doing(self.seconds), "idle", mono_ns=self.monotonic_ns())
+        if (doing := self.doing(self.seconds)) is None:
+            return
+        said = recorder(doing, "idle", mono_ns=self.monotonic_ns())
         replace_in_ram(
             rundir.make_service_folder(self._run_dir, "recorder") / "recorder.json", msgspec.json.encode(said)
         )

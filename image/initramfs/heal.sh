@@ -4,14 +4,36 @@
 # version on trial is not left here: the next start leads back from it in any case (usr/lib/linetap/slots).
 readonly MOST_FALLS=3 MOST_TRIES=9 # nine power cuts in the first minute may be the slot's fault too
 readonly RESET_BY_POWER=4096       # PM_RSTS: power-on reset only
+readonly PI_4B=17 SWITCHES_CARD=4  # type and revision, in the board's revision code
+readonly KEEPS_POWER_S=1728518400  # 2024-10-10, a boot loader's build
+readonly TREE=${TREE:-/proc/device-tree}
 MOST_BAD=64                        # blocks that a start repairs, in seconds each: with more the other slot starts
 
 # Whether the start was a power-on, by the firmware: documented as chosen/bootloader/pm_rsts, big-endian. Without such
 # firmware the command line states it.
 by_power() {
-  local file=/proc/device-tree/chosen/bootloader/pm_rsts
   grep -qw linetap.reset=power /proc/cmdline && return 0
-  [ -e $file ] && [ "$((0x$(xxd -p $file)))" -eq $RESET_BY_POWER ]
+  [ "$(number_of chosen/bootloader/pm_rsts)" -eq $RESET_BY_POWER ] && keeps_cause
+}
+
+# A card at 1.8 V must lose its power before a Pi 4 can read it again. A board before revision 1.4 has no switch for that,
+# and a boot loader before 2024-10-10 does not use it ("always forcing a global reset": rpi-eeprom, release notes of that
+# day): they switch off the whole board, and a start after a panic is a power-on by the firmware, too
+# (raspberrypi/linux#4527: PM_RSTS 0x20, "uSD voltage 1.8V", "GLOBAL_RESET", PM_RSTS 0x1000). The switch of a CM4's card
+# is its carrier's, and that of a Pi 400 was not found in any document.
+keeps_cause() {
+  local revision
+  tr '\000' '\n' <"$TREE/compatible" 2>/dev/null | grep -qx brcm,bcm2711 || return 0
+  revision=$(number_of system/linux,revision)
+  [ $((revision >> 4 & 0xff)) -eq $PI_4B ] && [ $((revision & 0xf)) -ge $SWITCHES_CARD ] &&
+    [ "$(number_of chosen/bootloader/build-timestamp)" -ge $KEEPS_POWER_S ]
+}
+
+# A number of the tree, big-endian; 0 if it is missing.
+number_of() {
+  local hex
+  hex=$(xxd -p "$TREE/$1" 2>/dev/null)
+  echo $((0x${hex:-0}))
 }
 
 # begin: counts this start before the root is opened. unclean=1: the last run ended by itself, without a shutdown.

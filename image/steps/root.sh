@@ -84,7 +84,7 @@ enable_units() {
   "${systemctl[@]}" enable linetap.target linetap-{recorder,reporter,panel}.service linetap-capture@1.service \
     linetap-clock.timer linetap_removal.path linetap_update.path linetap_good.timer linetap_overdue.timer linetap_scrub.timer linetap_eeprom.timer \
     provision-linetap.service linetap_adopt.service linetap_adopted.path data-linetap.service ssh-linetap.service \
-    lockdown-linetap.service \
+    lockdown-linetap.service timeservers-linetap.path timeservers-linetap.service \
     systemd-networkd.service systemd-resolved.service nftables.service chrony.service
   "${systemctl[@]}" mask "${NOT_HERE[@]}"
   "${systemctl[@]}" set-default multi-user.target

@@ -153,3 +153,21 @@ def test_a_request_that_somebody_has_deleted_comes_back(card: Card) -> None:
     asked.unlink()
     assert card.start() == 0
     assert not asked.exists(), "it has its certificate"
+
+
+@pytest.mark.parametrize("certificate", [False, True])
+def test_an_order_replaces_a_damaged_configuration(tmp_path: Path, certificate: bool) -> None:
+    """Nothing else can: without a configuration the recorder executes no command."""
+    card = Card.of_authority(tmp_path)
+    assert (card.pack(), card.start()) == (0, 0)
+    whole = (card.home / "unit.toml").read_bytes()
+    (card.home / "unit.toml").write_bytes(whole[:512] + b"\xff" + whole[513:])
+    if certificate:  # it waits for the name in the configuration
+        (card.boot / "floor-03.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    card.configure("floor-04")
+    assert (card.pack(*card.key), card.start()) == (0, 2), "another unit's"
+    assert "order_other_unit" in (card.boot / "linetap-error.txt").read_text()
+    card.configure()
+    assert (card.pack(*card.key), card.start()) == (0, 0)
+    assert (card.home / "unit.toml").read_bytes() == whole
+    assert "linetap.toml" not in card.on_card()

@@ -77,9 +77,25 @@ def test_a_broker_outside_private_networks(card: Card, tmp_path: Path) -> None:
     assert found == dict.fromkeys(
         ("linetap-reporter.service.d/40-site.conf", "linetap_update.service.d/40-site.conf"), wanted
     )
+    assert (card.pack("--dns", "168.126.63.1", "--dns", "fe80::1%end0", *card.key), card.start()) == (0, 0)
+    assert networks.read_text() == "168.126.63.1\nfe80::1\n", "the broker's name is asked for there"
     assert (card.pack(*card.key), card.start()) == (0, 0)
     assert not networks.exists()
     assert generated(networks, tmp_path / "none") == {}
+
+
+def test_what_is_private_to_an_adoption_is_so_to_reporter_and_update() -> None:
+    """Otherwise a unit that its desk has adopted does not reach a broker beside it."""
+    names = (
+        "linetap_adopt.service",
+        "linetap-reporter.service.d/30-broker.conf",
+        "linetap_update.service.d/30-broker.conf",
+    )
+    allowed = {
+        re.findall("^IPAddressAllow=(.*)$", (ROOT / "systemd" / name).read_text(), re.MULTILINE)[0] for name in names
+    }
+    assert len(allowed) == 1
+    assert {"100.64.0.0/10", "fe80::/10"} <= set(allowed.pop().split())
 
 
 @pytest.mark.parametrize("text", ["0.0.0.0/0", "::/0", "broker.example", "10.0.0.0/33", "203.0.113.7\n[Service]"])
@@ -92,7 +108,7 @@ def test_the_generator_writes_addresses_alone(tmp_path: Path) -> None:
     networks.write_text("203.0.113.7\nExecStart=/bin/sh\n; rm\n10.1.2.3/24 any\n\n2001:db8::1\n" + "1.2.3.4\n" * 40)
     found = generated(networks, tmp_path / "out")
     for text in found.values():
-        assert re.fullmatch(r"\[Service\]\nIPAddressAllow=203\.0\.113\.7 2001:db8::1( 1\.2\.3\.4){14} \n", text)
+        assert re.fullmatch(r"\[Service\]\nIPAddressAllow=203\.0\.113\.7 2001:db8::1( 1\.2\.3\.4){18} \n", text)
     link = tmp_path / "link"
     link.symlink_to(networks)
     assert generated(link, tmp_path / "other") == {}

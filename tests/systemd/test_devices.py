@@ -115,6 +115,32 @@ def test_a_pbxs_cable_that_comes_back_under_another_number_is_open_to_the_next_r
     assert NO_DRIVER in opened(unit, "linetap-recorder", "/dev/linetap/smdr")
 
 
+def test_a_loose_cable_does_not_keep_the_recorder_from_its_work(unit: Guest) -> None:
+    """It comes back again and again: the recorder is restarted once, and once more after a pause."""
+    unit.run("systemctl", "stop", "linetap_smdr.service")
+    unit.run("mkdir", "-p", "/run/systemd/system/linetap_smdr.service.d")
+    unit.run(
+        "sh", "-c", "printf '[Service]\\nEnvironment=PAUSE_S=15\\n' >/run/systemd/system/linetap_smdr.service.d/9.conf"
+    )
+    unit.run("systemctl", "daemon-reload")
+    restarted: list[str] = []
+
+    def pid() -> str:
+        until(lambda: unit.property("linetap-recorder", "MainPID") != "0", "the recorder runs")
+        return unit.property("linetap-recorder", "MainPID")
+
+    first = pid()
+    for minor in range(280, 284):
+        node(unit, "smdr", minor)
+        unit.run("systemctl", "start", "linetap_smdr.service")
+        until(lambda: pid() != first, "there is another recorder")
+        restarted.append(pid())
+    assert len(set(restarted)) == 1, "it was not restarted for each"
+    until(lambda: pid() != restarted[0], "the last cable's number is open to it in the end")
+    assert NO_DRIVER in opened(unit, "linetap-recorder", "/dev/linetap/smdr")
+    unit.run("systemctl", "stop", "linetap_smdr.service")
+
+
 def test_udev_gives_the_names_that_the_unit_allows() -> None:
     rules = (SYSTEMD / "udev" / "70-linetap.rules").read_text()
     given = {name.replace("$env{LINETAP_CARD}", "%i") for name in re.findall(r'SYMLINK\+="(\S+)"', rules)}

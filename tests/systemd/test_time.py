@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,19 @@ from linetap_core.timekeeping import CHRONY, chrony_offset_ms
 
 pytestmark = pytest.mark.skipif(skip_reason() is not None, reason=str(skip_reason()))
 
-SHIPPED = Path(__file__).parents[2] / "systemd" / "chrony" / "linetap.conf"
+ROOT = Path(__file__).parents[2]
+SHIPPED = ROOT / "systemd" / "chrony" / "linetap.conf"
+IMAGE = ROOT / "image/root"
+SERVERS = "timeservers-linetap"
+BY_DHCP, BY_ORDER = "10.9.0.7", "10.9.0.8"
+LEASES = f"""interface port
+start 10.9.0.20
+end 10.9.0.30
+lease_file /run/leases
+pidfile /run/udhcpd.pid
+option subnet 255.255.255.0
+option ntpsrv {BY_DHCP}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -47,3 +60,49 @@ def test_a_unit_without_chronyd_says_nothing_of_it(unit: Guest) -> None:
     unit.run("systemctl", "start", "linetap-clock.service")
     assert unit.property("linetap-clock", "ConditionResult") == "no"
     assert unit.property("linetap-clock", "Result") == "success"
+
+
+@pytest.fixture(scope="module")
+def wired() -> Iterator[Guest]:
+    """A unit of an image on its cable, with Debian's networkd and chronyd; a DHCP server is at the other end."""
+    with guest() as made:
+        shutil.copytree(IMAGE / "usr/lib/linetap", made.root / "usr/lib/linetap")
+        network = "usr/lib/systemd/network/80-linetap-new.network"
+        shutil.copy(IMAGE / network, made.root / network)
+        for kind in ("path", "service"):
+            name = f"etc/systemd/system/{SERVERS}.{kind}"
+            shutil.copy(IMAGE / name, made.root / name)
+        made.write("/etc/default/chrony", 'DAEMON_OPTS="-x"\n')
+        made.write("/etc/chrony/chrony.conf", SHIPPED.read_text())
+        made.write("/etc/udhcpd.conf", LEASES)
+        made.boot()
+        made.run("mount", "-o", "remount,ro,bind", "/sys")  # networkd then waits for no udev
+        made.run("sh", "-c", "ip netns add switch && ip link add end0 type veth peer name port netns switch")
+        switch = ("ip", "netns", "exec", "switch")
+        made.run(*switch, "sh", "-c", "ip addr add 10.9.0.1/24 dev port && ip link set port up && : >/run/leases")
+        made.run("systemd-run", "--quiet", *switch, "busybox", "udhcpd", "-f", "/etc/udhcpd.conf")
+        made.run("systemctl", "start", f"{SERVERS}.path", "chrony", "systemd-networkd")
+        yield made
+
+
+def sources(unit: Guest) -> str:
+    return unit.run("chronyc", "-c", "-n", "sources", check=False)
+
+
+def test_chronyd_asks_the_server_that_dhcp_names(wired: Guest) -> None:
+    until(lambda: BY_DHCP in sources(wired), "DHCP's server is a source")
+
+
+def test_an_orders_servers_replace_those_of_dhcp(wired: Guest) -> None:
+    wired.run("sh", "-c", f"echo server {BY_ORDER} iburst >/etc/chrony/sources.d/linetap.sources")
+    wired.run("systemctl", "start", f"{SERVERS}.service")  # as reloadorder does
+    until(lambda: BY_ORDER in sources(wired), "the order's server is a source")
+    assert BY_DHCP not in sources(wired)
+
+
+def test_without_dhcp_and_order_there_is_no_source(wired: Guest) -> None:
+    wired.run("sh", "-c", ": >/etc/chrony/sources.d/linetap.sources")
+    wired.run("systemctl", "start", f"{SERVERS}.service")
+    until(lambda: BY_DHCP in sources(wired), "DHCP's again")
+    wired.run("ip", "link", "del", "end0")
+    until(lambda: sources(wired) == "", "the network's end is noticed")

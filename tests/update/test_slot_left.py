@@ -178,6 +178,40 @@ def test_power_that_goes_is_no_failure_of_the_slot(card: Card) -> None:
     assert card.start(power=True) == "starts bad=0"
 
 
+PI_4B_2, PI_4B_4, PI_400, CM4, PI_5 = 0xC03112, 0xC03114, 0xC03130, 0xA03140, 0xC04170
+OLD, NEW = 1725562327, 1728553618  # BUILD_TIMESTAMP of pieeprom-2024-09-05.bin and pieeprom-2024-10-10.bin
+
+
+@pytest.mark.parametrize(
+    ("revision", "loader", "cause", "by_power"),
+    [
+        (PI_4B_4, NEW, 0x1000, True), (PI_4B_4, NEW, 0x1020, False),
+        (PI_5, OLD, 0x1000, True), (PI_5, OLD, 0x20, False),
+        # They report a power-on after every panic if the card ran at 1.8 V.
+        (PI_4B_2, NEW, 0x1000, False), (PI_4B_4, OLD, 0x1000, False), (CM4, NEW, 0x1000, False),
+        (PI_400, NEW, 0x1000, False),
+        (PI_4B_4, None, 0x1000, False), (None, NEW, 0x1000, False), (PI_5, OLD, None, False),
+    ],
+)  # fmt: skip
+def test_a_power_on_is_believed_where_the_boot_loader_keeps_the_cause(
+    tmp_path: Path, revision: int | None, loader: int | None, cause: int | None, by_power: bool
+) -> None:
+    chip = "brcm,bcm2712" if revision == PI_5 else "brcm,bcm2711"
+    for name, value in (
+        ("system/linux,revision", revision), ("chosen/bootloader/build-timestamp", loader),
+        ("chosen/bootloader/pm_rsts", cause),
+    ):  # fmt: skip
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if value is not None:
+            path.write_bytes(value.to_bytes(4))
+    (tmp_path / "compatible").write_bytes(f"raspberrypi,some-board\0{chip}\0".encode())
+    words = ["busybox", "sh", "-euc", f". {INITRAMFS}/heal.sh; if by_power; then echo power; else echo other; fi"]
+    environment = {"TREE": str(tmp_path), "PATH": "/bin:/usr/bin"}
+    said = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=LIMIT_S, check=True)
+    assert (said.stdout, said.stderr) == ("power\n" if by_power else "other\n", "")
+
+
 def test_power_that_goes_ten_times_tries_the_same_root_in_the_other_slot(card: Card) -> None:
     """People pull the plug of a start that hangs."""
     card.hold("b", "aaaa")

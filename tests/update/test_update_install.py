@@ -81,6 +81,31 @@ def test_a_line_that_is_never_idle_is_reported_and_not_cut(rig: Rig, monkeypatch
     assert not rig.path.exists()
 
 
+@pytest.mark.parametrize("by_stick", [False, True])
+def test_a_dead_recorder_does_not_keep_its_remedy_away(
+    rig: Rig, by_stick: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(installing, "WAIT_DAYS", 0.05)
+    rig.clock.doing = lambda s: "recording" if s < 100 else None
+    if by_stick:
+        rig.from_stick(msgspec.structs.replace(WANTED, url=None))
+    else:
+        rig.want()
+    rig.install()
+    assert (rig.outcome(), rig.machine.current) == (("trying", ""), "b")
+    assert 100 + installing.SILENT_S <= rig.clock.seconds < 100 + installing.SILENT_S + 3 * installing.LOOK_AGAIN_S
+
+
+def test_a_recorder_that_comes_back_in_a_call_is_waited_for(rig: Rig) -> None:
+    """Also one that comes back while the restart is prepared."""
+    busy = (*range(800, 1000, 1), *range(2100, 2400, 1))
+    rig.clock.doing = lambda s: "recording" if int(s) in busy else "idle" if s >= 2400 else None
+    rig.want()
+    rig.install()
+    assert rig.clock.seconds >= 1000 + installing.SILENT_S
+    assert rig.state.step == "trying"
+
+
 class TestACallThatBeginsMeanwhile:
     """After the pause was found come the boot loader and a diagnosis, and the line rings."""
 

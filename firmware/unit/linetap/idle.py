@@ -18,6 +18,7 @@ EXAMPLE = "example: linetap idle --config /etc/linetap/unit.toml --card 1 --with
 LOOK_EVERY_S = 0.2
 HOLDS_S = 3.0  # people often lift the handset again after hanging up, and a ring burst may be the first of a call
 MOST_S = 7 * S_PER_DAY
+UNKNOWN = "the lines in use are unknown; linetap check gives details"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,7 +63,7 @@ def line_in_use(config: Config, card: int | None, clock: Clock) -> str | None:
     """The first line in use, or why that is unknown. A faulty line does not count: it is not recorded."""
     state = read_state(config.run_path, "recorder", RecorderState)
     if state is None or not alive(state, clock):
-        return "the lines in use are unknown; linetap check gives details"
+        return UNKNOWN
     ours = {line.number for line in config.line if card is None or line.card == card}
     busy = (line for line in state.lines if line.line in ours and line.state not in FREE)
     return next((f"line {line.line} is in use ({line.state})" for line in busy), None)

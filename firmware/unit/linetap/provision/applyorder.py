@@ -92,7 +92,12 @@ def take_certificate(etc: Path, boot: Path) -> str | None:
     if not (etc / "linetap" / UNIT).exists():
         cardfiles.require_certificate(boot, None, False)
         return None
-    config = load_config(etc / "linetap" / UNIT)
+    try:
+        config = load_config(etc / "linetap" / UNIT)
+    except BadInput:
+        if (boot / NAME).exists():
+            return None  # the order, which replaces the damaged configuration, must come first
+        raise
     cardfiles.require_certificate(boot, config.unit, config.broker.certificate is not None)
     found = boot / f"{config.unit}.pem"
     if not found.exists() or config.broker.certificate is None:
@@ -178,8 +183,16 @@ def _check_paths(config: Config, staging: Path) -> None:
 
 
 def _check_name(unit: str, home: Path) -> None:
-    """Checks that the unit keeps its name, which its log, outbox and certificate contain."""
-    if (home / UNIT).exists() and (now := load_config(home / UNIT).unit) != unit:
+    """Checks that the unit keeps its name, which its log, outbox and certificate contain.
+
+    A damaged configuration, which the order replaces, names none: then it is the name in root's memory, with which
+    acceptorder.require_new has compared the order's.
+    """
+    try:
+        now = load_config(home / UNIT).unit if (home / UNIT).exists() else unit
+    except BadInput:
+        return
+    if now != unit:
         raise BadInput(f"{NAME}: {UNIT}: this is unit {now}, not {unit}; the card of {unit}, or a new image, is wanted")
 
 
@@ -221,9 +234,16 @@ def files_of(network: Network) -> dict[str, str | None]:
         "systemd/network/20-linetap-vlan.netdev": vlan and netdev,
         "systemd/network/20-linetap-vlan.network": vlan and _network(vlan, network, None),
         SECRET: _wifi(network.wifi) if network.wifi is not None else None,
-        BROKER_NETWORKS: "".join(f"{each}\n" for each in network.broker) or None,
+        BROKER_NETWORKS: "".join(f"{each}\n" for each in _reached(network)) or None,
         "chrony/sources.d/linetap.sources": "".join(f"server {host} iburst\n" for host in network.ntp) or None,
     }
+
+
+def _reached(network: Network) -> list[str]:
+    """Addresses that reporter and update may reach besides private ones: without the name servers, wherever they are,
+    the broker's name has no address.
+    """
+    return list(dict.fromkeys((*network.broker, *(server.partition("%")[0] for server in network.dns))))
 
 
 def udev_rules(codecs: Mapping[str, int]) -> dict[str, str | None]:

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import msgspec
 
 from linetap.config import Config
-from linetap.idle import line_in_use, wait_for_idle
+from linetap.idle import UNKNOWN, line_in_use, wait_for_idle
 from linetap.update import state, versionlog
 from linetap.update.fetch import Progress
 from linetap.update.judge import require_fit, require_newer, require_running
@@ -34,6 +34,8 @@ TELL_EVERY_S = 5
 WAIT_DAYS = 7  # wait for a pause: after that a person must look at a line that is never idle
 READINGS, READINGS_EVERY_S = 5, 3  # before a trial: a codec in retries alternates between two faults
 LOOK_AGAIN_S = 60  # interval of checks for a request of another version
+# As long as the longest ring holds: a restart cuts no call that the recorder could still record.
+SILENT_S = 900
 TRIAL_S = 1800  # longer than a trial (systemd/linetap_overdue.timer)
 _MB = 1 << 20
 
@@ -183,15 +185,15 @@ class Install:
         self._step("waiting")
         self._state = msgspec.structs.replace(self._state, before=self._reds(READINGS))
         state.save(self._folder, self._state)
-        self._wait_for_pause(requested, path, end_ns)
+        is_dead = self._wait_for_pause(requested, path, end_ns)
         slot = self._machine.slots().other
         self._machine.try_other()
         while True:
             self._step("trying", slot=slot, before=self._reds(1))
-            if line_in_use(self._config, None, self._clock) is None:
+            if (busy := line_in_use(self._config, None, self._clock)) is None or (is_dead and busy == UNKNOWN):
                 break
             self._step("waiting", slot="")
-            self._wait_for_pause(requested, path, end_ns)
+            is_dead = self._wait_for_pause(requested, path, end_ns)
         try:
             _remove(path, requested)
         except OSError as error:  # else the version would be tried again and again
@@ -199,12 +201,23 @@ class Install:
         self._machine.reboot()
         files.sync_directory(path.parent)  # a sync may take long on a bad card: not between the look and the reboot
 
-    def _wait_for_pause(self, requested: UpdateRequest, path: Path, end_ns: int) -> None:
+    def _wait_for_pause(self, requested: UpdateRequest, path: Path, end_ns: int) -> bool:
+        """Waits for a pause. True if the recorder was silent for SILENT_S instead: it records no call, and the version
+        may be its remedy.
+        """
+        heard_ns = self._clock.monotonic_ns()
         while True:
             try:
-                return wait_for_idle(self._config, None, LOOK_AGAIN_S, self._clock)
+                wait_for_idle(self._config, None, LOOK_AGAIN_S, self._clock)
+                return False
             except Refusal as busy:
-                if self._clock.monotonic_ns() >= end_ns:
+                now_ns = self._clock.monotonic_ns()
+                if line_in_use(self._config, None, self._clock) != UNKNOWN:
+                    heard_ns = now_ns
+                if now_ns - heard_ns >= SILENT_S * NS_PER_S:
+                    log.warning("update_no_recorder: it has not reported for %d s: not waited for", SILENT_S)
+                    return True
+                if now_ns >= end_ns:
                     raise UpdateFault("update_busy", f"in {WAIT_DAYS} days: {busy}") from None
             if state.read_request(path) != requested:
                 raise _AnotherIsWanted

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The mount of the data partition under systemd, if its check does not end by itself: by the time limit, as on a card
+that answers each read after seconds, or killed. The partition is a device node without a driver; e2fsck is replaced.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from guest import Guest, guest, skip_reason
+
+pytestmark = pytest.mark.skipif(skip_reason() is not None, reason=str(skip_reason()))
+IMAGE = Path(__file__).resolve().parents[2] / "image/root"
+UNIT, PLACE = "data-linetap.service", "/var/lib/linetap"
+SOON = "[Service]\nTimeoutStartSec=2\nTimeoutStopSec=2\n"
+HANGS, IS_KILLED, IS_WHOLE = "exec sleep 600", "kill -9 $PPID", "exit 0"
+MOUNTS = """#!/bin/sh
+case "$*" in *ext4*) exec /usr/bin/mount -t tmpfs data /var/lib/linetap ;; esac
+exec /usr/bin/mount "$@"
+"""
+
+
+@pytest.fixture
+def unit() -> Iterator[Guest]:
+    with guest(installed=False) as made:
+        shutil.copytree(IMAGE / "usr/lib/linetap", made.root / "usr/lib/linetap")
+        lines = (IMAGE / "etc/systemd/system" / UNIT).read_text().splitlines(keepends=True)
+        without_udev = "".join(line for line in lines if "by\\x2dpartlabel" not in line)  # which would make the device
+        made.write(f"/etc/systemd/system/{UNIT}", without_udev)
+        made.write(f"/etc/systemd/system/{UNIT}.d/99-test.conf", SOON)
+        made.write("/usr/local/sbin/mount", MOUNTS, 0o755)
+        made.write("/usr/local/sbin/resize2fs", "#!/bin/sh\n", 0o755)
+        made.boot()
+        made.run("sh", "-c", "mkdir -p /dev/disk/by-partlabel && mknod /dev/card b 240 0")
+        made.run("ln", "-s", "/dev/card", "/dev/disk/by-partlabel/linetap-data")
+        yield made
+
+
+def mounted(unit: Guest) -> str:
+    return unit.run("findmnt", "-n", "-o", "SOURCE", PLACE, check=False)
+
+
+def start(unit: Guest, check: str) -> None:
+    unit.run("sh", "-c", f"printf '#!/bin/sh\\n{check}\\n' >/run/e2fsck && chmod 755 /run/e2fsck")
+    unit.run("ln", "-sf", "/run/e2fsck", "/usr/local/sbin/e2fsck")
+    unit.run("systemctl", "start", UNIT, check=False)
+
+
+@pytest.mark.parametrize("check", [HANGS, IS_KILLED])
+def test_calls_are_kept_in_ram_when_the_check_does_not_end(unit: Guest, check: str) -> None:
+    start(unit, check)
+    assert unit.property(UNIT, "ActiveState") == "failed"
+    assert mounted(unit) == "linetap-lost", "room for calls, and the alert data_lost"
+    unit.run("test", "-e", "/run/linetap-data-lost")
+
+
+def test_a_partition_that_is_mounted_stays_so_until_the_shutdown(unit: Guest) -> None:
+    start(unit, IS_WHOLE)
+    assert (unit.property(UNIT, "ActiveState"), mounted(unit)) == ("active", "data")
+    unit.run("systemctl", "stop", UNIT)
+    assert mounted(unit) == "data", "unmounted by systemd, and not replaced"
