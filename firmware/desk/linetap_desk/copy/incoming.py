@@ -22,7 +22,7 @@ from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.signing import namespaces, signers, sshsig
 from linetap_core.evidence.signing.signers import Signer
 from linetap_core.records import CallRecord
-from linetap_desk.ingest.callrow import LONGEST_NS
+from linetap_desk.ingest.callrow import bounded_period_ns
 from linetap_desk.proofs.callfolder import Damaged
 
 PART = ".part"
@@ -63,7 +63,7 @@ class RetentionTerm:
 
 
 def _period_s(ns: int) -> int:
-    return max(0, min(ns, LONGEST_NS)) // NS_PER_S
+    return bounded_period_ns(ns) // NS_PER_S
 
 
 def require_whole(folder: Path, call: Call) -> None:

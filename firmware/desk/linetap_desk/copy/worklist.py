@@ -13,7 +13,7 @@ from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.calls import hold, sealed
 from linetap_desk.copy.incoming import Call, RetentionTerm
 from linetap_desk.ingest import callrow
-from linetap_desk.ingest.callrow import LONGEST_NS
+from linetap_desk.ingest.callrow import LONGEST_NS, bounded_period_ns
 from linetap_desk.ingest.share import WHOLE, Share
 from linetap_desk.ingest.tables import UNCLOSED, amendments, calls, copies, counted, events, units
 
@@ -131,9 +131,8 @@ def count(db: Connection, ms: int) -> None:
         mine = (calls.c.unit == unit, calls.c.call_id == call_id)
         began_at = db.execute(select(calls.c.began_at).where(*mine)).scalar()
         ns = LONGEST_NS if began_at is None else parse_rfc3339(until) - parse_rfc3339(began_at)
-        period_ns = max(0, min(ns, LONGEST_NS))
         of_copy = (copies.c.unit == unit) & (copies.c.call_id == call_id)
-        db.execute(update(copies).where(of_copy).values(period_s=period_ns // NS_PER_S))
+        db.execute(update(copies).where(of_copy).values(period_s=bounded_period_ns(ns) // NS_PER_S))
 
 
 def counted_ms(db: Connection) -> int:
