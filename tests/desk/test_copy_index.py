@@ -238,3 +238,14 @@ class TestEnd:
         copied.clock.advance(parse_rfc3339("2026-12-20T00:00:00Z") - copied.clock.utc_ns())
         copied.turns(700)
         assert copied.differences() == set()
+
+    @pytest.mark.parametrize("epoch", ["1969-12-31", "overflow-1.1969-12-31"])
+    def test_a_day_before_all_clocks_ends_no_service(self, copied: IndexDesk, epoch: str) -> None:
+        """A unit signs whatever list it likes, and its folder is in every later search for what has expired."""
+        name = f"{epoch}/2026-11-24-001.age"
+        assert not indexhead.is_segment(name)
+        copied.folder.put(name, b"of an earlier version's list")
+        self.later(copied, 61)
+        self.lay(copied, "20270201T000000.000Z-L01")
+        copied.turns(700)
+        assert list(copied.folder.segments()) == []
