@@ -7,6 +7,8 @@ or altered in transit, is detected by its hash and fetched again.
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,6 +153,8 @@ class Incoming:
         self._missing = [name for name in wanted if not (self.folder / name).exists()]
         self._size = 0
         if self._missing and (path := self.folder / f"{self._missing[0]}{PART}").exists():
+            if not path.is_file():
+                raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
             self._size = path.stat().st_size
 
     def _whole(self, name: str, path: Path) -> None:

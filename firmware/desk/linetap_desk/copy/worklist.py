@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Collection
 from pathlib import Path
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
@@ -85,10 +86,12 @@ def next_unclosed(db: Connection, unit: str, skipped: set[str]) -> Call | None:
     return next((Call(unit, *row) for row in rows if row[0] not in skipped), None)
 
 
-def expired(db: Connection, now_ns: int, holds: Path | None, share: Share = WHOLE) -> list[Call]:
-    """Expired copies without a hold. Two clocks must agree: the desk's, and that of a unit with a later call. Expiry
-    must also be certain: the unit destroyed its call by counted time, or the ingest counted the whole period since the
-    copy was stored. Wrong clocks alone, however many, delete nothing."""
+def expired(
+    db: Connection, now_ns: int, holds: Path | None, share: Share = WHOLE, skipped: Collection[tuple[str, str]] = ()
+) -> list[Call]:
+    """Expired copies without a hold, except those in `skipped` (unit and call). Two clocks must agree: the desk's, and
+    that of a unit with a later call. Expiry must also be certain: the unit destroyed its call by counted time, or the
+    ingest counted the whole period since the copy was stored. Wrong clocks alone, however many, delete nothing."""
     witnessed = db.execute(select(func.max(calls.c.began_at))).scalar()
     if witnessed is None:
         return []
@@ -101,8 +104,8 @@ def expired(db: Connection, now_ns: int, holds: Path | None, share: Share = WHOL
     age_ms = counted_ms(db) - copies.c.counted_ms
     wanted = wanted.where(gone.exists() | (age_ms >= copies.c.period_s * 1000))
     found = []
-    for row in db.execute(wanted.order_by(copies.c.look_at).limit(MOST_EXPIRED)).all():
-        call = Call(*row)
+    rows = db.execute(wanted.order_by(copies.c.look_at).limit(MOST_EXPIRED + len(skipped))).all()
+    for call in [Call(*row) for row in rows if (row.unit, row.call_id) not in skipped][:MOST_EXPIRED]:
         if is_held(db, call, now_ns, holds):
             db.execute(update(copies).where(_mine(call)).values(look_at=rfc3339(now_ns + HELD_PAUSE_S * NS_PER_S)))
         else:
@@ -140,8 +143,10 @@ def counted_ms(db: Connection) -> int:
     return int(db.execute(select(counted.c.ms)).scalar() or 0)
 
 
-def unamended(db: Connection, share: Share = WHOLE) -> list[tuple[Call, int, bytes, str]]:
-    """Amendments that are not stored beside their copies yet."""
+def unamended(
+    db: Connection, share: Share = WHOLE, skipped: Collection[tuple[str, str]] = ()
+) -> list[tuple[Call, int, bytes, str]]:
+    """Amendments that are not stored beside their copies yet, except those of `skipped` (unit and call)."""
     mine = (copies.c.unit == amendments.c.unit) & (copies.c.call_id == amendments.c.call_id)
     found = select(
         copies.c.unit, copies.c.call_id, copies.c.record_sha256, amendments.c.number, amendments.c.document,
@@ -149,7 +154,9 @@ def unamended(db: Connection, share: Share = WHOLE) -> list[tuple[Call, int, byt
     ).join(amendments, mine).where(
         amendments.c.stored_at.is_(None), copies.c.removed_at.is_(None), share.where(copies.c.unit)
     )  # fmt: skip
-    return [(Call(*row[:3]), row[3], row[4], row[5]) for row in db.execute(found.limit(MOST_UNREPORTED))]
+    most = MOST_UNREPORTED + len(skipped)
+    rows = [row for row in db.execute(found.limit(most)) if (row.unit, row.call_id) not in skipped]
+    return [(Call(*row[:3]), row[3], row[4], row[5]) for row in rows]
 
 
 def amended(db: Connection, call: Call, number: int, now_ns: int) -> None:
