@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 import pytest
@@ -31,6 +32,7 @@ from linetap_desk.ingest.register import SignersFile
 from linetap_desk.ingest.store import Store
 from linetap_desk.ingest.tables import units
 from linetap_desk.ordering import command
+from linetap_desk.serve.release import checking, holdstore
 from release_rig import HAN, Desk
 from sealing_rig import CALL_ID, UNIT
 
@@ -106,6 +108,27 @@ def test_from_the_upload_to_the_units_answer(house: ReleaseHouse, carrier: Outgo
     carrier.answered(UNIT, answer(data))
     assert "The unit has accepted the command" in page(house, hold_id)
     assert sent(carrier, clock, 10 * AGAIN_S) == []
+
+
+def test_a_hold_that_is_withdrawn_while_its_command_is_checked_is_not_sent(
+    house: ReleaseHouse, carrier: Outgoing, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold_id, data = asked(house), signed(house)
+    require_call = checking.require_call
+
+    def slowly(*of: Any, **more: Any) -> Any:
+        """The check of a long recording takes seconds; the officer withdraws meanwhile."""
+        monkeypatch.setattr(checking, "require_call", require_call)
+        closed = house.served.post(house.client("officer"), f"/hold/{hold_id}/close", remark="not needed")
+        assert closed.status_code == 303
+        return require_call(*of, **more)
+
+    monkeypatch.setattr(checking, "require_call", slowly)
+    assert refusal(bring(house, hold_id, data)) == "request_closed"
+    assert sent(carrier, clock) == []
+    with house.served.site.own.connect() as db:
+        assert holdstore.require_hold(db, hold_id)["command"] is None
+    assert not (house.holds / hold_id).exists()
 
 
 def test_a_unit_that_is_away_gets_it_when_it_is_back(
