@@ -570,10 +570,12 @@ class TestItsEnd:
         assert not units.copy_of(record).exists()
 
     @pytest.mark.parametrize("damaged", [False, True])
-    def test_it_stays_while_a_hold_lies_at_the_desk(self, units: Units, damaged: bool) -> None:
+    @pytest.mark.parametrize("name", ["20261124T220100.000Z-L01", "H2026-0001"])
+    def test_it_stays_while_a_hold_lies_at_the_desk(self, units: Units, name: str, damaged: bool) -> None:
+        """A person names its folder after the call, the pages name it after the hold."""
         record = units.sealed_call(1)
         units.serve()
-        place = units.holds / record.call_id / "hold.json"
+        place = units.holds / name / "hold.json"
         place.parent.mkdir()
         until = rfc3339(NOW_NS + 90 * DAY_NS)
         document = hold.Hold(
@@ -585,6 +587,33 @@ class TestItsEnd:
         assert units.is_copied(record)
         self.after(units, 21)
         assert units.is_copied(record) == damaged, "one that cannot be read holds until somebody has looked"
+
+    @pytest.mark.parametrize("there", [True, False])
+    def test_it_stays_while_the_holds_cannot_be_looked_up(self, units: Units, there: bool) -> None:
+        record = units.sealed_call(1)
+        units.serve()
+        units.holds.rmdir()
+        if there:
+            units.holds.write_bytes(b"a file where a folder should be")
+        self.after(units, 70)
+        assert units.is_copied(record)
+        units.holds.unlink(missing_ok=True)
+        units.holds.mkdir()
+        self.after(units, 0.1)
+        assert not units.copy_of(record).exists()
+
+    def test_a_rewrapping_in_place_of_a_hold_ends_no_service(self, units: Units) -> None:
+        record = units.sealed_call(1)
+        units.serve()
+        place = units.holds / record.call_id / "hold.json"
+        place.parent.mkdir()
+        document = hold.Rewrap(
+            call_id=record.call_id, unit=UNIT, record_sha256="", key_sha256="", from_epoch="", to="", made_at="",
+            epoch="2026-12-02", until=rfc3339(NOW_NS),
+        )  # fmt: skip
+        place.write_bytes(hold.encode(document))
+        self.after(units, 70)
+        assert units.is_copied(record)
 
     def test_a_unit_that_says_destroyed_before_its_time_destroys_nothing_here(self, units: Units) -> None:
         record = units.sealed_call(1)

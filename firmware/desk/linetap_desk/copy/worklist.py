@@ -4,19 +4,24 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Collection
 from pathlib import Path
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
 from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
-from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence.calls import hold, sealed
+from linetap_core.errors import BadInput
+from linetap_core.evidence.calls import sealed
+from linetap_desk.copy import recordfile
 from linetap_desk.copy.incoming import Call, RetentionTerm
+from linetap_desk.copy.recordfile import DeskHolds
 from linetap_desk.ingest import callrow
 from linetap_desk.ingest.callrow import LONGEST_NS, bounded_period_ns
 from linetap_desk.ingest.share import WHOLE, Share
 from linetap_desk.ingest.tables import UNCLOSED, amendments, calls, copies, counted, events, units
+
+log = logging.getLogger("linetap.copy")
 
 HELD_PAUSE_S = 3600  # until the hold is checked again
 MOST_EXPIRED = 50  # at once
@@ -103,22 +108,26 @@ def expired(
     )
     age_ms = counted_ms(db) - copies.c.counted_ms
     wanted = wanted.where(gone.exists() | (age_ms >= copies.c.period_s * 1000))
-    found = []
     rows = db.execute(wanted.order_by(copies.c.look_at).limit(MOST_EXPIRED + len(skipped))).all()
-    for call in [Call(*row) for row in rows if (row.unit, row.call_id) not in skipped][:MOST_EXPIRED]:
-        if is_held(db, call, now_ns, holds):
+    over = [Call(*row) for row in rows if (row.unit, row.call_id) not in skipped][:MOST_EXPIRED]
+    kept = recordfile.read_holds(holds) if over and holds is not None else DeskHolds()
+    if kept.unread:
+        log.error("holds_unread: %.300s; no copy is removed until it can be read", kept.unread)
+    found = []
+    for call in over:
+        if is_held(db, call, now_ns, kept):
             db.execute(update(copies).where(_mine(call)).values(look_at=rfc3339(now_ns + HELD_PAUSE_S * NS_PER_S)))
         else:
             found.append(call)
     return found
 
 
-def is_held(db: Connection, call: Call, now_ns: int, holds: Path | None) -> bool:
+def is_held(db: Connection, call: Call, now_ns: int, holds: DeskHolds) -> bool:
     """Whether the call is held: by the unit's newest report, or by a hold stored at the desk, which may still be on its
     way to the unit."""
     if callrow.is_held(db, events.c.unit == call.unit, events.c.call_id == call.call_id):
         return True
-    return holds is not None and _document_holds(holds / call.call_id / hold.HOLD, now_ns)
+    return holds.holds(call.call_id, now_ns)
 
 
 def count(db: Connection, ms: int) -> None:
@@ -197,17 +206,3 @@ def _is_call(call_id: str) -> bool:
         sealed.call_time(call_id)
         return True
     return False
-
-
-def _document_holds(path: Path, now_ns: int) -> bool:
-    """Whether the hold applies. Its signature is not checked: keeping a copy does no harm. An unreadable hold
-    counts."""
-    try:
-        if path.stat().st_size > hold.LIMIT_BYTES:
-            return True
-        found = hold.decode(path.read_bytes())
-        return parse_rfc3339(found.until) > now_ns
-    except FileNotFoundError:
-        return False
-    except (OSError, Refusal, ValueError):
-        return True
