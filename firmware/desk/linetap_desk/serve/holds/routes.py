@@ -79,6 +79,7 @@ def _hand_over(site: Site, hold_id: str, data: bytes | None) -> None:
         if data is None:
             outgoing.commands(folder).withdraw(hold_id)
         else:
+            outgoing.withdraw_old(folder, site.clock.utc_ns())
             outgoing.commands(folder).put(hold_id, data)
 
 
