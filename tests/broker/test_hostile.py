@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -99,3 +100,23 @@ def test_a_hostile_broker_is_left_and_keeps_nothing_busy(end: End, hostile: Host
     assert grown < ROOM_BYTES
     assert "Traceback" not in end.said()
     assert len(end.said()[before:].splitlines()) < 60
+
+
+CONNECT = bytes.fromhex("100d00044d5154540502003c000000")
+TEXTS = {"U+FEFF": "\ufeff".encode(), "in the middle": "a\ufeffb".encode()}
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+@pytest.mark.parametrize("topic", [TOPIC, b"linetap/v1/floor-04/call"])
+def test_any_text_that_mqtt_permits_is_read(end: End, broker: Broker, topic: bytes, text: bytes) -> None:
+    """MQTT 5, 1.5.4-3: U+FEFF is permitted. The ingest's session outlives its connection: a message that ended the
+    connection would be delivered again, and end the next one."""
+    fields = b"\x26" + b"".join(len(each).to_bytes(2) + each for each in (b"sig", text))
+    body = len(topic).to_bytes(2) + topic + b"\x00\x01" + bytes([len(fields)]) + fields + b"{}"
+    before = len(end.said())
+    with socket.create_connection((HOST, broker.port), 10) as publisher:
+        for packet in (CONNECT, b"\x32" + length(len(body)) + body):
+            publisher.sendall(packet)
+            assert publisher.recv(100)  # CONNACK, PUBACK
+    end.works()
+    assert "no connection" not in end.said()[before:]

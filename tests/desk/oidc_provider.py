@@ -124,6 +124,7 @@ class Provider(AuthorizationServer):  # type: ignore[misc]
         self.key = JsonWebKey.generate_key("RSA", 2048, {"kid": "1"}, is_private=True)
         self.lies, self.client, self.codes = Lies(), Client(), dict[str, Code]()
         self.asked: list[dict[str, str]] = []  # requests to the authorize endpoint
+        self.odd: dict[str, str] = {}  # path -> what is answered there in its place
         self.register_token_generator("default", BearerTokenGenerator(lambda **_: "an access token, and no more"))
         self.register_grant(_grant(self), [_id_token(self), CodeChallenge(required=True)])
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -227,7 +228,9 @@ def _handler(provider: Provider) -> Callable[..., BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             path = urlsplit(self.path).path
-            if path == "/.well-known/openid-configuration":
+            if (odd := provider.odd.get(path)) is not None:
+                self._answer(200, odd, [("Content-Type", "application/json")])
+            elif path == "/.well-known/openid-configuration":
                 self._answer(200, json.dumps(provider.metadata()), [("Content-Type", "application/json")])
             elif path == "/jwks":
                 keys = {"keys": [provider.key.as_dict()]}

@@ -196,6 +196,29 @@ def test_a_crash_between_leaf_and_head_is_made_good(desk: Desk, log: Path) -> No
     assert desk.access("verify", "--head", before)[0] == 0
 
 
+@pytest.mark.parametrize("rest", [b'{"verb":"open","at":"2026-1', bytes(300), b'\0\0\0","at":"2026"}\n'])
+def test_what_a_power_cut_left_of_a_leaf_refuses_no_later_step(desk: Desk, log: Path, rest: bytes) -> None:
+    kept = keep(log)
+    whole = (log / "leaves.jsonl").read_bytes()
+    (log / "leaves.jsonl").write_bytes(whole + rest)
+    if not rest.endswith(b"\n"):
+        assert desk.access("verify", "--head", kept)[0] == 0
+    desk.release("close", ID, "--key", desk.one_time_file())
+    assert desk.access("verify", "--head", kept) == (0, "ok   7 entries, signed, and they continue 1 kept head(s)\n")
+    assert (log / "leaves.jsonl").read_bytes().startswith(whole)
+
+
+def test_no_leaf_under_the_head_is_cut_off(desk: Desk, log: Path) -> None:
+    """Without tree.bin a damaged leaf could be taken for one that was never finished."""
+    whole = (log / "leaves.jsonl").read_bytes()
+    changed = whole.replace(b'{"verb"', b'\0"verb"', 3)
+    (log / "leaves.jsonl").write_bytes(changed)
+    (log / "tree.bin").unlink()
+    with pytest.raises(AccessFault):
+        desk.release("close", ID, "--key", desk.one_time_file())
+    assert (log / "leaves.jsonl").read_bytes() == changed
+
+
 def test_written_before_it_is_done(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Compares the log's content on disk at the moment when `age` is started."""
     request = desk.approved(desk.call)

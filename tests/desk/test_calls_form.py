@@ -110,6 +110,7 @@ class TestPlaces:
         ("line", "129", "line"),
         ("line", "٣", "line"),
         ("line", "9" * 150, "line"),
+        ("line", "01289", "line"),
         ("extension", "010-1234-5678", "extension"),
         ("direction", EVIL, "choice"),
         ("disposition", "x", "choice"),

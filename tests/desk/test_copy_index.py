@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from sqlalchemy import insert
 
 from keeping_rig import DAY, UNIT
 from linetap_core.clock import parse_rfc3339, rfc3339
+from linetap_core.durable import files
 from linetap_core.evidence.authorization.command import Answer
 from linetap_core.evidence.calls import index, indexhead
 from linetap_core.evidence.calls.indexhead import SignedListHead
@@ -75,6 +78,42 @@ def test_after_a_break_the_segments_that_are_here_are_not_requested_again(desk: 
     desk.turns(700)
     assert desk.differences() == set()
     assert desk.unit.names()[0] not in [body["index"] for body in desk.asked]
+
+
+def test_a_segment_that_the_medium_has_lost_is_fetched_again(desk: IndexDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.unit.call()
+    desk.turns()
+    (name,) = desk.unit.names()
+    desk.restart()
+    sha256 = files.sha256
+
+    def lost(path: Path) -> str:
+        if path == desk.folder.folder / name:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        return sha256(path)
+
+    monkeypatch.setattr(files, "sha256", lost)
+    desk.asked.clear()
+    desk.unit.restart()
+    desk.unit.call()
+    desk.turns(700)
+    assert desk.differences() == set()
+    assert {"index": name} in [{"index": body["index"]} for body in desk.asked]
+
+
+def test_a_folder_in_place_of_a_segment_stops_no_other(desk: IndexDesk, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(3):
+        desk.unit.call()
+        desk.unit.restart()
+    strange = desk.unit.names()[0]
+    (desk.store / UNIT / index.FOLDER / strange).mkdir(parents=True)
+    desk.turns()
+    assert set(desk.unit.names()[1:]) <= set(desk.folder.segments())
+    assert all((desk.folder.folder / name).is_file() for name in desk.unit.names()[1:])
+    assert "store_away" not in caplog.text
+    (desk.store / UNIT / index.FOLDER / strange).rmdir()
+    desk.turns(700)
+    assert desk.differences() == set()
 
 
 def test_a_changed_block_is_not_stored_and_asked_for_again(desk: IndexDesk) -> None:
@@ -238,3 +277,14 @@ class TestEnd:
         copied.clock.advance(parse_rfc3339("2026-12-20T00:00:00Z") - copied.clock.utc_ns())
         copied.turns(700)
         assert copied.differences() == set()
+
+    @pytest.mark.parametrize("epoch", ["1969-12-31", "overflow-1.1969-12-31"])
+    def test_a_day_before_all_clocks_ends_no_service(self, copied: IndexDesk, epoch: str) -> None:
+        """A unit signs whatever list it likes, and its folder is in every later search for what has expired."""
+        name = f"{epoch}/2026-11-24-001.age"
+        assert not indexhead.is_segment(name)
+        copied.folder.put(name, b"of an earlier version's list")
+        self.later(copied, 61)
+        self.lay(copied, "20270201T000000.000Z-L01")
+        copied.turns(700)
+        assert list(copied.folder.segments()) == []

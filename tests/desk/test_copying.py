@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -16,6 +18,7 @@ import pytest
 from copy_rig import DAY_NS, UNIT, Units, arrived, contents
 from sqlalchemy import update
 
+from broker import until
 from ingest_rig import rows
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339, rfc3339
 from linetap_core.errors import BadInput
@@ -28,6 +31,7 @@ from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import Retention
 from linetap_desk.copy.incoming import Call, Incoming, RetentionTerm
 from linetap_desk.copy.transfers import POSTPONE_S, Hours
+from linetap_desk.copy.worklist import MOST_EXPIRED
 from linetap_desk.ingest import tables
 from linetap_desk.ingest.callrow import LONGEST_NS
 from linetap_desk.ingest.destroyedcalls import Clearing
@@ -145,6 +149,104 @@ class TestComing:
         units.serve()
         assert not rows(units.engine, tables.copies)
         place.unlink()
+        units.clock.advance(POSTPONE_S[0] * NS_PER_S)
+        units.serve()
+        assert units.is_copied(record)
+
+
+class TestOneCallsFault:
+    """A folder that the medium has lost, or a neighbour process has changed, is one call's fault and stops no other."""
+
+    @pytest.mark.parametrize("name", ["", "record.json", "record.json.part"])
+    def test_a_folder_that_is_none_stops_no_other_call(self, units: Units, name: str) -> None:
+        strange, *others = [units.sealed_call(n) for n in range(3)]
+        place = units.store / ".incoming" / UNIT / strange.call_id
+        (place / name).mkdir(parents=True)
+        if not name:
+            place.rmdir()
+            place.write_bytes(b"a file where a folder should be")
+        before_ns = units.clock.monotonic_ns()
+        units.serve()
+        assert all(map(units.is_copied, others))
+        assert not units.copy_of(strange).exists()
+        assert units.clock.monotonic_ns() - before_ns < 30 * NS_PER_S
+        shutil.rmtree(place) if name else place.unlink()
+        units.clock.advance(POSTPONE_S[0] * NS_PER_S)
+        units.serve()
+        assert units.is_copied(strange)
+
+    @pytest.mark.parametrize("lost", [1, MOST_EXPIRED + 1])
+    def test_copies_that_cannot_be_removed_stop_neither_removing_nor_copying(
+        self, units: Units, monkeypatch: pytest.MonkeyPatch, lost: int
+    ) -> None:
+        over = [units.sealed_call(n, days=1) for n in range(lost + 1)]
+        units.serve()
+        assert all(map(units.is_copied, over))
+        stuck = {units.copy_of(record) for record in over[:-1]}
+        units.clock.advance(3 * DAY_NS)
+        units.tell("started", "20261128T010000.000Z-L02", parse_rfc3339("2026-11-28T01:00:00Z"))
+        rmtree = shutil.rmtree
+
+        def lost_by_the_medium(path: Path, **more: Any) -> None:
+            if path in stuck:
+                raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+            rmtree(path, **more)
+
+        monkeypatch.setattr(shutil, "rmtree", lost_by_the_medium)
+
+        def are_removed(places: set[Path]) -> bool:
+            units.clock.advance(61 * NS_PER_S)
+            units.serve()
+            return not any(place.exists() for place in places)
+
+        until(lambda: are_removed({units.copy_of(over[-1])}))
+        assert all(place.exists() for place in stuck)
+        new = units.sealed_call(59)
+        units.clock.advance(61 * NS_PER_S)
+        before_ns = units.clock.monotonic_ns()
+        units.serve()
+        assert units.is_copied(new)
+        assert units.clock.monotonic_ns() - before_ns < 30 * NS_PER_S
+        monkeypatch.undo()
+        units.clock.advance(POSTPONE_S[1] * NS_PER_S)
+        until(lambda: are_removed(stuck))
+
+    def test_a_link_in_place_of_a_copy_is_removed_and_not_followed(self, units: Units) -> None:
+        record = units.sealed_call(1, days=1)
+        units.serve()
+        place, elsewhere = units.copy_of(record), units.folder / "elsewhere"
+        place.rename(elsewhere)
+        place.symlink_to(elsewhere)
+        units.copying._store.remove(UNIT, record.call_id)
+        assert not place.is_symlink()
+        assert contents(elsewhere) == contents(units.folder_of(record.call_id))
+
+    def test_an_unexpected_error_of_one_call_ends_no_thread(
+        self, units: Units, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        strange, other = units.sealed_call(1), units.sealed_call(2)
+        put = units.copying._store.put
+
+        def unexpected(unit: str, call_id: str, folder: Path) -> None:
+            if call_id == strange.call_id:
+                raise ValueError("embedded null byte")
+            put(unit, call_id, folder)
+
+        monkeypatch.setattr(units.copying._store, "put", unexpected)
+        units.serve()
+        assert units.is_copied(other)
+        assert not units.copying._worker.busy
+
+    def test_a_full_store_pauses_all(self, units: Units, monkeypatch: pytest.MonkeyPatch) -> None:
+        record = units.sealed_call(1)
+
+        def full(*_: object) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(Incoming, "store", full)
+        units.serve()
+        assert units.copying._store_ns > units.clock.monotonic_ns()
+        monkeypatch.undo()
         units.clock.advance(31 * NS_PER_S)
         units.serve()
         assert units.is_copied(record)
@@ -393,7 +495,7 @@ class TestClosing:
         units.serve()
         assert not units.row(record, tables.copies)["closing_at"]
         place.unlink()
-        units.clock.advance(31 * NS_PER_S)
+        units.clock.advance(POSTPONE_S[0] * NS_PER_S)
         units.serve()
         assert units.closing_of(record).exists()
 
@@ -468,10 +570,12 @@ class TestItsEnd:
         assert not units.copy_of(record).exists()
 
     @pytest.mark.parametrize("damaged", [False, True])
-    def test_it_stays_while_a_hold_lies_at_the_desk(self, units: Units, damaged: bool) -> None:
+    @pytest.mark.parametrize("name", ["20261124T220100.000Z-L01", "H2026-0001"])
+    def test_it_stays_while_a_hold_lies_at_the_desk(self, units: Units, name: str, damaged: bool) -> None:
+        """A person names its folder after the call, the pages name it after the hold."""
         record = units.sealed_call(1)
         units.serve()
-        place = units.holds / record.call_id / "hold.json"
+        place = units.holds / name / "hold.json"
         place.parent.mkdir()
         until = rfc3339(NOW_NS + 90 * DAY_NS)
         document = hold.Hold(
@@ -483,6 +587,33 @@ class TestItsEnd:
         assert units.is_copied(record)
         self.after(units, 21)
         assert units.is_copied(record) == damaged, "one that cannot be read holds until somebody has looked"
+
+    @pytest.mark.parametrize("there", [True, False])
+    def test_it_stays_while_the_holds_cannot_be_looked_up(self, units: Units, there: bool) -> None:
+        record = units.sealed_call(1)
+        units.serve()
+        units.holds.rmdir()
+        if there:
+            units.holds.write_bytes(b"a file where a folder should be")
+        self.after(units, 70)
+        assert units.is_copied(record)
+        units.holds.unlink(missing_ok=True)
+        units.holds.mkdir()
+        self.after(units, 0.1)
+        assert not units.copy_of(record).exists()
+
+    def test_a_rewrapping_in_place_of_a_hold_ends_no_service(self, units: Units) -> None:
+        record = units.sealed_call(1)
+        units.serve()
+        place = units.holds / record.call_id / "hold.json"
+        place.parent.mkdir()
+        document = hold.Rewrap(
+            call_id=record.call_id, unit=UNIT, record_sha256="", key_sha256="", from_epoch="", to="", made_at="",
+            epoch="2026-12-02", until=rfc3339(NOW_NS),
+        )  # fmt: skip
+        place.write_bytes(hold.encode(document))
+        self.after(units, 70)
+        assert units.is_copied(record)
 
     def test_a_unit_that_says_destroyed_before_its_time_destroys_nothing_here(self, units: Units) -> None:
         record = units.sealed_call(1)

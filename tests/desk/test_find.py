@@ -266,6 +266,7 @@ def test_the_department_is_that_of_the_day(vaults: Vaults, capsys: pytest.Captur
         ("unit,line,extension,department,from\nfloor-03,3,2301,Water\n", ":2: 4 fields; 5 expected"),
         ("unit,line,extension,department,from\n\nfloor-03,x,2301,Water,2026-01-01\n", ":3: line 'x'"),
         ("unit,line,extension,department,from\nfloor-03,129,2301,Water,2026-01-01\n", ":2: line '129'"),
+        ("unit,line,extension,department,from\nfloor-03,01289,2301,Water,2026-01-01\n", ":2: line '01289'"),
         ("unit,line,extension,department,from\nfloor-03,,,Water,2026-01-01\n", ":2: a unit, and a line"),
         ("unit,line,extension,department,from\nfloor-03,3,2301,Water,yesterday\n", ":2: 'yesterday': no time"),
         ("unit,line,extension,department,from\na,3,1,W,2026-01-01\na,3,2,X,2026-01-01\n", ":3: an earlier row"),

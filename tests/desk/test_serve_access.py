@@ -320,6 +320,26 @@ def test_a_clock_that_is_years_ahead_takes_a_week_at_most(table: AccessTable, cl
     assert cleanup.prune(table, KEPT_DAYS) == 0
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_a_clock_that_was_years_ahead_keeps_no_row_for_ever(
+    table: AccessTable, clock: ManualClock, first: bool
+) -> None:
+    ahead_ns = 70 * 365 * DAY_NS
+    fill(table, 0 if first else 10)
+    clock.step_utc(ahead_ns)
+    fill(table, 1)  # dated 2096
+    assert cleanup.prune(table, KEPT_DAYS) == (0 if first else 10)
+    clock.step_utc(-ahead_ns)
+    clock.advance(DAY_NS)
+    fill(table, 3)
+    clock.advance((KEPT_DAYS + 2) * DAY_NS)
+    fill(table, 2)
+    assert cleanup.prune(table, KEPT_DAYS) == 4
+    assert judged(table.engine) == "whole"
+    with table.engine.connect() as db:
+        assert verify_chain(db).rows == 2
+
+
 @pytest.mark.parametrize(
     ("typed", "written"),
     [

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 import pytest
@@ -24,13 +26,14 @@ from linetap_core.wire.mqtt import Message
 from linetap_desk.config import pages
 from linetap_desk.config.desk import Settings
 from linetap_desk.ingest import outgoing, service
-from linetap_desk.ingest.commandfiles import READ_EVERY_S
+from linetap_desk.ingest.commandfiles import MOST, READ_EVERY_S, correlation_of
 from linetap_desk.ingest.link import Patience
 from linetap_desk.ingest.outgoing import AGAIN_S, Outgoing
 from linetap_desk.ingest.register import SignersFile
 from linetap_desk.ingest.store import Store
 from linetap_desk.ingest.tables import units
 from linetap_desk.ordering import command
+from linetap_desk.serve.release import checking, holdstore
 from release_rig import HAN, Desk
 from sealing_rig import CALL_ID, UNIT
 
@@ -106,6 +109,64 @@ def test_from_the_upload_to_the_units_answer(house: ReleaseHouse, carrier: Outgo
     carrier.answered(UNIT, answer(data))
     assert "The unit has accepted the command" in page(house, hold_id)
     assert sent(carrier, clock, 10 * AGAIN_S) == []
+
+
+def test_a_hold_that_is_withdrawn_while_its_command_is_checked_is_not_sent(
+    house: ReleaseHouse, carrier: Outgoing, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold_id, data = asked(house), signed(house)
+    require_call = checking.require_call
+
+    def slowly(*of: Any, **more: Any) -> Any:
+        """The check of a long recording takes seconds; the officer withdraws meanwhile."""
+        monkeypatch.setattr(checking, "require_call", require_call)
+        closed = house.served.post(house.client("officer"), f"/hold/{hold_id}/close", remark="not needed")
+        assert closed.status_code == 303
+        return require_call(*of, **more)
+
+    monkeypatch.setattr(checking, "require_call", slowly)
+    assert refusal(bring(house, hold_id, data)) == "request_closed"
+    assert sent(carrier, clock) == []
+    with house.served.site.own.connect() as db:
+        assert holdstore.require_hold(db, hold_id)["command"] is None
+    assert not (house.holds / hold_id).exists()
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_holds_that_were_answered_keep_no_later_one_waiting(
+    house: ReleaseHouse, carrier: Outgoing, clock: ManualClock, restarts: bool
+) -> None:
+    """Their commands stay in the folder, which the ingest only reads."""
+    data, ours = signed(house), outgoing.commands(carrier.folder)
+    before = [f"H2025-{n:04d}" for n in range(2 * MOST)]
+    for name in before:
+        ours.put(name, data)
+    for _ in range(4):
+        sent(carrier, clock)
+        carrier.answered(UNIT, answer(data), correlation_of(data))
+    assert {outgoing.delivery_of(carrier.folder, name, data).code for name in before} == {"done"}  # type: ignore[union-attr]
+    if restarts:
+        carrier = carried(house, clock)
+    hold_id = asked(house)
+    assert bring(house, hold_id, data).status_code == 303
+    messages = [message for _ in range(4) for message in sent(carrier, clock)]
+    assert [message.payload for message in messages] == [data]
+
+
+def test_what_was_answered_a_month_ago_is_put_away(house: ReleaseHouse, carrier: Outgoing, clock: ManualClock) -> None:
+    data, ours = signed(house), outgoing.commands(carrier.folder)
+    for name in ("H2025-0001", "H2025-0002"):
+        ours.put(name, data)
+    sent(carrier, clock)
+    carrier.answered(UNIT, answer(data))
+    waits = "H2025-0003"
+    ours.put(waits, data)
+    long_ago_s = clock.utc_ns() // NS_PER_S - outgoing.KEPT_S - 1
+    for name in ("H2025-0002", waits):
+        os.utime(ours.path(name), (long_ago_s, long_ago_s))
+    hold_id = asked(house)
+    assert bring(house, hold_id, data).status_code == 303
+    assert ours.all_names() == ["H2025-0001", waits, hold_id]
 
 
 def test_a_unit_that_is_away_gets_it_when_it_is_back(

@@ -31,7 +31,7 @@ def provider() -> Iterator[Provider]:
 
 @pytest.fixture
 def served(run_dir: Path, provider: Provider) -> Iterator[ServeSite]:
-    provider.lies, provider.asked = Lies(), []
+    provider.lies, provider.asked, provider.odd = Lies(), [], {}
     folder = run_dir / "site"
     folder.mkdir()
     (folder / "secret").write_text(SECRET + "\n")
@@ -184,6 +184,23 @@ def test_a_locked_session_is_left_for_a_new_one(served: ServeSite) -> None:
     other = served.client()
     other.cookies.set(sessions.COOKIE, old, domain=HOST)
     assert other.get("/password").status_code == 303
+
+
+ODD = ["{}", "[]", "null", '"in maintenance"', '{"error": "try later"}', "<html>", "[" * 100_000]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=range(len(ODD)))
+def test_an_odd_answer_of_the_provider_lasts_no_longer_than_itself(
+    served: ServeSite, provider: Provider, odd: str
+) -> None:
+    """A provider in maintenance, or a proxy before it, may answer 200 with something else."""
+    client = served.client()
+    provider.odd = {"/.well-known/openid-configuration": odd}
+    assert client.get("/oidc").status_code == 503
+    provider.odd = {"/jwks": odd}
+    assert not came_in(client, at_provider(served, leave(client), "kim@city"))
+    provider.odd = {}
+    assert came_in(client, at_provider(served, leave(client), "kim@city"))
 
 
 def test_a_provider_that_is_away(run_dir: Path) -> None:

@@ -171,6 +171,27 @@ def test_to_the_end(overflow: Overflow) -> None:
     assert acts == [("vault", "overflow_take"), ("second", "overflow_take")]
 
 
+@pytest.mark.parametrize("state", ["done", "unreadable"])
+def test_calls_that_need_nothing_keep_no_other_from_the_page(
+    overflow: Overflow, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    """They stay in the second copy until their end: after an outage of a city's clock there are hundreds."""
+    if state == "done":
+        at = overflow.fetched()
+        overflow.rewrap(at, AMENDED)
+        assert overflow.bring(at).status_code == 303
+        second = overflow.fetched("second")
+        overflow.check(second, AMENDED, DAY)
+        assert overflow.bring(second, "second").status_code == 303
+    else:
+        (overflow.house.copies / UNIT / sealed.call_path(AMENDED) / sealed.RECORD).write_bytes(b"lost")
+    monkeypatch.setattr(overflowcalls, "MOST", 1)
+    monkeypatch.setattr(overflowcalls, "A_READ", 1)
+    assert overflow.states() == {AMENDED: "done" if state == "done" else "waits", BY_CLASS: "waits"}
+    assert "There are more than are shown here" not in overflow.client().get("/overflow").text
+    assert {path.name for path in (overflow.fetched() / "calls").iterdir()} == {BY_CLASS}
+
+
 def test_to_the_end_by_buttons(overflow: Overflow) -> None:
     desk, output = overflow.desk, overflow.desk.root / "out"
     chosen = Settings(name=HAN, signing=str(desk.root / HAN), keylist=str(overflow.list), output=str(output))

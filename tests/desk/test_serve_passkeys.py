@@ -17,7 +17,8 @@ from linetap_core import cli
 from linetap_core.clock import NS_PER_S
 from linetap_core.errors import BadInput
 from linetap_desk.config import pages
-from linetap_desk.serve.people import invitations, passkeys
+from linetap_desk.serve.database.transactions import writing
+from linetap_desk.serve.people import accounts, invitations, passkeys
 from passkey_rig import SoftPasskey
 
 AUTHENTICATOR = {
@@ -119,6 +120,26 @@ def test_two_people_replace_a_lost_passkey(house: LoginHouse) -> None:
         ("park", "restore_confirm", "done", ""),
         ("kim", "people_restored", "done", "휴대전화 분실"),
     ]
+
+
+def test_nobody_gets_both_halves_by_asking_while_confirming(house: LoginHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In PostgreSQL another request may be committed between the reading of a row and its change."""
+    lee, _, _ = house.joined("lee", "vault"), house.joined("park", "custodian"), house.joined("kim", "officer")
+    assert house.served.post(lee.client, "/restore", name="kim", reason="분실").status_code == 200
+    now_ns, new = house.clock.utc_ns(), invitations._new
+    with writing(house.served.site.own) as db:
+        park = accounts.require(db, "park").id
+
+        def after_another_request() -> str:
+            monkeypatch.setattr(invitations, "_new", new)
+            invitations.ask(db, "kim", "park", park, "분실", now_ns)
+            return new()
+
+        monkeypatch.setattr(invitations, "_new", after_another_request)
+        with pytest.raises(invitations.RestoreFault, match="restore_not_asked"):
+            invitations.confirm(db, "kim", "park", park, now_ns)
+        (waits,) = invitations.pending_restorations(db, now_ns)
+    assert (waits.asked_by, waits.confirmed_by) == ("park", None)
 
 
 def test_who_may_not_restore(house: LoginHouse) -> None:

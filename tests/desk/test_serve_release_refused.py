@@ -198,7 +198,7 @@ def test_a_half_for_two_is_none(house: ReleaseHouse) -> None:
     ("fields", "code"),
     [
         ({"purpose": "curiosity"}, "purpose_unknown"), ({"purpose": ""}, "purpose_unknown"),
-        ({"days": "32"}, "bad_input"),
+        ({"days": "32"}, "bad_input"), ({"days": "0310"}, "bad_input"), ({"days": "031" + "9" * 90}, "bad_input"),
         ({"days": "x"}, "bad_input"), ({"case": ""}, "bad_input"), ({"case": "x" * 121}, "bad_input"),
         ({"requester": "a\x07b"}, "bad_input"), ({"recipient": "age1x"}, "bad_input"),
         ({"recipient": "AGE-SECRET-KEY-1QQQ"}, "private_key"), ({"case": "AGE-SECRET-KEY-1QQQ"}, "private_key"),

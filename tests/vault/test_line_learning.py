@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from linetap.learned import Learned
 from linetap.notices import notices_of
 from linetap.notices.level import gain_db
 from linetap.recorder.vault.walks import Walks
+from linetap_core.durable.files import replace_durably
 from linetap_core.evidence.authorization.command import Answer
 from linetap_core.evidence.signing import namespaces
 from linetap_core.records import WalkedLine
@@ -157,3 +160,25 @@ def test_an_older_walk_than_the_newest_is_found_by_its_name(unit: Keeper) -> Non
     walk(unit, line(1, on_hook_v=-40.0), began=LATER, ended_at="2026-11-24T04:05:00.000Z")
     assert learn(unit, first).done
     assert known(unit)[1].on_hook_v == 48.24
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_a_folder_that_takes_nothing_holds_no_other_command_up(
+    unit: Keeper, monkeypatch: pytest.MonkeyPatch, kept: int
+) -> None:
+    """The configuration has a partition of its own: it may be full, or closed after damage, while the vault is well."""
+
+    def read_only(path: Path, data: bytes, mode: int) -> None:
+        if path != learned.path_of(learned.accepted(Path(unit.config.learned)), kept):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+        replace_durably(path, data, mode=mode)
+
+    name = walk(unit, line(1), line(2))
+    monkeypatch.setattr(learned, "replace_durably", read_only)
+    answer = learn(unit, name)
+    assert (answer.done, answer.code) == (bool(kept), "done" if kept else "config_unwritable")
+    assert ("line 2 not kept" if kept else "Read-only") in answer.text
+    assert list(known(unit)) == [1] * kept
+    assert unit.command(unit.envelope("identify", "desk", {"seconds": "5"})).done
+    unit.restart()
+    assert unit.command(unit.envelope("identify", "desk", {"seconds": "5"})).done

@@ -13,6 +13,7 @@ import ssl
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
+from paho.mqtt import properties as paho_properties
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -24,6 +25,22 @@ from linetap_core.wire.mqtt import CONTENT_TYPE, Broker, Message
 
 SCHEMA_VERSION = "1"
 _UTF8 = 1  # payload format indicator
+
+
+def _read_text(buffer: bytes, most_bytes: int) -> tuple[str, int]:
+    """A text of a received property, and its length in the packet. ValueError if it is longer than the packet.
+
+    paho's own function refuses a text that contains U+FEFF, which MQTT 5 permits (1.5.4-3), and brokers pass on what
+    their publishers send. One message of one publisher would end each connection of its reader: the broker delivers it
+    again.
+    """
+    size = int.from_bytes(buffer[:2])
+    if most_bytes < 2 or size > most_bytes - 2:
+        raise ValueError("a text longer than its packet")
+    return bytes(buffer[2 : 2 + size]).decode("utf-8", "replace"), size + 2
+
+
+paho_properties.readUTF = _read_text
 
 
 def properties_of(message: Message, packet: int = PacketTypes.PUBLISH) -> Properties:

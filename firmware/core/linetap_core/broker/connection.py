@@ -285,14 +285,23 @@ class Connection:
         if not kept:
             self._break_off()
             return
-        self._happenings.put((self, self._arrived(message, mid)))
+        self._put(message, mid)
 
     def _take_swept(self, message: mqtt.MQTTMessage) -> None:
         """Queues a swept message. Stops reading while too many are queued: the rest waits in TCP and at the broker."""
         while not self._room.acquire(timeout=_LOOP_S):
             if self._abandoned:
                 return
-        self._happenings.put((self, self._arrived(message, _NO_MID)))
+        self._put(message, _NO_MID)
+
+    def _put(self, message: mqtt.MQTTMessage, mid: int) -> None:
+        """Queues a message. One whose topic is no text is of nobody's interest: the broker need not repeat it."""
+        try:
+            arrived = self._arrived(message, mid)
+        except UnicodeDecodeError:
+            self.acknowledge(mid)
+            return
+        self._happenings.put((self, arrived))
 
     def _arrived(self, message: mqtt.MQTTMessage, mid: int) -> Arrived:
         properties = message.properties

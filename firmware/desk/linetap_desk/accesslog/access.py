@@ -124,6 +124,7 @@ class AccessLog:
         it, and re-raised."""
         with contextlib.ExitStack() as lock:
             lock.enter_context(self.locked())
+            self._open().close()  # what a power cut has left of an unfinished leaf must not refuse every later step
             deed = LoggedStep(self, entry, lock)
             try:
                 yield deed
@@ -159,7 +160,14 @@ class AccessLog:
         return entries
 
     def _open(self) -> leaflog.LeafLog:
-        log = leaflog.LeafLog(self.folder, set_aside=broken.set_aside)
+        path = self.folder / HEAD
+        head = read_head(path) if path.exists() else None
+        try:
+            log = leaflog.LeafLog(self.folder, 0 if head is None else head.size, set_aside=broken.set_aside)
+        except leaflog.LogShort as short:
+            if head is None:
+                raise
+            raise _shortened(head, short.size, path) from None
         try:
             _require_own_head(self.folder, log.tree)
         except BaseException:  # re-raised; closes the file
@@ -229,9 +237,11 @@ def log_name(key: PublicKey) -> str:
 
 
 def read_log(folder: Path) -> tuple[list[Entry], Tree]:
-    """Every entry, and the Merkle tree computed from the leaves, not from the stored hashes."""
+    """Every entry, and the Merkle tree computed from the leaves, not from the stored hashes. A part of an unfinished
+    leaf is none."""
     path, entries, tree = folder / leaflog.LEAVES, [], Tree()
-    for number, line in enumerate(leaflog.lines_of(path) if path.exists() else [], 1):
+    lines = leaflog.lines_of(path, 0, leaflog.end_of_lines(path)) if path.exists() else []
+    for number, line in enumerate(lines, 1):
         tree.append(line)
         try:
             entries.append(strict.decode(line, Entry))
@@ -254,10 +264,14 @@ def read_head(path: Path) -> Head:
 def require_head(head: Head, tree: Tree, where: Path) -> None:
     """AccessFault unless the log begins with the leaves that `head` covers."""
     if head.size > tree.size:
-        text = f"{where}: the access log had {head.size} entries on {head.at} and has {tree.size}"
-        raise AccessFault("access_log_shortened", text)
+        raise _shortened(head, tree.size, where)
     if tree.root(head.size).hex() != head.root:
         raise AccessFault("access_log_rewritten", f"{where}: the first {head.size} entries were changed")
+
+
+def _shortened(head: Head, size: int, where: Path) -> AccessFault:
+    text = f"{where}: the access log had {head.size} entries on {head.at} and has {size}"
+    return AccessFault("access_log_shortened", text)
 
 
 def _require_own_head(folder: Path, tree: Tree) -> None:

@@ -107,7 +107,7 @@ class CopyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     night_kbit_s: Annotated[int, Meta(ge=0)] | None = None
     night: str = "20:00-06:00"
     zone: str = KOREA
-    holds: str | None = None  # the vault officer's folder, holds/<call_id>/hold.json: held copies are not deleted
+    holds: str | None = None  # the vault officer's folder, holds/<name>/hold.json: held copies are not deleted
     index: str | None = None  # with s3: a local folder for the sealed indexes; a file store contains them
     index_minutes: Annotated[int, Meta(ge=0, le=1440)] = 10  # between the requests for a unit's index; 0: none
 

@@ -7,6 +7,8 @@ or altered in transit, is detected by its hash and fetched again.
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +24,7 @@ from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.signing import namespaces, signers, sshsig
 from linetap_core.evidence.signing.signers import Signer
 from linetap_core.records import CallRecord
-from linetap_desk.ingest.callrow import LONGEST_NS
+from linetap_desk.ingest.callrow import bounded_period_ns
 from linetap_desk.proofs.callfolder import Damaged
 
 PART = ".part"
@@ -63,7 +65,7 @@ class RetentionTerm:
 
 
 def _period_s(ns: int) -> int:
-    return max(0, min(ns, LONGEST_NS)) // NS_PER_S
+    return bounded_period_ns(ns) // NS_PER_S
 
 
 def require_whole(folder: Path, call: Call) -> None:
@@ -151,6 +153,8 @@ class Incoming:
         self._missing = [name for name in wanted if not (self.folder / name).exists()]
         self._size = 0
         if self._missing and (path := self.folder / f"{self._missing[0]}{PART}").exists():
+            if not path.is_file():
+                raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
             self._size = path.stat().st_size
 
     def _whole(self, name: str, path: Path) -> None:

@@ -48,7 +48,10 @@ class IndexFolder:
         except (FileNotFoundError, NotADirectoryError):
             return False
         if wanted.file not in self._known:
-            self._known[wanted.file] = files.sha256(path)
+            try:
+                self._known[wanted.file] = files.sha256(path)
+            except OSError:  # a file that the medium has lost is replaced
+                return False
         return self._known[wanted.file] == wanted.sha256
 
     def put(self, name: str, data: bytes) -> None:

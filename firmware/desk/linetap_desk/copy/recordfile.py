@@ -8,12 +8,16 @@ event. The ingest verified its signature before storing the copy, and `linetap v
 from __future__ import annotations
 
 import hashlib
+import os
 import shlex
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
+from linetap_core.clock import LATEST_NS, parse_rfc3339
+from linetap_core.durable.unreadable import is_missing
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.calls import hold, sealed
 from linetap_core.records import CallRecord
@@ -58,6 +62,47 @@ def read_hold(desk: DeskConfig, call_id: str) -> hold.Hold | None:
     except (OSError, Refusal, ValueError):
         return None
     return found if isinstance(found, hold.Hold) else None
+
+
+@dataclass(frozen=True, slots=True)
+class DeskHolds:
+    """The holds in the desk's folder. `until_ns`: of each call the latest end; `paths`: its documents. `unread`: why a
+    document cannot be read that may hold any call; empty if all can."""
+
+    until_ns: Mapping[str, int] = field(default_factory=dict)
+    paths: Mapping[str, list[Path]] = field(default_factory=dict)
+    unread: str = ""
+
+    def holds(self, call_id: str, now_ns: int) -> bool:
+        return bool(self.unread) or self.until_ns.get(call_id, 0) > now_ns
+
+
+def read_holds(folder: Path) -> DeskHolds:
+    """All holds of the desk, whatever their folders are named: a person names one after the call, the pages after the
+    hold. No signature is checked, since keeping a copy does no harm. One that cannot be read holds its call, or any,
+    until somebody has looked."""
+    until_ns, paths, unread = dict[str, int](), dict[str, list[Path]](), ""
+    try:
+        names = ["", *sorted(os.listdir(folder))]
+    except OSError as error:
+        return DeskHolds(unread=f"{folder}: {error.strerror}")
+    for name in names:
+        path = folder / name / hold.HOLD
+        try:
+            if is_missing(path):
+                continue
+            found = hold.decode(callfolder.read(path, hold.LIMIT_BYTES))
+            if not isinstance(found, hold.Hold):
+                raise BadInput("not a hold")
+            call_id, ends_ns = found.call_id, parse_rfc3339(found.until)
+        except (OSError, Refusal, ValueError) as error:
+            if not _is_call_id(name):
+                unread = unread or f"{path}: {error}"
+                continue
+            call_id, ends_ns = name, LATEST_NS
+        until_ns[call_id] = max(ends_ns, until_ns.get(call_id, 0))
+        paths.setdefault(call_id, []).append(path)
+    return DeskHolds(until_ns, paths, unread)
 
 
 def command(desk: DeskConfig, unit: str, call_id: str, copied: bool) -> str:

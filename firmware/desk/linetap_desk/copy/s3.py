@@ -116,6 +116,10 @@ class Bucket:
             if found.get("IsTruncated"):
                 raise OSError(f"{place}: there are more files than a call has")
 
+    def probe(self) -> None:
+        with self._translated_errors():
+            self._client.head_bucket(Bucket=self._bucket)
+
     def calls(self) -> Iterator[Stored | str]:
         for place, found in itertools.groupby(self._objects(), lambda one: str(one["Key"]).rpartition("/")[0]):
             its = {str(one["Key"]).rpartition("/")[2]: one for one in found}

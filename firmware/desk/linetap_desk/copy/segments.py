@@ -8,6 +8,7 @@ segments are kept: after an interruption the transfer begins again with the inte
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import secrets
 from collections import deque
@@ -82,9 +83,11 @@ class Segments:
 
     def __init__(
         self, root: Path, every_s: int, zone: str, signers: SignersFile, complain: Callable[[str, str], None],
-        clock: Clock, share: Share = WHOLE,
+        clock: Clock, share: Share = WHOLE, is_of_one: Callable[[OSError], bool] = lambda _: False,
     ) -> None:  # fmt: skip
-        """`zone`: the time zone of the days on which epochs end."""
+        """`zone`: the time zone of the days on which epochs end. `is_of_one`: whether an error is of one unit's files
+        alone; then the other units' indexes go on."""
+        self._is_of_one = is_of_one
         self._root, self._every_s, self._zone, self._signers, self._clock = root, every_s, zone, signers, clock
         self._complain, self._share, self._tidy_ns = complain, share, 0
         self._units: dict[str, _Unit] = {}
@@ -101,7 +104,10 @@ class Segments:
         under_way = [unit for unit in self._units.values() if unit.round is not None]
         for unit in under_way:
             self._stalled(unit, now_ns)
-            yield from self._go_on(unit, now_ns)
+            try:
+                yield from self._go_on(unit, now_ns)
+            except OSError as error:
+                self._waits(unit, error, now_ns)
         room = MOST_AT_ONCE - len(under_way)
         for name in sorted(online, key=lambda name: self._units[name].asked_ns if name in self._units else 0):
             if room <= 0:
@@ -128,6 +134,8 @@ class Segments:
             code = getattr(error, "code", "no_answer")
             self._complain(name, f"index_refused: {code:.64}: {error!s:.200}; it is asked again")
             self._end(unit, now_ns, failed=True)
+        except OSError as error:
+            self._waits(unit, error, now_ns)
         return True
 
     def restart(self, name: str) -> None:
@@ -149,10 +157,18 @@ class Segments:
         for name in filter(self._share.has, indexfolder.units_with_index(self._root)):
             known = self._units.get(name)
             folder = IndexFolder(self._root, name) if known is None else known.folder
-            over = indexfolder.over(db, folder, self._signers.now(), self._clock.utc_ns(), self._zone)
-            for segment in list(over):
-                folder.remove(segment)
-                log.info("index_removed: %s %s: its time is over", name, segment)
+            try:
+                self._remove_expired_of(db, folder)
+            except OSError as error:
+                if not self._is_of_one(error):
+                    raise
+                self._complain(name, f"index_waits: {error!s:.200}; it is tried again later")
+
+    def _remove_expired_of(self, db: Connection, folder: IndexFolder) -> None:
+        over = indexfolder.over(db, folder, self._signers.now(), self._clock.utc_ns(), self._zone)
+        for segment in list(over):
+            folder.remove(segment)
+            log.info("index_removed: %s %s: its time is over", folder.unit, segment)
 
     # --- requests ------------------------------------------------------------------------------------------------
 
@@ -184,8 +200,8 @@ class Segments:
                 self._finish(unit, now, now_ns)
             return
         wanted, left = dict[str, tuple[int, str]](), most
-        for each in now.todo:  # a window has its segments in the order of their names
-            if left <= 0 or unit.folder.has(each):
+        for place, each in enumerate(now.todo):  # a window has its segments in the order of their names
+            if left <= 0 or (place and unit.folder.has(each)):
                 break
             wanted[each.file] = each.size, each.sha256
             left -= each.size
@@ -244,11 +260,16 @@ class Segments:
             now.todo = deque(now.found.segments)
             if unit.newest is None and now.signed is not None:  # all segments are missing until the first round ends
                 unit.folder.put_list(now.head, now.signed, data)
-        elif indexhead.digest(data) == sha256:
-            unit.folder.put(name, data)
-        else:
-            now.changed = True
-            now.todo = deque(each for each in now.todo if each.file != name)
+            return
+        if indexhead.digest(data) == sha256:
+            try:
+                unit.folder.put(name, data)
+                return
+            except OSError as error:  # something else in its place: the other segments are stored
+                if not self._is_of_one(error):
+                    raise
+        now.changed = True
+        now.todo = deque(each for each in now.todo if each.file != name)
 
     # --- the end of a round --------------------------------------------------------------------------------------
 
@@ -278,10 +299,18 @@ class Segments:
             self._complain(unit.folder.unit, "index_stalled: nothing comes; it is asked again")
             self._end(unit, now_ns, failed=True)
 
+    def _waits(self, unit: _Unit, error: OSError, now_ns: int) -> None:
+        """Ends the round of a unit whose folder is at fault. Raises the error if it is the store's."""
+        if not self._is_of_one(error):
+            raise error
+        self._complain(unit.folder.unit, f"index_waits: {error!s:.200}; it is asked again later")
+        self._end(unit, now_ns, failed=True)
+
     def _unit(self, name: str) -> _Unit:
         unit = self._units.get(name)
         if unit is None:
             unit = self._units[name] = _Unit(IndexFolder(self._root, name))
-            if known := unit.folder.lists(self._signers.now()):
-                unit.newest = known[-1][0]  # its segments are compared with the next list
+            with contextlib.suppress(OSError):  # a folder that cannot be listed takes no list either
+                if known := unit.folder.lists(self._signers.now()):
+                    unit.newest = known[-1][0]  # its segments are compared with the next list
         return unit

@@ -29,7 +29,7 @@ from linetap_desk.copy import worklist
 from linetap_desk.copy.incoming import Call, Incoming, RetentionTerm
 from linetap_desk.copy.s3 import open_store
 from linetap_desk.copy.segments import Segments
-from linetap_desk.copy.store import Store
+from linetap_desk.copy.store import Store, is_of_one_call
 from linetap_desk.copy.transfers import Closings, Hours, Transfer
 from linetap_desk.copy.worker import Done, Job, Worker
 from linetap_desk.ingest import heads
@@ -102,7 +102,9 @@ class Copying:
 
     def copy_indexes(self, root: Path, every_s: int, zone: str) -> None:
         """Copies the units' indexes too. `zone`: the time zone of their days."""
-        self._segments = Segments(root, every_s, zone, self._signers, self._complain, self._clock, self._share)
+        self._segments = Segments(
+            root, every_s, zone, self._signers, self._complain, self._clock, self._share, self._is_of_one
+        )
 
     def arrived(self, unit: str, message: Arrived) -> None:
         """Processes a message of `reply/fetch`: a block, or an answer. Unrequested messages are ignored."""
@@ -120,16 +122,21 @@ class Copying:
             return
         if message.correlation != transfer.correlation:
             return
-        if "file" not in message.user:
-            self._answered(transfer, message.payload)
-            return
+        call = transfer.incoming.call
         try:
-            self._take(transfer, transfer.incoming, message)
+            if "file" in message.user:
+                self._take(transfer, transfer.incoming, message)
+            else:
+                self._answered(transfer, message.payload)
         except Damaged as error:
-            self._complain(unit, f"{error.code}: {transfer.incoming.call.call_id}: {error}")
-            transfer.postpone(transfer.incoming.call.call_id, self._clock.monotonic_ns())
+            self._complain(unit, f"{error.code}: {call.call_id}: {error}")
+            transfer.postpone(call.call_id, self._clock.monotonic_ns())
         except OSError as error:
-            self._store_away(str(error))
+            if self._is_of_one(error):
+                self._waits(call, str(error))
+                transfer.incoming, transfer.correlation = None, b""
+            else:
+                self._store_away(str(error))
 
     def turn(self) -> Iterator[Message]:
         """The messages to publish now; called only while connected. SQLAlchemyError: the database is unavailable."""
@@ -263,11 +270,16 @@ class Copying:
         folder = self._store.incoming / call.unit / call.call_id
         try:
             transfer.incoming = Incoming(folder, call, self._signers.now())
-        except Damaged:
+        except Refusal as error:
             shutil.rmtree(folder, ignore_errors=True)
+            if folder.exists():
+                self._waits(call, str(error))
             return False
         except OSError as error:
-            self._store_away(str(error))
+            if self._is_of_one(error):
+                self._waits(call, str(error))
+            else:
+                self._store_away(str(error))
             return False
         self._go_on(transfer)
         return True
@@ -289,13 +301,14 @@ class Copying:
 
     def _tidy(self) -> None:
         now_ns, mono_ns = self._clock.utc_ns(), self._clock.monotonic_ns()
+        later = {(unit, call_id) for unit, one in self._units.items() for call_id in one.skipped_calls(mono_ns)}
         with self._engine.begin() as db:
             if self._share.is_first:  # the time counts once, however many ingests run
                 worklist.count(db, 0 if self._counted_ns is None else (mono_ns - self._counted_ns) // NS_PER_MS)
-            for call, number, data, sig in worklist.unamended(db, self._share):
+            for call, number, data, sig in worklist.unamended(db, self._share, later):
                 if not self._worker.has(call):
                     self._worker.submit(Job("amend", call, amendment=(number, data, sig)))
-            for call in worklist.expired(db, now_ns, self._holds, self._share):
+            for call in worklist.expired(db, now_ns, self._holds, self._share, later):
                 if not self._worker.has(call):
                     self._worker.submit(Job("remove", call))
             self._to_confirm = [call for call in worklist.unreported(db, self._share) if not self._worker.has(call)]
@@ -321,6 +334,10 @@ class Copying:
         for done in self._finished:
             if done.spoiled:
                 self._complain(done.job.call.unit, f"copy_changed: {done.fault}; it is fetched again")
+            elif done.alone:
+                self._waits(done.job.call, done.fault)
+                if done.job.what == "close":
+                    self._closings.put_off(done.job.call)
             elif done.fault:
                 self._store_away(done.fault)
             elif done.job.what == "put":
@@ -349,6 +366,14 @@ class Copying:
 
     def _transfer_of(self, unit: str) -> Transfer:
         return self._units.setdefault(unit, Transfer(unit))
+
+    def _is_of_one(self, error: OSError) -> bool:
+        return is_of_one_call(self._store, error)
+
+    def _waits(self, call: Call, why: str) -> None:
+        """Puts off the work on one call whose files in the store are at fault; all other work goes on."""
+        self._transfer_of(call.unit).put_off(call.call_id, self._clock.monotonic_ns())
+        self._complain(call.unit, f"copy_waits: {call.call_id}: {why:.200}; it is tried again later")
 
     def _store_away(self, why: str) -> None:
         self._complain("", f"store_away: {why}; it is tried again in {FAULT_PAUSE_S} s")

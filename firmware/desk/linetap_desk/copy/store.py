@@ -7,6 +7,7 @@ A call's folder, `<store>/<unit>/2026/11/24/<call_id>/` as in a vault, contains 
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -56,8 +57,26 @@ class Store(Protocol):
     def calls(self) -> Iterator[Stored | str]:
         """Every call in the store, ordered by name; only the name of an unreadable call."""
 
+    def probe(self) -> None:
+        """OSError if the store takes nothing of any call."""
 
-_INCOMING = ".incoming"
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
+
+def is_of_one_call(store: Store, error: OSError) -> bool:
+    """Whether an error of one call's files says nothing about the others: a folder that the medium has lost, or that
+    another process has changed. Then that call waits, and not the store."""
+    if error.errno in _NO_ROOM:
+        return False
+    try:
+        store.probe()
+    except OSError:
+        return False
+    return True
+
+
+_INCOMING, _PROBE = ".incoming", ".probe"
 _A_DAY = "[0-9][0-9][0-9][0-9]/[0-9][0-9]/[0-9][0-9]"
 
 
@@ -77,8 +96,7 @@ class Tree:
             _sync(path)
         files.sync_directory(folder)
         files.make_directories(self._root, place.parent)
-        if place.exists():  # stored and verified before the database was lost; this one is verified too
-            shutil.rmtree(place)
+        _clear(place)  # stored and verified before the database was lost; this one is verified too
         files.move_durably(folder, place)
 
     def put_closing(self, unit: str, call_id: str, data: bytes) -> None:
@@ -106,8 +124,7 @@ class Tree:
                 files.sync_directory(proof.parent)
                 prune(proof.parent)
         for place in (self._place(unit, call_id), self.incoming / unit / call_id):
-            if place.exists():
-                shutil.rmtree(place)
+            if _clear(place):
                 files.sync_directory(place.parent)
         prune(self._place(unit, call_id).parent)
 
@@ -127,8 +144,24 @@ class Tree:
             except (OSError, BadInput):
                 yield name
 
+    def probe(self) -> None:
+        path = self.incoming / _PROBE
+        path.write_bytes(b"linetap")
+        path.unlink()
+
     def _place(self, unit: str, call_id: str) -> Path:
         return self._root / unit / sealed.call_path(call_id)
+
+
+def _clear(place: Path) -> bool:
+    """Removes a call's folder, or what is in its place; a link is not followed. Returns whether there was anything."""
+    if place.is_dir() and not place.is_symlink():
+        shutil.rmtree(place)
+    elif os.path.lexists(place):
+        place.unlink()
+    else:
+        return False
+    return True
 
 
 def _begin_of(path: Path, most: int) -> bytes:

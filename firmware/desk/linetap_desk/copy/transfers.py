@@ -202,6 +202,10 @@ class Closings:
         transfer.pause_s = 0
         return call, answer.closing
 
+    def put_off(self, call: Call) -> None:
+        """Postpones the request for a closing that cannot be stored."""
+        self._transfer_of(call.unit).put_off(call.call_id, self._clock.monotonic_ns())
+
     def restart(self, unit: str) -> None:
         """Forgets the unit's requests of an earlier session. A new version of the unit may support closings."""
         if unit in self._units:

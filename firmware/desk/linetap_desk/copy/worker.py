@@ -15,7 +15,7 @@ import msgspec
 from linetap_core.errors import Refusal
 from linetap_core.evidence.merklelog.closing import Closing, encode
 from linetap_desk.copy.incoming import Call, RetentionTerm, require_whole
-from linetap_desk.copy.store import Store
+from linetap_desk.copy.store import Store, is_of_one_call
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +32,13 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A finished job. `spoiled`: the call itself is faulty and is fetched again, in contrast to a fault of the
-    store."""
+    """A finished job. `spoiled`: the call itself is faulty and is fetched again. `alone`: its files in the store are
+    faulty. Otherwise a fault is the store's."""
 
     job: Job
     fault: str = ""  # why it failed
     spoiled: bool = False
+    alone: bool = False
 
 
 class Worker:
@@ -93,9 +94,11 @@ class Worker:
                 else:
                     self._store.remove(job.call.unit, job.call.call_id)
                 self._done.put(Done(job))
-            except (Refusal, msgspec.MsgspecError) as error:
-                assert job.folder is not None
-                shutil.rmtree(job.folder, ignore_errors=True)
-                self._done.put(Done(job, f"{job.call.call_id}: {error}", spoiled=True))
             except OSError as error:
-                self._done.put(Done(job, str(error)))
+                self._done.put(Done(job, str(error), alone=is_of_one_call(self._store, error)))
+            except Exception as error:  # noqa: BLE001 - of one call's files; without this thread nothing is copied or removed
+                spoiled = job.folder is not None and isinstance(error, (Refusal, msgspec.MsgspecError))
+                if spoiled and job.folder is not None:
+                    shutil.rmtree(job.folder, ignore_errors=True)
+                text = f"{job.call.call_id}: {error}" if spoiled else f"{type(error).__name__}: {error}"
+                self._done.put(Done(job, text, spoiled=spoiled, alone=not spoiled))

@@ -4,18 +4,24 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+from collections.abc import Collection
 from pathlib import Path
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
 from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
-from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence.calls import hold, sealed
+from linetap_core.errors import BadInput
+from linetap_core.evidence.calls import sealed
+from linetap_desk.copy import recordfile
 from linetap_desk.copy.incoming import Call, RetentionTerm
+from linetap_desk.copy.recordfile import DeskHolds
 from linetap_desk.ingest import callrow
-from linetap_desk.ingest.callrow import LONGEST_NS
+from linetap_desk.ingest.callrow import LONGEST_NS, bounded_period_ns
 from linetap_desk.ingest.share import WHOLE, Share
 from linetap_desk.ingest.tables import UNCLOSED, amendments, calls, copies, counted, events, units
+
+log = logging.getLogger("linetap.copy")
 
 HELD_PAUSE_S = 3600  # until the hold is checked again
 MOST_EXPIRED = 50  # at once
@@ -85,10 +91,12 @@ def next_unclosed(db: Connection, unit: str, skipped: set[str]) -> Call | None:
     return next((Call(unit, *row) for row in rows if row[0] not in skipped), None)
 
 
-def expired(db: Connection, now_ns: int, holds: Path | None, share: Share = WHOLE) -> list[Call]:
-    """Expired copies without a hold. Two clocks must agree: the desk's, and that of a unit with a later call. Expiry
-    must also be certain: the unit destroyed its call by counted time, or the ingest counted the whole period since the
-    copy was stored. Wrong clocks alone, however many, delete nothing."""
+def expired(
+    db: Connection, now_ns: int, holds: Path | None, share: Share = WHOLE, skipped: Collection[tuple[str, str]] = ()
+) -> list[Call]:
+    """Expired copies without a hold, except those in `skipped` (unit and call). Two clocks must agree: the desk's, and
+    that of a unit with a later call. Expiry must also be certain: the unit destroyed its call by counted time, or the
+    ingest counted the whole period since the copy was stored. Wrong clocks alone, however many, delete nothing."""
     witnessed = db.execute(select(func.max(calls.c.began_at))).scalar()
     if witnessed is None:
         return []
@@ -100,22 +108,26 @@ def expired(db: Connection, now_ns: int, holds: Path | None, share: Share = WHOL
     )
     age_ms = counted_ms(db) - copies.c.counted_ms
     wanted = wanted.where(gone.exists() | (age_ms >= copies.c.period_s * 1000))
+    rows = db.execute(wanted.order_by(copies.c.look_at).limit(MOST_EXPIRED + len(skipped))).all()
+    over = [Call(*row) for row in rows if (row.unit, row.call_id) not in skipped][:MOST_EXPIRED]
+    kept = recordfile.read_holds(holds) if over and holds is not None else DeskHolds()
+    if kept.unread:
+        log.error("holds_unread: %.300s; no copy is removed until it can be read", kept.unread)
     found = []
-    for row in db.execute(wanted.order_by(copies.c.look_at).limit(MOST_EXPIRED)).all():
-        call = Call(*row)
-        if is_held(db, call, now_ns, holds):
+    for call in over:
+        if is_held(db, call, now_ns, kept):
             db.execute(update(copies).where(_mine(call)).values(look_at=rfc3339(now_ns + HELD_PAUSE_S * NS_PER_S)))
         else:
             found.append(call)
     return found
 
 
-def is_held(db: Connection, call: Call, now_ns: int, holds: Path | None) -> bool:
+def is_held(db: Connection, call: Call, now_ns: int, holds: DeskHolds) -> bool:
     """Whether the call is held: by the unit's newest report, or by a hold stored at the desk, which may still be on its
     way to the unit."""
     if callrow.is_held(db, events.c.unit == call.unit, events.c.call_id == call.call_id):
         return True
-    return holds is not None and _document_holds(holds / call.call_id / hold.HOLD, now_ns)
+    return holds.holds(call.call_id, now_ns)
 
 
 def count(db: Connection, ms: int) -> None:
@@ -131,9 +143,8 @@ def count(db: Connection, ms: int) -> None:
         mine = (calls.c.unit == unit, calls.c.call_id == call_id)
         began_at = db.execute(select(calls.c.began_at).where(*mine)).scalar()
         ns = LONGEST_NS if began_at is None else parse_rfc3339(until) - parse_rfc3339(began_at)
-        period_ns = max(0, min(ns, LONGEST_NS))
         of_copy = (copies.c.unit == unit) & (copies.c.call_id == call_id)
-        db.execute(update(copies).where(of_copy).values(period_s=period_ns // NS_PER_S))
+        db.execute(update(copies).where(of_copy).values(period_s=bounded_period_ns(ns) // NS_PER_S))
 
 
 def counted_ms(db: Connection) -> int:
@@ -141,8 +152,10 @@ def counted_ms(db: Connection) -> int:
     return int(db.execute(select(counted.c.ms)).scalar() or 0)
 
 
-def unamended(db: Connection, share: Share = WHOLE) -> list[tuple[Call, int, bytes, str]]:
-    """Amendments that are not stored beside their copies yet."""
+def unamended(
+    db: Connection, share: Share = WHOLE, skipped: Collection[tuple[str, str]] = ()
+) -> list[tuple[Call, int, bytes, str]]:
+    """Amendments that are not stored beside their copies yet, except those of `skipped` (unit and call)."""
     mine = (copies.c.unit == amendments.c.unit) & (copies.c.call_id == amendments.c.call_id)
     found = select(
         copies.c.unit, copies.c.call_id, copies.c.record_sha256, amendments.c.number, amendments.c.document,
@@ -150,7 +163,9 @@ def unamended(db: Connection, share: Share = WHOLE) -> list[tuple[Call, int, byt
     ).join(amendments, mine).where(
         amendments.c.stored_at.is_(None), copies.c.removed_at.is_(None), share.where(copies.c.unit)
     )  # fmt: skip
-    return [(Call(*row[:3]), row[3], row[4], row[5]) for row in db.execute(found.limit(MOST_UNREPORTED))]
+    most = MOST_UNREPORTED + len(skipped)
+    rows = [row for row in db.execute(found.limit(most)) if (row.unit, row.call_id) not in skipped]
+    return [(Call(*row[:3]), row[3], row[4], row[5]) for row in rows]
 
 
 def amended(db: Connection, call: Call, number: int, now_ns: int) -> None:
@@ -191,17 +206,3 @@ def _is_call(call_id: str) -> bool:
         sealed.call_time(call_id)
         return True
     return False
-
-
-def _document_holds(path: Path, now_ns: int) -> bool:
-    """Whether the hold applies. Its signature is not checked: keeping a copy does no harm. An unreadable hold
-    counts."""
-    try:
-        if path.stat().st_size > hold.LIMIT_BYTES:
-            return True
-        found = hold.decode(path.read_bytes())
-        return parse_rfc3339(found.until) > now_ns
-    except FileNotFoundError:
-        return False
-    except (OSError, Refusal, ValueError):
-        return True

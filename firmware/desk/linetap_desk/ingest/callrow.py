@@ -31,6 +31,11 @@ LONGEST_NS = 36_525 * NS_PER_DAY  # the longest period of any class of retention
 log = logging.getLogger("linetap.ingest")
 
 
+def bounded_period_ns(ns: int) -> int:
+    """The period of a copy, from its unit's times: none at least, and no longer than any class has."""
+    return max(0, min(ns, LONGEST_NS))
+
+
 def amendment_of(fields: EventFields) -> Amendment | None:
     """The amendment in an event, if it is signed and of this call. The event determines whose key must have signed
     it."""
@@ -80,7 +85,7 @@ def apply_amendment(db: Connection, unit: str, call_id: str) -> None:
         return
     until, ended_ns = _normal(found.until), parse_rfc3339(found.ended_at)
     period_ns = copy.period_s * NS_PER_S if copy.period_s is not None else parse_rfc3339(found.until) - ended_ns
-    kept = rfc3339(parse_rfc3339(copy.stored_at) + max(0, min(period_ns, LONGEST_NS)))
+    kept = rfc3339(parse_rfc3339(copy.stored_at) + bounded_period_ns(period_ns))
     db.execute(update(copies).where(*mine).values(until=until, look_at=max(until, kept)))
 
 

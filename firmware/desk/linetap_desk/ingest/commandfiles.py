@@ -24,7 +24,7 @@ from linetap_core.evidence.signing.authority import Authority
 from linetap_desk.ingest.tables import units
 from linetap_desk.inputs import strict
 
-MOST = 64  # files in a folder; later ones wait
+MOST = 64  # unfinished files in a folder; later ones wait
 READ_EVERY_S = 5
 TEXT_LIMIT = 2000  # of an answer shown on the page, such as a walk test's measurements of each line
 Stamp = tuple[int, int]
@@ -54,6 +54,7 @@ class HandedFolder:
     suffix: str
     name: re.Pattern[str]
     _read_stamps: dict[str, Stamp] = field(default_factory=dict)
+    _finished: set[str] = field(default_factory=set)
 
     @property
     def place(self) -> Path:
@@ -82,14 +83,21 @@ class HandedFolder:
     # --- The ingest's side ---
 
     def names(self) -> list[str]:
+        """The files in the order of their names: the finished ones, and at most MOST others."""
+        found = self.all_names()
+        others = [name for name in found if name not in self._finished][:MOST]
+        return sorted({*others, *self._finished.intersection(found)})
+
+    def all_names(self) -> list[str]:
         found = (file.removesuffix(self.suffix) for file in rundir.names(self.place, self.suffix))
-        return [name for name in found if self.name.fullmatch(name)][:MOST]
+        return [name for name in found if self.name.fullmatch(name)]
 
     def removed(self) -> set[str]:
         """The marked files that no longer exist. Each is returned once."""
-        found = self._read_stamps.keys() - set(self.names())
+        found = self._read_stamps.keys() - set(self.all_names())
         for name in found:
             del self._read_stamps[name]
+            self._finished.discard(name)
         return found
 
     def changed(self) -> dict[str, Stamp]:
@@ -103,6 +111,11 @@ class HandedFolder:
 
     def mark_read(self, name: str, stamp: Stamp) -> None:
         self._read_stamps[name] = stamp
+        self._finished.discard(name)
+
+    def mark_finished(self, name: str) -> None:
+        """The file keeps no other one waiting until it changes."""
+        self._finished.add(name)
 
 
 def sha256_of(data: bytes) -> str:

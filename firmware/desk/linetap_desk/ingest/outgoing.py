@@ -22,7 +22,7 @@ import msgspec
 from sqlalchemy import Engine
 
 from linetap_core import jsontext, rundir
-from linetap_core.clock import NS_PER_S, Clock, parse_rfc3339, rfc3339
+from linetap_core.clock import NS_PER_S, S_PER_DAY, Clock, parse_rfc3339, rfc3339
 from linetap_core.durable.files import DIRECTORY_MODE, replace_durably
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization import command as envelopes
@@ -53,6 +53,7 @@ from linetap_desk.ingest.tables import events
 from linetap_desk.inputs import strict
 
 VERB = "hold"  # others: batches.py
+KEPT_S = 30 * S_PER_DAY  # a command that was answered
 AGAIN_S = 120  # resend after so long without an answer; by then a unit has reported a hold by itself
 _ANSWERS = "answers"
 _NAME = re.compile(r"[A-Z][0-9]{4}-[0-9]{4,8}")
@@ -63,6 +64,15 @@ log = logging.getLogger("linetap.ingest")
 
 def commands(folder: Path) -> HandedFolder:
     return HandedFolder(folder, "commands", SUFFIX, _NAME)
+
+
+def withdraw_old(folder: Path, now_ns: int) -> None:
+    """Removes commands that were answered long ago, for the pages: the ingest reads a bounded number of files."""
+    handed = commands(folder)
+    for name in handed.all_names():
+        found, put = _read_answer(folder, name), rundir.stamp(handed.path(name))
+        if found is not None and found.code and put is not None and put[1] < now_ns - KEPT_S * NS_PER_S:
+            handed.withdraw(name)
 
 
 def delivery_of(folder: Path, name: str, data: bytes) -> Delivery | None:
@@ -165,6 +175,7 @@ class Outgoing:
             with contextlib.suppress(OSError):
                 self._waiting[name] = self._judged(name, self._commands.read(name, LIMIT_BYTES), *in_force)
                 self._commands.mark_read(name, stamp)
+                self._settle(name)
 
     def _judged(self, name: str, data: bytes, authority: Authority, roles: Roles) -> _Waiting:
         known = delivery_of(self.folder, name, data) or Delivery(sha256_of(data))
@@ -196,6 +207,14 @@ class Outgoing:
             replace_durably(_answer_path(self.folder, name), msgspec.json.encode(one.delivery) + b"\n")
         except OSError as error:
             log.error("outgoing_unwritten: %s: %s", self.folder, error.strerror)
+        self._settle(name)
+
+    def _settle(self, name: str) -> None:
+        """A command that was answered, or is not sent, keeps no later one waiting."""
+        one = self._waiting.get(name)
+        if one is not None and (one.command is None or one.delivery.code):
+            one.command, one.data = None, b""
+            self._commands.mark_finished(name)
 
     def _is_held(self, one: _Waiting) -> bool:
         """Whether the signed report of the hold has arrived although the answer was lost. A command sent again would

@@ -27,6 +27,7 @@ from linetap_core.records import CallEvent, CallRecord
 from linetap_core.vaultformat import callevents
 from linetap_desk.copy import worklist
 from linetap_desk.copy.incoming import Call, RetentionTerm, read_record
+from linetap_desk.copy.recordfile import DeskHolds, read_holds
 from linetap_desk.copy.store import Store, Stored
 from linetap_desk.ingest.store import update_calls
 from linetap_desk.ingest.tables import calls, copies, events, from_record
@@ -54,14 +55,18 @@ def store_copies(
     store: Store, holds: Path | None, new: Engine, trusted: list[Signer], refused: Refused, now_ns: int
 ) -> int:
     """Adds the copies; returns the number of calls with one. OSError: the store is unavailable."""
-    count = 0
+    count, kept = 0, DeskHolds() if holds is None else read_holds(holds)
+    if kept.unread:
+        refused.add("hold_unread", str(holds), kept.unread)
     for some in batched(_proved(store, trusted, refused), _AT_ONCE, strict=False):
         with new.begin() as db:
             for call, record, at_ns in some:
                 worklist.stored(db, call, RetentionTerm.of(record), at_ns)
                 rows = [_row(_sealed(record, call))]
-                if holds is not None and (held := _held(holds, call, refused, now_ns)) is not None:
-                    rows.append(_row(held))
+                for path in kept.paths.get(call.call_id, ()):
+                    if (held := _held(path, call, refused, now_ns)) is not None:
+                        rows.append(_row(held))
+                        break
                 db.execute(insert(from_record), rows)
             update_calls(db, {(call.unit, call.call_id) for call, _, _ in some})
         count += len(some)
@@ -130,9 +135,8 @@ def _sealed(record: CallRecord, call: Call) -> CallEvent:
     return msgspec.structs.replace(event, unit=call.unit)
 
 
-def _held(holds: Path, call: Call, refused: Refused, now_ns: int) -> CallEvent | None:
+def _held(path: Path, call: Call, refused: Refused, now_ns: int) -> CallEvent | None:
     """A hold stored at the desk that has not ended. Its signature is not checked here, but when the call is opened."""
-    path = holds / call.call_id / hold.HOLD
     try:
         with path.open("rb") as file:
             data = file.read(hold.LIMIT_BYTES + 1)

@@ -170,7 +170,7 @@ def _row(cells: list[str], zone: ZoneInfo) -> Row:
     if len(cells) != len(COLUMNS):
         raise BadInput(f"{len(cells)} fields; {len(COLUMNS)} expected: {','.join(COLUMNS)}")
     unit, line, extension, department, since = (cell.strip() for cell in cells)
-    if line and not (line.isascii() and line.isdigit() and 1 <= int(line[:4]) <= _MOST_LINE):
+    if line and not (line.isascii() and line.isdigit() and len(line) <= 4 and 1 <= int(line) <= _MOST_LINE):
         raise BadInput(f"line {line!r}: 1 to {_MOST_LINE}, or nothing and an extension expected")
     if not unit or not (line or extension):
         raise BadInput("a unit, and a line or an extension expected")

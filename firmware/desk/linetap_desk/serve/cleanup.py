@@ -69,10 +69,12 @@ def prune(table: AccessTable, days: int) -> int:
         if found is not None:
             anchor = accesslog.own_head(found.head, found.sig, "anchor", table.key.public_key())
         oldest = db.execute(select(access.c.at).order_by(access.c.seq).limit(1)).scalar()
-        if oldest is None or (anchor is not None and parse_rfc3339(anchor.at) > now_ns - NS_PER_DAY):
+        # A pass or a row dated by a clock that was ahead must not keep the log until that date.
+        if oldest is None or (anchor is not None and now_ns - NS_PER_DAY < parse_rfc3339(anchor.at) <= now_ns):
             return 0
         until = rfc3339(min(now_ns - days * NS_PER_DAY, parse_rfc3339(oldest) + _MOST_DAYS * NS_PER_DAY))
-        first_kept = db.execute(select(func.min(access.c.seq)).where(access.c.at >= until)).scalar()
+        dated = access.c.at.between(until, rfc3339(now_ns))
+        first_kept = db.execute(select(func.min(access.c.seq)).where(dated)).scalar()
         last = db.execute(
             select(access.c.seq, access.c.hash)
             .where(access.c.seq < first_kept if first_kept is not None else access.c.at < until)

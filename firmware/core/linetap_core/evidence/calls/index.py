@@ -33,6 +33,7 @@ LEAST_DIGITS = 4  # shorter endings match too many numbers
 _EPOCH = re.compile(rf"(?P<overflow>{OVERFLOW_NAME})(?:\.(?P<last>{DAY}))?|(?P<day>{DAY})")
 _SEGMENT = re.compile(rf"({DAY})-(\d{{3,6}})\.age")
 _KOREA = re.compile(r"(?:\+|00)82\s*(?:\(0\)|0)?")
+_FIRST_DAY = date(1970, 1, 1)
 
 
 class BadIndex(Refusal):
@@ -123,14 +124,17 @@ def folder_name(epoch: str, last_day: date | None) -> str:
 
 
 def parse_folder(name: str) -> tuple[str, date | None] | None:
-    """The epoch whose key opens the folder's files, and the day on which it ends; None for any other folder."""
+    """The epoch whose key opens the folder's files, and the day on which it ends; None for any other folder. A day
+    whose end no clock shows is none: a unit may sign a list with any folder's name.
+    """
     if (match := _EPOCH.fullmatch(name)) is None:
         return None
     text = match["day"] or match["last"]
     try:
-        return match["overflow"] or name, date.fromisoformat(text) if text else None
+        day = date.fromisoformat(text) if text else None
     except ValueError:
         return None
+    return None if day is not None and day < _FIRST_DAY else (match["overflow"] or name, day)
 
 
 def segment_name(day: str, number: int) -> str:

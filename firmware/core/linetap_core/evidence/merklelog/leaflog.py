@@ -307,6 +307,19 @@ def lines_of(path: Path, offset: int = 0, end: int | None = None) -> Iterator[by
             yield rest
 
 
+def end_of_lines(path: Path) -> int:
+    """The offset after the last newline. A power cut can leave a part of an unfinished leaf after it."""
+    with path.open("rb", buffering=0) as file:
+        end = file.seek(0, os.SEEK_END)
+        while end:
+            begin = max(0, end - _BLOCK_BYTES)
+            file.seek(begin)
+            if (last := file.read(end - begin).rfind(b"\n")) >= 0:
+                return begin + last + 1
+            end = begin
+    return 0
+
+
 def hashes(leaves: Iterable[bytes], stops: Collection[int] = ()) -> Iterator[tuple[Tree, list[bytes]]]:
     """Yields the tree so far, without its nodes, and the new nodes; also at every size in `stops`."""
     nodes = _Passing()

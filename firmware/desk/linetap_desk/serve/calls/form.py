@@ -156,7 +156,7 @@ def read_form(query: Mapping[str, str], directory: Directory, zone: ZoneInfo) ->
         good = unitnames.is_name(unit) and not has_number(unit)
         criteria = replace(criteria, unit=unit) if good else _wrong(criteria, errors, "unit", "unit")
     if (line := fields.get("line")) is not None:
-        good = line.isascii() and line.isdigit() and 1 <= int(line[:4]) <= 128
+        good = line.isascii() and line.isdigit() and len(line) <= 4 and 1 <= int(line) <= 128
         criteria = replace(criteria, line=int(line)) if good else _wrong(criteria, errors, "line", "line")
     extension = fields.get("extension", "")
     if extension and not (_is_extension(extension) or directory.lines.periods_of(extension, "")):

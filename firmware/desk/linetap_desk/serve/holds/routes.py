@@ -79,6 +79,7 @@ def _hand_over(site: Site, hold_id: str, data: bytes | None) -> None:
         if data is None:
             outgoing.commands(folder).withdraw(hold_id)
         else:
+            outgoing.withdraw_old(folder, site.clock.utc_ns())
             outgoing.commands(folder).put(hold_id, data)
 
 
@@ -112,18 +113,27 @@ async def _step(
     (asked,) = await read_ingest(site, lambda db: holdstore.with_state(db, [row], now_ns))
     try:
         try:
-            if asked.state == "closed":
-                raise NotReleased("request_closed", f"{row['id']} was closed")
+            _require_open(row)
             if asked.state not in states:
                 raise StepFault("step_done", f"{row['id']}: {asked.state}")
             do = await prepare(form, asked)
         except (Refusal, BadInput) as error:
             await store.log_refusal(request, site, act, subject, error)
             raise
-        await store.run_logged(request, site, act, subject, do, forgets=act != "hold_partial")
+
+        def within(db: Connection) -> Subject | None:
+            _require_open(holdstore.require_hold(db, row["id"]))  # checking an upload takes seconds
+            return do(db)
+
+        await store.run_logged(request, site, act, subject, within, forgets=act != "hold_partial")
     except (Refusal, BadInput) as error:
         return await views.show_one(request, site, error)
     return RedirectResponse(f"/hold/{row['id']}", 303)
+
+
+def _require_open(row: Mapping[str, Any]) -> None:
+    if row["closed_at"] is not None:
+        raise NotReleased("request_closed", f"{row['id']} was closed")
 
 
 async def bring(request: Request, site: Site) -> Response:
@@ -154,10 +164,12 @@ async def bring(request: Request, site: Site) -> Response:
 
 
 async def _handed_over(request: Request, site: Site, answer: Response) -> Response:
-    """Hands the command to the ingest, after it is stored in the database."""
+    """Hands the command to the ingest, after it is stored in the database; not one that was closed meanwhile."""
     if answer.status_code == 303:
         row = await views.row_of(request, site)
         await anyio.to_thread.run_sync(_hand_over, site, row["id"], bytes(row["command"]))
+        if (await views.row_of(request, site))["closed_at"] is not None:
+            await anyio.to_thread.run_sync(_hand_over, site, row["id"], None)
     return answer
 
 

@@ -7,13 +7,13 @@ if another vault officer's signature is beside it, as `linetap epoch destroy` co
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, desc, select
+from sqlalchemy import Connection, desc, literal, select, tuple_
 
 from linetap_core.clock import from_utc_ns, parse_rfc3339
 from linetap_core.errors import BadInput, Refusal
@@ -31,7 +31,9 @@ from linetap_desk.serve.release import callfiles
 from linetap_desk.unsealing import wrapped
 from linetap_desk.unsealing.wrapped import CHECK_SUFFIX, Wrapped, verify_wrapped
 
-MOST = 100  # per page, and per archive
+MOST = 100  # per page, and per archive: of those that wait, and of the others
+A_READ, MOST_LOOKED = 500, 20_000
+_CHECK = f"{hold.REWRAP}{CHECK_SUFFIX}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,23 +54,31 @@ class OverflowCall:
         return str(self.row["call_id"])
 
 
-def candidates(desk: Connection) -> list[Mapping[str, Any]]:
-    """Copies whose record has no day, and those that their unit amended, oldest first; at most MOST and one more, which
-    shows that there are more."""
-    columns = (copies.c.unit, copies.c.call_id, copies.c.record_sha256)
+def candidates(desk: Connection, after: Mapping[str, Any] | None = None) -> list[Mapping[str, Any]]:
+    """Copies whose record has no day, and those that their unit amended, oldest first, at most A_READ. `after`: the
+    last row of the candidates before them."""
+    columns = (copies.c.unit, copies.c.call_id, copies.c.record_sha256, copies.c.stored_at)
     same = (amendments.c.unit == copies.c.unit) & (amendments.c.call_id == copies.c.call_id)
     newest = select(amendments.c.until).where(same).order_by(desc(amendments.c.number)).limit(1).scalar_subquery()
     there = copies.c.removed_at.is_(None)
     undated = copies.c.until.is_(None) | newest.is_not(None)
     wanted = select(*columns, newest.label("amended_until")).where(there, undated)
-    ordered = wanted.order_by(copies.c.stored_at, copies.c.unit, copies.c.call_id).limit(MOST + 1)
-    return [dict(row) for row in desk.execute(ordered).mappings()]
+    order = (copies.c.stored_at, copies.c.unit, copies.c.call_id)
+    if after is not None:
+        wanted = wanted.where(tuple_(*order) > tuple_(*(literal(after[column.name]) for column in order)))
+    return [dict(row) for row in desk.execute(wanted.order_by(*order).limit(A_READ)).mappings()]
 
 
-def overflow_calls(site: Site, rows: list[Mapping[str, Any]], roles: Roles | None) -> list[OverflowCall]:
+def may_be_done(site: Site, row: Mapping[str, Any]) -> bool:
+    """Whether there is the signature of a check, unverified."""
+    folder = folder_of(site, row["call_id"])
+    return folder is not None and (folder / _CHECK).exists()
+
+
+def overflow_calls(site: Site, rows: Iterable[Mapping[str, Any]], roles: Roles | None) -> list[OverflowCall]:
     """The calls whose record names an overflow epoch, or cannot be read."""
     found = []
-    for row in rows[:MOST]:
+    for row in rows:
         read = recordfile.read_record(site.settings.desk, row["unit"], row["call_id"], row["record_sha256"])
         retention = None if read.record is None else read.record.retention
         epoch = "" if retention is None else retention.epoch
@@ -134,7 +144,6 @@ def papers_of(site: Site, call_id: str) -> dict[str, bytes]:
     if found is None or folder is None:
         return {}
     members = found.members()
-    name = f"{hold.REWRAP}{CHECK_SUFFIX}"
-    if (folder / name).exists():
-        members[name] = callfolder.read(folder / name, sshsig.SIGNATURE_LIMIT_BYTES)
+    if (folder / _CHECK).exists():
+        members[_CHECK] = callfolder.read(folder / _CHECK, sshsig.SIGNATURE_LIMIT_BYTES)
     return members

@@ -5,7 +5,10 @@ keys stay with the officers; the page transfers and checks papers, and shows wha
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
 
 import anyio.to_thread
 from sqlalchemy import Connection
@@ -14,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence.authorization.roles import RolesFault
+from linetap_core.evidence.authorization.roles import Roles, RolesFault
 from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.handling.site import Route, Site, read_ingest
 from linetap_desk.serve.overflow import overflowcalls, uploads
@@ -46,16 +49,39 @@ async def _page(request: Request, site: Site, error: Exception | None = None) ->
 
 
 async def _calls(site: Site) -> tuple[list[OverflowCall], bool]:
-    rows = await read_ingest(site, overflowcalls.candidates)
+    """The calls that wait, oldest first, the newest of the others, and whether more wait. Neither calls that are done
+    nor unreadable ones, which stay until their end, keep others from the page."""
+    roles, waits, looked = await anyio.to_thread.run_sync(_roles, site), list[OverflowCall](), 0
+    done = deque[Mapping[str, Any]](maxlen=overflowcalls.MOST)
+    unreadable = deque[OverflowCall](maxlen=overflowcalls.MOST)
+    after: Mapping[str, Any] | None = None
+    while len(waits) <= overflowcalls.MOST and looked < overflowcalls.MOST_LOOKED:
+        rows = await read_ingest(site, partial(overflowcalls.candidates, after=after))
+        for one in await anyio.to_thread.run_sync(_undone, site, rows, roles, done):
+            (unreadable if one.why else waits).append(one)
+        if len(rows) < overflowcalls.A_READ:
+            break
+        after, looked = rows[-1], looked + len(rows)
+    others = await anyio.to_thread.run_sync(overflowcalls.overflow_calls, site, list(done), roles)
+    more = len(waits) > overflowcalls.MOST or looked >= overflowcalls.MOST_LOOKED
+    return [*waits[: overflowcalls.MOST], *unreadable, *others], more
 
-    def read() -> list[OverflowCall]:
-        try:
-            roles = in_force(site).roles
-        except RolesFault:
-            roles = None
-        return overflowcalls.overflow_calls(site, rows, roles)
 
-    return await anyio.to_thread.run_sync(read), len(rows) > overflowcalls.MOST
+def _undone(
+    site: Site, rows: Sequence[Mapping[str, Any]], roles: Roles | None, done: deque[Mapping[str, Any]]
+) -> list[OverflowCall]:
+    """The calls without a check; the others go to `done`, and are verified only if they are shown."""
+    undone = list[Mapping[str, Any]]()
+    for row in rows:
+        (done if overflowcalls.may_be_done(site, row) else undone).append(row)
+    return overflowcalls.overflow_calls(site, undone, roles)
+
+
+def _roles(site: Site) -> Roles | None:
+    try:
+        return in_force(site).roles
+    except RolesFault:
+        return None
 
 
 def _rewrap(calls: Sequence[OverflowCall]) -> list[str]:

@@ -63,11 +63,12 @@ def confirm(db: Connection, name: str, by: str, by_person: int, now_ns: int) -> 
     if found.asked_by == by:
         raise RestoreFault("restore_second", f"{name}: another person than {by} confirms it")
     half = _new()
-    db.execute(
-        update(invitations)
-        .where(invitations.c.person == person.id)
-        .values(second_sha256=secure.digest(half), confirmed_by=by)
-    )
+    # PostgreSQL shows each statement what others have committed: the request that was read may be another one by now,
+    # of this very person, who would have both halves.
+    same = (invitations.c.first_sha256 == found.first_sha256) & invitations.c.confirmed_by.is_(None)
+    mine = update(invitations).where(_open(person.id, now_ns), same)
+    if db.execute(mine.values(second_sha256=secure.digest(half), confirmed_by=by)).rowcount != 1:
+        raise RestoreFault("restore_not_asked", f"{name}: it was asked for anew, or confirmed, at this moment")
     return half
 
 

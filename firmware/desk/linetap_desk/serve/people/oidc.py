@@ -32,6 +32,7 @@ MOST_WAITING = 1000  # pending logins; the oldest is dropped
 LEEWAY_S = 120
 _ANSWER_S = 10
 _SECRET_BYTES = 4096
+_ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 # A token signed with a shared secret (HS256) or not at all (none) could be forged.
 _ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 
@@ -89,7 +90,7 @@ class Oidc:
             answer: Response = await self._app.authorize_redirect(
                 request, f"{self._url}{BACK}", prompt="login", max_age="0"
             )
-        except (HTTPError, ValueError, RuntimeError) as error:  # no answer, no JSON, or no address in it
+        except (HTTPError, ValueError, RuntimeError) as error:  # no answer, or not a provider's
             log.warning("oidc_away: %s", type(error).__name__)
             raise ProviderUnreachable from None
         token = secrets.token_urlsafe(32)
@@ -122,6 +123,7 @@ class Oidc:
             claims = token["userinfo"]
             seen_s, subject = int(claims["auth_time"]), str(claims["sub"])
         except Exception as error:  # noqa: BLE001 - two libraries and a foreign answer: any fault is a refusal
+            self._app.server_metadata.clear()  # Authlib keeps the provider's keys, also what is none
             log.warning("oidc_refused: %s", type(error).__name__)
             return None
         if not subject or seen_s < waiting.since_ns // NS_PER_S - LEEWAY_S:
@@ -130,9 +132,19 @@ class Oidc:
         return Arrived(f"{self._config.issuer} {subject}", waiting.there, waiting.old)
 
     async def _metadata(self) -> None:
-        metadata = await self._app.load_server_metadata()
-        offered = metadata.get("id_token_signing_alg_values_supported") or ["RS256"]
-        metadata["id_token_signing_alg_values_supported"] = [one for one in offered if one in _ALGORITHMS] or ["RS256"]
+        """Loads the provider's metadata once. ValueError for other content, which a provider in maintenance may answer:
+        Authlib would use it until the pages' next start.
+        """
+        try:
+            metadata = await self._app.load_server_metadata()
+            if not all(isinstance(metadata.get(name), str) for name in _ENDPOINTS):
+                raise ValueError(f"no {' or '.join(_ENDPOINTS)}")
+            offered = metadata.get("id_token_signing_alg_values_supported") or ["RS256"]
+            usable = [one for one in offered if one in _ALGORITHMS] or ["RS256"]
+        except (TypeError, AttributeError, ValueError):
+            self._app.server_metadata.clear()
+            raise ValueError("not a provider's metadata") from None
+        metadata["id_token_signing_alg_values_supported"] = usable
 
 
 def _secret(path: Path) -> str:

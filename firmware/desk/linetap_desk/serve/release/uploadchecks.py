@@ -105,7 +105,7 @@ def new_request(call: NamedCall, fields: dict[str, str], roles: Roles, now_ns: i
     """A request without its id and one-time key, valid no longer than its rule allows. BadInput or NotReleased if it is
     invalid."""
     days = fields["days"]
-    if not (days.isascii() and days.isdigit() and 1 <= int(days[:3]) <= MOST_DAYS):
+    if not (days.isascii() and days.isdigit() and len(days) <= 3 and 1 <= int(days) <= MOST_DAYS):
         raise BadInput(f"days: 1 to {MOST_DAYS} expected")
     document.require_plain(fields["case"], "case", CASE_LIMIT)
     document.require_plain(fields["requester"], "requester", NAME_LIMIT)

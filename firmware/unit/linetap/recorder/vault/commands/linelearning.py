@@ -37,22 +37,29 @@ class Learning:
         self._config, self._folder = config, Path(config.learned)
 
     def apply(self, command: Command) -> tuple[str, bool]:
-        """Returns the found or stored values in words, and whether any was stored. May raise CommandFault. After an
-        OSError no value of the current line is stored, and the command may be repeated."""
+        """Returns the found or stored values in words, and whether any was stored. CommandFault without a fitting walk
+        test, or if no line's values can be stored: an OSError would be repeated before all other commands, and this
+        folder is on another partition than the vault."""
         wanted = commandbody.read(command, commandbody.Learn).walk
         report, sha256 = self._report(wanted)
         if report.config_sha256 != config_sha256(self._config):
             raise CommandFault(
                 "learn_other_config", f"the walk test of {report.ended_at} was of another configuration: walk again"
             )
-        known, lines, kept = learned.load(self._folder), [], False
+        known, lines, kept, unwritten = learned.load(self._folder), [], False, ""
         for walked in report.lines:
             line = next((line for line in self._config.line if line.number == walked.line), None)
             found = None if line is None else self._found(line, walked, known.get(walked.line), report.ended_at)
             lines.append(f"line {walked.line} {', '.join(_words(found)) if found is not None else 'as it was'}")
             if found is not None and wanted is not None:
-                learned.accept(self._folder, walked.line, found)
-                kept = True
+                try:
+                    learned.accept(self._folder, walked.line, found)
+                    kept = True
+                except OSError as error:
+                    unwritten = f"{learned.accepted(self._folder)}: {error.strerror}"
+                    lines[-1] = f"line {walked.line} not kept"
+        if unwritten and not kept:
+            raise CommandFault("config_unwritable", f"{unwritten}: the recorder has to be able to write there")
         done = "kept" if kept else "nothing to keep" if wanted is not None else "not kept: sign it with this walk"
         return f"walk {sha256} of {report.ended_at}, {done}: {'; '.join(lines)}", kept
 
