@@ -1,18 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
+"""The stage's child processes end with it, and the processor time of a process is counted."""
+
 from __future__ import annotations
 
 import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
+from linetap_bench.figures import cpu_s
 from linetap_bench.stage.processes import ChildFailed, Processes
 from linetap_bench.stage.servers import free_port
 from linetap_core.clock import SYSTEM
 
+WORKED_S = 0.05
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
 
 
@@ -102,3 +108,17 @@ def test_a_free_port_is_none_that_a_connection_may_have_before_somebody_listens(
     ports = {free_port() for _ in range(50)}
     assert max(ports) < int(given[0])
     assert len(ports) > 40
+
+
+def test_a_thread_that_has_ended_is_counted() -> None:
+    before = cpu_s(os.getpid())
+    thread = threading.Thread(target=_work)
+    thread.start()
+    thread.join()
+    assert cpu_s(os.getpid()) - before >= WORKED_S
+
+
+def _work() -> None:
+    began = time.thread_time()
+    while time.thread_time() - began < WORKED_S:
+        pass
