@@ -82,24 +82,24 @@ usage: ./build.sh COMMAND
   demo             install what is missing, then a minute of real calls on 8 simulated lines, sealed and opened
   demo --desk [--minutes N] [--keep]
                    the desk's pages in a browser, before such a unit and ten simulated ones, until Ctrl-C
-  test [--quick]   install what is missing, then lint, types and every test; quick: two minutes of them, to begin with
+  test [--quick]   install what is missing, then lint, types and every test; quick: lint and two minutes of tests
   setup            only the installing, into .venv; a second run takes seconds
   bench            the benchmarks: a table, and JSON in build/bench/
   bench day [--seed N] [--days N] [--calls N] [--only CALL [--wav FILE]]
                    a city hall's day of calls, and what the recorder made of them
   soak [MINUTES]   the long tests (default 60)
   image [--lock FILE] [--signed]
-                   the bootable image in build/image/; of exactly the packages that an earlier build's packages.lock lists;
-                   with the boot.img that a Pi's verified boot asks for
+                   the bootable image in build/image/; lock: of the packages in an earlier build's packages.lock;
+                   signed: with the boot.img for a Pi's verified boot
   hil [--quick]    that image in the emulated machine
-  meter [KEY]      program and loader of the line meter, and the file for `linetap meter update`, signed; without a key of
-                   the maker by one made for it, in build/meter/
+  meter [KEY]      program and loader of the line meter, and the signed file for `linetap meter update`, in build/meter/;
+                   without the maker's key it is signed with a new one
   board [line|card]
-                   the boards of the card and of one line of it: placed, routed, checked by KiCad; for a factory in
-                   build/board/, the card as card 1 and as cards 2 to 4; then what the drawing's rails, corners, rules,
-                   wrong cards and single faults come to
-  deb [--try]      Debian packages of desk, tools and unit in build/deb/; try: installed on a bare Debian 13 as
-                   docs/install-desk.md says, and built once more, which must give the same bytes
+                   the boards of the card and of one line of it: placed, routed, checked by KiCad; the factory's files in
+                   build/board/, of card 1 and of cards 2 to 4; then the results of the drawing's checks: rails, corners,
+                   rules, wrong cards, single faults
+  deb [--try]      Debian packages of desk, tools and unit in build/deb/; try: installs them on a bare Debian 13 by
+                   docs/install-desk.md, and requires a second build to give the same bytes
 EOF
 }
 
@@ -448,7 +448,7 @@ run_hil() {
   "${run[@]}" --shared "$HIL_SHARED" || failed=1
   wait "$HIL_SECOND" || failed=1
   cat build/hil-second.log
-  say "hil: $((SECONDS - began)) s with ${1:-all}; asked are 360 of --quick and 1500 of all on two quiet processors"
+  say "hil: $((SECONDS - began)) s with ${1:-all}; the limits are 360 s for --quick and 1500 s for all, on two idle processors"
   return "$failed"
 }
 

@@ -31,6 +31,8 @@ def all_findings() -> list[Finding]:
     findings.
     """
     found = {finding.check: finding for finding in (*run(_dead_unit()), *run(ill_unit()))}
+    missing = [check.id for check in CHECKS if check.id not in found]
+    assert not missing, f"raised by no unit of tests/ill_unit.py: {missing}"
     return [found[check.id] for check in CHECKS]
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Times in the form of records, and a clock controlled by a test."""
+"""Times in the form of records, a clock controlled by a test, and recent events, counted with bounded memory."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linetap_core.clock import (
+    MOST_RECENT,
     NS_PER_MS,
     NS_PER_S,
+    RECENT_S,
     SYSTEM,
     ManualClock,
+    RecentEvents,
     compact,
     from_utc_ns,
     kernel_clock,
@@ -26,6 +29,7 @@ from linetap_core.clock import (
 )
 
 MOMENT = "2026-11-24T22:56:00.123Z"
+RECENT_NS = RECENT_S * NS_PER_S
 LAST_NS = 253_402_300_799 * NS_PER_S  # the end of the year 9999
 
 
@@ -107,3 +111,20 @@ def test_this_machines_kernel_answers() -> None:
     synced, offset_ms = kernel_clock()
     assert isinstance(synced, bool)
     assert offset_ms is None or abs(offset_ms) <= 500  # adjtimex(2): larger values are ignored
+
+
+def test_what_is_older_than_the_window_is_not_counted() -> None:
+    events = RecentEvents()
+    assert events.count(0) == 0
+    for second in (0, 10, 20):
+        events.add(second * NS_PER_S)
+    assert events.count(RECENT_NS - 1) == 3
+    assert events.count(RECENT_NS) == 2
+    assert events.count(RECENT_NS + 20 * NS_PER_S) == 0
+
+
+def test_a_storm_is_counted_up_to_its_bound() -> None:
+    events = RecentEvents()
+    for moment in range(10 * MOST_RECENT):
+        events.add(moment)
+    assert events.count(10 * MOST_RECENT) == MOST_RECENT

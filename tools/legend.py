@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the printed texts on LEDs and checks: hardware/panel-label.svg, and the marked parts of the manual.
+"""Writes the texts on LEDs and checks: hardware/panel-label.svg, the marked parts of the manual, and the names of the
+alerts in docs/asyncapi.yaml.
 
 Run it as `.venv/bin/python tools/legend.py` when wire/legend.py, checks/ or docs/alerts.toml change; tests compare
 them.
@@ -8,6 +9,7 @@ them.
 
 from __future__ import annotations
 
+import re
 import sys
 import tomllib
 from pathlib import Path
@@ -24,11 +26,13 @@ LABEL = ROOT / "hardware" / "panel-label.svg"
 DOCS = ROOT / "docs"
 ALERTS = ROOT / "docs" / "alerts.toml"
 
+_NAMES = re.compile(r"(# checks: tools/legend\.py\n *enum: \[).*(\]\n)")
+
 type Entries = dict[str, dict[str, str]]  # code -> cause, check, cure
 
 
 def documents() -> dict[Path, str]:
-    """Each page of the manual with a generated part, and its whole text."""
+    """Each document with a generated part, and its whole text."""
     parts = {
         "closet.md": {"legend": page()},
         "alerts.md": {"checks": checks(), "alerts": alerts()},
@@ -40,6 +44,8 @@ def documents() -> dict[Path, str]:
         for mark, part in written.items():
             text = with_part(text, mark, part)
         texts[DOCS / name] = text
+    topics = DOCS / "asyncapi.yaml"
+    texts[topics] = _NAMES.sub(rf"\1{', '.join(check.id for check in CHECKS)}\2", topics.read_text())
     return texts
 
 
@@ -67,6 +73,8 @@ def alerts() -> str:
     said = {finding.check: finding.trouble for finding in all_findings()}
     written = entries("unit")
     parts = []
+    if missing := [check.id for check in CHECKS if check.id not in written]:
+        raise SystemExit(f"docs/alerts.toml: no entry [unit.*] for {', '.join(missing)}")
     for check in CHECKS:
         it = said[check.id]
         told = f"{it.text_ko} {it.action_ko}\n\n{it.text_en} {_sentence(it.action_en)}"

@@ -12,7 +12,6 @@
 /* Size on the wire if every byte is escaped. */
 #define FRAME_WIRE(payload) (2u + 2u * (METER_HEADER_BYTES + (payload) + METER_CRC_BYTES))
 #define FRAME_MOST_WIRE (2u + 2u * METER_MOST_BODY)
-#define FRAME_MOST_PAYLOAD (METER_MOST_BODY - METER_HEADER_BYTES - METER_CRC_BYTES)
 
 struct frame {
     uint8_t type;

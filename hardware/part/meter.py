@@ -19,7 +19,6 @@ from part.twowire import Slave
 LOOP_CLOSED = 0.5  # the tamper loop's share of the reference
 TAMPER_CHANNEL = 8
 RECORDERS = (0x4A, 0x4B)
-OPENS_WITHIN_NS = 2_000_000_000
 
 _folder = tempfile.TemporaryDirectory(prefix="linetap-part-")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demo's own proof must be able to fail."""
+"""The demo's own proof must be able to fail, and its evidence bundle is checked by the published checker alone."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import msgspec
 import numpy as np
 import pytest
 
+from bundle_rig import BundleRig
 from linetap.ring import I16
-from linetap_bench.demo.opening import LIKE, likeness_of, likeness_with_slips, open_and_check
+from linetap_bench.demo.opening import LIKE, likeness_of, likeness_with_slips, make_and_check, open_and_check
 from linetap_bench.exchange.feed import Played, PlayedLog
 from linetap_core.codecs import g711
 from linetap_core.errors import Refusal
@@ -83,3 +84,13 @@ def test_nothing_recorded_is_a_refusal(tmp_path: Path, run_dir: Path) -> None:
     config = make_unit(tmp_path, run_dir).config
     with pytest.raises(Refusal, match="no call was recorded"):
         open_and_check(tmp_path, config, [], tmp_path)
+
+
+def test_the_demos_bundle_is_checked_by_what_is_published(bundled: BundleRig) -> None:
+    folder = bundled.root / "demo"
+    folder.mkdir()
+    made = make_and_check(folder, bundled.call(), bundled.rig.signers_file)
+    assert made.script.name == "check-bundle.sh"
+    assert folder not in made.script.parents
+    assert made.lines[-1].startswith("All of it holds.")
+    assert not list((folder / "case").rglob("*.sh"))

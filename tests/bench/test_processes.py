@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""The stage's child processes end with it, and the processor time of a process is counted."""
+
 from __future__ import annotations
 
 import os
@@ -7,16 +9,19 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
+from linetap_bench.figures import cpu_s
 from linetap_bench.stage.processes import ChildFailed, Processes
 from linetap_bench.stage.servers import HOST, end_client, free_port
 from linetap_core.clock import SYSTEM
 
+WORKED_S = 0.05
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
 
 
@@ -137,3 +142,17 @@ def test_an_mqtt_client_that_is_ended_while_it_reconnects_leaves_no_socket() -> 
         end_client(client)
     left = client.socket()
     assert left is None or left.fileno() == -1
+
+
+def test_a_thread_that_has_ended_is_counted() -> None:
+    before = cpu_s(os.getpid())
+    thread = threading.Thread(target=_work)
+    thread.start()
+    thread.join()
+    assert cpu_s(os.getpid()) - before >= WORKED_S
+
+
+def _work() -> None:
+    began = time.thread_time()
+    while time.thread_time() - began < WORKED_S:
+        pass

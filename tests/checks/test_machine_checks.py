@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from judged import shown
 from linetap.checks import Finding, Snapshot, run
 from linetap.checks.bootstate import Eeprom, Loader, Slot
 from linetap.checks.machine import Machine, Mount, Wear
 from linetap.checks.watch import Seen, Services, Status
 from linetap_core.clock import NS_PER_S, parse_rfc3339
 from linetap_core.records import KernelClockState
+from panel_shown import shown
 from state_files import DEATHS, capture, recorder, reporter
 
 GIB = 1 << 30

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from judged import shown
 from linetap.checks import Finding, Snapshot, Trouble, judge, run
 from linetap.checks.command import alerts_of_services
 from linetap.checks.watch import Seen, Services, Status
 from linetap_core.clock import NS_PER_S, rfc3339
 from linetap_core.records import DeliveryState, Fault, OutboxState, ReporterState
+from panel_shown import shown
 from state_files import DEATHS, capture, recorder, reporter
 
 NOW_NS = 1_800_000_000 * NS_PER_S  # 2027-01-15T08:00:00Z

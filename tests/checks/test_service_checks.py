@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from judged import shown
 from linetap.checks import CHECKS, Snapshot, Trouble, run
 from linetap.checks.watch import Seen, Services
 from linetap_core import __version__
 from linetap_core.clock import NS_PER_S
 from linetap_core.records import CaptureState, Fault, PanelState, RecorderState, ReporterState
+from panel_shown import shown
 from state_files import capture, panel, recorder, reporter
 
 LED = {check.id: check.led for check in CHECKS}

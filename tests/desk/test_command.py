@@ -35,7 +35,7 @@ from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import Audio, CallRecord, DeliveryState, RecorderState
 from linetap_core.service import START_AGAIN, read_state
 from linetap_core.vaultformat import vaultname
-from linetap_desk.ordering import command
+from linetap_desk.unitcommands import command
 from unit_rig import save_notice, spoken
 
 UNIT = "floor-03"

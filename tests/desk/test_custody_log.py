@@ -24,8 +24,8 @@ from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.merklelog import closing
 from linetap_desk.ceremony import hold
-from linetap_desk.ordering import command
 from linetap_desk.release import unwrap
+from linetap_desk.unitcommands import command
 from release_rig import HAN, KIM, Desk
 from sealing_rig import CALL_ID, UNIT
 

@@ -53,7 +53,7 @@ def saved(house: ReleaseHouse, path: str, role: str) -> Path:
 def set_up(browser: Browser, house: ReleaseHouse, output: Path) -> None:
     """A new computer: the authority's published files, the desk's address, and one's own keys."""
     desk = house.desk
-    assert "아직 이 컴퓨터에" in browser.get("/")
+    assert "먼저 적용하십시오" in browser.get("/")
     for what, name in (("roles", "roles.json"), ("authority", "authority.pub")):
         browser.choose(what, desk.root / name)
     browser.choose("signers", desk.rig.signers_file)

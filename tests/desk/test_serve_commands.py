@@ -31,8 +31,8 @@ from linetap_desk.ingest.link import Patience
 from linetap_desk.ingest.register import SignersFile
 from linetap_desk.ingest.share import Share
 from linetap_desk.ingest.tables import units
-from linetap_desk.ordering import command
 from linetap_desk.serve.release import steps
+from linetap_desk.unitcommands import command
 from release_rig import HAN, KIM, PEOPLE, Desk
 
 DAY, OTHER_DAY = "2026-11-25", "2026-11-26"

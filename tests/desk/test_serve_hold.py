@@ -24,7 +24,7 @@ from linetap_core.evidence.signing.namespaces import HOLD_CHECK as CHECK
 from linetap_desk.ceremony import hold
 from linetap_desk.ceremony.destructionchecks import missing
 from linetap_desk.ingest.store import Store
-from linetap_desk.ordering import command
+from linetap_desk.unitcommands import command
 from release_rig import HAN, KIM, PEOPLE, Desk
 from sealing_rig import CALL_ID, UNIT
 

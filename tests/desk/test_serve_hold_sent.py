@@ -32,8 +32,8 @@ from linetap_desk.ingest.outgoing import AGAIN_S, Outgoing
 from linetap_desk.ingest.register import SignersFile
 from linetap_desk.ingest.store import Store
 from linetap_desk.ingest.tables import units
-from linetap_desk.ordering import command
 from linetap_desk.serve.release import checking, holdstore
+from linetap_desk.unitcommands import command
 from release_rig import HAN, Desk
 from sealing_rig import CALL_ID, UNIT
 

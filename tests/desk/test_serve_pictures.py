@@ -26,7 +26,7 @@ def tool() -> dict[str, Any]:
 
 
 # Names of roles and classes are words on a page, not codes.
-IN_KOREAN = {"call": "보존 분류</dt><dd>일반", "release-one": "(법무 담당)"}
+IN_KOREAN = {"call": "보존 구분</dt><dd>일반", "release-one": "(법무 담당)"}
 CODES = ("legal", "privacy", "manager", "standard")
 
 

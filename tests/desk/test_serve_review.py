@@ -87,7 +87,7 @@ def test_nobody_signs_what_they_did_themselves(served: ServeSite) -> None:
     client = served.client("auditor", name="former")
     answer = served.post(client, f"/review/{MONTH}", remark="fine")
     assert answer.status_code == 409
-    assert "다른 감사자" in answer.text
+    assert "다른 감사 담당자" in answer.text
     assert "fine" in answer.text, "what was typed is not lost"
     other = served.client("auditor", name="park")
     other.get(f"/review/{MONTH}")  # having viewed the review is no obstacle

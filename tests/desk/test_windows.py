@@ -33,7 +33,7 @@ PEOPLE = {
     "linetap_core.cli", "linetap_desk.commands.verify", "linetap_desk.accesslog.command",
     "linetap_desk.accesslog.roles", "linetap_desk.bundle.command", "linetap_desk.ceremony.epoch",
     "linetap_desk.ceremony.hold", "linetap_desk.ceremony.keygen", "linetap_desk.ceremony.rewrap",
-    "linetap_desk.commands.custody", "linetap_desk.custody.search.command", "linetap_desk.ordering.command",
+    "linetap_desk.commands.custody", "linetap_desk.custody.search.command", "linetap_desk.unitcommands.command",
     "linetap_desk.pki.command",
     "linetap_desk.release.command", "linetap_desk.release.open", "linetap_desk.release.unwrap",
     "linetap_desk.searching.find",

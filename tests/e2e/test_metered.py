@@ -21,8 +21,8 @@ from linetap_core.evidence.calls import sealed
 from linetap_core.records import CallRecord, CaptureState, MeterState
 from linetap_core.service import read_state
 from memory import found_in
+from readable_data import legible
 from sealing_rig import run
-from stolen import legible
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
 SCRIPT, FAR_END = SCENARIOS / "metered.toml", SCENARIOS / "metered-far-end.toml"

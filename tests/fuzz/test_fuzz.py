@@ -95,7 +95,7 @@ def test_foreign_bytes_led_by_what_they_reach(targets: list[Target], tmp_path: P
     quick = [target for target in targets if not target.slow]
     for target in quick:
         seconds = str(max(1, SOAK_S // len(quick)))
-        command = [sys.executable, str(Path(__file__).with_name("led.py")), target.name, seconds, str(tmp_path)]
+        command = [sys.executable, str(Path(__file__).with_name("atheris_run.py")), target.name, seconds, str(tmp_path)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{target.name}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
 

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The drawing and its netlist, for hardware's tests."""
+"""The drawing, its netlist and the content of a board's file, for hardware's tests."""
 
 from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
 
+from pcb.boardfile import BoardFile
 from rules.card import Card
 from simulation.finding import Finding
 from simulation.netlist import HARDWARE, Netlist
 from simulation.rows import ROWS
+
+Nets = dict[str, list[tuple[str, str]]]
 
 LINE = 1  # the simulated front end; a test compares the other seven with it
 
@@ -39,3 +42,12 @@ def copied(folder: Path, *changes: tuple[str, str, str]) -> Path:
         assert old in text
         (folder / name).write_text(text.replace(old, new))
     return folder
+
+
+def on_copper(board: BoardFile) -> tuple[list[str], Nets]:
+    """References in order, and net -> its (reference, pad), each pad's name once."""
+    found: dict[str, set[tuple[str, str]]] = {}
+    for pad in board.pads:
+        if pad.net:
+            found.setdefault(pad.net, set()).add((pad.reference, pad.number))
+    return sorted(board.parts), {net: sorted(nodes) for net, nodes in found.items()}

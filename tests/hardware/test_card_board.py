@@ -7,7 +7,7 @@ from math import dist, hypot
 from pathlib import Path
 
 import pytest
-from board_rig import on_copper
+from hardware_rig import on_copper
 
 from drawing.project import LINES
 from linetap_core.errors import BadInput

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from board_rig import on_copper
+from hardware_rig import on_copper
 
 from linetap_core.errors import BadInput, Refusal
 from pcb import footprints, places, routing

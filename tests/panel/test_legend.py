@@ -18,12 +18,9 @@ from linetap_core.wire.legend import (
     LEDS,
     PATTERN_NAMES_KO,
     PATTERNS,
-    STEP_MS,
     draw,
     lit,
 )
-
-TWO_S = 2000 // STEP_MS
 
 
 def seen(pattern: str) -> str:

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judged import shown
 from linetap.checks.watch import Seen, Services, judge
 from linetap_core.clock import NS_PER_MS, NS_PER_S
 from linetap_core.records import (
@@ -23,6 +22,7 @@ from linetap_core.records import (
     WalkState,
 )
 from linetap_core.wire.legend import ACTIVITIES, CONDITIONS, PATTERNS
+from panel_shown import shown
 from state_files import capture, recorder, reporter, suffering
 
 NOW_NS = 1000 * NS_PER_S

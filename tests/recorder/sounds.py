@@ -23,7 +23,6 @@ from linetap_core.codecs.codec import RATE_HZ
 
 NEAR_DBM0, FAR_DBM0 = -8.0, -20.0
 TEXT = "여보세요, 시청 민원실입니다. 어제 문의하신 건으로 전화드렸습니다. 잠시 통화 가능하신지요."
-CALL_WAITING_MS = (250, 250, 250, 3250)
 
 
 def frames(seconds: float) -> int:

@@ -21,8 +21,8 @@ from linetap_core.clock import parse_rfc3339
 from linetap_core.evidence.calls import index, sealed
 from linetap_core.evidence.calls.index import Entry
 from linetap_core.records import Caller, CallRecord
+from readable_data import legible
 from sealing_rig import run
-from stolen import legible
 from unit_rig import Unit, make_unit
 
 DAY, MARKED_DAY = "2027-01-24", "2027-02-23"  # 60 and 90 days after the 25th of November in Seoul

@@ -21,7 +21,6 @@ TEMPORARY = ".tmp"
 DIRECTORY_MODE = 0o750
 FILE_MODE = 0o640
 PUBLIC_MODE = 0o644  # for certificates and signers' files, which other users read, whatever the umask
-_BLOCK_BYTES = 1024 * 1024
 
 
 def make_directories(root: Path, path: Path) -> None:

@@ -219,7 +219,7 @@ LINE_ACTIVITIES: dict[LineStatus, str] = {
 IDENTIFY = "identify"
 IDENTIFY_PATTERN = "flicker"
 IDENTIFY_MS, BETWEEN_MS = 1000, 5000
-IDENTIFY_KO = "관리자가 이 기기를 찾고 있습니다. 저절로 끝납니다."
+IDENTIFY_KO = "데스크가 이 기기를 찾고 있습니다. 저절로 끝납니다."
 IDENTIFY_EN = "The desk is looking for this unit; it ends by itself."
 
 # FAULT after a press of the button: still lit, without blinking. A new fault blinks again.
@@ -236,8 +236,8 @@ _DIGIT_BLINK, _DIGIT_ZERO = "###..", "#" * 20
 BUTTON = (
     ("짧게: 장애 확인, CALL이 현장 번호를 셉니다.", "short: acknowledges, and CALL counts the site number."),
     (
-        "3초: 회선 시험 시작·종료. 새 기기: 데스크가 번호가 맞다고 함.",
-        "3 s: walk test; of a new unit: the desk said right.",
+        "3초: 회선 시험 시작·종료. 새 기기: 데스크가 번호가 맞다고 할 때.",
+        "3 s: walk test; on a new unit: when the desk says right.",
     ),
     ("10초: 디스크를 뽑을 준비를 합니다.", "10 s: prepares the disk for removal."),
 )

@@ -18,4 +18,21 @@ EARLIER = {
             "custodian.txt:"
         ),
     ),
+    ("rewrapped", 7): ("키가 {}의 보존 기한({})으로 옮겨졌습니다.", "Its key was moved to the day {} (until {})."),
+    ("retention", 7): ("보존 기한", "To be destroyed"),
+    ("until", 7): ("{} 이후 (분류: {})", "after {} (class {})"),
+    ("destroyed", 7): (
+        "이 통화가 속한 보존 기한의 키는 {}에 폐기되었습니다(폐기 증명서 첨부).",
+        "The key of the day this call belongs to was destroyed at {} (the certificate is in the bundle).",
+    ),
+    ("proven_quorum", 7): (
+        (
+            "증인 {1}곳 중 {0}곳이 {2}까지 이 통화가 로그에 들어 있음을 확인하고 공동 서명하였습니다({3}). "
+            "어느 증인을 믿을지는 확인하는 사람의 증인 정책에 따릅니다."
+        ),
+        (
+            "{0} of {1} witnesses have cosigned that this call stood in the log by {2} ({3}). Whose word counts is for "
+            "the witness policy of whoever checks to say."
+        ),
+    ),
 }

@@ -39,8 +39,8 @@ CHECKER_SHA256 = {
 FORMAT = 2
 ENDED = 3  # a bundle with the log's leaf of a call's end, which earlier versions cannot read
 FORMATS = (1, FORMAT, ENDED)  # format 1 had its own script, CHECK.sh
-TEXTS = 7  # incremented with any change of the report's or script's texts: other versions are not compared
-COMPARED = ((1, 1), (2, 2), (2, 3), (2, 4), (2, 5), (2, 6), (2, 7), (3, 7))  # format, texts
+TEXTS = 8  # incremented with any change of the report's or script's texts: a report with a later number is not compared
+COMPARED = ((1, 1), (2, 2), (2, 3), (2, 4), (2, 5), (2, 6), (2, 7), (2, 8), (3, 7), (3, 8))  # format, texts
 
 ABOUT = "bundle.json"
 REPORTS = {"ko": "report.ko.html", "en": "report.en.html"}

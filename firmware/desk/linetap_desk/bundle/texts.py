@@ -94,11 +94,11 @@ _SENTENCES = {
     "mark": ("{}초 지점: {}", "at {} s: {}"),
     "kept": ("보존 조치", "Kept for a case"),
     "held": ("사건 {}, 근거 {}, {}까지 보존합니다.", "Case {}, on the ground of {}, until {}."),
-    "rewrapped": ("키가 {}의 보존 기한({})으로 옮겨졌습니다.", "Its key was moved to the day {} (until {})."),
-    "retention": ("보존 기한", "To be destroyed"),
-    "until": ("{} 이후 (분류: {})", "after {} (class {})"),
+    "rewrapped": ("키를 {} 파기일의 키로 다시 봉인하였습니다({}까지).", "Its key was moved to the day {} (until {})."),
+    "retention": ("파기일", "To be destroyed"),
+    "until": ("{} 이후 (보존 구분: {})", "after {} (class {})"),
     "destroyed": (
-        "이 통화가 속한 보존 기한의 키는 {}에 폐기되었습니다(폐기 증명서 첨부).",
+        "이 통화의 파기일 키는 {}에 파기되었습니다(파기 확인서 첨부).",
         "The key of the day this call belongs to was destroyed at {} (the certificate is in the bundle).",
     ),
     "signer": ("기록에 서명한 키", "Key that signed the record"),
@@ -135,7 +135,7 @@ _SENTENCES = {
     "proven_quorum": (
         (
             "증인 {1}곳 중 {0}곳이 {2}까지 이 통화가 로그에 들어 있음을 확인하고 공동 서명하였습니다({3}). "
-            "어느 증인을 믿을지는 확인하는 사람의 증인 정책에 따릅니다."
+            "어느 증인을 믿을지는 확인하는 사람의 증인 규칙에 따릅니다."
         ),
         (
             "{0} of {1} witnesses have cosigned that this call stood in the log by {2} ({3}). Whose word counts is for "

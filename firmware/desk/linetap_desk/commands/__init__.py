@@ -40,7 +40,7 @@ COMMANDS = {
     ),
     "access": Command("linetap_desk.accesslog.command", "who did what with whose recording", "show"),
     "command": Command(
-        "linetap_desk.ordering.command",
+        "linetap_desk.unitcommands.command",
         "signed commands to a unit",
         "apply hold.command --config /etc/linetap/unit.toml",
     ),

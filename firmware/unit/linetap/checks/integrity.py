@@ -92,7 +92,7 @@ def key_list_end(_snapshot: Snapshot, recorder: RecorderState) -> Words | None:
         )
     if left == 0:
         return _key_list_ends(
-            f"키 목록이 {key_list.last_day}에 끝나 가장 긴 보존 등급의 통화를 예비(overflow) 키로 봉인합니다.",
+            f"키 목록이 {key_list.last_day}에 끝나 가장 긴 보존 구분의 통화를 예비(overflow) 키로 봉인합니다.",
             f"The key list ends on {key_list.last_day}: calls of the longest class are sealed to the overflow epoch.",
         )
     step = step_of(left)
@@ -100,7 +100,7 @@ def key_list_end(_snapshot: Snapshot, recorder: RecorderState) -> Words | None:
         return None
     within = days_en(step)
     return _key_list_ends(
-        f"{step}일 안에 키 목록({key_list.last_day}까지)에 가장 긴 보존 등급의 날이 없어집니다.",
+        f"{step}일 안에 키 목록({key_list.last_day}까지)에 가장 긴 보존 구분의 날이 없어집니다.",
         f"Within {within} the key list (to {key_list.last_day}) runs out of days for the longest class.",
         mere_warning=True,
     )

@@ -236,7 +236,7 @@ CHECKS = (
         text_ko="{lines}의 대기 전압이 낮습니다.",
         text_en="{lines}: the on-hook voltage is low.",
         action_ko=(
-            "드라이버로 {lines}의 단자를 조이고 다른 기기가 병렬로 물려 있는지 보십시오. 그대로면 통신사나 PBX "
+            "드라이버로 {lines}의 단자를 조이고 다른 기기가 병렬로 물려 있는지 보십시오. 그대로면 통신사나 교환기 "
             "업체에 연락하십시오."
         ),
         action_en=(
@@ -248,7 +248,7 @@ CHECKS = (
     of_lines(
         "battery_24v",
         clears="when `linetap line learn` has learned the line",
-        text_ko="{lines}은 24 V PBX 회선으로 보입니다. 수화기를 든 것을 알아보지 못할 수 있습니다.",
+        text_ko="{lines}은 24 V 교환기 회선으로 보입니다. 수화기를 든 것을 알아보지 못할 수 있습니다.",
         text_en="{lines}: this looks like a 24 V PBX. Lifting the handset may not be detected.",
         action_ko="수화기를 내려놓고 linetap line learn {first} 명령을 실행하십시오. 드라이버는 필요 없습니다.",
         action_en="put the handset down and run linetap line learn {first}. No screwdriver is needed.",
@@ -342,11 +342,11 @@ CHECKS = (
         "mark_far",
         clears="when the call ends",
         of_a_call=True,
-        text_ko="{lines}: 통화 표시나 종료 코드가 이 회선의 전화기에서 눌렸는지 확인되지 않아 따르지 않았습니다.",
+        text_ko="{lines}: 표시 번호나 종료 번호가 이 회선의 전화기에서 눌렸는지 확인되지 않아 따르지 않았습니다.",
         text_en="{lines}: a code to mark or end the call came, or may have come, from the far end. It was ignored.",
         action_ko=(
-            "직원에게 물어보십시오. 직원이 눌렀다면 그 전화기로 밖에 한 번 걸거나 linetap line learn {first} 명령으로 "
-            "전화기를 배우게 하십시오. 드라이버는 필요 없습니다."
+            "직원에게 확인하십시오. 직원이 눌렀다면 그 전화기로 외부에 한 번 전화하거나 linetap line learn {first} "
+            "명령을 실행하십시오. 기기가 그 전화기를 구별하게 됩니다. 드라이버는 필요 없습니다."
         ),
         action_en=(
             "ask the member of staff. If they did dial it, one outgoing call with that telephone teaches the unit its "

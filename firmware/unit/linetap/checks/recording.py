@@ -103,10 +103,10 @@ def smdr_unmatched(_snapshot: Snapshot, recorder: RecorderState) -> Words | None
     if not count:
         return None
     return Words(
-        text_ko=f"오늘 PBX의 통화 기록과 녹음이 맞지 않는 것이 {count}건 있습니다.",
+        text_ko=f"오늘 교환기의 통화 기록과 녹음이 맞지 않는 것이 {count}건 있습니다.",
         text_en=f"Today {count} calls of the PBX and of the recordings do not match.",
         action_ko=(
-            "일일 대조표를 보십시오. 한 회선에서만 나면 드라이버로 그 회선의 단자를 조이고 PBX의 시계를 맞추십시오."
+            "일일 대조표를 보십시오. 한 회선에서만 나면 드라이버로 그 회선의 단자를 조이고 교환기의 시계를 맞추십시오."
         ),
         action_en=(
             "See the daily reconciliation. If it is always the same line, tighten its terminals with a "

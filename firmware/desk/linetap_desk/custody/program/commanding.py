@@ -30,7 +30,7 @@ from linetap_desk.custody.program.settings import Settings
 from linetap_desk.ingest import batches
 from linetap_desk.ingest.commandfiles import unverified
 from linetap_desk.inputs import strict
-from linetap_desk.ordering import command
+from linetap_desk.unitcommands import command
 
 COMMANDS = "commands"  # subfolder of the output folder
 CONFIGURATION, BUNDLE = ".toml", ".raucb"  # suffixes of a chosen file

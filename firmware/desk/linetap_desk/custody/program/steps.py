@@ -27,9 +27,9 @@ from linetap_desk.ceremony import hold, keygen, rewrap
 from linetap_desk.custody.program.downloads import OverflowCalls, Papers
 from linetap_desk.custody.program.settings import Settings
 from linetap_desk.inputs import strict
-from linetap_desk.ordering import command
 from linetap_desk.proofs import callfolder
 from linetap_desk.release import requestfile, requesting, unwrap
+from linetap_desk.unitcommands import command
 from linetap_desk.unsealing.callproof import SIGNERS
 from linetap_desk.unsealing.wrapped import CHECK_SUFFIX
 from linetap_desk.witnessing import options

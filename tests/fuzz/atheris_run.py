@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fuzzes one reader with atheris: `led.py TARGET SECONDS FOLDER`. libFuzzer exits non-zero after a finding."""
+"""Fuzzes one reader with atheris: `atheris_run.py TARGET SECONDS FOLDER`. libFuzzer exits non-zero after a finding."""
 
 from __future__ import annotations
 
