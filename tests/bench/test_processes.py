@@ -64,6 +64,16 @@ def test_a_child_that_fails_is_reported_with_its_last_words(tmp_path: Path) -> N
             children.check()
 
 
+def test_the_end_of_the_servers_log_is_part_of_a_failure(tmp_path: Path) -> None:
+    log = tmp_path / "jackd.log"
+    log.write_text("Driver is not running\n")
+    with Processes(tmp_path, {}, server_log=log) as children:
+        child = children.start("bench", ["sh", "-c", "echo no device; exit 2"])
+        child.process.wait(120)
+        with pytest.raises(ChildFailed, match=r"(?s)  no device\n.*jackd.log:\n  Driver is not running"):
+            children.check()
+
+
 def test_a_child_that_does_not_come_up_is_not_waited_for(tmp_path: Path) -> None:
     with Processes(tmp_path, {}) as children:
         child = children.start("slow", ["sleep", "60"])

@@ -33,18 +33,25 @@ class Child:
     log: Path
 
     def log_tail(self) -> str:
-        lines = self.log.read_text(errors="replace").strip().splitlines()[-LAST_LINES:]
-        return "\n".join(f"  {line}" for line in lines) or "  (no output)"
+        return tail(self.log)
+
+
+def tail(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines()[-LAST_LINES:]
+    return "\n".join(f"  {line}" for line in lines) or "  (no output)"
 
 
 class Processes:
     """The children of a `with Processes(log_folder, env)` block; every child ends with the block, however it ends."""
 
-    def __init__(self, logs: Path, env: Mapping[str, str], clock: Clock = SYSTEM) -> None:
+    def __init__(
+        self, logs: Path, env: Mapping[str, str], clock: Clock = SYSTEM, server_log: Path | None = None
+    ) -> None:
+        """`server_log`: of a server that the children need; its end is part of each failure's text."""
         logs.mkdir(parents=True, exist_ok=True)
         self._logs = logs
         self._env = {**os.environ, **env}
-        self._clock = clock
+        self._clock, self._server_log = clock, server_log
         self.children: list[Child] = []
 
     def __enter__(self) -> Self:
@@ -83,7 +90,7 @@ class Processes:
         for child in self.children:
             status = child.process.poll()
             if status is not None:
-                raise ChildFailed(f"{child.name} ended with {status}; {child.log}:\n{child.log_tail()}")
+                raise ChildFailed(f"{child.name} ended with {status}; {self._logs_of(child)}")
 
     def wait_for_text(self, child: Child, text: str, limit_s: float) -> None:
         """Waits until the child's log contains `text`. ChildFailed if the child ends first or the time is over."""
@@ -91,5 +98,9 @@ class Processes:
         while text not in child.log.read_text(errors="replace"):
             self.check()
             if self._clock.monotonic_ns() > deadline:
-                raise ChildFailed(f"{child.name}: not ready within {limit_s:g} s; {child.log}:\n{child.log_tail()}")
+                raise ChildFailed(f"{child.name}: not ready within {limit_s:g} s; {self._logs_of(child)}")
             self._clock.sleep(0.05)
+
+    def _logs_of(self, child: Child) -> str:
+        logs = [child.log] if self._server_log is None else [child.log, self._server_log]
+        return "\n".join(f"{log}:\n{tail(log)}" for log in logs)

@@ -50,7 +50,9 @@ class Stage:
             stack.callback(shutil.rmtree, self.run_dir, ignore_errors=True)
             cable = JackCable(self.run_dir / "jack", self.channels, self.rate_hz, patient=self._patient)
             self.cable = stack.enter_context(cable)
-            self.children = stack.enter_context(Processes(self.folder / "logs", self.cable.env))
+            self.children = stack.enter_context(
+                Processes(self.folder / "logs", self.cable.env, server_log=self.cable.log_path)
+            )
             stack.enter_context(StarvedProcesses(self.children.children))
             self.broker, self.port = self._start_broker()
             self._stack = stack.pop_all()
