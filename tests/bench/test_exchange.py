@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -361,3 +362,13 @@ def test_a_period_that_does_not_fit_into_the_fill_twice_is_refused(tmp_path: Pat
     assert done.returncode != 0
     assert f"--period-ms {period_ms}: 10 to 40 expected" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_two_cables_of_a_machine_have_no_client_of_one_name(tmp_path: Path) -> None:
+    """libjack names a client's socket after the client alone, and first removes one that is there: of 120 clients of
+    two servers that opened at once, 7 failed.
+    """
+    with JackCable(tmp_path / "a", 2, 8000) as one, JackCable(tmp_path / "b", 2, 8000) as other:
+        names = [set(re.findall(r'type jack name "([^"]+)"', each.config_path.read_text())) for each in (one, other)]
+    assert [len(each) for each in names] == [4, 4]
+    assert not names[0] & names[1]

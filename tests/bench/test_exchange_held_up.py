@@ -138,7 +138,7 @@ def test_only_an_exchange_that_came_too_late_itself_reports_it(
     assert report.late_ms == 500 - FILL_MS - 10  # its queue: the lead, and the period of the previous turn
 
 
-PASSED_OVER = "JackEngine::XRun: client = {} was not finished, state = Triggered\n"
+PASSED_OVER = "JackEngine::XRun: client = {}-linetap-0-1 was not finished, state = Triggered\n"
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,10 @@ PASSED_OVER = "JackEngine::XRun: client = {} was not finished, state = Triggered
         ("Jack main caught signal 15\n", []),
         ("JackTimedDriver::Process XRun = 9000 usec\n", []),
         ("JackTimedDriver::Process XRun = 34000 usec\n", [("the cable", 24.0)]),
-        (2 * (PASSED_OVER.format("exchange_out") + PASSED_OVER.format("exchange_in")), [("the exchange", 20.0)]),
+        (
+            2 * (PASSED_OVER.format("exchange_out") + PASSED_OVER.format("exchange_in")),
+            [("the exchange", 20.0)],
+        ),
         (PASSED_OVER.format("unit_in") + PASSED_OVER.format("unit_out"), []),
     ],
     ids=["idle", "within a period", "late", "exchange passed over", "unit passed over"],

@@ -83,7 +83,7 @@ def make_unit(guest: Guest, script: str, notice_s: float = 1.0) -> dict[str, Ed2
     guest.write("/etc/tmpfiles.d/given.conf", f"z {CONFIG} 0640 linetap-recorder linetap -\n")
     guest.write("/etc/linetap/tls.key", "", 0o600)
     guest.write("/etc/linetap/calls.toml", script)
-    guest.write("/etc/linetap/asound.conf", alsa_configuration(LINES))
+    guest.write("/etc/linetap/asound.conf", alsa_configuration(LINES, SERVER))
     guest.write("/usr/bin/linetap", COMMAND, 0o755)
     guest.write("/etc/systemd/system/linetap-capture@.service.d/90-cable.conf", _OPEN_TO_JACK)
     return people

@@ -35,6 +35,8 @@ _PRIORITY = 70
 # libjack's registry has room for 8 servers, and the entry of a killed server is only freed by a server of the same
 # name. Names are therefore few and reused, each held by a lock.
 _NAMES = 6
+CLIENTS = ("exchange_in", "exchange_out", "unit_in", "unit_out")
+_PASSED_OVER = re.compile(r"client = exchange_out-\S+ was not finished")
 _SHM = Path("/dev/shm")
 
 
@@ -99,7 +101,7 @@ class JackCable:
     def __enter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._server, self._lock = _claim_name()
-        self.config_path.write_text(alsa_configuration(self._channels))
+        self.config_path.write_text(alsa_configuration(self._channels, self._server))
         ports = str(max(64, 6 * self._channels))
         period = str(self._rate_hz * SLOT_MS // 1000)
         dummy = ["-d", "dummy", "-r", str(self._rate_hz), "-p", period, "-C", "1", "-P", "1"]
@@ -162,23 +164,28 @@ def report_log(log: str) -> None:
     its whole process stood still, which ALSA does not detect. The unit's end is the product, and is not reported.
     """
     report_late("the cable", max(late_periods_ms(log), default=0.0) - SLOT_MS)
-    report_late("the exchange", SLOT_MS * log.count("client = exchange_out was not finished"))
+    report_late("the exchange", SLOT_MS * len(_PASSED_OVER.findall(log)))
 
 
-def alsa_configuration(channels: int) -> str:
-    """The PCMs of both ends. A port given as a number instead of a name is connected to nothing."""
+def alsa_configuration(channels: int, server: str) -> str:
+    """The PCMs of both ends. A port given as a number instead of a name is connected to nothing.
+
+    JACK's clients have the server's name in theirs: a client listens at a socket in /dev/shm that is named after the
+    client alone, so that clients of two servers with one name took it from each other while they connected.
+    """
+    into, out_of, unit_in, unit_out = (f"{client}-{server}" for client in CLIENTS)
     nothing = ["0"] * channels
-    to_exchange = [f'"exchange_in:in_{i:03d}"' for i in range(channels)]
-    from_exchange = [f'"exchange_out:out_{i:03d}"' for i in range(channels)]
-    own = [f'"unit_out:out_{i:03d}"' for i in range(channels)]
+    to_exchange = [f'"{into}:in_{i:03d}"' for i in range(channels)]
+    from_exchange = [f'"{out_of}:out_{i:03d}"' for i in range(channels)]
+    own = [f'"{unit_out}:out_{i:03d}"' for i in range(channels)]
     return "\n".join(
         [
             "</usr/share/alsa/alsa.conf>",
-            _pcm(JackCable.exchange_playback, "exchange_out", "playback_ports", nothing),
-            _pcm(JackCable.exchange_capture, "exchange_in", "capture_ports", nothing),
-            _pcm(JackCable.unit_playback, "unit_out", "playback_ports", to_exchange),
-            _pcm(JackCable.unit_capture, "unit_in", "capture_ports", from_exchange),
-            _pcm(JackCable.unit_loop, "unit_in", "capture_ports", own),
+            _pcm(JackCable.exchange_playback, out_of, "playback_ports", nothing),
+            _pcm(JackCable.exchange_capture, into, "capture_ports", nothing),
+            _pcm(JackCable.unit_playback, unit_out, "playback_ports", to_exchange),
+            _pcm(JackCable.unit_capture, unit_in, "capture_ports", from_exchange),
+            _pcm(JackCable.unit_loop, unit_in, "capture_ports", own),
         ]
     )
 
