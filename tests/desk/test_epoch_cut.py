@@ -5,6 +5,7 @@ certificate."""
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 from collections.abc import Callable
@@ -206,6 +207,25 @@ def test_media_whose_paths_have_changed_since(desk: Desk, monkeypatch: pytest.Mo
     found = certificate.read(certificate.path_of(desk.certificates, DAY), None)
     assert (len(found.files), found.copies) == (4, 2)
     assert desk.keys_of(DAY) == []
+
+
+def test_a_journal_that_names_another_days_key(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Changed by somebody else: a file that is not recorded as destroyed has to open its canary."""
+    media, other = desk.keys_of(DAY), desk.media / f"{NEXT_DAY}.txt"
+    stopped(desk, monkeypatch, media, 2)
+    (journal,) = begun(desk)
+    data = journal.read_bytes()
+    for old, new in zip(sha256s(media[1]), sha256s(other), strict=True):
+        assert old.encode() in data
+        data = data.replace(old.encode(), new.encode())
+    journal.write_bytes(data)
+    with pytest.raises(Refusal, match="another's key, and is left alone"):
+        desk.destroy(DAY, media=[other])
+    assert b"SECRET" in other.read_bytes()
+
+
+def sha256s(path: Path) -> tuple[str, str]:
+    return hashlib.sha256(path.read_bytes()).hexdigest(), str(path)
 
 
 def test_a_copy_that_is_found_later_is_destroyed_and_counted(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,11 +108,14 @@ class Journal:
             if not path.exists() and path.name in names:
                 continue
             privatefile.require_wipeable(path)
-            found = [each for each in left if _is(each, path)]
-            if not found and current is not None and _is_overwritten(current, path):
+            if current is not None and _is_overwritten(current, path):
                 found = [current]
+            else:
+                entry, _ = doomed(path, canaries)
+                found = [each for each in left if _is(each, path)]
             if not found:
-                self.what.files.append(doomed(path, canaries)[0])
+                self.what.files.append(entry)
+                self.what.draft = replace(self.draft, destroyed_at="")
                 continue
             each = next((each for each in found if each.path == str(path.absolute())), found[0])
             each.path = str(path.absolute())
@@ -123,8 +126,10 @@ class Journal:
             more = "" if self._has_recorded() else f"; nothing is destroyed yet: without {self.path} it begins anew"
             raise Refusal(lost + more)
 
-    def destroy(self, canaries: list[Canary], confirm_sheet: Callable[[int], None]) -> None:
-        """Destroys what is left, in the journal's order, and records each sheet and file after it."""
+    def destroy(self, canaries: list[Canary], media: list[Path], confirm_sheet: Callable[[int], None]) -> None:
+        """Destroys what is left of the named files, in the journal's order, and records each sheet and file after
+        it."""
+        named = {str(path.absolute()) for path in media}
         self.save()
         try:
             for number in range(self.what.shredded + 1, self.draft.sheets + 1):
@@ -132,13 +137,13 @@ class Journal:
                 self.what.shredded = number
                 self.save()
             for each in self.what.files:
-                self._destroy_file(each, canaries)
+                self._destroy_file(each, canaries, named)
         except LinetapError:
             if self.is_untouched() and not self.draft.sheets:
                 privatefile.remove(self.path)
             raise
 
-    def _destroy_file(self, each: Doomed, canaries: list[Canary]) -> None:
+    def _destroy_file(self, each: Doomed, canaries: list[Canary], named: set[str]) -> None:
         """Overwrites, records it, removes, records it. If the name went first, a cut would leave neither name nor
         record, as for a medium that is not connected."""
         path = Path(each.path)
@@ -148,7 +153,7 @@ class Journal:
             each.state = "overwritten"
             self.save()
         if each.state == "overwritten":
-            if path.exists() and _is_overwritten(each, path):
+            if each.path in named and path.exists() and _is_overwritten(each, path):
                 privatefile.remove(path)
             each.state = "removed"
             self.save()

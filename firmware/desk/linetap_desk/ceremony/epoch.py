@@ -122,7 +122,7 @@ def destroy_keys(args: argparse.Namespace, clock: Clock, ask: Ask = _typed) -> i
     if args.check:
         sys.stdout.write(f"{args.epoch}: may be destroyed, {begun.copies()} copies of its key; nothing was destroyed\n")
         return 0
-    begun.destroy(canaries, lambda number: _confirm_sheet(args.epoch, number, args.sheets, ask))
+    begun.destroy(canaries, media, lambda number: _confirm_sheet(args.epoch, number, args.sheets, ask))
     destroying.require_closed(canaries, media)
     begun.certify(signer, second, clock)
     if begun.copies() < COPIES * max(1, len(officers)):
