@@ -102,7 +102,7 @@ def test_of_no_other_machine() -> None:
 
 
 def asks_for_an_address(server_port: int) -> str:
-    """What a DHCPv6 client on the unit receives within a second of its question."""
+    """Returns the text that a DHCPv6 client on the unit receives within a second of its question, or none."""
     answer = f"""
         server = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
         server.bind(({ROUTER_AT!r}, {server_port}, 0, index))

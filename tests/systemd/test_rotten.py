@@ -6,12 +6,16 @@ configuration is empty or missing, also in mid-call. No service fails repeatedly
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from random import Random
 
 import pytest
 from guest import Guest, guest, skip_reason, until
 from systemd_rig import (
+    COMMAND,
     CONFIG,
     LOG,
     SERVICES,
@@ -25,6 +29,8 @@ from systemd_rig import (
     state_of,
 )
 
+from linetap import unitkeys
+from linetap_core.durable import privatefile
 from linetap_core.evidence.calls import sealed
 from linetap_core.records import CaptureState, PanelState, RecorderState, ReporterState, ServiceState
 
@@ -185,3 +191,47 @@ def test_a_key_that_is_gone_is_reported_in_one_line_a_start(unit: Guest) -> None
     unit.run("mv", "/tmp/unit.key", "/etc/linetap/unit.key")
     until(lambda: unit.property("linetap-recorder", "SubState") == "running", "it has begun")
     assert json.loads(unit.run("tail", "-n", "1", "/run/linetap/recorder/recorder.json"))["fault"] is None
+
+
+LAST_BLOCK = 2047  # of 8 MiB
+# A recorder that only reads its key.
+READS = """[Service]
+Type=exec
+ExecStart=
+ExecStart=/bin/sh -c 'grep -q OPENSSH "$CREDENTIALS_DIRECTORY/unit.key" && exec sleep infinity; exit 2'
+WatchdogSec=0
+"""
+
+
+@pytest.fixture
+def unreadable(tmp_path: Path) -> Iterator[Guest]:
+    """A guest with /etc/linetap on an ext2 whose disk cannot read the block of unit.key: its file ends before."""
+    disk = tmp_path / "disk.img"
+    subprocess.run(["mke2fs", "-q", "-t", "ext2", "-b", "4096", str(disk), "8M"], check=True, timeout=60)
+    with guest() as made:
+        home = made.root / "etc/linetap"
+        home.mkdir()
+        mount = ["mount", "-o", "loop", str(disk), str(home)]
+        subprocess.run(mount, check=True, timeout=60)
+        privatefile.write(home / "unit.key", unitkeys.make())
+        unitkeys.keep_copy(home / "unit.key")
+        subprocess.run(["umount", str(home)], check=True, timeout=60)
+        lost = ["debugfs", "-w", "-R", f"sif unit.key block[0] {LAST_BLOCK}", str(disk)]
+        subprocess.run(lost, check=True, capture_output=True, timeout=60)
+        subprocess.run(mount, check=True, timeout=60)
+        os.truncate(disk, LAST_BLOCK * 4096)
+        try:
+            made.write("/usr/bin/linetap", COMMAND, 0o755)
+            made.write("/etc/systemd/system/linetap-recorder.service.d/90-reads.conf", READS)
+            made.boot()
+            yield made
+        finally:
+            subprocess.run(["umount", "-l", str(home)], check=True, timeout=60)
+
+
+def test_a_key_that_the_medium_cannot_read_is_put_back_from_its_copy(unreadable: Guest) -> None:
+    """systemd reads it, and starts no service whose credential it cannot read."""
+    assert "Input/output error" in unreadable.run("sh", "-c", "cat /etc/linetap/unit.key 2>&1", check=False)
+    unreadable.run("systemctl", "start", "linetap-recorder.service", check=False)
+    until(lambda: unreadable.property("linetap-recorder", "SubState") == "running", "it has its key", 60)
+    assert "OPENSSH" in unreadable.run("cat", "/etc/linetap/unit.key")
