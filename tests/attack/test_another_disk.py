@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,7 @@ from linetap_desk.ingest.heads import HeadReport
 from linetap_desk.ingest.store import Store
 from linetap_desk.proofs import callfolder
 from linetap_desk.vaultproofs import verifyvault
+from linetap_desk.witnessing import signedheads
 from sealing_rig import CALL_ID, NOW, Rig, noise, record
 from sealing_rig import UNIT as SEALED
 
@@ -118,8 +121,13 @@ def test_a_call_that_went_with_the_old_log_is_missed(rig: Rig) -> None:
     assert ("missing_call", True) in [(p.code, CALL_ID in p.text) for v in verdicts for p in v.problems]
 
 
-def test_no_witness_takes_a_log_that_began_anew_by_itself(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
-    """A compromised unit would start a clean log, and have it cosigned within the hour."""
+@pytest.mark.parametrize("cut_after", [0, 1, 2, 3])
+def test_no_witness_takes_a_log_that_began_anew_by_itself(
+    rig: Rig, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, cut_after: int
+) -> None:
+    """A compromised unit would start a clean log, and have it cosigned within the hour. A crash while the witness sets
+    the head of the earlier log aside takes no signature from it.
+    """
     desk = rig.root / "desk"
     (desk / "heads").mkdir(parents=True)
     key = keys.new_unit_key()
@@ -138,12 +146,30 @@ def test_no_witness_takes_a_log_that_began_anew_by_itself(rig: Rig, capsys: pyte
     log.close()
     assert main([*map(str, command)]) == 1
     assert f"--new-log {log.name} takes it [new_log]" in capsys.readouterr().out
+    with monkeypatch.context() as crash:
+        crash.setattr(Path, "rename", ends_after(cut_after))
+        assert (main([*map(str, command), "--new-log", log.name]) == 0) == (cut_after == 3)
     assert main([*map(str, command), "--new-log", log.name]) == 0
-    assert (desk / "heads" / f"{SEALED}.first.json").read_bytes() == old
     witness = desk / "heads" / f"{SEALED}.first.json"
+    assert witness.read_bytes() == old
+    assert signedheads.read_cosigned(witness, callfolder.load_signers(rig.signers_file)).log == ""
     codes = [problem.code for verdict in verifyvault.verify_vault(
         rig.vault, callfolder.load_signers(rig.signers_file), witness) for problem in verdict.problems]  # fmt: skip
     assert "witness_log" in codes
+
+
+def ends_after(count: int) -> Callable[[Path, Path], Path]:
+    """A rename that fails after so many of the earlier log's files."""
+    rename, done = Path.rename, list[Path]()
+
+    def renamed(path: Path, to: Path) -> Path:
+        if ".first." in to.name:
+            if len(done) == count:
+                raise OSError(errno.EIO, "the power is cut here")
+            done.append(to)
+        return rename(path, to)
+
+    return renamed
 
 
 def test_the_desk_sees_that_another_log_began(tmp_path: Path) -> None:

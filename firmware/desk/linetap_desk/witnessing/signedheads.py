@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from linetap_core.clock import from_utc_ns, parse_rfc3339
 from linetap_core.durable.copies import read_file_or_twin, replace_both, twin_of
-from linetap_core.durable.files import replace_durably
+from linetap_core.durable.files import replace_durably, sync_directory
 from linetap_core.durable.smallfile import Broken, SmallFile
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.merklelog import unitlog
@@ -78,7 +78,7 @@ def keep_other_log(path: Path, head: Head) -> None:
         return  # missing, or no evidence
     if other.log != head.log:
         to = path.with_name(f"{path.stem}.{other.log or FIRST}{path.suffix}")
-        for suffix in ("", namespaces.SUFFIX, WITNESS_SUFFIX):
+        for suffix in (namespaces.SUFFIX, WITNESS_SUFFIX, ""):  # the head last: after a crash the rest follows it
             with contextlib.suppress(FileNotFoundError):
                 _beside(path, suffix).rename(_beside(to, suffix))
 
@@ -163,7 +163,9 @@ def keep_checkpoint(heads: Path, unit: str, signed: Note, lines: list[Line], log
     """Stores the checkpoint with these cosignatures and earlier ones. BadNote if another checkpoint of this size is
     stored: two logs have the same name."""
     path = checkpoint_path(heads, unit, checkpoint.decode(signed.text).size, log)
-    path.parent.mkdir(exist_ok=True)
+    if not path.parent.is_dir():
+        path.parent.mkdir(exist_ok=True)
+        sync_directory(heads)  # a keeper that forgets the log would sign another one
     had = read_checkpoint(path).note if path.exists() else signed
     if had.text != signed.text:
         raise BadNote(f"{path}: another checkpoint of this size is kept: the log was rewritten", "fork")
