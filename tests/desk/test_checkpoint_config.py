@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import configparser
+import os
 import shlex
 import shutil
 import subprocess
@@ -67,11 +68,19 @@ def test_a_unit_that_cannot_be_carried_stops_no_other(made: Site, capsys: pytest
     shutil.copytree(made.root / "logs" / UNIT, made.root / "logs/another")
     shutil.copytree(made.root / "logs" / UNIT, made.root / "logs/a-stranger")
     write_key(made.root / "keepers/a-stranger.key", keys.new_unit_key())
+    for name, file in (("a-folder", "tree.bin"), ("a-pipe", "leaves.jsonl")):
+        log = made.root / "logs" / name
+        shutil.copytree(made.root / "logs" / UNIT, log)
+        shutil.copy(made.root / "keepers" / f"{UNIT}.key", made.root / "keepers" / f"{name}.key")
+        (log / file).unlink()
+        (log / file).mkdir() if name == "a-folder" else os.mkfifo(log / file)
     capsys.readouterr()
     assert carry(made) == 1
     told = capsys.readouterr().out
     assert "keepers/another.key" in told
     assert "does not name it as the keeper" in told
+    assert "a-folder: [Errno 21] Is a directory: " in told
+    assert "a-pipe: " in told
     assert f"{UNIT}, 1 leaves: witnessed by 2 of 2" in told
 
 

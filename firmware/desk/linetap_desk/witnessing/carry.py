@@ -67,8 +67,8 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     for log, key in wanted.logs:
         try:
             refused += not _carried(log, key, policy, signers, wanted, proofs_too=True)
-        except (Refusal, BadInput) as error:
-            if args.config is None and isinstance(error, BadInput):
+        except (Refusal, BadInput, OSError) as error:
+            if args.config is None and not isinstance(error, Refusal):
                 raise
             refused += 1
             _print_fault(log, error)

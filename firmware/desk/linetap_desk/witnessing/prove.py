@@ -55,13 +55,18 @@ def first_witnessed_proof(kept: Heads, rules: Rules, log: Path, index: int) -> P
     found = _first(kept, lambda each: each.checkpoint.size > index)
     if found is None or rules.policy is None:
         return None
-    nodes = FileNodes(log / TREE, writable=False)
+    try:
+        nodes = FileNodes(log / TREE, writable=False)
+    except OSError as error:
+        raise BadNote(f"{log / TREE}: {error.strerror}; a proof is made from it", "no_proof") from None
     try:
         tree = Tree(nodes, found.checkpoint.size)
         if tree.root() != found.checkpoint.root:
             text = f"the first {tree.size} leaves are not those of {found.path}: the log was rewritten"
             raise BadNote(text, "forked")
         return Proof(index, tuple(tree.inclusion(index)), trimmed(rules.policy, found.note))
+    except OSError as error:
+        raise BadNote(f"{log / TREE}: {error}", "no_proof") from None
     except ValueError as error:
         raise BadNote(f"{log / TREE}: {error}", "rolled_back") from None
     finally:

@@ -213,7 +213,7 @@ def _proof(tree_path: Path, first: int, second: int) -> list[bytes]:
         raise NotCosigned("no_proof", f"{tree_path}: {error.strerror}; a proof is made from it") from None
     try:
         return merkle.Tree(nodes, second).consistency(first)
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise NotCosigned("no_proof", f"{tree_path}: {error}") from None
     finally:
         nodes.close()

@@ -221,14 +221,18 @@ class FileNodes:
 
     def __init__(self, path: Path, *, writable: bool = True) -> None:
         flags = os.O_RDWR | os.O_CREAT if writable else system.READ_ALONE
+        self._path = path
         self._fd = os.open(path, flags | system.CLOEXEC, _FILE_MODE)
         self.count = os.fstat(self._fd).st_size // HASH_BYTES
 
     def read(self, place: int) -> bytes:
-        return system.read_at(self._fd, HASH_BYTES, place * HASH_BYTES) if place < self.count else b""
+        return self.read_all(place, 1) if place < self.count else b""
 
     def read_all(self, place: int, count: int) -> bytes:
-        return system.read_at(self._fd, count * HASH_BYTES, place * HASH_BYTES)
+        try:
+            return system.read_at(self._fd, count * HASH_BYTES, place * HASH_BYTES)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self._path)) from None
 
     def append(self, nodes: Sequence[bytes]) -> None:
         try:
@@ -264,9 +268,9 @@ def lines_of(path: Path, offset: int = 0, end: int | None = None) -> Iterator[by
     """Yields the lines of a file without their newlines, from `offset` to `end`; the last one even without a newline.
 
     Lines longer than any leaf are returned in pieces of _BLOCK_BYTES, which are no valid leaves, so that memory is
-    bounded.
+    bounded. OSError for a FIFO in a foreign log, which would block a reader.
     """
-    with path.open("rb", buffering=0) as file:
+    with os.fdopen(os.open(path, system.READ), "rb", buffering=0) as file:
         file.seek(offset)
         left, rest = (1 << 63 if end is None else end - offset), b""
         while left > 0 and (block := file.read(min(_BLOCK_BYTES, left))):
