@@ -19,9 +19,11 @@ from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.merklelog import unitlog
 from linetap_core.evidence.merklelog.leaflog import LEAVES, TREE, LeafLog
+from linetap_core.evidence.merklelog.unitlog import Leaf
 from linetap_core.evidence.signing import sshsig
 from linetap_desk.proofs import callfolder
 from linetap_desk.vaultproofs import verifylog, verifyvault
+from linetap_desk.vaultproofs.documents import LogClaims
 from linetap_desk.vaultproofs.verifylog import LogCheck
 from sealing_rig import CALL_ID, NOW, UNIT, Rig, run
 
@@ -448,3 +450,15 @@ def test_files_of_the_witness_that_cannot_be_used(
 def test_a_witness_is_asked_about_a_vault(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", str(call(rig)), "--signers", str(rig.signers_file), "--witness", "x"]) == 2
     assert "--witness" in capsys.readouterr().err
+
+
+def test_a_segment_of_many_leaves_is_not_copied_with_each() -> None:
+    """A compromised unit may log one segment a million times: the time would grow with the square."""
+    named, name = LogClaims(), "2027-01-24/2026-11-24-001.age"
+    seen = set[int]()
+    for number in range(100):
+        named.look_at(Leaf(kind="index", at=NOW, file=name, sha256=f"{number:064x}", call_id=f"call {number}"))
+        seen |= {id(named.segments[name].before), id(named.segments[name].calls)}
+    assert len(seen) == 2
+    assert len(named.segments[name].calls) == 100
+    assert all(named.segments[name].may_be(f"{number:064x}") for number in range(100))

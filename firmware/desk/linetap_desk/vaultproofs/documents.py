@@ -157,7 +157,7 @@ class DocumentCheck:
             if f"{CERTIFICATES}/{epoch}.json" not in there:
                 yield Problem("missing_certificate", f"{CERTIFICATES}/{epoch}.json: the log has it, and it is missing")
         walks = sum(name.startswith(f"{WALKS}/") and name.endswith(".json") for name in there)
-        if walks < min(MOST_WALKS, len(set(self._named.walks))):
+        if walks < min(MOST_WALKS, len(self._named.walks)):
             yield Problem("missing_walk", f"{WALKS}: {walks} reports are there, {len(self._named.walks)} in the log")
         if self._named.roles is not None and ROLES not in there:
             yield Problem("missing_roles", f"{ROLES}: the log has it, and it is missing")
@@ -211,7 +211,7 @@ class LogClaims:
     """Collects the claims of a log; receives every leaf in turn."""
 
     segments: dict[str, Segment] = field(default_factory=dict)
-    walks: list[str] = field(default_factory=list)
+    walks: set[str] = field(default_factory=set)
     certificates: dict[str, str] = field(default_factory=dict)  # by epoch
     holds: dict[str, str | None] = field(default_factory=dict)  # in force: call -> hash of hold.json
     # of existing calls: hashes, the last one counts
@@ -232,7 +232,7 @@ class LogClaims:
         if leaf.kind == "index" and leaf.file is not None and leaf.sha256 is not None:
             self._segment(leaf.file, leaf.sha256, leaf.call_id)
         elif leaf.kind == "walk" and leaf.sha256 is not None:
-            self.walks.append(leaf.sha256)
+            self.walks.add(leaf.sha256)
         elif leaf.kind == "roles":
             self.roles = leaf.sha256
         elif leaf.kind == "destruction" and leaf.epoch is not None and leaf.sha256 is not None:
@@ -257,8 +257,11 @@ class LogClaims:
         if call_id is None:  # adopted: the file existed already
             self.segments[name] = Segment(sha256, written=True)
             return
-        before = set() if old is None else {old.sha256, *old.before}
-        calls = {call_id} if old is None else {call_id, *old.calls} if old.calls else set()
+        # The sets of the earlier leaf are taken over: copies would grow with the square of a log's leaves.
+        before, calls = (set[str](), {call_id}) if old is None else (old.before, old.calls)
+        if old is not None:
+            before.add(old.sha256)
+            calls.update([call_id] if calls else [])
         self.segments[name] = Segment(sha256, before=before, calls=calls)
         self._written_in[call_id] = name
 
