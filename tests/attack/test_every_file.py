@@ -6,6 +6,7 @@ trusted. Every file and every folder is tested, including future ones of the rec
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -296,3 +297,18 @@ def test_the_newest_events_do_not_go_unseen(whole: Whole) -> None:
     assert whole.problems() == [], "confirmed.json says that the desk has it, which nobody but the desk can show"
     (whole.vault / "outbox" / "confirmed.json").unlink()
     assert any(problem.startswith("outbox_gap") for problem in whole.problems())
+
+
+@pytest.mark.parametrize("name", ["holds", "index", "walks", "certificates", "outbox"])
+def test_a_folder_that_the_medium_cannot_read(whole: Whole, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is named, and none of its files is called missing, which would accuse somebody of its removal."""
+    scandir = os.scandir
+
+    def reads(path: Any) -> Any:
+        if Path(path) == whole.vault / name:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        return scandir(path)
+
+    assert (whole.vault / name).is_dir()
+    monkeypatch.setattr(os, "scandir", reads)
+    assert whole.problems() == [f"folder_unreadable: {name}/: Input/output error; its files cannot be judged"]

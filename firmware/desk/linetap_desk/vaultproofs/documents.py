@@ -8,7 +8,7 @@ other signed document is reported and not trusted.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -144,22 +144,27 @@ class DocumentCheck:
     def roles(self, now_ns: int) -> DocumentResult:
         return self.document(ROLES, namespaces.ROLES, self._named.roles, now_ns)
 
-    def missing(self, there: set[str]) -> Iterator[Problem]:
-        """Documents that the log has and the vault lacks. `there`: names relative to the vault."""
+    def missing(self, there: set[str], is_lost: Callable[[str], bool]) -> Iterator[Problem]:
+        """Documents that the log has and the vault lacks. `there`: names relative to the vault. `is_lost`: whether a
+        name may be in a folder that could not be read."""
         for call_id in sorted(self._named.holds):
-            if f"{HOLDS}/{call_id}/{hold.HOLD}" not in there:
+            name = f"{HOLDS}/{call_id}/{hold.HOLD}"
+            if name not in there and not is_lost(name):
                 yield Problem("missing_hold", f"{HOLDS}/{call_id}: the log has a hold that stands, and it is missing")
         for call_id, logged in sorted(self._named.amendments.items()):
-            if not any(self._is(name, logged[-1]) for name in self._amendments_of(call_id, there)):
-                where = f"{amendment.FOLDER}/{call_id}"
+            where = f"{amendment.FOLDER}/{call_id}"
+            if not is_lost(where) and not any(
+                self._is(each, logged[-1]) for each in self._amendments_of(call_id, there)
+            ):
                 yield Problem("missing_amendment", f"{where}: the log has one that counts, and it is missing")
         for epoch in sorted(self._named.certificates):
-            if f"{CERTIFICATES}/{epoch}.json" not in there:
+            name = f"{CERTIFICATES}/{epoch}.json"
+            if name not in there and not is_lost(name):
                 yield Problem("missing_certificate", f"{CERTIFICATES}/{epoch}.json: the log has it, and it is missing")
         walks = sum(name.startswith(f"{WALKS}/") and name.endswith(".json") for name in there)
-        if walks < min(MOST_WALKS, len(self._named.walks)):
+        if walks < min(MOST_WALKS, len(self._named.walks)) and not is_lost(f"{WALKS}/"):
             yield Problem("missing_walk", f"{WALKS}: {walks} reports are there, {len(self._named.walks)} in the log")
-        if self._named.roles is not None and ROLES not in there:
+        if self._named.roles is not None and ROLES not in there and not is_lost(ROLES):
             yield Problem("missing_roles", f"{ROLES}: the log has it, and it is missing")
 
     def _is(self, name: str, sha256: str) -> bool:

@@ -111,18 +111,17 @@ class TreeCheck:
         self._covered = 0
         self._uncovered: Counter[str] = Counter()
         self._there: set[str] = set()
+        self._lost: list[str] = []  # folders that could not be read
         self._notes: list[str] = []
 
     def verdicts(self) -> Iterator[Verdict]:
         """The verdict that counts, followed by one line for each kind of uncovered file."""
-        try:
-            self._there = set(self._names())
-        except OSError as error:
-            self._bad("folder_unreadable", f"{error.filename}: {error.strerror}")
+        self._there = set(self._names())
         for name in sorted(self._there):
             self._of_file(name)
-        self._outbox()
-        for problem in self._papers.missing(self._there):
+        if not self._is_lost(f"{outbox.FOLDER}/"):
+            self._outbox()
+        for problem in self._papers.missing(self._there, self._is_lost):
             self._add(problem)
         self._missing_segments()
         self._verdict.name += f", {self._covered} covered"
@@ -145,23 +144,33 @@ class TreeCheck:
         count = 0
         while folders:
             folder = folders.pop()
-            with os.scandir(self._vault / folder) as found:
-                for entry in sorted(islice(found, MOST_FILES + 1), key=lambda each: each.name):
-                    name = folder + entry.name
-                    if (count := count + 1) > MOST_FILES:
-                        self._bad("too_many_files", f"more than {MOST_FILES} files")
-                        return
-                    if entry.is_dir(follow_symlinks=False):
-                        if not folder and (_YEAR.fullmatch(name) or _LOG.fullmatch(name)):
-                            continue  # checked by verify_vault
-                        if self._may_be_folder(name):
-                            folders.append(name + "/")
-                        else:
-                            self._bad("stray", f"{_shown(name)}: a folder that no vault has")
-                    elif entry.is_file(follow_symlinks=False):
-                        yield name
+            try:
+                with os.scandir(self._vault / folder) as found:
+                    entries = sorted(islice(found, MOST_FILES + 1), key=lambda each: each.name)
+            except OSError as error:
+                self._bad("folder_unreadable", f"{folder or '.'}: {error.strerror}; its files cannot be judged")
+                self._lost.append(folder)
+                continue
+            for entry in entries:
+                name = folder + entry.name
+                if (count := count + 1) > MOST_FILES:
+                    self._bad("too_many_files", f"more than {MOST_FILES} files")
+                    return
+                if entry.is_dir(follow_symlinks=False):
+                    if not folder and (_YEAR.fullmatch(name) or _LOG.fullmatch(name)):
+                        continue  # checked by verify_vault
+                    if self._may_be_folder(name):
+                        folders.append(name + "/")
                     else:
-                        self._bad("not_a_file", f"{_shown(name)}: is not a regular file")
+                        self._bad("stray", f"{_shown(name)}: a folder that no vault has")
+                elif entry.is_file(follow_symlinks=False):
+                    yield name
+                else:
+                    self._bad("not_a_file", f"{_shown(name)}: is not a regular file")
+
+    def _is_lost(self, name: str) -> bool:
+        """Whether a file or folder may be in a folder that could not be read."""
+        return name.startswith(tuple(self._lost))
 
     def _may_be_folder(self, name: str) -> bool:
         top, _, below = name.partition("/")
@@ -249,7 +258,8 @@ class TreeCheck:
             epoch, last_day = index.parse_folder(name.partition("/")[0]) or ("", None)
             over = epoch in self._named.certificates or (last_day is not None and last_day - today <= _INDEX_OVER)
             over = over or (bool(known.calls) and known.calls <= self._named.destroyed)
-            if f"{index.FOLDER}/{name}" not in self._there and not over and not known.may_be_missing:
+            path = f"{index.FOLDER}/{name}"
+            if path not in self._there and not over and not known.may_be_missing and not self._is_lost(path):
                 self._bad("missing_segment", f"{index.FOLDER}/{name}: the log has it, and it is missing")
 
     def _outbox(self) -> None:
