@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import http.client
 import json
+import os
+import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from dripping import DRIPS, EVERY_S
 from linetap_core.cli import main
 from linetap_core.clock import ManualClock, parse_rfc3339
 from linetap_core.evidence.keys import keys
@@ -19,6 +24,8 @@ from linetap_core.evidence.merklelog.merkle import EMPTY_ROOT, Tree
 from linetap_core.evidence.witness import checkpoint, note
 from linetap_core.evidence.witness.checkpoint import AddRequest, Checkpoint
 from linetap_core.evidence.witness.note import Note
+from linetap_desk.web import server
+from linetap_desk.witnessing import signedheads
 from linetap_desk.witnessing.witness import CheckpointWitness, Server
 
 AT = "2026-11-24T23:10:00.000Z"
@@ -115,6 +122,37 @@ def test_its_bounds(served: Served) -> None:
     assert served.post(b"", "/add-checkpoint", **{"Content-Length": "9" * 5000}).status == 413
     assert served.post(b"", "/add-checkpoint", **{"Content-Length": "-1"}).status == 413
     assert served.ask(grown(3), 0, 3).status == 200
+
+
+def test_a_state_that_cannot_be_written(
+    served: Served, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says so, here and to the keeper, and cosigns nothing."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(served.state))
+
+    with monkeypatch.context() as disk:
+        disk.setattr(signedheads, "keep_state", full)
+        assert served.ask(grown(3), 0, 3) == Asked(500, "text/plain; charset=utf-8", b"")
+    assert "No space left on device" in capsys.readouterr().err
+    assert served.ask(grown(3), 0, 3).status == 200
+
+
+@pytest.mark.parametrize("first", [b"PO", b"POST /add-checkpoint HTTP/1.1\r\nContent-Length: 1000\r\n\r\n"])
+def test_a_client_that_sends_a_byte_now_and_then(served: Served, first: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight of them would be all that the witness serves."""
+    monkeypatch.setattr(server, "REQUEST_S", 0.5)
+    with socket.create_connection(("127.0.0.1", served.port)) as line:
+        line.sendall(first)
+        line.settimeout(EVERY_S)
+        for _ in range(DRIPS):
+            with contextlib.suppress(TimeoutError):
+                assert line.recv(1) == b""
+                break
+            line.sendall(b"x")
+        else:
+            pytest.fail("it waits for the whole request")
 
 
 def test_who_forgets_does_not_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

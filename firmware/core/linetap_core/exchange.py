@@ -80,6 +80,10 @@ class Limits:
                 return line
         raise fault
 
+    def reader(self, sock: socket.socket) -> io.BufferedReader:
+        """Reads from a connected socket within the limits; for a server, whose clients may send slowly too."""
+        return io.BufferedReader(_Timed(sock, self))
+
     def _response(self, sock: socket.socket, *args: Any, **more: Any) -> HTTPResponse:
         """Replaces http.client's HTTPResponse."""
         return HTTPResponse(cast(socket.socket, _Socket(sock, self)), *args, **more)
@@ -122,7 +126,7 @@ class _Socket:
 
     def makefile(self, mode: str) -> io.BufferedReader:
         assert mode == "rb"
-        return io.BufferedReader(_Timed(self._sock, self._limits))
+        return self._limits.reader(self._sock)
 
 
 class _Timed(io.RawIOBase):

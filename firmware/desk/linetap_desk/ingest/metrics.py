@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from sqlalchemy import Connection, Engine, RowMapping, func, select
@@ -25,7 +24,7 @@ from linetap_core.errors import BadInput
 from linetap_core.service import Stop
 from linetap_desk.ingest import database, heads, missingevents, vaults
 from linetap_desk.ingest.tables import alerts, calls, origins, pbx_days, unit_alerts, units
-from linetap_desk.web.server import LoopbackServer, address_of
+from linetap_desk.web.server import LoopbackHandler, LoopbackServer, address_of
 
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 _OF_A_DAY = {
@@ -170,7 +169,6 @@ def metric_family(name: str, kind: str, about: str, samples: Iterable[Sample]) -
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 MOST_AT_ONCE = 4
-REQUEST_S = 5  # without a byte from the client
 
 
 def run(db: str, listen: str | None, clock: Clock) -> int:
@@ -217,8 +215,7 @@ class Server(LoopbackServer):
         super().__init__(address, Handler, MOST_AT_ONCE)
 
 
-class Handler(BaseHTTPRequestHandler):
-    timeout = REQUEST_S
+class Handler(LoopbackHandler):
     server: Server
 
     def do_GET(self) -> None:
@@ -235,6 +232,3 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        """Requests are not logged: each scrape would add a line."""

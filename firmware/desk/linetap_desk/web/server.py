@@ -25,6 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from linetap_core.errors import BadInput
+from linetap_core.exchange import Limits
 from linetap_desk.web.secure import MOST_BODY_BYTES
 
 HEAD_S = 15.0
@@ -204,3 +205,21 @@ class LoopbackServer(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Does not log a client that disconnects early."""
+
+
+REQUEST_S = 30.0
+
+
+class LoopbackHandler(BaseHTTPRequestHandler):
+    """Answers a request that arrives within REQUEST_S: a few clients that send a byte now and then would otherwise take
+    all places."""
+
+    timeout = 10.0  # of a piece
+
+    def setup(self) -> None:
+        super().setup()
+        self.rfile.close()
+        self.rfile = Limits.within(REQUEST_S, self.timeout).reader(self.connection)
+
+    def log_message(self, *_: Any) -> None:
+        """Requests are not logged."""

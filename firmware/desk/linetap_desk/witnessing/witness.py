@@ -17,16 +17,14 @@ import threading
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.durable.smallfile import SmallFile
-from linetap_core.errors import BadInput, Refusal
+from linetap_core.errors import BadInput, LinetapError, Refusal
 from linetap_core.evidence.merklelog import merkle
 from linetap_core.evidence.merklelog.leaflog import TREE, FileNodes
 from linetap_core.evidence.merklelog.unitlog import HEAD, Head
@@ -38,12 +36,11 @@ from linetap_core.evidence.witness.note import BadNote, Key
 from linetap_core.service import Stop
 from linetap_core.timekeeping import KEPT, require_possible
 from linetap_desk.proofs import callfolder
-from linetap_desk.web.server import LoopbackServer, address_of
+from linetap_desk.web.server import LoopbackHandler, LoopbackServer, address_of
 from linetap_desk.witnessing import judge, signedheads, timestamp
 from linetap_desk.witnessing.signedheads import SignedHead
 
 MOST_AT_ONCE = 8
-REQUEST_S = 10
 
 
 class Last(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -137,8 +134,7 @@ class Server(LoopbackServer):
         super().__init__(address, Handler, MOST_AT_ONCE)
 
 
-class Handler(BaseHTTPRequestHandler):
-    timeout = REQUEST_S
+class Handler(LoopbackHandler):
     server: Server
 
     def do_POST(self) -> None:
@@ -148,7 +144,15 @@ class Handler(BaseHTTPRequestHandler):
         elif not length.isascii() or not length.isdigit() or int(length[:9]) > checkpoint.LIMIT_BYTES:
             self._give(Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE))
         else:
-            self._give(self.server.witness.answer(self.rfile.read(int(length[:9]))))
+            self._give(self._answer(self.rfile.read(int(length[:9]))))
+
+    def _answer(self, body: bytes) -> Answer:
+        try:
+            return self.server.witness.answer(body)
+        except (LinetapError, OSError) as error:  # of the state: nothing is cosigned
+            sys.stderr.write(f"BAD  {error}\n")
+            sys.stderr.flush()
+            return Answer(HTTPStatus.INTERNAL_SERVER_ERROR)
 
     def _give(self, answer: Answer) -> None:
         self.send_response(answer.status)
@@ -156,9 +160,6 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(answer.body)))
         self.end_headers()
         self.wfile.write(answer.body)
-
-    def log_message(self, *_: Any) -> None:
-        """Requests are not logged: cosigned checkpoints are in the state file."""
 
 
 State = dict[str, Head]  # the last head cosigned, by unit; for a named log by unit and log
