@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -124,3 +125,16 @@ def test_a_new_key_is_its_owners_alone_whatever_the_umask(tmp_path: Path) -> Non
         assert main(["keygen", "unit", "-o", str(tmp_path / "x" / "unit.key")]) == 0
     assert mode(tmp_path / "x" / "unit.key") == 0o600
     assert keys.load_signing_key((tmp_path / "x" / "unit.key").read_bytes())
+
+
+@pytest.mark.parametrize("size", [0, 10])
+def test_a_private_file_on_a_full_medium(tmp_path: Path, size: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is named in one line, and no part of it remains."""
+    path, (soft, hard) = tmp_path / "custodian.txt", resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        assert main(["keygen", "custodian", "-o", str(path)]) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert f"{path}: File too large" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from linetap_core import system
-from linetap_core.durable.files import PUBLIC_MODE, move_durably
+from linetap_core.durable.files import PUBLIC_MODE, move_durably, write_all
 from linetap_core.errors import BadInput
 
 
@@ -38,8 +38,7 @@ def write(path: Path, data: bytes) -> None:
     """Writes `data` to a new file of mode 0600, synced; on an error no part of it remains."""
     with create(path) as file:
         try:
-            file.write(data)
-            file.flush()
+            write_all(file.fileno(), data)  # not through the buffer, whose second attempt would fail once more
             os.fsync(file.fileno())
         except OSError as error:
             path.unlink(missing_ok=True)
