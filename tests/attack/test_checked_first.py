@@ -17,10 +17,12 @@ from linetap_core.evidence.calls.callkey import OfCall
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_desk.ceremony import hold
-from linetap_desk.release import unwrap
+from linetap_desk.proofs import callfolder
+from linetap_desk.release import opening, unwrap
 from linetap_desk.unsealing import checkedcall, layers
+from linetap_desk.unsealing.callproof import Basis
 from release_rig import HAN, ID, KIM, Desk
-from sealing_rig import CALL_ID, UNIT
+from sealing_rig import CALL_ID, UNIT, Rig
 
 
 def test_an_approver_does_not_sign_for_a_forged_call(desk: Desk) -> None:
@@ -101,6 +103,26 @@ def test_the_access_log_names_the_sealed_key_that_was_opened(desk: Desk) -> None
 DESK = Path(checkedcall.__file__).parent
 # Modules that decrypt with age: the custodians' layer, a day's index, a canary, a test letter, a call's files.
 DECRYPTS = {"layers.py", "opening.py", "indexsearch.py", "canary.py", "keygroup.py"}
+
+
+def test_a_record_that_changes_after_its_check_is_not_taken(tmp_path: Path) -> None:
+    """Of a call recovered without its meta.age, which would contradict it: the record alone has its times."""
+    rig = Rig.make(tmp_path)
+    folder = rig.sealed_call(200)
+    whole = sealed.decode_record((folder / sealed.RECORD).read_bytes())
+    whole.recovered = True
+    (folder / sealed.META).unlink()
+    del whole.files[sealed.META]
+    data = sealed.public_json(whole)
+    (folder / sealed.RECORD).write_bytes(data)
+    (folder / sealed.SIGNATURE).write_text(rig.sign(data))
+    call = checkedcall.require_verified(folder, Basis(callfolder.load_signers(rig.signers_file)))
+    identities = [rig.epoch_file, rig.custodian_files[0]]
+    assert opening.Unlocked(call, identities, None).record["line"] == whole.line
+    whole.line += 1
+    (folder / sealed.RECORD).write_bytes(sealed.public_json(whole))
+    with pytest.raises(Refusal, match="changed while it was being opened"):
+        opening.Unlocked(call, identities, None)
 
 
 def test_no_layer_comes_off_bytes_that_nobody_checked() -> None:

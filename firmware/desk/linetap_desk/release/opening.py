@@ -68,7 +68,7 @@ class Unlocked:
     def __init__(self, call: CheckedCall, identities: list[Path], inner: Path | None) -> None:
         self.call, self.unreleased = call, inner is None
         self._key = _call_key(call, identities, inner)
-        self.record = _whole_record(call.folder, call.record, self._key)
+        self.record = _whole_record(call, self._key)
         if self.unreleased:
             self.record["unreleased"] = True
         self.samples = sum(part.samples for part in call.record.audio.parts) if call.record.audio else 0
@@ -124,6 +124,13 @@ def json_path(output: Path) -> Path:
     """call.wav.age -> call.json.age."""
     name = output.name.removesuffix(sealing.SUFFIX)
     return output.with_name(name.removesuffix(".wav") + ".json" + output.name[len(name) :])
+
+
+def _record_bytes(call: CheckedCall) -> bytes:
+    data = callfolder.read(call.folder / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
+    if hashlib.sha256(data).hexdigest() != call.record_sha256:
+        raise Refusal(f"{call.folder / sealed.RECORD}: changed while it was being opened")
+    return data
 
 
 def _signed_bytes(call_dir: Path, record: CallRecord, name: str, limit_bytes: int) -> bytes:
@@ -191,12 +198,13 @@ def _custodians_layer(blob: bytes, identities: list[Path]) -> bytes:
     return group.open_whole(blob, lambda layer: stockage.decrypt(layer, identities))
 
 
-def _whole_record(call_dir: Path, record: CallRecord, call_key: bytes) -> dict[str, Any]:
+def _whole_record(call: CheckedCall, call_key: bytes) -> dict[str, Any]:
     """The content of meta.age, whose common fields must equal those of the signed record. A call recovered from its
     folder alone has no meta.age: its telephone numbers are lost."""
+    call_dir, record = call.folder, call.record
+    public = strict.decode(_record_bytes(call), dict[str, Any], call_dir / sealed.RECORD)
     if record.recovered and sealed.META not in record.files:
-        data = callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
-        return strict.decode(data, dict[str, Any], call_dir / sealed.RECORD)
+        return public
     limit = sealed.RECORD_LIMIT_BYTES + age.SEALED_CHUNK_BYTES
     opened = stockage.decrypt_with_key(_signed_bytes(call_dir, record, sealed.META, limit), call_key)
     if not opened.whole:
@@ -205,8 +213,6 @@ def _whole_record(call_dir: Path, record: CallRecord, call_key: bytes) -> dict[s
         whole = strict.decode(opened.plaintext, dict[str, Any])
     except (ValueError, RecursionError) as error:
         raise Refusal(f"{call_dir / sealed.META}: {error}") from None
-    data = callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
-    public = strict.decode(data, dict[str, Any], call_dir / sealed.RECORD)
     # After a power cut the journal's last state of the call is sealed, and the record states what happened later.
     fields = {"call_id", "suite"} if record.recovered else (whole.keys() | public.keys()) - {*PERSONAL_FIELDS, "files"}
     if any(whole.get(name, msgspec.UNSET) != public.get(name, msgspec.UNSET) for name in fields):
