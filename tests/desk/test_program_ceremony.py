@@ -318,6 +318,7 @@ LATER = b""  # made by the test
 BAD = {
     "no roles": b'{"people":[]}\n', "an older version": LATER, "a day less": LATER, "no JSON": b"{",
     "a JSON list": b"[]", "no order": b"[files]\n",
+    "an order that is shown otherwise": '[files]\n"unit.toml" = "\u2066"\n'.encode(),
     "an order of a clock that is ahead": b'made_at = "2099-01-01T00:00:00.000Z"\n[files]\n"unit.toml" = ""\n',
 }  # fmt: skip
 

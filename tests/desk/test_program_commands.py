@@ -32,6 +32,7 @@ from linetap_desk.custody.program import commanding, settings
 from linetap_desk.custody.program.settings import Settings
 from linetap_desk.ingest import service
 from linetap_desk.ingest.batches import Batches
+from linetap_desk.inputs import strict
 from release_rig import HAN, KIM, PARK, PEOPLE, Desk
 from sealing_rig import UNIT
 
@@ -341,10 +342,33 @@ def test_a_configuration_is_signed_for_the_unit_that_it_names(house: ReleaseHous
             (b"\xef\xbb\xbf" + TOML.encode(), "byte order mark (BOM)"),
             (TOML.encode("cp949"), "unit.toml:3: byte"),
             (b"unit = ?\n", "unit.toml:1"),
+            (f'{TOML}name = "\u202e"  # 30\n'.encode(), "unit.toml:4: U+202E"),  # the rest is shown from right to left
+            (f"# as before\u2028days = 30\n{TOML}".encode(), "unit.toml:1: U+2028"),  # seems to be a line of its own
             (b"unit = " + b"[" * 5000, "nested too deeply"),
         ):
             chosen.write_bytes(data)
             assert says in run.browser.refused("/choose", what="document", path=str(chosen))
+
+
+def test_a_command_that_is_shown_otherwise_gets_no_second_signature(
+    house: ReleaseHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first person may sign it with other tools."""
+    desk = house.desk
+    chosen = desk.root / "unit.toml"
+    chosen.write_text(f'{TOML}name = "\u202e"  # 30\n')
+    with monkeypatch.context() as other:
+        other.setattr(strict, "legible_lines", lambda text, _where: text.split("\n"))
+        sha256 = hashlib.sha256(chosen.read_bytes()).hexdigest()
+        with InThread(desk, of(desk, OPERATOR)) as run:
+            run.browser.choose("document", chosen)
+            run.browser.do("/commands", verb="config", about=f"{UNIT} config {SHA}", sha256=sha256)
+    (path,) = written(desk, "config")
+    with InThread(desk, of(desk, HAN)) as run:
+        run.browser.post("/choose", what="order", path=str(path))
+        shown = run.browser.client.get(f"{run.browser.room}/second")
+        assert "U+202E" in shown.text
+        assert 'name="sha256"' not in shown.text
 
 
 def test_a_second_signature_needs_the_same_command_to_each(house: ReleaseHouse) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, overload
+from unicodedata import category
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -34,6 +35,20 @@ def decode(data: bytes | str, kind: Any, where: object = "") -> Any:
         return jsontext.decode(data, kind)
     except msgspec.DecodeError as error:
         raise BadInput(f"{before}{' '.join(str(error).split())}") from None
+
+
+_MISLEADING = ("Cc", "Cf", "Zl", "Zp")  # Unicode's categories of controls, formats, and separators of lines
+
+
+def legible_lines(text: str, where: object) -> list[str]:
+    """The lines of a text that a person reads and then signs. BadInput, beginning with `where`, for a character that is
+    not shown, reorders what is shown, or seems to end a line."""
+    lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
+    for number, line in enumerate(lines, 1):
+        for sign in line:
+            if sign != "\t" and category(sign) in _MISLEADING:
+                raise BadInput(f"{where}:{number}: U+{ord(sign):04X}, which is not shown as it is; without it expected")
+    return lines
 
 
 # --- Times as people type them, in their own zone ---------------------------------------------------------------------

@@ -29,6 +29,7 @@ from linetap_desk.custody.program import cosigning, steps
 from linetap_desk.custody.program.settings import Settings
 from linetap_desk.ingest import batches
 from linetap_desk.ingest.commandfiles import unverified
+from linetap_desk.inputs import strict
 from linetap_desk.ordering import command
 
 COMMANDS = "commands"  # subfolder of the output folder
@@ -74,13 +75,15 @@ class CommandForm:
 
 
 def configuration(path: Path | None) -> str:
-    """The text of the chosen configuration; empty for another kind of file. BadInput, with the line, unless it is
-    TOML."""
+    """The text of the chosen configuration; empty for another kind of file. BadInput, with the line, unless it is TOML
+    that is read as it is shown."""
     if path is None or path.suffix != CONFIGURATION:
         return ""
     raw = read_small(path, LIMIT_BYTES)
     Source(path, raw)
-    return raw.decode("utf-8")
+    text = raw.decode("utf-8")
+    strict.legible_lines(text, path)
+    return text
 
 
 def sign(asked: CommandForm, settings: Settings, desk: Path, clock: Clock) -> list[str]:

@@ -27,6 +27,7 @@ from linetap_core.evidence.signing.authority import Authority
 from linetap_core.rundir import read_small
 from linetap_desk.ingest.batches import LIMIT_BYTES, lines_of
 from linetap_desk.ingest.commandfiles import unverified
+from linetap_desk.inputs import strict
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,8 @@ def read(path: Path, authority: Authority, roles: Roles, clock: Clock) -> Order:
             found = document if isinstance(document, Hold) else None
         if found is None:
             raise BadInput(f"{path}: there is no hold in this command")
-    lines = [] if found else [line for name in sorted(body) for line in f"{name}: {body[name]}".splitlines()]
+    text = "\n".join(f"{name}: {body[name]}".removesuffix("\n") for name in sorted(body))
+    lines = [] if found else strict.legible_lines(text, path)
     return Order(path, data, [one.command.unit for one in each], signed, found, lines)
 
 

@@ -30,6 +30,7 @@ from linetap_core.tomlfile.source import Source
 from linetap_desk.accesslog import roles as summaries
 from linetap_desk.custody.program import steps
 from linetap_desk.custody.program.settings import Settings
+from linetap_desk.inputs import strict
 from linetap_desk.pki import command
 from linetap_desk.web.text import N_
 
@@ -66,7 +67,7 @@ def read(path: Path, in_force: Roles | None, last: KeyList | None, clock: Clock)
     lines, changes = list[str](), list[str]()
     if path.suffix == ".toml":
         _require_made(path, order.read_at_desk(Source(path, data)), clock)
-        namespace, lines = namespaces.ORDER, data.decode("utf-8").splitlines()
+        namespace, lines = namespaces.ORDER, strict.legible_lines(data.decode("utf-8"), path)
     elif "epochs" in _names(path, data):
         namespace, (lines, changes) = namespaces.KEY_LIST, _of_list(path, data, last)
     else:
