@@ -10,8 +10,8 @@ import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -101,7 +101,7 @@ def digest(path: Path) -> Digest:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
+def _opened(path: Path) -> Iterator[BufferedReader]:
     """A regular file for reading. Damaged if it is none, or as soon as the medium cannot read it. Buffered: the system
     gives the part before an unreadable block first, which would be taken for a changed file."""
     try:
