@@ -7,19 +7,27 @@ import io
 import stat
 import tarfile
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import custody_rig
 import numpy as np
 import pytest
+from markupsafe import escape
 
 from linetap_core.clock import NS_PER_S, parse_rfc3339
+from linetap_core.errors import Refusal
 from linetap_core.records import NoticeRecord
 from linetap_desk.custody import case, sound
 from linetap_desk.custody.package import private_folder, unpack
 from linetap_desk.inputs import ustar
 from linetap_desk.inputs.ustar import BadPackage
+from linetap_desk.proofs import callfolder
+from linetap_desk.release.opening import Unlocked
+from linetap_desk.unsealing import checkedcall
+from linetap_desk.unsealing.callproof import Basis
+from linetap_desk.web.pages import Pages
 from release_rig import Desk
-from sealing_rig import CALL_ID, record
+from sealing_rig import CALL_ID, Rig, noise, record
 
 
 def archive(*members: tuple[str, bytes, bytes], form: int = tarfile.USTAR_FORMAT) -> bytes:
@@ -167,6 +175,24 @@ def test_a_signed_record_with_times_that_are_none_is_opened(at: str) -> None:
     whole.ended_at = "2026-11-24T22:56:20.000Z"
     assert case.began_ns(whole, 80_000) == parse_rfc3339("2026-11-24T22:56:10Z")
     assert case.moments(whole, 80_000) == []
+
+
+@pytest.mark.parametrize("at", ["9999-12-31T23:59:59Z", "2026-11-24T22:56:20", "soon", "<b>"])
+def test_a_page_shows_a_time_that_is_none(at: str) -> None:
+    assert Pages(ZoneInfo("Asia/Seoul")).when(at) == escape(at)
+
+
+def test_a_sealed_record_with_numbers_that_are_none_is_refused(tmp_path: Path) -> None:
+    """Only the opened meta.age has them."""
+    rig = Rig.make(tmp_path)
+    folder, whole = rig.create(), record(200)
+    folder.write(noise(200))
+    whole.dialled = 119  # type: ignore[assignment]
+    folder.seal(whole, rig.sign)
+    call = checkedcall.require_verified(folder.path, Basis(callfolder.load_signers(rig.signers_file)))
+    unlocked = Unlocked(call, [rig.epoch_file, rig.custodian_files[0]], None)
+    with pytest.raises(Refusal, match=r"meta\.age is no record"):
+        case._opened_call(unlocked)
 
 
 def test_a_recording_longer_than_the_time_of_its_end_begins_with_the_first_second() -> None:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from linetap_core.clock import LATEST_NS, NS_PER_S, Clock, parse_rfc3339, rfc3339
 from linetap_core.codecs.codec import RATE_HZ
 from linetap_core.durable import privatefile
-from linetap_core.errors import BadInput, LinetapError
+from linetap_core.errors import BadInput, LinetapError, Refusal
 from linetap_core.evidence import sealing
 from linetap_core.evidence.authorization import citizen
 from linetap_core.evidence.authorization.release import Request, require_copy
@@ -346,7 +346,10 @@ class Case:
 
 def _opened_call(unlocked: Unlocked) -> OpenedCall:
     pcm = np.concatenate([np.zeros(0, np.int16), *unlocked.audio()])
-    record = msgspec.convert(unlocked.record, CallRecord)
+    try:
+        record = msgspec.convert(unlocked.record, CallRecord)
+    except msgspec.ValidationError as error:
+        raise Refusal(f"{unlocked.call.record.call_id}: {sealed.META} is no record: {error}") from None
     return OpenedCall(
         record=record,
         pcm=pcm,

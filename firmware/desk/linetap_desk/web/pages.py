@@ -112,11 +112,15 @@ class Pages:
         return text_of
 
     def when(self, moment: str | int | None, seconds: bool = True) -> Markup:
-        """RFC 3339 or UTC ns -> <time> in the desk's zone, with the zone's name; empty for None."""
+        """RFC 3339 or UTC ns -> <time> in the desk's zone, with the zone's name; empty for None. Other text as it is: a
+        compromised unit can sign any."""
         if moment is None or moment == "":
             return Markup()
-        ns = parse_rfc3339(moment) if isinstance(moment, str) else moment
-        local = self.local(ns)
+        try:
+            ns = parse_rfc3339(moment) if isinstance(moment, str) else moment
+            local = self.local(ns)
+        except (ValueError, OverflowError):
+            return escape(moment)
         shown = local.strftime("%Y-%m-%d %H:%M:%S %Z" if seconds else "%Y-%m-%d %H:%M %Z")
         return Markup('<time datetime="{}">{}</time>').format(rfc3339(ns), shown)
 
