@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from ingest_rig import START_NS, UNIT, Teller, rows, trusted
@@ -156,6 +157,28 @@ def test_no_witness_takes_a_log_that_began_anew_by_itself(
     codes = [problem.code for verdict in verifyvault.verify_vault(
         rig.vault, callfolder.load_signers(rig.signers_file), witness) for problem in verdict.problems]  # fmt: skip
     assert "witness_log" in codes
+
+
+def test_no_head_is_written_outside_the_witnesss_folder(
+    rig: Rig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A signers' file that names one key for all units lets it sign for any name."""
+    line = keys.public_line(rig.unit_key.public_key())
+    rig.signers_file.write_text(f"* {line}\n")
+    (rig.root / "witness.key").write_bytes(keys.unit_key_file(keys.new_unit_key()))
+    (rig.root / "heads").mkdir()
+    log = unit_log(rig)
+    log.publish()
+    log.close()
+    head = unitlog.decode_head((rig.vault / "log/head.json").read_bytes())
+    data = unitlog.encode_head(msgspec.structs.replace(head, unit="../outside"))
+    (tmp_path / "head.json").write_bytes(data)
+    (tmp_path / "head.json.sig").write_text(rig.sign_head(data))
+    command = ["witness", "--state", rig.root / "seen.json", "--key", rig.root / "witness.key",
+               "--signers", rig.signers_file, "-o", rig.root / "heads", "--log", tmp_path / "head.json"]  # fmt: skip
+    assert main([*map(str, command)]) == 1
+    assert "is the name of no unit [bad_head]" in capsys.readouterr().out
+    assert not (rig.root / "outside.json").exists()
 
 
 def ends_after(count: int) -> Callable[[Path, Path], Path]:

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from dripping import DRIPS, EVERY_S
+from linetap_core import system
 from linetap_core.cli import main
 from linetap_core.clock import ManualClock, parse_rfc3339
 from linetap_core.evidence.keys import keys
@@ -176,5 +177,8 @@ def test_who_forgets_does_not_start(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "what this witness has written expected" in refused()
     assert "--name 'a b': without spaces and +" in refused(name="a b")
     assert "only on the loopback" in refused(listen="0.0.0.0:7380", state=tmp_path / "new")
+    with (tmp_path / "new.served").open("a") as held:  # two would read it at the same moment, and cosign a fork
+        system.lock(held.fileno())
+        assert "another witness has this state" in refused(listen="0.0.0.0:7380", state=tmp_path / "new")
     signers.write_text(f"closet {keys.public_line(LOG.public_key())}\n")
     assert "names no keeper" in refused()

@@ -11,10 +11,11 @@ The state file is on disk before a cosignature is given out.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import fcntl
 import sys
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -22,6 +23,7 @@ from pathlib import Path
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from linetap_core import system
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.durable.smallfile import SmallFile
 from linetap_core.errors import BadInput, LinetapError, Refusal
@@ -111,8 +113,29 @@ def serve_witness(args: argparse.Namespace, clock: Clock) -> int:
     logs = {log.name: log for log in judge.all_keepers(callfolder.load_signers(args.signers))}
     if not logs:
         raise BadInput(f'{args.signers}: names no keeper: UNIT namespaces="{namespaces.CHECKPOINT}" ssh-ed25519 ...')
-    signedheads.load_state(SEEN, args.state)
-    witness = CheckpointWitness(args.name, key, logs, args.state, clock)
+    with _held_state(args.state):
+        witness = CheckpointWitness(args.name, key, logs, args.state, clock)
+        _serve(args, witness, key)
+    return 0
+
+
+@contextlib.contextmanager
+def _held_state(path: Path) -> Iterator[None]:
+    """Keeps the state for this process: two that read it at the same moment would cosign two logs."""
+    try:
+        file = path.with_name(f"{path.name}.served").open("a")
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}") from None
+    with file:
+        try:
+            system.lock(file.fileno())
+        except BlockingIOError:
+            raise BadInput(f"{path}: another witness has this state; one process for each state expected") from None
+        signedheads.load_state(SEEN, path)
+        yield
+
+
+def _serve(args: argparse.Namespace, witness: CheckpointWitness, key: Ed25519PrivateKey) -> None:
     stop = Stop()
     try:
         server = Server(address_of(args.listen, f"--listen {args.listen}"), witness)
@@ -125,7 +148,6 @@ def serve_witness(args: argparse.Namespace, clock: Clock) -> int:
         sys.stderr.flush()
         while not stop.requested:
             server.handle_request()
-    return 0
 
 
 class Server(LoopbackServer):

@@ -19,7 +19,7 @@ from linetap_core.clock import from_utc_ns, parse_rfc3339
 from linetap_core.errors import Refusal
 from linetap_core.evidence.digest import Sha256
 from linetap_core.evidence.keys import keys
-from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_core.evidence.signing import namespaces, sshsig, unitnames
 from linetap_core.evidence.signing.signers import Signer, require_trust
 from linetap_core.records import PublicRecord
 
@@ -136,6 +136,8 @@ def decode_head(data: bytes) -> Head:
         raise BadHead(f"not a tree head: {error}") from None
     if encode_head(head) != data:
         raise BadHead("not a tree head as a unit writes it: the file was changed")
+    if not unitnames.is_name(head.unit):  # a pattern in a signers' file may allow any, and files are named after it
+        raise BadHead(f"not a tree head: {head.unit[:40]!r} is the name of no unit")
     return head
 
 
