@@ -221,8 +221,8 @@ setup() {
 fetch_foreign() {
   install_packages "${FOREIGN_PACKAGES[@]}"
   fetch_gerbonara
-  fetch_beside unicorn hardware/part/requirements.txt
-  fetch_beside descriptions hardware/part/descriptions.txt
+  fetch_beside unicorn hardware/emulator/requirements.txt
+  fetch_beside descriptions hardware/emulator/descriptions.txt
   fetch_monocypher
   [ -x build/mosquitto21/mosquitto ] || three_times tools/mosquitto21.sh build/mosquitto21
   [ -e build/trees/bcm2837-rpi-3-b.dtb ] || three_times "$BIN/python" tools/kernel_trees.py

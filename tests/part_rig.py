@@ -13,6 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from emulator import engine
+from emulator.chip import OSCILLATOR_HZ
+from emulator.converter import Inputs
+from emulator.meter import PartMeter, played
 from linetap.board.meter import protocol as wire
 from linetap.board.meter.decide import Decider
 from linetap.board.meter.limits import LimitArrays, LineLimits
@@ -20,10 +24,6 @@ from linetap.board.meter.reader import Reader
 from linetap_core.clock import ManualClock
 from meter_rig import BATCH_MS, NUMBERS, PLAIN, START_NS, Cable, MeterRig, Wave, joined
 from meterbuild import METER, PART_GCC, PART_SCRIPT, PART_SOURCES, compile_for_part, link_for_part
-from part import engine
-from part.chip import OSCILLATOR_HZ
-from part.converter import Inputs
-from part.meter import PartMeter, played
 
 LINES = wire.MOST_CHANNELS
 VOLTS_OF_ALL = 3.0 * 161  # the line's range for all of VREF

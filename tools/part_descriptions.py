@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads independent descriptions of the STM32G0B1's registers, with the names of hardware/part/registers.toml: ST's
+"""Reads independent descriptions of the STM32G0B1's registers, with the names of hardware/emulator/registers.toml: ST's
 SVD, ST's header for C, ST's SVD of a related part, and the table of another project.
 """
 

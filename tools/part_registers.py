@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Compares hardware/part/registers.toml, the definition of the emulated part, with ST's descriptions.
+"""Compares hardware/emulator/registers.toml, the definition of the emulated part, with ST's descriptions.
 
 Run it as `tools/st_description.sh && .venv/bin/python tools/part_registers.py` after a change of the table. It ends
 with 1 and a line for each difference. Without differences it records in the table which rows were compared; a test
@@ -21,7 +21,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "hardware"))
 
-from part.registers import TABLE, Layout, layouts, table
+from emulator.registers import TABLE, Layout, layouts, table
 from part_descriptions import Described, Description, Field, header, svd
 
 FETCHED = Path(__file__).resolve().parent.parent / "build" / "st"

@@ -13,16 +13,16 @@ from tempfile import TemporaryDirectory
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from emulator.chip import Chip
+from emulator.core import FLASH
+from emulator.host import Host, needed
+from emulator.meter import program
 from linetap.meterprogram.command import replace_program
 from linetap.meterprogram.image import HEADER, parsed, with_suffix
 from linetap_core.clock import NS_PER_S
 from loader_rig import AREA, MAKER, PAGE, RUN, STAGED, forged, need_monocypher
 from meterbuild import build_loader
 from metersign import program_of, signed
-from part.chip import Chip
-from part.core import FLASH
-from part.host import Host, needed
-from part.meter import program
 from part_rig import needs_part
 
 pytestmark = needs_part

@@ -18,11 +18,11 @@ from driven_rig import RESTED_S, DrivenRig
 from hardware_rig import drawn_card
 from twin_rig import Found, changes, corners, edges_told, shares
 
+from emulator.meter import played
 from linetap.board.interface import Levels
 from linetap_core.clock import NS_PER_S
 from linetap_core.records import LEAST_OPEN_MS
 from meter_rig import joined
-from part.meter import played
 from part_rig import LINES, STEP_NS, VOLTS_OF_ALL, pins
 from rules.card import Card
 from simulation.calls import battery, ohm_for, telephone

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 from twin_rig import limits
 
+from emulator.converter import Inputs
 from fake_gpio import FakeGpio
 from linetap.board.hardware import ArmLine
 from linetap.board.interface import PERIOD_MS, Levels
@@ -21,7 +22,6 @@ from linetap.config.schema import Board, Card, Config, Keys, Line
 from linetap_core.clock import NS_PER_MS, NS_PER_S, ManualClock
 from linetap_core.records import LEAST_OPEN_MS, CaptureState
 from meter_rig import BATCH_MS, BEHIND_MS, START_NS
-from part.converter import Inputs
 from part_rig import LINES, PartRig
 from twin.wires import Levels as PinLevels
 

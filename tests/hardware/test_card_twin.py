@@ -22,12 +22,12 @@ from hardware_rig import copied, front_end
 from twin_rig import Found, changes, corners, edges_told, fits, limits, shares
 
 from drawing.project import Circuit
+from emulator.chip import OSCILLATOR_HZ
+from emulator.meter import played
+from emulator.registers import Misuse
 from linetap.board.interface import PERIOD_MS
 from linetap.config.profile import Profile
 from meter_rig import BATCH_MS, PLAIN, joined
-from part.chip import OSCILLATOR_HZ
-from part.meter import played
-from part.registers import Misuse
 from part_rig import LINES, READY_S, STEP_NS, PartRig, needs_part, wrong_program
 from simulation.calls import CALLS, Call, vm
 from simulation.converters import drawn_reference, reference_net

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The part's own ELF in an emulated part: its USB driver at a host, its converter, its pins, its watchdog.
 
-The registers are ST's (hardware/part/registers.toml), the host's requests Linux's; the peripherals follow RM0444,
+The registers are ST's (hardware/emulator/registers.toml), the host's requests Linux's; the peripherals follow RM0444,
 without comparison with a real part.
 """
 
@@ -13,16 +13,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from emulator.host import Broken, Host
+from emulator.meter import RECORDERS, PartMeter, program
+from emulator.registers import Misuse
+from emulator.usb import Answer, Packet
 from linetap.board.meter import protocol as wire
 from linetap.board.meter.protocol import Deframer, encode
 from linetap_core.clock import NS_PER_MS, NS_PER_S
 from linux_usb import said_to_linux
 from meter_rig import START_NS, joined, steps
 from meterbuild import build_part
-from part.host import Broken, Host
-from part.meter import RECORDERS, PartMeter, program
-from part.registers import Misuse
-from part.usb import Answer, Packet
 from part_rig import LINES, PartRig, needs_part, pins, wrong_program
 
 pytestmark = needs_part

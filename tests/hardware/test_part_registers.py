@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from part.converter import PINS
-from part.registers import TABLE, layouts, table
+from emulator.converter import PINS
+from emulator.registers import TABLE, layouts, table
 from part_descriptions import Described, Description, Field, curated, header, sister
 from part_registers import (
     FETCHED,

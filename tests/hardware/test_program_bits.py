@@ -7,8 +7,8 @@ import re
 
 import pytest
 
+from emulator.registers import layouts, table
 from meterbuild import METER
-from part.registers import layouts, table
 
 FILES = METER / "stm32g0"
 CORE = {  # ARMv6-M, B3.4.2 and B3.2.2

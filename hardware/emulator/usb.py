@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from part.registers import Misuse, Peripheral
+from emulator.registers import Misuse, Peripheral
 
 MEMORY_BYTES = 2048
 CHANNELS = 8

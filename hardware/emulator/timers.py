@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from part.clocks import Clocks
-from part.registers import Misuse, Peripheral
+from emulator.clocks import Clocks
+from emulator.registers import Misuse, Peripheral
 
 LSI_HZ = 32_000
 STARTS, UNLOCKS, FEEDS = 0xCCCC, 0x5555, 0xAAAA

@@ -6,15 +6,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from part.clocks import Clocks
-from part.converter import Converter, Inputs
-from part.core import FLASH, FLASH_BYTES, Core
-from part.flash import Flash
-from part.pins import Port
-from part.registers import Misuse, Peripheral, table
-from part.timers import Time, Timer, Watchdog
-from part.twowire import TwoWire
-from part.usb import MEMORY_BYTES, Usb
+from emulator.clocks import Clocks
+from emulator.converter import Converter, Inputs
+from emulator.core import FLASH, FLASH_BYTES, Core
+from emulator.flash import Flash
+from emulator.pins import Port
+from emulator.registers import Misuse, Peripheral, table
+from emulator.timers import Time, Timer, Watchdog
+from emulator.twowire import TwoWire
+from emulator.usb import MEMORY_BYTES, Usb
 
 SLICE = 800  # instructions between two checks for interrupts and the host
 CYCLES_AN_INSTRUCTION = 1.5

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from part.clocks import Clocks
-from part.pins import OTHER, Port
-from part.registers import Misuse, Peripheral
-from part.timers import Time
+from emulator.clocks import Clocks
+from emulator.pins import OTHER, Port
+from emulator.registers import Misuse, Peripheral
+from emulator.timers import Time
 
 SCL, SDA, ALTERNATE = 6, 7, 6  # PB6, PB7 and their function
 TXIS, RXNE, NACKF, STOPF, TC = 1, 2, 4, 5, 6  # bits of ISR

@@ -8,10 +8,10 @@ from math import floor
 
 import numpy as np
 
-from part.clocks import HSI_HZ, Clocks
-from part.pins import ANALOG, Port
-from part.registers import Misuse, Peripheral
-from part.timers import Time
+from emulator.clocks import HSI_HZ, Clocks
+from emulator.pins import ANALOG, Port
+from emulator.registers import Misuse, Peripheral
+from emulator.timers import Time
 
 REGULATOR_NS = 20_000
 MOST_HZ = 35e6

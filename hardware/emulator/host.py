@@ -12,9 +12,9 @@ from collections import deque
 from collections.abc import Callable, Generator
 from functools import partial
 
+from emulator.timers import Time
+from emulator.usb import Answer, Packet, Usb
 from linetap_core.errors import Refusal
-from part.timers import Time
-from part.usb import Answer, Packet, Usb
 
 MS = 1_000_000
 RESET_NS = 10 * MS  # 7.1.7.5; Linux uses 50

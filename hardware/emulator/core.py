@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from part.engine import unicorn
-from part.registers import Misuse, table
+from emulator.engine import unicorn
+from emulator.registers import Misuse, table
 
 FLASH, FLASH_BYTES = 0x08000000, 128 << 10
 RAM, RAM_BYTES = 0x20000000, 144 << 10

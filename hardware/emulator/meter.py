@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from emulator.chip import OSCILLATOR_HZ, Chip
+from emulator.converter import Inputs
+from emulator.host import Host
+from emulator.twowire import Slave
 from meterbuild import build_part
-from part.chip import OSCILLATOR_HZ, Chip
-from part.converter import Inputs
-from part.host import Host
-from part.twowire import Slave
 
 LOOP_CLOSED = 0.5  # the tamper loop's share of the reference
 TAMPER_CHANNEL = 8

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections import deque
 
-from part.registers import Peripheral
-from part.timers import Time
+from emulator.registers import Peripheral
+from emulator.timers import Time
 
 INPUT, OUTPUT, OTHER, ANALOG = range(4)  # values of MODER
 MOST_CHANGES = 100_000

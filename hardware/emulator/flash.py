@@ -6,8 +6,8 @@ from __future__ import annotations
 import struct
 from typing import Protocol
 
-from part.registers import Misuse, Peripheral
-from part.timers import Time
+from emulator.registers import Misuse, Peripheral
+from emulator.timers import Time
 
 BEGINNING, PAGE = 0x08000000, 2048
 KEYS = (0x45670123, 0xCDEF89AB)

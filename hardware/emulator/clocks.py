@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from part.registers import Misuse, Peripheral
+from emulator.registers import Misuse, Peripheral
 
 HSI_HZ = 16e6
 MOST_HZ = 64e6
