@@ -11,7 +11,7 @@ from linetap_core.errors import BadInput
 from linetap_core.evidence.witness import checkpoint
 from linetap_core.evidence.witness.checkpoint import Checkpoint
 from linetap_core.evidence.witness.quorum import Policy, Witness
-from linetap_core.exchange import Limits
+from linetap_core.httplimits import Limits
 from linetap_desk.config.desk import SummaryConfig
 from linetap_desk.custody import package
 from linetap_desk.custody.search import connection

@@ -15,7 +15,7 @@ from https_server import HOST, Answer, Server
 from linetap.update import state
 from linetap.update.fetch import fetch, fetch_small
 from linetap.update.state import UpdateFault, UpdateRequest
-from linetap_core import exchange
+from linetap_core import httplimits
 from linetap_core.broker.client import tls_context
 from linetap_core.broker.link import Patience
 from linetap_core.clock import NS_PER_S, ManualClock
@@ -193,7 +193,7 @@ def test_a_connection_that_is_too_slow_is_left_for_another(fetching: Fetching, s
     assert fetching.into.read_bytes() == BUNDLE
     assert len(server.asked) == 2
     assert (server.asked[1] is None) == (drips == "header"), "what the slow one gave is kept"
-    assert any(f"bytes in {exchange.LEAST_S} s" in why for _, why in fetching.told)
+    assert any(f"bytes in {httplimits.LEAST_S} s" in why for _, why in fetching.told)
 
 
 @pytest.mark.parametrize("drips", ["header", "body"])

@@ -29,7 +29,7 @@ from linetap_core.evidence.calls import amendment, sealed
 from linetap_core.evidence.merklelog import closing
 from linetap_core.evidence.signing import document, namespaces, sshsig
 from linetap_core.evidence.witness import tlogproof
-from linetap_core.exchange import Limits
+from linetap_core.httplimits import Limits
 from linetap_desk.inputs import ustar
 from linetap_desk.inputs.ustar import BadPackage, Source
 from linetap_desk.release import requestfile

@@ -18,7 +18,7 @@ import msgspec
 
 from linetap_core.clock import from_utc_ns
 from linetap_core.errors import BadInput
-from linetap_core.exchange import Limits
+from linetap_core.httplimits import Limits
 from linetap_desk.config.desk import SummaryConfig
 
 

@@ -25,7 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from linetap_core.errors import BadInput
-from linetap_core.exchange import Limits
+from linetap_core.httplimits import Limits
 from linetap_desk.web.secure import MOST_BODY_BYTES
 
 HEAD_S = 15.0

@@ -15,7 +15,7 @@ from linetap_core.evidence.witness import checkpoint, note
 from linetap_core.evidence.witness.checkpoint import AddRequest
 from linetap_core.evidence.witness.note import BadNote, Line, Note
 from linetap_core.evidence.witness.quorum import Policy, Witness
-from linetap_core.exchange import Limits
+from linetap_core.httplimits import Limits
 
 _ANSWER_S, _EXCHANGE_S = 30.0, 120.0  # for each piece, and for all
 _ANSWER_LIMIT_BYTES = 64 << 10

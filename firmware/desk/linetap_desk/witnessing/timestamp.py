@@ -26,7 +26,7 @@ from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.merklelog import unitlog
 from linetap_core.evidence.merklelog.unitlog import HEAD, Head
 from linetap_core.evidence.signing import namespaces
-from linetap_core.exchange import Limits
+from linetap_core.httplimits import Limits
 from linetap_desk.proofs import callfolder
 from linetap_desk.witnessing import signedheads
 from linetap_desk.witnessing.signedheads import SignedHead

@@ -24,7 +24,7 @@ from linetap_core import jsontext
 from linetap_core.enrolment import adoption
 from linetap_core.enrolment.adoption import MOST_MESSAGE_BYTES, Begin, Channel, Chosen, Opening, Waits
 from linetap_core.errors import DeviceFault
-from linetap_core.exchange import Limits
+from linetap_core.httplimits import Limits
 
 TIMEOUT_S = 10  # without a byte
 TOTAL_S = 30  # in total, even for a peer that sends single bytes

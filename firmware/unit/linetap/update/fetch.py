@@ -19,7 +19,7 @@ from linetap.update.state import UpdateFault, UpdateRequest
 from linetap_core.broker.link import Backoff, Patience
 from linetap_core.clock import NS_PER_S, S_PER_DAY, Clock, ns_of
 from linetap_core.durable import files
-from linetap_core.exchange import Limits
+from linetap_core.httplimits import Limits
 
 PATIENCE_S = S_PER_DAY  # if a broker's host is away for a day, a person must act
 AGAIN = Patience(first_ms=5000, longest_ms=600_000)

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from linetap_core.errors import BadInput, LinetapError
-from linetap_core.exchange import Limits
+from linetap_core.httplimits import Limits
 from linetap_desk.custody import handlers, package
 from linetap_desk.custody.helperapp import Handler, PageTable, app_of
 from linetap_desk.custody.package import Package

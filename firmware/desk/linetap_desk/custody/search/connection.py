@@ -17,7 +17,7 @@ from msgspec import Meta
 
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.signing import namespaces, sshsig
-from linetap_core.exchange import Limits
+from linetap_core.httplimits import Limits
 from linetap_desk.custody.package import connection_to
 from linetap_desk.custody.search.memory import Kind
 from linetap_desk.inputs import strict

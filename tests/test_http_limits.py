@@ -12,9 +12,9 @@ import pytest
 
 from dripping import BODY, HEAD, NAMES, PLACES, STATUS, dripping
 from https_server import HOST, Answer, Server
-from linetap_core import exchange
+from linetap_core import httplimits
 from linetap_core.clock import NS_PER_S, ManualClock
-from linetap_core.exchange import Limits, TooSlow
+from linetap_core.httplimits import Limits, TooSlow
 from pki_rig import Pki
 
 
@@ -77,7 +77,7 @@ def test_a_large_download_has_a_least_speed(tmp_path: Path) -> None:
         limits = Limits(clock, clock.monotonic_ns() + 100_000 * NS_PER_S, 60, large=True)
         with contextlib.closing(limits.connection(HOST, server.port, context=context)) as connection:
             connection.request("GET", "/")
-            with pytest.raises(TooSlow, match=f"bytes in {exchange.LEAST_S} s"):
+            with pytest.raises(TooSlow, match=f"bytes in {httplimits.LEAST_S} s"):
                 connection.getresponse().read()
 
 
