@@ -123,7 +123,7 @@ def test_what_is_learnt_while_capture_runs_counts(run_dir: Path) -> None:
     rig = CardRig(run_dir, volts_at(steps((0, -24), (1, -6), (2, -24))), 1)
     assert rig.levels(3)[-1].hook.all()
     learned.save(run_dir / "learned", 10, learned.Learned(on_hook_v=24, off_hook_v=6, learned_at=WHEN))
-    rig.learned.poll()
+    rig.learned.watch.poll()
     assert not rig.levels(0.4)[-1].hook.any()
     assert rig.meter.limits == [(1320, 1680)]
 

@@ -54,7 +54,7 @@ class DrivenRig(PartRig):
         self.gpio = TimedGpio(self.clock)
         self.arm = ArmLine(self.gpio, ARM_PIN, self.clock)
         learned = LearnedLimits(_config(), CARD.number)
-        learned.limits = self.limits
+        learned._limits = self.limits
         numbers = [line.number for line in LINE_LIST]
         contacts = MeterContacts(self.reader, range(LINES), numbers, self.clock)
         self.card = MeteredCard(self.arm, self.reader, range(LINES), learned, contacts, self.clock)

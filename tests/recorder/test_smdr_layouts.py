@@ -95,24 +95,14 @@ def test_the_year_is_the_one_nearest_to_the_arrival(arrived: str, day: str, star
 @pytest.mark.parametrize("year", ["2569", "9999", "1500", "0101"])
 def test_a_year_of_another_calendar_is_no_day(year: str) -> None:
     """2569 is Thailand's 2026. Its nanoseconds do not fit into the checkpoint, which ended every recorder."""
-    columns: dict[str, Any] = {
-        "format": "columns",
-        "columns": "date:10 time:5 ext:3 number:10",
-        "date": "YYYY/MM/DD",
-        "time": "HH:MM",
-    }
-    assert parse(f"{year}/11/25 07:56 101 0312345678", **columns) is None
-    msgspec.msgpack.encode(told("2026/11/25 07:56 101 0312345678", **columns))
+    columns: dict[str, Any] = {"format": "columns", "columns": "date:10 time:5 ext:3 number:10", "time": "HH:MM"}
+    assert parse(f"{year}/11/25 07:56 101 0312345678", date="YYYY/MM/DD", **columns) is None
+    msgspec.msgpack.encode(told("2026/11/25 07:56 101 0312345678", date="YYYY/MM/DD", **columns))
 
 
 def test_a_duration_of_centuries_is_no_call() -> None:
-    columns: dict[str, Any] = {
-        "format": "columns",
-        "columns": "time:5 duration:9 ext:3",
-        "time": "HH:MM",
-        "duration": "HHHHHHHHH",
-    }
-    assert parse("07:56 999999999 101", **columns) is None
+    columns: dict[str, Any] = {"format": "columns", "columns": "time:5 duration:9 ext:3", "time": "HH:MM"}
+    assert parse("07:56 999999999 101", duration="HHHHHHHHH", **columns) is None
 
 
 def test_a_leap_day_of_no_year_nearby_is_no_day() -> None:

@@ -269,6 +269,19 @@ def test_recordings_that_nobody_remembers_are_found(unit: Unit) -> None:
     assert fresh.orphans({CALL_ID}) == []
 
 
+def test_orphans_are_looked_for_while_the_vaults_thread_opens_calls(unit: Unit) -> None:
+    vault = writer(unit.config, Source())
+
+    class Opening:
+        @property
+        def state(self) -> str:
+            vault.vault.recordings[f"call {len(vault.vault.recordings)}"] = Opening()  # type: ignore[assignment]
+            return "open"
+
+    vault.vault.recordings["call 0"] = Opening()  # type: ignore[assignment]
+    assert [str(state) for state in vault.orphans(set())] == ["open"]
+
+
 def test_gaps_that_touch_are_one() -> None:
     first = Gap(1.0, 500.0, "overrun")
     assert append_gap([first], Gap(1.5, 250.0, "overrun")) == [Gap(1.0, 750.0, "overrun")]

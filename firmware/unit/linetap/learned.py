@@ -10,6 +10,7 @@ is logged and counts as missing: the line's configured values apply.
 from __future__ import annotations
 
 import re
+import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -94,3 +95,43 @@ def save(folder: Path, line: int, learned: Learned) -> Path:
 def accept(folder: Path, line: int, learned: Learned) -> Path:
     """Saves in the recorder's folder, after a signed command."""
     return save(accepted(folder), line, learned)
+
+
+class LearnedWatch:
+    """All measurements, read now and after each change in a separate thread: the files are on the disk, which may block
+    a reader.
+    """
+
+    EVERY_S = 2.0
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._stamp: int | None = None
+        self._fresh: dict[int, Learned] | None = None
+        self._stopped = threading.Event()
+        self.poll()
+
+    def start(self) -> None:
+        """Starts the thread, with the priority and the processors of the caller."""
+        threading.Thread(target=self._run, name="learned", daemon=True).start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def poll(self) -> None:
+        """Reads the files if the folder has changed."""
+        now = stamp(self._folder)
+        if now != self._stamp:
+            self._stamp = now
+            self._fresh = load(self._folder)
+
+    def take(self) -> dict[int, Learned] | None:
+        """Returns the measurements once after each change, else None. Never waits."""
+        if self._fresh is None:
+            return None
+        fresh, self._fresh = self._fresh, None
+        return fresh
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self.EVERY_S):
+            self.poll()

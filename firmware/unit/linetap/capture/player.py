@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from linetap import learned
 from linetap.board.interface import CardBoard
 from linetap.capture.lineaudio import Upsampler
 from linetap.config import profile_of
 from linetap.config.numbers import NoticeNumbers
 from linetap.config.schema import Card, Config, Line
+from linetap.learned import Learned, LearnedWatch
 from linetap.notices import Notice, notices_of
 from linetap.notices.level import gain_db, limited, raised
 from linetap.ring import I16, RATE_HZ, SLOT_FRAMES, SLOT_MS
@@ -199,21 +199,18 @@ class LineGains:
     def __init__(self, config: Config, lines: list[Line], player: Player) -> None:
         self._config, self._lines, self._player = config, [line for line in lines if not line.exempt], player
         self._notices = notices_of(config)
-        self._stamp = 0
         self._gains: dict[tuple[int, str], float] = {}
         self._work: Iterator[None] = iter(())
+        self.watch = LearnedWatch(Path(config.learned))
 
     def follow(self) -> None:
-        """Applies changed gains; call it a few times a second."""
-        stamp = learned.stamp(Path(self._config.learned))
-        if stamp != self._stamp:
-            self._stamp = stamp
-            self._work = self._renew()
+        """Applies changed gains; call it a few times a second. Never waits for the disk."""
+        if (found := self.watch.take()) is not None:
+            self._work = self._renew(found)
         next(self._work, None)
 
-    def _renew(self) -> Iterator[None]:
+    def _renew(self, found: dict[int, Learned]) -> Iterator[None]:
         """Applies the changed gains, one step for each notice of a line."""
-        found = learned.load(Path(self._config.learned))
         for line in self._lines:
             numbers = profile_of(self._config, line.profile).notice
             for name, notice in self._notices.items():

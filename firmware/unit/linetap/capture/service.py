@@ -61,6 +61,10 @@ def _serve(config: Config, card: Card, stop: Stop, state: CaptureState, file: St
     lines = config.lines_of(card.number)
     with ExitStack() as opened:
         board = opened.enter_context(closing(open_card(config, card.number)))  # first, opens every relay
+        player = Player(card, lines, notices_of(config), board)
+        gains = LineGains(config, lines, player)
+        gains.watch.start()  # before capture has its priority, which the thread would inherit
+        opened.callback(gains.watch.stop)
         numbers = [line.number for line in lines]
         ring = opened.enter_context(
             closing(RingWriter(config.run_path, card.number, numbers, card.ring_s, card.rate_hz))
@@ -69,8 +73,6 @@ def _serve(config: Config, card: Card, stop: Stop, state: CaptureState, file: St
         state.realtime = try_realtime(PRIORITY)
         if state.realtime:
             _keep_to_one_core()
-        player = Player(card, lines, notices_of(config), board)
-        gains = LineGains(config, lines, player)
         contacts = Contacts(card, lines, board, player, SYSTEM, state)
         contacts.take_over(read_state(config.run_path, state.service, CaptureState))
         codec = opened.enter_context(closing(Codec(card)))

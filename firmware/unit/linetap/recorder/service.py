@@ -11,9 +11,10 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from linetap import learned, restartstate, unitkeys
+from linetap import restartstate, unitkeys
 from linetap.config import Config, change, config_sha256
 from linetap.config.retention import default_class
+from linetap.learned import LearnedWatch
 from linetap.notices import keep_copies, notices_of
 from linetap.recorder import checkpoint, selflog
 from linetap.recorder.calls.context import LineMemory, Names, Shared
@@ -128,7 +129,8 @@ class Service:
         self.core = Recorder(shared, remembered.lines)
         with contextlib.suppress(OSError):  # if the recorder may not write them, root does
             keep_copies(Path(config.notices))
-        self._learned, self._learned_stamp = Path(config.learned), 0
+        self._learned = LearnedWatch(Path(config.learned))
+        self._learned.start()
         self.vault.resume_jobs(remembered.jobs)
         if self.smdr is None and remembered.smdr is not None:
             self.vault.resume_jobs([*remembered.smdr.jobs()])
@@ -221,10 +223,8 @@ class Service:
         return None
 
     def _reload_learned(self) -> None:
-        stamp = learned.stamp(self._learned)
-        if stamp != self._learned_stamp:
-            self._learned_stamp = stamp
-            self.core.update_learned(learned.load(self._learned))
+        if (found := self._learned.take()) is not None:
+            self.core.update_learned(found)
 
     def _write_state(self) -> None:
         self._reload_learned()
@@ -266,6 +266,7 @@ class Service:
 
     def end(self) -> None:
         self.control.close()
+        self._learned.stop()
         if self.smdr is not None:
             self.smdr.end()
         self._self_log.stop("asked" if self.vault.failure is None else "failure")

@@ -65,9 +65,9 @@ class MeteredCard:
 
     def levels(self, until_ns: int) -> Levels:
         """The levels; while the meter is silent all are off, and no line has a voltage."""
-        if self._limits is not self._learned.limits:
-            self._limits = self._learned.limits
-            self._reader.set_limits(self._limits)
+        if (limits := self._learned.limits) is not self._limits:
+            self._limits = limits
+            self._reader.set_limits(limits)
         found = self._reader.levels(until_ns)
         self._contacts.follow()
         if self._closed and self._clock.monotonic_ns() >= self._due_ns:
@@ -93,7 +93,7 @@ class MeteredCard:
         self._reader.lights(leds)
 
     def close(self) -> None:
-        self._learned.stop()
+        self._learned.watch.stop()
         self._closed = 0
         with contextlib.closing(self._arm), contextlib.closing(self._reader), contextlib.closing(self._contacts):
             self._send_relays()
@@ -109,6 +109,6 @@ def open_metered(config: Config, card: int, port: str, arm: Arm, clock: Clock) -
     learned = LearnedLimits(config, card)
     numbers = [profile_of(config, line.profile).meter for line in lines]
     reader = Reader(SerialPort(port), channels, Decider(learned.limits, numbers), clock)
-    learned.start()
+    learned.watch.start()
     contacts = MeterContacts(reader, channels, [line.number for line in lines], clock)
     return MeteredCard(arm, reader, channels, learned, contacts, clock)

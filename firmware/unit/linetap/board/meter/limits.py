@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The thresholds between off-hook and on-hook of each line: from its profile, or halfway between learned voltages.
 
-`LearnedLimits` reloads learned voltages while capture runs, in a separate thread: the files are on the disk, which may
-block a reader.
+`LearnedLimits` reloads learned voltages while capture runs.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +13,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from linetap import learned
 from linetap.config import profile_of
 from linetap.config.profile import MeterNumbers
 from linetap.config.schema import Config
-from linetap.learned import Learned
+from linetap.learned import Learned, LearnedWatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,35 +67,19 @@ def _column(volts: Sequence[float]) -> npt.NDArray[np.int16]:
 # --- Reloading --------------------------------------------------------------------------------------------------------
 
 
-LOOK_S = 2.0
-
-
 class LearnedLimits:
-    """The present limits; after a change `limits` is another object."""
+    """The present limits; after a change `limits` is another object. `watch`: reads the files."""
 
     def __init__(self, config: Config, card: int) -> None:
-        self._folder = Path(config.learned)
         self._lines = [(line.number, profile_of(config, line.profile)) for line in config.lines_of(card)]
-        self._stamp: int | None = None
-        self._stopped = threading.Event()
-        self.limits = self._load()
+        self.watch = LearnedWatch(Path(config.learned))
+        self._limits = self._of(self.watch.take() or {})
 
-    def start(self) -> None:
-        threading.Thread(target=self._watch, name="meter-learned", daemon=True).start()
+    @property
+    def limits(self) -> LimitArrays:
+        if (found := self.watch.take()) is not None:
+            self._limits = self._of(found)
+        return self._limits
 
-    def stop(self) -> None:
-        self._stopped.set()
-
-    def poll(self) -> None:
-        """Reloads if the folder has changed."""
-        if learned.stamp(self._folder) != self._stamp:
-            self.limits = self._load()
-
-    def _watch(self) -> None:
-        while not self._stopped.wait(LOOK_S):
-            self.poll()
-
-    def _load(self) -> LimitArrays:
-        self._stamp = learned.stamp(self._folder)
-        found = learned.load(self._folder)
+    def _of(self, found: dict[int, Learned]) -> LimitArrays:
         return LimitArrays([limits_of(p.meter, p.no_line_v, found.get(number)) for number, p in self._lines])

@@ -165,7 +165,8 @@ class VaultWriter:
     def orphans(self, known: set[str]) -> list[OpenCall]:
         """Returns open recordings of calls that are not `known`: the checkpoint was lost."""
         known = known | self.closing()
-        return [recording.state for call_id, recording in self.vault.recordings.items() if call_id not in known]
+        recordings = list(self.vault.recordings.items())  # copied at once: the vault's thread opens and seals meanwhile
+        return [recording.state for call_id, recording in recordings if call_id not in known]
 
     def abandon(self, call_id: str) -> None:
         """Abandons a recording whose call is unknown: it is sealed from its folder and the journal."""
