@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
+import resource
 import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -27,7 +31,7 @@ from linetap_desk.serve import cleanup, migrations, opendatabase, service
 from linetap_desk.serve.access import log
 from linetap_desk.serve.access.log import AccessTable, ChainFault, Subject, rekey, verify_chain, without_numbers
 from linetap_desk.serve.database.tables import access, access_anchor, access_head, approvals, metadata, requests
-from linetap_desk.serve.database.transactions import writing
+from linetap_desk.serve.database.transactions import overwrite, writing
 from linetap_desk.serve.handling.site import Route, Site
 from linetap_desk.serve.login import login
 from linetap_desk.serve.people import accounts
@@ -338,6 +342,39 @@ def test_a_clock_that_was_years_ahead_keeps_no_row_for_ever(
     assert judged(table.engine) == "whole"
     with table.engine.connect() as db:
         assert verify_chain(db).rows == 2
+
+
+def test_a_full_disk_ends_no_cleanup(table: AccessTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite's own errors are none of SQLAlchemy's, and the task that deletes runs until the pages end."""
+    called: list[str] = []
+    fill(table, 200)
+
+    def step(name: str) -> Callable[..., None]:
+        def do(*_: object) -> None:
+            called.append(name)
+            if name == "clear_ended":
+                raise ValueError("a time that is none")
+            before = resource.getrlimit(resource.RLIMIT_FSIZE)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1, before[1]))
+            try:
+                overwrite(table.engine)
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+        return do
+
+    for path in ("store.empty_expired_partials", "citizens.clear_ended", "reviews.prune", "prune"):
+        monkeypatch.setattr(f"linetap_desk.serve.cleanup.{path}", step(path.rpartition(".")[2]))
+    settings = SimpleNamespace(access_days=KEPT_DAYS)
+    site: Any = SimpleNamespace(own=table.engine, clock=table.clock, access=table, settings=settings)
+
+    async def run() -> None:
+        async with cleanup.lifespan(site):
+            while len(called) < 4:
+                await asyncio.sleep(0.01)
+
+    asyncio.run(run())
+    assert called == ["empty_expired_partials", "clear_ended", "prune", "prune"]
 
 
 @pytest.mark.parametrize(

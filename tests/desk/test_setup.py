@@ -14,10 +14,11 @@ from cryptography import x509
 from linetap_core.clock import ManualClock, parse_rfc3339
 from linetap_core.enrolment.request import PkiFault
 from linetap_core.errors import BadInput
+from linetap_core.evidence.keys import keys
 from linetap_desk.config import desk as desksettings
 from linetap_desk.config import pages
 from linetap_desk.pki import authority
-from linetap_desk.setup import answers, certificates, configuration, machine, options, services
+from linetap_desk.setup import answers, certificates, command, configuration, machine, options, services
 from linetap_desk.setup.answers import Answers
 from pki_rig import DAY_NS, openssl
 
@@ -73,6 +74,30 @@ def test_a_second_time_makes_none_and_the_end_of_one_makes_all_anew(given: Answe
         len(made(given, ManualClock(NOW_NS + 350 * DAY_NS))) == len(certificates.server_certificates(given)) + 2
     )  # and crl.pem, twice
     assert (machine.FOLDER / "ingest-tls.key").read_bytes() != key
+
+
+def test_a_renewal_that_a_power_cut_ended_is_made_anew(given: Answers) -> None:
+    """The key is renamed first; its certificate is still the old one."""
+    made(given, ManualClock(NOW_NS))
+    key = machine.FOLDER / "serve-tls.key"
+    key.write_bytes((machine.FOLDER / "pages-tls.key").read_bytes())
+    assert f"{key.with_suffix('.pem')}: certificate of broker:{NAME}" in made(given, ManualClock(NOW_NS))
+    assert made(given, ManualClock(NOW_NS)) == []
+
+
+@pytest.mark.usefixtures("given")
+def test_a_key_that_a_power_cut_left_without_its_owner_gets_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    owners: list[str] = []
+    monkeypatch.setattr(command, "set_owner", lambda path, user, *_: owners.append(f"{path.name} {user}"))
+    monkeypatch.setattr(command, "write_file", lambda path, data: path.write_bytes(data))
+    assert command._make_key("desk.key")
+    made = (machine.FOLDER / "desk.key").read_bytes()
+    (machine.FOLDER / "desk.key.pub").unlink()
+    assert command._make_key("desk.key")
+    assert not command._make_key("desk.key")
+    assert (machine.FOLDER / "desk.key").read_bytes() == made
+    assert owners == [f"desk.key {machine.DESK}"] * 2
+    assert keys.public_line(keys.load_unit_key(made).public_key()) in (machine.FOLDER / "desk.key.pub").read_text()
 
 
 def test_without_the_authoritys_medium_nothing_is_made_up(given: Answers, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import anyio.to_thread
 from sqlalchemy import delete, func, insert, select
@@ -38,16 +38,23 @@ log = logging.getLogger("linetap.serve")
 async def lifespan(site: Site) -> AsyncIterator[None]:
     ending = asyncio.Event()
 
+    steps: tuple[Callable[[], object], ...] = (
+        lambda: store.empty_expired_partials(site.own, site.clock.utc_ns()),
+        lambda: citizens.clear_ended(site.own, site.clock.utc_ns()),
+        lambda: prune(site.access, site.settings.access_days),
+        lambda: reviews.prune(site.own),
+    )
+
     async def keep() -> None:
         while not ending.is_set():
-            try:
-                await anyio.to_thread.run_sync(store.empty_expired_partials, site.own, site.clock.utc_ns())
-                await anyio.to_thread.run_sync(citizens.clear_ended, site.own, site.clock.utc_ns())
-                await anyio.to_thread.run_sync(prune, site.access, site.settings.access_days)
-                await anyio.to_thread.run_sync(reviews.prune, site.own)
-            except (SQLAlchemyError, ChainFault) as error:
-                text = reason(error) if isinstance(error, SQLAlchemyError) else str(error)
-                log.error("access_log_kept: %s; nothing is removed", text)
+            for step in steps:  # each whatever became of the others: what is not deleted is kept too long
+                try:
+                    await anyio.to_thread.run_sync(step)
+                except (SQLAlchemyError, ChainFault) as error:
+                    text = reason(error) if isinstance(error, SQLAlchemyError) else str(error)
+                    log.error("access_log_kept: %s; nothing is removed", text)
+                except Exception as error:  # noqa: BLE001 - without this task nothing is deleted until the next start
+                    log.error("access_log_kept: %s; nothing is removed", type(error).__name__)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(ending.wait(), LOOK_EVERY_S)
 

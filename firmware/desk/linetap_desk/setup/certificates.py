@@ -12,6 +12,7 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from linetap_core.clock import Clock, from_utc_ns
 from linetap_core.enrolment.certificates import UNREADABLE, Network, Role
@@ -65,11 +66,14 @@ def renew_certificates(answers: Answers, clock: Clock, report: Report) -> bool:
 
 
 def _is_current(path: Path, now: datetime) -> bool:
+    """Whether the certificate need not be renewed. One that does not fit its key is of a renewal that a power cut
+    ended."""
     try:
         made = x509.load_pem_x509_certificate(path.read_bytes())
-    except (*UNREADABLE, OSError):
+        key = load_pem_private_key(path.with_suffix(".key").read_bytes(), None)
+    except (*UNREADABLE, OSError, TypeError):
         return False
-    return path.with_suffix(".key").exists() and made.not_valid_after_utc - now > RENEW
+    return made.public_key() == key.public_key() and made.not_valid_after_utc - now > RENEW
 
 
 def _make_authority(answers: Answers, clock: Clock, report: Report) -> None:

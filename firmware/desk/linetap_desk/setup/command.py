@@ -55,13 +55,16 @@ def _set_up(answers: Answers, clock: Clock) -> bool:
 
 
 def _make_key(name: str) -> bool:
-    """Makes a signing key and its .pub if missing; returns whether it did."""
+    """Makes a signing key, its owner and its .pub, whichever is missing; returns whether it made the .pub, which is the
+    last: a power cut may have ended an earlier run."""
     path = machine.FOLDER / name
-    if path.exists():
+    public = path.with_name(f"{name}.pub")
+    if path.exists() and public.exists():
         return False
-    key = keys.new_unit_key()
-    privatefile.write(path, keys.unit_key_file(key))
+    if not path.exists():
+        privatefile.write(path, keys.unit_key_file(keys.new_unit_key()))
     set_owner(path, machine.KEYS[name], "root", 0o600)
-    write_file(path.with_name(f"{name}.pub"), f"{keys.public_line(key.public_key())}\n".encode())
+    key = keys.load_unit_key(path.read_bytes())
+    write_file(public, f"{keys.public_line(key.public_key())}\n".encode())
     say(f"{path}: key, of {machine.KEYS[name]} alone")
     return True

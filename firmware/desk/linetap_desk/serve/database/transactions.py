@@ -4,9 +4,13 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import sqlite3
 from collections.abc import Iterator
 
 from sqlalchemy import Connection, Engine, text
+
+log = logging.getLogger("linetap.serve")
 
 WRITES = "linetap_writes"  # the execution option of a connection that will write
 
@@ -20,12 +24,15 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 
 def overwrite(engine: Engine) -> None:
-    """Removes deleted data from SQLite's write-ahead log too; if the database is being read, the next call does."""
+    """Removes deleted data from SQLite's write-ahead log too; if the database is being read, or the disk is full, the
+    next call does. The deletion itself is committed already."""
     if engine.dialect.name != "sqlite":
         return
     connection = engine.raw_connection()
     try:
         connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    except sqlite3.Error as error:  # of the driver itself, which is no SQLAlchemyError
+        log.warning("database_not_overwritten: %s; the next deletion does it", error)
     finally:
         connection.close()
 
