@@ -188,6 +188,11 @@ class ServeSite:
         return page
 
 
+def without_tokens(page: str) -> str:
+    """A page's text without its random tokens, in which any few digits may occur."""
+    return re.sub(r"[0-9A-Za-z+/=_-]{40,}", "", page)
+
+
 def _close(context: BrowserContext) -> None:
     """Closes before the server ends, which waits for connected clients; the browser may already be gone."""
     with contextlib.suppress(PlaywrightError):
