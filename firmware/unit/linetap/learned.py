@@ -19,6 +19,7 @@ from msgspec import Meta
 
 from linetap_core.durable.files import replace_durably
 from linetap_core.durable.smallfile import SmallFile
+from linetap_core.watchdog import Steps, step
 
 MOST_V = 100.0  # of a line's battery
 Volts = Annotated[float, Meta(ge=0, le=MOST_V)]
@@ -104,8 +105,9 @@ class LearnedWatch:
 
     EVERY_S = 2.0
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, steps: Steps | None = None) -> None:
+        """`steps`: those of the thread, for a service that names its threads that hang."""
+        self._folder, self._steps = folder, steps
         self._stamp: int | None = None
         self._fresh: dict[int, Learned] | None = None
         self._stopped = threading.Event()
@@ -133,5 +135,10 @@ class LearnedWatch:
         return fresh
 
     def _run(self) -> None:
+        if self._steps is not None:
+            self._steps.begin()
         while not self._stopped.wait(self.EVERY_S):
             self.poll()
+            step()
+        if self._steps is not None:
+            self._steps.end()

@@ -54,6 +54,7 @@ from linetap_core.records import (
 from linetap_core.rundir import capture_service
 from linetap_core.service import START_AGAIN, StateFile, Stop, alive, credential, lock_of, read_state, start_logging
 from linetap_core.timekeeping import clock_quality
+from linetap_core.watchdog import Steps
 
 _OF_SMALL_FILES = ("", "outbox", "faults", "keys", "smdr")  # in the vault: damaged files set aside are reported
 WAIT_MS = 100
@@ -129,7 +130,8 @@ class Service:
         self.core = Recorder(shared, remembered.lines)
         with contextlib.suppress(OSError):  # if the recorder may not write them, root does
             keep_copies(Path(config.notices))
-        self._learned = LearnedWatch(Path(config.learned))
+        self._learned_steps = Steps("learned", clock)
+        self._learned = LearnedWatch(Path(config.learned), self._learned_steps)
         self._learned.start()
         self.vault.resume_jobs(remembered.jobs)
         if self.smdr is None and remembered.smdr is not None:
@@ -231,6 +233,10 @@ class Service:
         state = self._state
         state.lines = self.core.line_states()
         self.vault.describe(state)
+        hangs = self.vault.hangs()
+        if self._learned_steps.stands():
+            state.standing = [*state.standing, self._learned_steps.name]
+            hangs = hangs or not self._learned_steps.waits_for_disk()
         self._upkeep.describe(state)
         state.walk, state.removal = self.guide.state(), self.removal.state()
         state.clock, state.overtaken_ns = self._self_log.clock_state(), self.cards.overtaken_ns
@@ -239,7 +245,7 @@ class Service:
             self.smdr.describe(state)
         self._upkeep.change.quiet = state.config_pending is not None and self._quiet()
         state.not_kept = restartstate.fault()
-        self._state_file.write(state, idle=state.ring_lag_ms < IDLE_MS, stands=self.vault.hangs())
+        self._state_file.write(state, idle=state.ring_lag_ms < IDLE_MS, stands=hangs)
 
     def _quiet(self) -> bool:
         """Whether no line is in use and no call waits for its seal: a call keeps the class of the configuration at
