@@ -312,7 +312,7 @@ all_pytests() {
   done
   for file in tests/desk/test_*.py; do
     case $file in
-      */test_ingest* | */test_copy* | */test_serve_release* | */test_serve_openapi*) ingest+=("$file") ;;
+      */test_ingest* | */test_copy* | */test_bundle* | */test_serve_release* | */test_serve_openapi*) ingest+=("$file") ;;
       */test_serve* | */test_watch*) pages+=("$file") ;;
       *) desk+=("$file") ;;
     esac
