@@ -89,7 +89,7 @@ class Limits:
         return HTTPResponse(cast(socket.socket, _Socket(sock, self)), *args, **more)
 
     def _left_s(self) -> float:
-        """The time limit of the next piece."""
+        """The time limit of the next piece. TooSlow if the whole time is over."""
         left_ns = self._end_ns - self._clock.monotonic_ns()
         if left_ns <= 0:
             raise TooSlow("the server did not send all of it in time")
@@ -107,11 +107,10 @@ class Limits:
         return size
 
     def _took(self, size: int) -> None:
-        """Counts received bytes."""
+        """Counts received bytes. TooSlow if a limit is exceeded."""
+        self._left_s()
         now_ns = self._clock.monotonic_ns()
         self._bytes += size
-        if now_ns >= self._end_ns:
-            raise TooSlow("the server did not send all of it in time")
         if self._large and now_ns - self._since_ns >= LEAST_S * NS_PER_S:
             if self._bytes < LEAST_BYTES:
                 raise TooSlow(f"the server sent only {self._bytes} bytes in {LEAST_S} s")

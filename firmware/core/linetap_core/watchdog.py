@@ -97,6 +97,10 @@ class Steps:
         last_ns = self._last_ns
         return last_ns is not None and self._clock.monotonic_ns() - last_ns >= STANDS_NS
 
+    def hangs(self) -> bool:
+        """Whether the thread makes no step, except for a disk that does not answer."""
+        return self.stands() and not self.waits_for_disk()
+
     def waits_for_disk(self) -> bool:
         """Whether the thread sleeps in the kernel, where no signal reaches it (`D` of proc_pid_stat(5))."""
         try:

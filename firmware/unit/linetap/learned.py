@@ -109,7 +109,8 @@ class LearnedWatch:
         """`steps`: those of the thread, for a service that names its threads that hang."""
         self._folder, self._steps = folder, steps
         self._stamp: int | None = None
-        self._fresh: dict[int, Learned] | None = None
+        self._found: dict[int, Learned] = {}
+        self._taken: dict[int, Learned] | None = None
         self._stopped = threading.Event()
         self.poll()
 
@@ -125,14 +126,15 @@ class LearnedWatch:
         now = stamp(self._folder)
         if now != self._stamp:
             self._stamp = now
-            self._fresh = load(self._folder)
+            self._found = load(self._folder)
 
     def take(self) -> dict[int, Learned] | None:
         """Returns the measurements once after each change, else None. Never waits."""
-        if self._fresh is None:
+        found = self._found  # read once, since the thread may replace it meanwhile
+        if found is self._taken:
             return None
-        fresh, self._fresh = self._fresh, None
-        return fresh
+        self._taken = found
+        return found
 
     def _run(self) -> None:
         if self._steps is not None:

@@ -173,7 +173,7 @@ def make_epochs(args: argparse.Namespace, clock: Clock, paper: TextIO | None = N
         if args.merge is not None:
             take_canaries(args.merge, args.output)
         signedfile.write(args.output, data, signers, namespaces.KEY_LIST)
-    except BaseException:
+    except BaseException:  # such as a full disk, or Ctrl-C
         if not args.output.exists():  # its days can be made again
             names = _names(load_list(args.merge[0])) if args.merge is not None else [each.name for each in fresh[0]]
             for name in names:

@@ -233,10 +233,8 @@ class Service:
         state = self._state
         state.lines = self.core.line_states()
         self.vault.describe(state)
-        hangs = self.vault.hangs()
         if self._learned_steps.stands():
             state.standing = [*state.standing, self._learned_steps.name]
-            hangs = hangs or not self._learned_steps.waits_for_disk()
         self._upkeep.describe(state)
         state.walk, state.removal = self.guide.state(), self.removal.state()
         state.clock, state.overtaken_ns = self._self_log.clock_state(), self.cards.overtaken_ns
@@ -245,6 +243,7 @@ class Service:
             self.smdr.describe(state)
         self._upkeep.change.quiet = state.config_pending is not None and self._quiet()
         state.not_kept = restartstate.fault()
+        hangs = self.vault.hangs() or self._learned_steps.hangs()
         self._state_file.write(state, idle=state.ring_lag_ms < IDLE_MS, stands=hangs)
 
     def _quiet(self) -> bool:

@@ -216,7 +216,7 @@ class VaultWriter:
 
     def hangs(self) -> bool:
         """Whether a thread makes no progress, except for a disk that does not answer."""
-        return any(each.stands() and not each.waits_for_disk() for each in self._all_steps())
+        return any(each.hangs() for each in self._all_steps())
 
     def _all_steps(self) -> list[Steps]:
         journal = self.vault.journal
