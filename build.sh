@@ -91,6 +91,9 @@ usage: ./build.sh COMMAND
   image [--lock FILE] [--signed]
                    the bootable image in build/image/; lock: of the packages in an earlier build's packages.lock;
                    signed: with the boot.img for a Pi's verified boot
+  image --confirm FOLDER
+                   builds the published image of FOLDER once more, from its commit, packages and certificate, and
+                   compares to the byte
   hil [--quick]    that image in the emulated machine
   meter [KEY]      program and loader of the line meter, and the signed file for `linetap meter update`, in build/meter/;
                    without the maker's key it is signed with a new one
@@ -108,11 +111,13 @@ as_root() {
 }
 
 # Passes on every LINETAP_ variable of a site, its keys, kernel and firmware: sudo alone would drop them.
-make_image() {
+with_settings() {
   local name settings=()
   for name in "${!LINETAP_@}"; do settings+=("$name=${!name}"); done
-  as_root env "${settings[@]}" image/build.sh "$@"
+  as_root env "${settings[@]}" "$@"
 }
+
+make_image() { with_settings image/build.sh "$@"; }
 
 missing_packages() {
   local package
@@ -529,7 +534,7 @@ case $command in
     LINETAP_SOAK_MINUTES=$minutes exec "$BIN/pytest" -m soak -s --timeout="$((minutes * 60 + 600))" # -s: shows their tables
     ;;
   image)
-    lock='' signed=()
+    lock='' signed=() published=''
     while [ "$#" -gt 0 ]; do
       case $1 in
         --lock)
@@ -537,14 +542,19 @@ case $command in
           shift
           ;;
         --signed) signed=(--signed) ;;
-        *) bad_usage "image [--lock FILE] [--signed]: $1 is neither" ;;
+        --confirm)
+          published=$(realpath -e "${2:?--confirm FOLDER: no folder is named}") || bad_usage "image --confirm FOLDER: there is no $2"
+          [ "$#$lock${signed[*]}" = 2 ] || bad_usage "image --confirm FOLDER: no other option goes with it"
+          shift
+          ;;
+        *) bad_usage "image [--lock FILE] [--signed] [--confirm FOLDER]: $1 is none of them" ;;
       esac
       shift
     done
     setup
     install_packages "${IMAGE_PACKAGES[@]}"
     [ -z "$lock" ] || export LINETAP_LOCK=$lock
-    make_image "${signed[@]}"
+    if [ "$published" ]; then with_settings image/confirm.sh "$published"; else make_image "${signed[@]}"; fi
     ;;
   hil)
     setup

@@ -71,8 +71,8 @@ pack_slot
 fill_boot
 [ "${1:-}" != --signed ] || pack_signed
 write_card
-list_contents
 write_bundle
+list_contents
 printf '%s %s\n' "$SOURCES" "$COMMIT" >"$OUT/sources" # the image is complete: `hil` may use it
 compress
 list_holes

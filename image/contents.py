@@ -51,6 +51,7 @@ def main() -> int:
     parser.add_argument("--eeprom", type=Path, help="where the root's boot loaders are from, if it brings any")
     for name in ("version", "commit"):
         parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--payload", required=True, help="the SHA-256 of the update without its signature")
     parser.add_argument("--epoch", type=int, required=True, help="SOURCE_DATE_EPOCH")
     args = parser.parse_args()
     texts = Texts()
@@ -70,7 +71,7 @@ def main() -> int:
         return 1
     made = datetime.fromtimestamp(args.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     sbom = document(packages, texts, args.version, args.commit, made)
-    args.manifest.write_text(manifest(packages, args.version, args.commit))
+    args.manifest.write_text(manifest(packages, args.version, args.commit, args.payload))
     args.sbom.write_text(json.dumps(sbom, indent=1, sort_keys=True) + "\n")
     return 0
 
@@ -202,8 +203,8 @@ def _person(mail: str, name: str = "") -> str:
     return (f"Person: {name} ({mail})" if mail else f"Person: {name}") if name else "NOASSERTION"
 
 
-def manifest(packages: list[Package], version: str, commit: str) -> str:
-    lines = [f"linetap {version} ({commit})", ""]
+def manifest(packages: list[Package], version: str, commit: str, payload: str) -> str:
+    lines = [f"linetap {version} ({commit})", f"{payload} linetap-{version}.raucb without its signature", ""]
     return "\n".join(lines + [f"{package.name} {package.version}" for package in packages]) + "\n"
 
 

@@ -7,10 +7,11 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly FROM=(firmware/core firmware/unit systemd image hardware/overlay hardware/pins.toml requirements.lock LICENSE)
+readonly NOT=(':(exclude)image/.*' ':(exclude)image/published')
 
 # A file that was deleted has no line.
 sum() {
-  git ls-files -z --cached --others --exclude-standard -- "${FROM[@]}" ':(exclude)image/.*' | LC_ALL=C sort -zu |
+  git ls-files -z --cached --others --exclude-standard -- "${FROM[@]}" "${NOT[@]}" | LC_ALL=C sort -zu |
     { xargs -0 sh -c 'stat -c "%f %n" "$@"; sha256sum "$@"; :' sum 2>/dev/null || :; } | sha256sum | cut -d' ' -f1
 }
 

@@ -59,7 +59,7 @@ list_contents() {
     --lock "$WORK/packages.lock" --keep "$POOL" --files "$WORK/files" --documents "$ROOT/usr/share/doc" --modules "$MODULES" \
     --drivers "$ROOT/usr/lib/modules/$(kernel)/updates" \
     --tree initramfs "$WORK/initramfs" --tree "boot partition" "$CARD" --untouched "$UNTOUCHED" ${LINETAP_FIRMWARE:+--firmware "$LINETAP_FIRMWARE"} ${LINETAP_EEPROM:+--eeprom "$LINETAP_EEPROM"} \
-    --version "$VERSION" --commit "$COMMIT" \
+    --version "$VERSION" --commit "$COMMIT" --payload "$("$PYTHON" image/payload.py hash "$OUT/linetap-$VERSION.raucb")" \
     --epoch "$SOURCE_DATE_EPOCH" --manifest "$OUT/manifest.txt" --sbom "$OUT/sbom.spdx.json" || exit 1
 }
 
@@ -74,5 +74,5 @@ compress() {
   bmaptool --quiet create --output "$OUT/linetap.img.bmap" "$OUT/linetap.img"
   xz -T0 -2 --keep --force "$OUT/linetap.img"
   (cd "$OUT" && sha256sum linetap.img.xz linetap.img linetap.img.bmap slot.img slot.cmdline manifest.txt \
-    sbom.spdx.json packages.lock >SHA256SUMS)
+    sbom.spdx.json packages.lock certificate.pem >SHA256SUMS)
 }

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 IMAGE = Path(__file__).parents[2] / "image"
+PAYLOAD = "0123456789abcdef" * 4
 KIT = """\
 Package: raspi-firmware
 Version: 1:1.20250430-1
@@ -79,6 +80,8 @@ class Given:
             "1.2",
             "--commit",
             "abc",
+            "--payload",
+            PAYLOAD,
             "--epoch",
             "1700000000",
             *more,

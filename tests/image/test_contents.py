@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from archive_rig import build_package
-from contents_rig import IMAGE, Given, module
+from contents_rig import IMAGE, PAYLOAD, Given, module
 
 DPKG = Path("/var/lib/dpkg/status")
 PURL = "pkg:pypi/rpi-lgpio@0.6"
@@ -60,11 +60,11 @@ def test_every_installed_package_of_this_machine(whole: Given) -> None:
     ).stdout  # fmt: skip
     wanted = {line.removeprefix("installed ") for line in said.splitlines() if line.startswith("installed ")}
     lines = (whole.folder / "manifest.txt").read_text().splitlines()
-    assert lines[:2] == ["linetap 1.2 (abc)", ""]
+    assert lines[:3] == ["linetap 1.2 (abc)", f"{PAYLOAD} linetap-1.2.raucb without its signature", ""]
     firmware = "raspi-firmware 1:1.20250430-1"
-    assert {line for line in lines[2:] if not line.startswith(("python:", "kernel:"))} == wanted | {firmware}
+    assert {line for line in lines[3:] if not line.startswith(("python:", "kernel:"))} == wanted | {firmware}
     assert [line for line in lines if line.startswith(("python:", "kernel:"))] == OURS
-    assert len(document["packages"]) == len(lines) - 2 + 1, "the image itself is one"
+    assert len(document["packages"]) == len(lines) - 3 + 1, "the image itself is one"
     assert document["creationInfo"]["created"] == "2023-11-14T22:13:20Z"
     assert PURL in {each["externalRefs"][0]["referenceLocator"] for each in document["packages"]}
     held = {each["relatedSpdxElement"] for each in document["relationships"] if each["relationshipType"] == "CONTAINS"}

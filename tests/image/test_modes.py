@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The build writes the same root from every clone, independent of its umask and its files' times. image/twice.sh
+"""The build writes the same root from every clone, independent of its umask and its files' times. image/confirm.sh
 compares whole images.
 """
 

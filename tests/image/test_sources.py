@@ -77,7 +77,9 @@ def test_an_image_of_other_files_is_told_in_a_line(clone: Clone, change: str) ->
     assert clone.told() == ""
 
 
-@pytest.mark.parametrize("name", ["docs/tpm.md", "firmware/desk/a.py", "tests/test_a.py", "build/image/a"])
+@pytest.mark.parametrize(
+    "name", ["docs/tpm.md", "firmware/desk/a.py", "tests/test_a.py", "build/image/a", "image/published/SHA256SUMS"]
+)
 def test_what_no_image_has_makes_none_old(clone: Clone, name: str) -> None:
     clone.write(name, "x")
     assert clone.told() == ""
