@@ -21,6 +21,7 @@ readonly PACKAGES=(
   ngspice device-tree-compiler         # 15 MB: simulation of the front end from its drawing; compilation of the overlay
   chromium-headless-shell fonts-noto-cjk # 310 MB installed: the desk's pages in a browser
   firefox-esr                          # 80 MB, 310 MB installed: the same pages in another maker's browser
+  webkitgtk-webdriver xvfb             # 47 MB, 170 MB installed: and in Safari's engine
   poppler-utils                        # 0.2 MB, 6 MB installed: counts the pages that a browser prints
   chromium                             # 320 MB installed: the whole browser, for its traces on a disk; the bench
   7zip                                 # 1.7 MB, 5 MB installed: opens a citizen's copy as on the citizen's computer
