@@ -17,7 +17,8 @@ from simulation.netlist import Netlist
 
 KINDS = load_kinds()
 SPREAD = ["henry=2 ohm=74", "henry=7 ohm=60"]  # of the P3126 itself, by its data sheet
-TRANSFORMERS = [*SPREAD, KINDS["transformer"].second_spice]
+P2001 = "henry=15 ohm=59 leak=19m"  # ETALDOC 100/17, where it differs most from the P3126
+TRANSFORMERS = [*SPREAD, P2001, KINDS["transformer"].second_spice]
 
 
 def references(kind: str) -> list[str]:
