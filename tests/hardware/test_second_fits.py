@@ -7,14 +7,15 @@ import re
 
 import msgspec
 import pytest
-from pad_rig import covered
+from pad_rig import covered, turned
 from terminal_rig import LIBRARY, NAMELESS, Terminals, differences
 
 from drawing.tables import CIRCUIT, Kind, load_kinds
 from linetap_core.tomlfile.source import Source
 from pcb import footprints, librarypads
 
-KINDS = {name: kind for name, kind in load_kinds().items() if kind.bought}
+ALL = load_kinds() | load_kinds(CIRCUIT / "lineboard.toml")
+KINDS = {name: kind for name, kind in ALL.items() if kind.bought}
 OURS = footprints.load()
 OF_PART = footprints.by_part(OURS)
 DIFFERS = re.compile("^none: single source; .|another footprint|to be compared|other ones than this part's")
@@ -31,6 +32,7 @@ CASES = {  # the case's letters in an order number, by its maker's scheme: from 
     "SOD-123": r".+ (1N4148W-|BZT52C12-)",
     "LED of 5 mm": r"\S+ (WP7113|151051)",
     "header of 4": r"\S+ (TSW-104-|613004111)",
+    "header of 14": r"\S+ (TSW-114-|613014111)",
     "socket of 2 x 20": r"\S+ (ESQ-120-|2223$)",
 }
 FROM_MEMORY = {"rail_clamp"}
@@ -98,8 +100,9 @@ def test_a_second_source_of_another_case_lies_on_the_pads_of_the_first(name: str
     """Of each terminal's pad in KiCad's library three quarters are covered, and its hole is not larger."""
     if not librarypads.path_of(SECONDS[name].pads).exists():
         pytest.skip("Debian's kicad-footprints is not installed")
-    ours = OURS[OF_PART[name]].numbered()
-    for theirs in librarypads.installed(SECONDS[name].pads):
+    footprint = OURS[OF_PART[name]]
+    ours = footprint.numbered()
+    for theirs in (turned(pad, footprint.turned) for pad in librarypads.installed(SECONDS[name].pads)):
         same = [pad for pad in ours if pad.number == theirs.number]
         assert sum(covered(pad, theirs) for pad in same) > 0.75, theirs
         assert all(pad.drill >= theirs.drill for pad in same)
