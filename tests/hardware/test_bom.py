@@ -10,11 +10,16 @@ import pytest
 
 from drawing import bom
 from drawing.project import Circuit
-from pcb import footprints
+from pcb import footprints, librarypads
 from simulation.netlist import HARDWARE
 
 CIRCUIT = Circuit()
 ROWS = list(csv.DictReader(bom.bom(CIRCUIT).splitlines()))
+USB_A = {  # order number: what it is, by KiCad's library and public projects
+    "48037-0001": "Plug",
+    "CNC Tech 1001-011-01101": "Plug",
+    "Amphenol UE27AC54100": "Receptacle",
+}
 SEXES = {  # order number without prefix and suffix: its contacts, by public projects' lists of parts
     "L77SDE09S": "Socket",
     "L717SDE09P": "Pins",
@@ -73,6 +78,29 @@ def test_a_plug_with_sockets_is_not_ordered_with_pins() -> None:
     like = "Connector_Dsub/DSUB-9_Socket_Horizontal_P2.77x2.84mm"
     assert sexes_that_differ("L717SDE09P", "TE 5747844-4", like) == ["L717SDE09P: Pins, not Socket"]
     assert sexes_that_differ("L77SDE09SA4CH4F", "another", like) == ["another: unknown, not Socket"]
+
+
+def coupler_missing(number: str, second: str, page: str) -> bool:
+    """A cable's plug fits no plug: both sources are of one sex, and a plug asks for a coupler beside the board."""
+    (sex,) = {USB_A[number], USB_A[second.split(":")[0]]}
+    return (sex == "Plug") != ("coupler of two USB sockets" in page)
+
+
+def test_a_plug_on_the_card_is_bought_with_a_coupler() -> None:
+    kind = CIRCUIT.kinds["usb_a"]
+    page = (HARDWARE / "README.md").read_text().partition("## Beside the board")[2].partition("\n## ")[0]
+    assert not coupler_missing(kind.number, kind.second, page)
+    assert coupler_missing(kind.number, kind.second, page.replace("coupler of two USB sockets", ""))
+    with pytest.raises(ValueError, match="too many values"):
+        coupler_missing(kind.number, "Amphenol UE27AC54100", page)
+
+
+def test_what_kicad_calls_a_plug_is_one() -> None:
+    (like,) = [each.like for each in footprints.load().values() if "usb_a" in each.parts]
+    if not librarypads.path_of(like).exists():
+        pytest.skip("Debian's kicad-footprints is not installed")
+    (described,) = re.findall(r'\(descr "(.*?)"', librarypads.path_of(like).read_text())
+    assert USB_A[CIRCUIT.kinds["usb_a"].number] in described
 
 
 def test_the_comparator_has_the_pins_of_its_data_sheet() -> None:

@@ -5,17 +5,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
-from hardware_rig import front_end
+from hardware_rig import drawn_card, front_end
 
 from drawing.tables import CIRCUIT, load_kinds, load_sheet
-from simulation import audio, contact, oneshot, playing, surge
+from rules.relays import LIMIT_MA
+from simulation import audio, contact, corners, levels, oneshot, playing, surge
 from simulation.finding import Finding
 from simulation.netlist import Netlist
 
 KINDS = load_kinds()
 SPREAD = ["henry=2 ohm=74", "henry=7 ohm=60"]  # of the P3126 itself, by its data sheet
-TRANSFORMERS = [*SPREAD, KINDS["transformer"].second_spice]
+P2001 = "henry=15 ohm=59 leak=19m"  # ETALDOC 100/17, where it differs most from the P3126
+TRANSFORMERS = [*SPREAD, P2001, KINDS["transformer"].second_spice]
 
 
 def references(kind: str) -> list[str]:
@@ -46,3 +49,28 @@ def test_the_other_comparator_bounds_an_opening_too(monkeypatch: pytest.MonkeyPa
     (found,) = oneshot.bounded(front_end())
     assert found.high <= oneshot.MOST_S
     assert f"{found.low:.1f} s only" in KINDS["comparator"].second
+
+
+def misread(monkeypatch: pytest.MonkeyPatch, offset_mv: float) -> list[str]:
+    """Requirements of the meter's reading that an amplifier with this offset breaks."""
+    other = msgspec.structs.replace(KINDS["opamp_precise"], offset_mv=offset_mv)
+    monkeypatch.setattr(corners, "load_kinds", lambda: KINDS | {"opamp_precise": other})
+    return [each.what for each in levels.metering(front_end()) if not each.holds]
+
+
+def test_the_other_amplifier_reads_a_line_well_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert misread(monkeypatch, KINDS["opamp_precise"].second_offset_mv) == []
+
+
+def test_an_amplifier_that_is_too_far_off_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "Meter: error from -56 to 56 V, nothing learned" in misread(monkeypatch, 15.0)
+
+
+def test_the_other_load_switch_carries_eight_coils_and_spares_the_converter() -> None:
+    """Diodes DS41186 Rev. 4-2: its own formulas for the limit, in kohm and mA."""
+    (switch,) = drawn_card().of("load_switch")
+    (resistor,) = drawn_card().between(switch.nets["ilim"], switch.nets["gnd"], "R")
+    least = 28955 / (1.01 * resistor.value / 1000) ** 1.075
+    most = 31033 / (0.99 * resistor.value / 1000) ** 1.031
+    assert LIMIT_MA[0] <= least <= most <= LIMIT_MA[1]
+    assert f"{least / 1000:.2f} to {most / 1000:.2f} A" in KINDS["load_switch"].second
