@@ -21,7 +21,7 @@ from linetap.recorder.vault.commands.linelearning import Learning
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.recorder.walk import guide
 from linetap.recorder.walk.walk import ALL_S, SEAL_S, SHOWN_S
-from linetap.ring import RATE_HZ
+from linetap.ring import RATE_HZ, SLOT_FRAMES
 from linetap_core.clock import NS_PER_DAY
 from linetap_core.evidence.authorization.command import Command
 from linetap_core.evidence.calls import sealed
@@ -353,3 +353,39 @@ def test_whoever_has_the_panel_fills_no_vault_with_walks(walked: Walked) -> None
     assert walked.ask(StartWalk("button", [1])) == ["200 walk tests were begun within a day"]
     walked.clock.advance(NS_PER_DAY)
     assert walked.service.guide._start(StartWalk("button", [1])) is None
+
+
+@pytest.mark.parametrize(("digit", "wait_s"), [("1", 4), ("9", 8)])
+def test_a_test_call_is_announced_once_no_second_digit_is_expected(
+    tmp_path: Path, run_dir: Path, digit: str, wait_s: int
+) -> None:
+    """With the shipped times. After the prefix of an outside line, a second dial tone and a number may follow."""
+    unit = make_unit(tmp_path, run_dir, lines=1, recording=Recording(answer_silence_s=8))
+    with Walked(unit.config, [Wire(digit=digit)]) as walked:
+        walked.turn()
+        walked.ask(StartWalk("terminal"))
+        walked.until(lambda: walked.walk is not None and walked.walk.step == "notice", "a digit is detected")
+        dialled = walked.frame
+        walked.until(lambda: walked.wires[0].played_at is not None, "the notice is played")
+        assert (walked.frame - dialled) / RATE_HZ == pytest.approx(wait_s, abs=1)
+        walked.until(walked.over, "the walk test is over")
+        assert walked.walk is not None
+        assert walked.walk.lines[0].colour == "green"
+
+
+def test_a_number_whose_second_digit_comes_late_is_no_test(walked: Walked, unit: Unit) -> None:
+    """The notice has begun by then. The call is announced and recorded, and the line is asked for once more."""
+    walked.ask(StartWalk("terminal", [1]))
+    wire = walked.wires[0]
+    walked.until(lambda: wire.played_at is not None, "the notice is played")
+    t = walked.frame / RATE_HZ + SLOT_FRAMES / RATE_HZ
+    wire.say(t, digits("29"))
+    walked.until(lambda: walked.walk is not None and walked.walk.step == "free", "it counts as a real call")
+    real = walked.service.core.line_states()[0].call_id
+    walked.until(lambda: walked.service.core.line_states()[0].state == "recording", "the notice is over")
+    wire.lifted_at, wire.sounds = None, []
+    walked.until(walked.over, "the walk test is over")
+    _, report = report_of(unit.config)
+    assert report.lines[0].call_id not in (None, real)
+    assert real is not None
+    assert record_of(unit.config, real).disposition == "recorded"

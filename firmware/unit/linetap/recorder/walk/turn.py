@@ -40,7 +40,7 @@ class Observation:
     idle: bool = True
     call_id: str | None = None
     outgoing: bool = False
-    dialled: int = 0  # digits
+    dialled: int = 0  # digits, also those after the notice has begun
     announced: bool = False  # a notice was begun
     notice_proven: bool = False  # the notice was proven, or will be when the handset is down
     passing: bool = False  # the call is not announced: exempt, or discarded
