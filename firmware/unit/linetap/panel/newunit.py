@@ -15,6 +15,7 @@ from linetap import cardresult
 from linetap.adoption import adoptionfiles
 from linetap.panel.button import Button
 from linetap.panel.state import STARTING, Shown
+from linetap_core.enrolment.checkdigit import with_check
 from linetap_core.wire.legend import NUMBER_PAUSE, STEP_MS, number_pattern
 
 _LOOK_EVERY_MS = 500
@@ -55,7 +56,7 @@ class NewUnit:
 
     @property
     def digits(self) -> str:
-        """The six shown digits, or ""."""
+        """The six digits of the exchange, or "". CALL counts them with their check digit."""
         digits = self._seen.digits if self._seen is not None and self._seen.state == "code" else ""
         return digits if digits.isascii() and digits.isdecimal() and len(digits) == _DIGITS else ""
 
@@ -84,4 +85,4 @@ class NewUnit:
 
     @property
     def _steps(self) -> str:
-        return number_pattern(self._counted) + NUMBER_PAUSE
+        return number_pattern(with_check(self._counted)) + NUMBER_PAUSE
