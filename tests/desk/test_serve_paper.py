@@ -21,6 +21,7 @@ from sqlalchemy import delete, insert
 
 from linetap.adoption import exchange
 from linetap.adoption.command import EVERY_S
+from linetap.config.schema import Recording
 from linetap.panel import button
 from linetap.recorder.calls import parties
 from linetap.recorder.walk import turn, walk
@@ -104,10 +105,11 @@ def test_the_times_on_the_sheet_are_those_of_the_unit(served: ServeSite) -> None
     for words, seconds, least_s, most_s in (
         ("a quarter of an hour is over: CALL goes dark", exchange.RUN_S, 900, 900),
         ("another number comes in two minutes", exchange.PAUSE_TURNS * EVERY_S, 60, 120),
-        ("the result of a line for five seconds", walk.VERDICT_S, 5, 5),
+        ("the line&#39;s result for five seconds", walk.VERDICT_S, 5, 5),
         ("About five seconds later comes this unit", parties.TEST_CALL_S, 4, 5),
+        ("No announcement within seven seconds", Recording().answer_timeout_s, 8, 8),  # comes on another line
         ("nobody lifts is left after two minutes", turn.WAIT_S, 120, 120),
-        ("shows the result for a minute", walk.SHOWN_S, 60, 60),
+        ("the worst one for a minute", walk.SHOWN_S, 60, 60),
         ("they go out, after 3 seconds", button.WALK_MS / 1000, 3, 3),
         ("button held for more than ten seconds", button.REMOVAL_MS / 1000, 10, 10),
     ):
