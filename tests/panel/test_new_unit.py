@@ -124,6 +124,21 @@ def test_digits_that_changed_during_the_press_are_not_confirmed(run_dir: Path) -
     assert adoptionfiles.pressed(run_dir) == ""
 
 
+@pytest.mark.parametrize(("after_ms", "counts"), [(-STEP_MS, False), (0, True)])
+def test_a_press_counts_from_the_last_blink_on(run_dir: Path, after_ms: int, counts: bool) -> None:
+    """The desk may say right within the dark that follows: the digits are counted once."""
+    new = NewUnit(run_dir)
+    adoptionfiles.show(run_dir, Shown("code", "123456"))
+    lit = []
+    for ms in range(0, ROUND_MS, STEP_MS):
+        new.shown(ms)
+        lit.append(bool(new.call_lit(ms)))
+    pause = "." * 40  # the dark around a number, and that between two rounds
+    whole = "".join(".#"[each] for each in lit).index(pause) * STEP_MS
+    hold(NewUnit(run_dir), whole + after_ms, 4000)
+    assert adoptionfiles.pressed(run_dir) == ("123456" if counts else "")
+
+
 def test_digits_that_were_not_counted_once_in_whole_are_not_confirmed(run_dir: Path) -> None:
     new = NewUnit(run_dir)
     adoptionfiles.show(run_dir, Shown("code", "123456"))

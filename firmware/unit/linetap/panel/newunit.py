@@ -73,7 +73,7 @@ class NewUnit:
     def press(self, pressed: bool, now_ms: int) -> None:
         """Follows the button. Call it once a tick."""
         if pressed and self._held is None:
-            was_counted = now_ms - self._began_ms >= len(self._steps) * STEP_MS
+            was_counted = now_ms - self._began_ms >= len(self._steps.rstrip(".")) * STEP_MS  # up to the last blink
             self._held = (self._counted if was_counted else "", self._began_ms)
         if self._button.update(pressed, now_ms) == "walk" and self._counted:
             if self._held == (self._counted, self._began_ms):
