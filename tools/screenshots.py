@@ -34,7 +34,7 @@ from linetap_desk.web.roles import SIGNED_IN  # noqa: E402
 PICTURES, PAGE = ROOT / "docs/pictures", ROOT / "docs/desk-pages.md"
 VERDICTS = PICTURES / "axe.json"
 FOLDER = Path("/tmp/linetap-desk")  # a constant path: a call's page shows it
-MOST_BYTES = 1_950_000  # of all pictures
+MOST_BYTES = 1_955_000  # of all pictures
 MOST_LOOKS = 10
 _DRAWN = """() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(
   () => drawn(document.scrollingElement.scrollHeight))))"""

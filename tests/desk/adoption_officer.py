@@ -12,6 +12,8 @@ from sqlalchemy import select
 
 from adoption_rig import LIMIT_S, NewUnit
 from broker import until
+from linetap_core.enrolment.adoption import DIGITS
+from linetap_core.enrolment.checkdigit import with_check
 from linetap_desk.serve.database.tables import access
 from linetap_desk.serve.people import sessions
 from linetap_desk.web import secure
@@ -61,8 +63,10 @@ class Officer:
         return self.runs()[0]
 
     def compare(self, digits: str, run: str = "", adoption: str = "") -> httpx.Response:
+        """Types the digits; six get their check digit."""
         chosen = adoption or self.free()
-        return self.post(f"/adoption/run/{run or self.waits()}", digits=digits, id=chosen)
+        typed = with_check(digits) if len(digits) == DIGITS and digits.isascii() else digits
+        return self.post(f"/adoption/run/{run or self.waits()}", digits=typed, id=chosen)
 
     def free(self) -> str:
         """A configuration that waits for its unit."""

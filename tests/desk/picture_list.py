@@ -240,7 +240,7 @@ SHOTS = (
         "/adoption/{id}/paper",
         "/adoption/A2026-0003/paper",
         "officer",
-        "For the installer of this unit: six steps and their LEDs on the front; walk test and other LEDs on the back.",
+        "For the installer of this unit: seven steps and their LEDs on the front; what to do otherwise on the back.",
     ),
     Shot(
         "ended",

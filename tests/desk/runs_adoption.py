@@ -23,6 +23,7 @@ from servesite import ServeSite
 from adoption_rig import LIMIT_S, NewUnit
 from card_rig import PINS, PRIVATE
 from linetap_core.clock import SYSTEM
+from linetap_core.enrolment.checkdigit import with_check
 from linetap_core.evidence.keys import keys
 from linetap_desk.custody.program.settings import Settings
 from linetap_desk.serve.people import accounts
@@ -92,8 +93,8 @@ def administrator(house: NewHouse, browser: Browser, record: Recording) -> None:
     hand.begin("telephones with the closet, and sees which unit requests adoption", 'form[action$="/choose"] p')
     hand.begin("has the unit blink its digits")
     hand.press('form[action$="/choose"] button')
-    hand.begin("types the six digits that are read out at the unit")
-    hand.type("input[name=digits]", house.unit.digits(), secret=True)
+    hand.begin("types the seven digits that are read out at the unit")
+    hand.type("input[name=digits]", with_check(house.unit.digits()), secret=True)
     hand.press("form:has(input[name=digits]) button")
     hand.begin("asks on the telephone to hold the button for three seconds", ".note p")
     hand.end()

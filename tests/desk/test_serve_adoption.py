@@ -25,6 +25,7 @@ from linetap.config import load_config
 from linetap.panel.newunit import CONDITION_OF
 from linetap.provision import applyorder
 from linetap_core.enrolment import request
+from linetap_core.enrolment.checkdigit import with_check
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.wire.legend import CONDITIONS
@@ -52,11 +53,17 @@ def test_a_new_unit_gets_its_configuration_and_its_certificate(
     desk.chooses()
     digits = unit.digits()
     assert digits not in desk.page(), "the page does not tell what has to be heard"
-    for cut in ("", digits[:5], f"{digits}0", "no digits"):
+    counted = with_check(digits)
+    miscounted = counted[:3] + str((int(counted[3]) + 1) % 10) + counted[4:]
+    for cut, code in (
+        ("", "adoption_incomplete"), (digits[:5], "adoption_incomplete"), (f"{counted}0", "adoption_incomplete"),
+        ("no digits", "adoption_incomplete"), (miscounted, "adoption_miscounted"),
+        (f"{digits}{(int(counted[-1]) + 1) % 10}", "adoption_miscounted"),
+    ):  # fmt: skip
         answer = desk.compare(cut)
-        assert (answer.status_code, "adoption_incomplete" in answer.text) == (409, True), "and the exchange goes on"
-    wide = "".join(chr(ord("０") + int(each)) for each in digits[:3])  # as a Korean keyboard may write them
-    assert desk.compare(f"{wide} {digits[3:]}").status_code == 303
+        assert (answer.status_code, code in answer.text) == (409, True), "and the exchange goes on"
+    wide = "".join(chr(ord("０") + int(each)) for each in counted[:3])  # as a Korean keyboard may write them
+    assert desk.compare(f"{wide} {counted[3:]}").status_code == 303
     assert desk.state() == ["confirmed"]
     assert not (unit.card.home / "unit.key").exists(), "nobody has pressed the button yet"
     unit.press()
@@ -344,7 +351,7 @@ class Watcher:
 
 
 def test_by_the_lights_and_the_button_of_the_panel_itself(served: ServeSite, unit: NewUnit, tmp_path: Path) -> None:
-    """The panel is a process too. As on the page, the digits are counted until two counts agree."""
+    """The panel is a process too. As on the page, the digits are counted once, or until the check digit is theirs."""
     file = tmp_path / "panel.toml"  # a new unit has none; this one selects the simulated board
     file.write_text(f'run_dir = "{unit.run_dir}"\n[board]\nkind = "simulated"\n')
     unit.run_dir.mkdir(parents=True, exist_ok=True)
@@ -355,10 +362,11 @@ def test_by_the_lights_and_the_button_of_the_panel_itself(served: ServeSite, uni
     assert desk.prepare(unit).status_code == 303
     desk.chooses()
     unit.digits()
-    heard = [person.counts(), person.counts()]
-    while heard[-1] != heard[-2] and len(heard) < 6:
-        heard.append(person.counts())
-    assert desk.compare(heard[-1]).status_code == 303
+    for _ in range(3):  # a busy computer may miss a blink
+        if (answer := desk.compare(person.counts())).status_code == 303:
+            break
+        assert "adoption_miscounted" in answer.text or "adoption_incomplete" in answer.text
+    assert answer.status_code == 303
     person.holds(3.5)
     desk.certify(unit, tmp_path)
     until(lambda: desk.state() == ["adopted"], LIMIT_S)

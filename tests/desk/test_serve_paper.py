@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -20,7 +21,9 @@ from sqlalchemy import delete, insert
 
 from linetap.adoption import exchange
 from linetap.adoption.command import EVERY_S
+from linetap.config.schema import Recording
 from linetap.panel import button
+from linetap.recorder.calls import parties
 from linetap.recorder.walk import turn, walk
 from linetap_core.clock import rfc3339
 from linetap_core.wire.legend import ACTIVITIES, CONDITIONS, PATTERN_NAMES_KO, PATTERNS, WALK, number_pattern
@@ -29,6 +32,9 @@ from linetap_desk.serve.database.tables import adoptions
 from linetap_desk.serve.database.transactions import writing
 from linetap_desk.web import text
 from linetap_desk.web.pages import LANGUAGE_COOKIE
+
+sys.path.append(str(Path(__file__).resolve().parents[2] / "tools"))
+import new_unit_minutes as minutes
 
 DESK, ID, UNIT, PLACE = "https://desk.city.example:8443", "A2026-0001", "floor-03", "시청 본관 3층"
 LINES = "".join(f'[[line]]\nnumber = {n}\nextension = "02-2133-{7000 + n}"\n' for n in range(8, 0, -1))
@@ -97,29 +103,50 @@ def test_the_times_on_the_sheet_are_those_of_the_unit(served: ServeSite) -> None
     client.cookies.set(LANGUAGE_COOKIE, "en")
     page = client.get("/adoption/paper").text
     for words, seconds, least_s, most_s in (
-        ("after a quarter of an hour, CALL goes dark", exchange.RUN_S, 900, 900),
+        ("a quarter of an hour is over: CALL goes dark", exchange.RUN_S, 900, 900),
         ("another number comes in two minutes", exchange.PAUSE_TURNS * EVERY_S, 60, 120),
-        ("is shown for five seconds", walk.VERDICT_S, 5, 5),
+        ("the line&#39;s result for five seconds", walk.VERDICT_S, 5, 5),
+        ("About five seconds later comes this unit", parties.TEST_CALL_S, 4, 5),
+        ("No announcement within seven seconds", Recording().answer_timeout_s, 8, 8),  # comes on another line
         ("nobody lifts is left after two minutes", turn.WAIT_S, 120, 120),
-        ("shows the worst result for a minute", walk.SHOWN_S, 60, 60),
-        ("go out, after 3 seconds", button.WALK_MS / 1000, 3, 3),
-        ("held for more than ten seconds", button.REMOVAL_MS / 1000, 10, 10),
+        ("the worst one for a minute", walk.SHOWN_S, 60, 60),
+        ("they go out, after 3 seconds", button.WALK_MS / 1000, 3, 3),
+        ("button held for more than ten seconds", button.REMOVAL_MS / 1000, 10, 10),
     ):
         assert words in page
         assert least_s <= seconds <= most_s, words
 
 
+MOST_WORDS = 260  # two minutes at 130 a minute: Koreans reading aloud, doi.org/10.3341/kjo.2016.0042
+
+
+def test_the_steps_are_read_in_two_minutes(served: ServeSite) -> None:
+    """All words from step 1 to 7, the names of the LEDs' patterns included; what goes otherwise is on the back."""
+    page = served.client("officer").get("/adoption/paper").text
+    steps = page.partition('<ol class="paper-steps">')[2].partition("</ol>")[0]
+    words = re.sub(r"<svg.*?</svg>|<[^>]+>", " ", steps, flags=re.DOTALL).split()
+    assert len(words) == minutes.WORDS <= MOST_WORDS
+
+
+def test_the_back_has_an_entry_for_each_step(served: ServeSite) -> None:
+    page = served.client("officer").get("/adoption/paper").text
+    front, _, back = page.partition('<section class="back">')
+    steps = front.partition('<ol class="paper-steps">')[2].count("<h2>")
+    entries = back.partition('<ol class="paper-otherwise">')[2].partition("</ol>")[0]
+    assert (steps, entries.count("<li>")) == (7, 7)
+
+
 def test_the_sheet_without_a_unit_has_blanks_for_its_name_and_its_lines(served: ServeSite) -> None:
     page = served.client("officer").get("/adoption/paper").text
     assert "이 기기의 이름:" in page
-    listed = page.partition("회선 번호와 결과:")[2].partition("</p>")[0]
+    listed = page.partition("회선 번호:")[2].partition("</p>")[0]
     assert re.findall(r"<b>(\d+)</b> <i>", listed) == [str(n) for n in range(1, 9)]
     assert "이 기기의 이름:" not in served.client("officer").get(prepared(served, draft=DRAFT)).text
 
 
 def test_the_lines_of_a_unit_are_in_the_order_of_the_walk_test(served: ServeSite) -> None:
     page = served.client("watch").get(prepared(served, draft=DRAFT)).text
-    listed = page.partition("이 기기의 회선과 결과")[2].partition("</p>")[0]
+    listed = page.partition("이 기기의 회선:")[2].partition("</p>")[0]
     assert re.findall(r"<b>(\d+)</b> (\S+) <", listed) == [(str(n), f"02-2133-{7000 + n}") for n in range(1, 9)]
 
 
@@ -180,7 +207,7 @@ def test_the_printed_page_is_one_sheet(served: ServeSite, tmp_path: Path, name: 
         wide = "all => all.filter(one => one.scrollWidth > one.clientWidth).map(one => one.textContent)"
         assert page.locator(".paper-steps > li").evaluate_all(wide) == []
         front = page.locator(".back").evaluate("one => one.getBoundingClientRect().top")
-        assert front <= 1070, "steps 1 to 6 are the front"
+        assert front <= 1070, "the steps are the front"
         size_px = page.locator(".paper-steps p").first.evaluate("one => parseFloat(getComputedStyle(one).fontSize)")
         assert size_px * 0.75 >= SMALLEST_PT
         page.pdf(path=tmp_path / "paper.pdf", prefer_css_page_size=True, print_background=True)

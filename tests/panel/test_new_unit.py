@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The LEDs of a new unit: CALL's blinks count the six digits, and only a long press confirms them."""
+"""The LEDs of a new unit: CALL's blinks count the six digits and their check digit, and only a long press confirms
+them."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from linetap import cardresult
 from linetap.adoption import adoptionfiles
 from linetap.adoption.adoptionfiles import Shown
 from linetap.panel.newunit import STARTS_MS, NewUnit
+from linetap_core.enrolment.checkdigit import with_check
 from linetap_core.wire.legend import STEP_MS
 
 
@@ -45,7 +47,7 @@ def test_the_digits_can_be_counted(run_dir: Path, digits: str) -> None:
     adoptionfiles.show(run_dir, Shown("code", digits))
     found = counted(new, 0, 150_000)
     assert len(found) >= 2
-    assert set(found) == {digits}
+    assert set(found) == {with_check(digits)}
 
 
 def test_other_digits_are_counted_from_their_beginning(run_dir: Path) -> None:
@@ -54,7 +56,7 @@ def test_other_digits_are_counted_from_their_beginning(run_dir: Path) -> None:
     for ms in range(0, 7_000, STEP_MS):
         new.shown(ms)
     adoptionfiles.show(run_dir, Shown("code", "111222"))
-    assert counted(new, 7_000, 60_000)[:2] == ["111222", "111222"]
+    assert counted(new, 7_000, 60_000)[:2] == [with_check("111222")] * 2
 
 
 @pytest.mark.parametrize(
@@ -120,6 +122,21 @@ def test_digits_that_changed_during_the_press_are_not_confirmed(run_dir: Path) -
     adoptionfiles.show(run_dir, Shown("code", "123456"))
     hold(new, ROUND_MS, 4000, lambda: adoptionfiles.show(run_dir, Shown("code", "654321")))
     assert adoptionfiles.pressed(run_dir) == ""
+
+
+@pytest.mark.parametrize(("after_ms", "counts"), [(-STEP_MS, False), (0, True)])
+def test_a_press_counts_from_the_last_blink_on(run_dir: Path, after_ms: int, counts: bool) -> None:
+    """The desk may say right within the dark that follows: the digits are counted once."""
+    new = NewUnit(run_dir)
+    adoptionfiles.show(run_dir, Shown("code", "123456"))
+    lit = []
+    for ms in range(0, ROUND_MS, STEP_MS):
+        new.shown(ms)
+        lit.append(bool(new.call_lit(ms)))
+    pause = "." * 40  # the dark around a number, and that between two rounds
+    whole = "".join(".#"[each] for each in lit).index(pause) * STEP_MS
+    hold(NewUnit(run_dir), whole + after_ms, 4000)
+    assert adoptionfiles.pressed(run_dir) == ("123456" if counts else "")
 
 
 def test_digits_that_were_not_counted_once_in_whole_are_not_confirmed(run_dir: Path) -> None:

@@ -15,13 +15,13 @@ from sounds import busy, digits
 from walk_rig import ECHO_DELAY, Walked, Wire
 
 from linetap import learned
-from linetap.config.schema import Config, Recording
+from linetap.config.schema import Config, Recording, Smdr
 from linetap.recorder.vault import admission
 from linetap.recorder.vault.commands.linelearning import Learning
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.recorder.walk import guide
-from linetap.recorder.walk.walk import ALL_S, SHOWN_S
-from linetap.ring import RATE_HZ
+from linetap.recorder.walk.walk import ALL_S, SEAL_S, SHOWN_S
+from linetap.ring import RATE_HZ, SLOT_FRAMES
 from linetap_core.clock import NS_PER_DAY
 from linetap_core.evidence.authorization.command import Command
 from linetap_core.evidence.calls import sealed
@@ -215,7 +215,7 @@ def test_a_line_that_is_in_use_is_not_asked_for(walked: Walked) -> None:
     assert walked.service.core.line_states()[0].call_id is not None, "and the call goes on"
 
 
-@pytest.mark.parametrize("step", ["lift", "dial", "notice", "down", "seal"])
+@pytest.mark.parametrize("step", ["lift", "dial", "notice", "down"])
 def test_a_recorder_that_is_killed_goes_on_with_it(walked: Walked, unit: Unit, step: str) -> None:
     walked.ask(StartWalk("terminal", [1, 2]))
     walked.until(lambda: walked.walk is not None and walked.walk.step == step, step)
@@ -224,6 +224,62 @@ def test_a_recorder_that_is_killed_goes_on_with_it(walked: Walked, unit: Unit, s
     _, report = report_of(unit.config)
     assert [(line.line, line.colour) for line in report.lines] == [(1, "green"), (2, "green")]
     assert [event["event"] for event in events(unit.config)].count("walked") == 1
+
+
+@pytest.fixture
+def behind_a_pbx(unit: Unit) -> Iterator[Walked]:
+    """Two lines of a PBX whose log never has a line for a test call: each call waits for it for Smdr.wait_s."""
+    smdr = Smdr(port=str(unit.folder / "no-port"))
+    lines = [msgspec.structs.replace(line, extension=f"210{line.number}") for line in unit.config.line[:2]]
+    card = msgspec.structs.replace(unit.config.card[0], channels=2)
+    with Walked(msgspec.structs.replace(unit.config, smdr=smdr, line=lines, card=[card]), [Wire(), Wire()]) as made:
+        made.turn()
+        yield made
+
+
+def test_the_next_line_is_asked_for_before_the_last_call_is_sealed(behind_a_pbx: Walked) -> None:
+    walked = behind_a_pbx
+    walked.ask(StartWalk("terminal", [1, 2]))
+    walked.until(lambda: walked.walk is not None and walked.walk.line == 2, "line 2 is asked for")
+    assert walked.walk is not None
+    assert [(line.line, line.colour) for line in walked.walk.lines] == [(1, "green")]
+    held = walked.service._held_calls()
+    assert held == {walked.walk.lines[0].call_id}, "it waits for the PBX"
+    walked.until(walked.over, "the walk test is over")
+    _, report = report_of(walked.config)
+    assert [line.record_sha256 is not None for line in report.lines] == [True, True], "the report waits for the seals"
+
+
+def test_a_recorder_that_is_killed_between_end_and_report(behind_a_pbx: Walked) -> None:
+    walked = behind_a_pbx
+    walked.ask(StartWalk("terminal", [1, 2]))
+    walked.until(lambda: walked.walk is not None and walked.walk.ended_by == "done", "all lines are judged")
+    assert walked.service.guide.unreported
+    walked.restart()
+    walked.until(walked.over, "the walk test is over")
+    _, report = report_of(walked.config)
+    assert [(line.line, line.colour, line.record_sha256 is None) for line in report.lines] == [
+        (1, "green", False), (2, "green", False),
+    ]  # fmt: skip
+    assert [event["event"] for event in events(walked.config)].count("walked") == 1
+
+
+def test_a_seal_that_does_not_come_is_not_waited_for_for_ever(
+    behind_a_pbx: Walked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walked = behind_a_pbx
+    monkeypatch.setattr(walked.service.guide, "_held", lambda: {"never sealed", *walked.service._held_calls()})
+    walked.ask(StartWalk("terminal", [1]))
+    walked.until(lambda: walked.walk is not None and walked.walk.ended_by == "done", "the line is judged")
+    made = walked.service.guide.walk
+    assert made is not None
+    made.unsealed = {"never sealed": max(made.unsealed.values())}
+    walked.clock.advance((SEAL_S - 1) * 10**9)
+    walked.turn()
+    assert not made.reported
+    walked.clock.advance(2 * 10**9)
+    walked.turn()
+    assert made.reported
 
 
 def test_what_was_not_reached_is_reported(walked: Walked, unit: Unit) -> None:
@@ -297,3 +353,39 @@ def test_whoever_has_the_panel_fills_no_vault_with_walks(walked: Walked) -> None
     assert walked.ask(StartWalk("button", [1])) == ["200 walk tests were begun within a day"]
     walked.clock.advance(NS_PER_DAY)
     assert walked.service.guide._start(StartWalk("button", [1])) is None
+
+
+@pytest.mark.parametrize(("digit", "wait_s"), [("1", 4), ("9", 8)])
+def test_a_test_call_is_announced_once_no_second_digit_is_expected(
+    tmp_path: Path, run_dir: Path, digit: str, wait_s: int
+) -> None:
+    """With the shipped times. After the prefix of an outside line, a second dial tone and a number may follow."""
+    unit = make_unit(tmp_path, run_dir, lines=1, recording=Recording(answer_silence_s=8))
+    with Walked(unit.config, [Wire(digit=digit)]) as walked:
+        walked.turn()
+        walked.ask(StartWalk("terminal"))
+        walked.until(lambda: walked.walk is not None and walked.walk.step == "notice", "a digit is detected")
+        dialled = walked.frame
+        walked.until(lambda: walked.wires[0].played_at is not None, "the notice is played")
+        assert (walked.frame - dialled) / RATE_HZ == pytest.approx(wait_s, abs=1)
+        walked.until(walked.over, "the walk test is over")
+        assert walked.walk is not None
+        assert walked.walk.lines[0].colour == "green"
+
+
+def test_a_number_whose_second_digit_comes_late_is_no_test(walked: Walked, unit: Unit) -> None:
+    """The notice has begun by then. The call is announced and recorded, and the line is asked for once more."""
+    walked.ask(StartWalk("terminal", [1]))
+    wire = walked.wires[0]
+    walked.until(lambda: wire.played_at is not None, "the notice is played")
+    t = walked.frame / RATE_HZ + SLOT_FRAMES / RATE_HZ
+    wire.say(t, digits("29"))
+    walked.until(lambda: walked.walk is not None and walked.walk.step == "free", "it counts as a real call")
+    real = walked.service.core.line_states()[0].call_id
+    walked.until(lambda: walked.service.core.line_states()[0].state == "recording", "the notice is over")
+    wire.lifted_at, wire.sounds = None, []
+    walked.until(walked.over, "the walk test is over")
+    _, report = report_of(unit.config)
+    assert report.lines[0].call_id not in (None, real)
+    assert real is not None
+    assert record_of(unit.config, real).disposition == "recorded"

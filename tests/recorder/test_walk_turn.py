@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from linetap.config.profile import HealthNumbers
-from linetap.recorder.walk.turn import CALL_S, SEAL_S, WAIT_S, Observation, Turn
+from linetap.recorder.walk.turn import CALL_S, WAIT_S, Observation, Turn
 from linetap.recorder.walk.verdict import RED, colour_of, judge, not_reached, worst
 from linetap_core.records import CallRecord, NoticeRecord, WalkedLine, WalkStep
 
@@ -40,8 +40,7 @@ def record(**changes: object) -> CallRecord:
 def walked(made: CallRecord | None = None, exempt: bool = False, seen: Observation = HEARD) -> WalkedLine:
     """A successful turn, except for the arguments."""
     turn = turn_of(IDLE, LIFTED, DIALLED, PLAYED, seen)
-    turn.call_over(made or record(), 9.0)
-    turn.sealed()
+    turn.call_over(made or record())
     assert turn.over
     return judge(turn, exempt, HealthNumbers(), AT)
 
@@ -110,7 +109,7 @@ def test_what_the_line_suffers_from(seen: Observation, codes: list[str], colour:
 @pytest.mark.parametrize(("level", "codes"), [(-50.0, ["too_quiet"]), (-75.0, ["silent"]), (-30.0, []), (None, [])])
 def test_the_loudest_half_second_is_judged(level: float | None, codes: list[str]) -> None:
     turn = turn_of(IDLE, replace(LIFTED, level_dbm0=level), replace(DIALLED, level_dbm0=level), HEARD)
-    turn.call_over(record(), 9.0)
+    turn.call_over(record())
     assert judge(turn, False, HealthNumbers(), AT).found == codes
 
 
@@ -147,20 +146,10 @@ def test_each_turn_has_its_end(observations: list[Observation], until_s: float, 
     assert (found.colour, found.found) == ("red", codes)
 
 
-def test_a_seal_that_does_not_come_is_not_waited_for_for_ever() -> None:
-    turn = turn_of(IDLE, LIFTED, DIALLED, HEARD)
-    turn.call_over(record(), 9.0)
-    turn.observe(replace(IDLE, mono_s=9.0 + SEAL_S - 1))
-    assert (turn.step, turn.over) == ("seal", False)
-    turn.observe(replace(IDLE, mono_s=9.0 + SEAL_S))
-    assert turn.over
-
-
 def test_the_end_of_another_call_is_none_of_its_business() -> None:
     turn = turn_of(IDLE, LIFTED)
-    turn.call_over(msgspec.structs.replace(record(), call_id=CALL + "-2"), 5.0)
+    turn.call_over(msgspec.structs.replace(record(), call_id=CALL + "-2"))
     assert turn.record is None
-    turn.sealed()
     assert not turn.over
 
 

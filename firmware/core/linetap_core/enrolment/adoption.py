@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Authenticates a new unit and a desk to each other without a common key: people compare six digits.
+"""Authenticates a new unit and a desk to each other without a common key: people compare six digits (and a check digit,
+checkdigit.py).
 
 The exchange is that of ZRTP (RFC 6189, 4.3 and 4.4) and of Bluetooth's numeric comparison: Diffie-Hellman, with a
 commitment of one side before it receives the other's part, and a short authentication string over both.

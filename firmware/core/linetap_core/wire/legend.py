@@ -96,8 +96,8 @@ CONDITIONS = {
     "adopt_code": Condition(
         "flash",
         "off",
-        "새 기기: CALL이 번호 6자리를 셉니다. 데스크에 알리십시오.",
-        "New: CALL counts six digits; read them to the desk.",
+        "새 기기: CALL이 번호 7자리를 셉니다. 데스크에 알리십시오.",
+        "New: CALL counts seven digits; read them to the desk.",
     ),
     "adopt_confirmed": Condition(
         "fast",
@@ -227,7 +227,8 @@ CALM_PATTERN = "wink"
 CALM_KO = "단추로 확인한 장애가 남아 있습니다. 새 장애는 다시 깜박입니다."
 CALM_EN = "the faults were acknowledged; a new one blinks again."
 
-# A number on CALL, digit by digit: the site's, or the six of a new unit, repeated after a longer dark.
+# A number on CALL, digit by digit: the site's, or the six of a new unit with their check digit, repeated after a longer
+# dark.
 NUMBER_DARK = "." * 10  # around the number, and between two digits
 NUMBER_PAUSE = "." * 30
 _DIGIT_BLINK, _DIGIT_ZERO = "###..", "#" * 20

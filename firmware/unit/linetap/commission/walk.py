@@ -147,7 +147,6 @@ STEPS: dict[WalkStep, str] = {
     "dial": "1을 한 번만 누르십시오 / press 1, once",
     "notice": "기다리십시오. 안내 방송이 나갑니다. 말하지 마십시오 / wait; the notice plays, say nothing",
     "down": "몇 마디 말하고 수화기를 내려놓으십시오 / say a few words, then put the handset down",
-    "seal": "통화를 봉인합니다 / the test call is being sealed",
 }
 COLOURS: dict[Colour, str] = {
     "green": "정상 / good",

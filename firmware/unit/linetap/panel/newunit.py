@@ -15,6 +15,7 @@ from linetap import cardresult
 from linetap.adoption import adoptionfiles
 from linetap.panel.button import Button
 from linetap.panel.state import STARTING, Shown
+from linetap_core.enrolment.checkdigit import with_check
 from linetap_core.wire.legend import NUMBER_PAUSE, STEP_MS, number_pattern
 
 _LOOK_EVERY_MS = 500
@@ -55,7 +56,7 @@ class NewUnit:
 
     @property
     def digits(self) -> str:
-        """The six shown digits, or ""."""
+        """The six digits of the exchange, or "". CALL counts them with their check digit."""
         digits = self._seen.digits if self._seen is not None and self._seen.state == "code" else ""
         return digits if digits.isascii() and digits.isdecimal() and len(digits) == _DIGITS else ""
 
@@ -72,7 +73,7 @@ class NewUnit:
     def press(self, pressed: bool, now_ms: int) -> None:
         """Follows the button. Call it once a tick."""
         if pressed and self._held is None:
-            was_counted = now_ms - self._began_ms >= len(self._steps) * STEP_MS
+            was_counted = now_ms - self._began_ms >= len(self._steps.rstrip(".")) * STEP_MS  # up to the last blink
             self._held = (self._counted if was_counted else "", self._began_ms)
         if self._button.update(pressed, now_ms) == "walk" and self._counted:
             if self._held == (self._counted, self._began_ms):
@@ -84,4 +85,4 @@ class NewUnit:
 
     @property
     def _steps(self) -> str:
-        return number_pattern(self._counted) + NUMBER_PAUSE
+        return number_pattern(with_check(self._counted)) + NUMBER_PAUSE

@@ -172,7 +172,7 @@ def observe(line: LineCalls, reading: Reading | None, troubles: list[str], mono_
         idle=memory.state == "idle",
         call_id=call.call_id if call else None,
         outgoing=call is not None and call.direction == "out",
-        dialled=len(call.dialled) if call else 0,
+        dialled=len(call.dialled) + len(call.typed) if call else 0,
         announced=call is not None and bool(call.notices),
         notice_proven=call is not None
         and (memory.state == "tone_end" or any(each.proof != "none" for each in call.notices)),

@@ -27,11 +27,15 @@ from linetap_desk.web.text import Language
 
 # The LEDs of each step, in the order in which a person sees them.
 AT_STEP = {
-    "power": ("starting", "adopt_seek"),
+    "power": ("adopt_seek",),
     "digits": ("adopt_code",),
     "button": ("adopt_confirmed",),
-    "green": ("broker_unreachable", "line_fault", "ok"),
-    "walk": tuple(WALK),
+    "green": ("ok",),
+    "walk": ("walk_lift", "walk_green", "walk_yellow", "walk_red"),
+    # On the back, at the same steps:
+    "starting": ("starting",),
+    "also_green": ("broker_unreachable", "line_fault"),
+    "more_walk": ("walk_dial", "walk_wait", "walk_down"),  # who listens to the line does not need them
 }
 # Other conditions of a newly installed unit: by RUN, worst first, as in the legend.
 ELSE = (

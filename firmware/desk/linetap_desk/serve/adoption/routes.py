@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from linetap_core.clock import rfc3339
 from linetap_core.enrolment import adoption
 from linetap_core.enrolment.adoption import AdoptionFault
+from linetap_core.enrolment.checkdigit import without_check
 from linetap_core.errors import BadInput, Refusal
 from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.adoption import printedpage, store, uploadchecks
@@ -38,7 +39,11 @@ REFUSAL = {
         "happens again although they were read correctly, somebody may be between the unit and the desk: report it."
     ),
     "adoption_incomplete": N_(
-        "Six digits are needed. Nothing was compared, and the unit goes on counting: type them again."
+        "Seven digits are needed. Nothing was compared, and the unit goes on counting: type them again."
+    ),
+    "adoption_miscounted": N_(
+        "One of the seven digits was miscounted: they do not fit the last one. Nothing was compared, and the unit goes "
+        "on counting: have them counted once more."
     ),
     "adoption_gone": N_("This unit does not wait, or has not begun to count. It asks again by itself; look once more."),
 }
@@ -144,14 +149,15 @@ async def compare(request: Request, site: Site) -> Response:
     except KeyError:
         return await _refused(request, site, "adopt_compare", Subject(), AdoptionFault("adoption_gone", "not there"))
     subject = Subject(terms=f"{chosen} {one.begin.serial} {one.address}")
-    if len(typed) != adoption.DIGITS:
-        fault = AdoptionFault("adoption_incomplete", f"{len(typed)} digits; {adoption.DIGITS} expected")
+    try:
+        digits = compared_digits(typed)
+    except AdoptionFault as fault:
         return await _refused(request, site, "adopt_compare", subject, fault)
 
     def do(db: Connection) -> Subject:
         row = store.require_open(db, chosen)
         try:
-            right.append(site.adoption.compare(run, typed))
+            right.append(site.adoption.compare(run, digits))
             store.confirm(db, row["id"], right[0], who.name, now)
         except KeyError:
             raise AdoptionFault("adoption_gone", "not there") from None
@@ -170,6 +176,16 @@ def typed_digits(text: str) -> str:
     """The digits in any width and grouping: an East Asian keyboard may type full-width digits, and there is one
     attempt."""
     return "".join(str(unicodedata.decimal(each)) for each in text[:40] if each.isdecimal())
+
+
+def compared_digits(typed: str) -> str:
+    """The six digits to compare, which the check digit confirms. AdoptionFault for others: they are no attempt, since
+    they would be wrong for every unit."""
+    if len(typed) != adoption.DIGITS + 1:
+        raise AdoptionFault("adoption_incomplete", f"{len(typed)} digits; {adoption.DIGITS + 1} expected")
+    if (digits := without_check(typed)) is None:
+        raise AdoptionFault("adoption_miscounted", "the seventh digit is not that of the six")
+    return digits
 
 
 async def asked(request: Request, site: Site) -> Response:

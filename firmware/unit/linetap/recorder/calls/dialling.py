@@ -161,7 +161,8 @@ def answer_by_timeout(line: LineContext, event: Event) -> None:
     numbers = line.profile.answer
     toned = evidence.bursts.had_tone_within(event.known, numbers.other_tone_ms * FRAMES_PER_MS)
     unsure = evidence.waits or toned or evidence.busy_tone_is_on(event.known, numbers)
-    if unsure and not line.memory.in_walk_test:
+    usual = _since(line) + policy.answer_timeout_s * RATE_HZ
+    if unsure and (event.known < usual or not line.memory.in_walk_test):  # a test call waits less only in silence
         line.memory.deadline = event.known + RATE_HZ
     elif event.known < silence and not spoken and not line.memory.in_walk_test and _number(line):
         line.memory.deadline = min(silence, event.known + RATE_HZ)

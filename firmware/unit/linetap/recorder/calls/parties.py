@@ -30,6 +30,9 @@ DIALS_WITHIN_S = 60  # after a flash; later digits are meant for the party on th
 SPOKEN_WITHIN_S = 60  # after a flash; a later voice is the party that was on the line
 MOST_HELD_AGAIN = 3  # most notices during one song, where a singer is mistaken for a speaker
 WORD_IS_LATE_S = 2  # longest time from a word to its detection
+# From a test call's digit to its notice: no second digit is expected. Cisco's gateways end a number that may be whole
+# after this time (`timeout tcrit` of MGCP, default 4 s).
+TEST_CALL_S = 4
 
 
 def flash_in_recording(line: LineContext, event: Event) -> None:
@@ -166,7 +169,18 @@ def _second_party(line: LineContext, event: Event) -> None:
 
 
 def wait_for_answer(line: LineContext, event: Event) -> None:
-    line.memory.deadline = event.known + line.policy.answer_timeout_s * RATE_HZ
+    wait_s = line.policy.answer_timeout_s
+    if _is_test_call(line):
+        wait_s = min(wait_s, TEST_CALL_S)
+    line.memory.deadline = event.known + wait_s * RATE_HZ
+
+
+def _is_test_call(line: LineContext) -> bool:
+    """Whether this is a walk test's call so far: one digit, and neither ringback nor a second dial tone to wait for."""
+    call = line.call
+    if not line.memory.in_walk_test or call.direction != "out" or call.first_frame is not None:
+        return False
+    return len(call.dialled) == 1 and call.dialled not in line.policy.trunk_prefixes and not line.memory.evidence.rings
 
 
 def pause_recording(line: LineContext, frame: int) -> None:

@@ -67,8 +67,10 @@ class Guide:
         if walk.ended_by is None:
             self._observe(walk, mono_s, utc_ns)
         elif not walk.reported:  # the end is in the checkpoint by now: a repeated report would be equal
-            self._vault.walked(self._report(walk))
-            walk.reported = True
+            walk.wait_for_seals(self._vault.closing() | self._held(), mono_s)
+            if not walk.unsealed:
+                self._vault.walked(self._report(walk))
+                walk.reported = True
         elif walk.is_past(mono_s):
             self.walk = None
         self._core.set_walk_line(walk.asked)
@@ -82,15 +84,12 @@ class Guide:
     def call_over(self, record: CallRecord) -> None:
         """Receives the record of every call that ends."""
         if self.walk is not None and self.walk.turn is not None:
-            self.walk.turn.call_over(record, self._now()[0])
+            self.walk.turn.call_over(record)
 
     def state(self) -> WalkState | None:
         return self.walk.state(self._now()[0]) if self.walk is not None else None
 
     def _observe(self, walk: Walk, mono_s: float, utc_ns: int) -> None:
-        turn = walk.turn
-        if turn is not None and turn.step == "seal" and turn.call_id not in self._vault.closing() | self._held():
-            turn.sealed()
         walk.observe(self._config, lambda line: self._core.observation(line, mono_s), mono_s, utc_ns)
 
     def carry_out(self, command: StartWalk | StopWalk) -> Refused | Walking:

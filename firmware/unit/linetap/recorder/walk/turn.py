@@ -7,7 +7,8 @@
     notice  the call counts as answered after its usual time, or at the exchange's busy tone; the unit plays the notice
             and proves it
     down    a person is asked for a few words, then for on-hook
-    seal    the call is over, and the vault's thread seals it
+
+With the end of its call the turn is over, and the next line is asked for while the vault seals the call.
 
 The test call is a call like any other: the same table begins, announces, records, ends and seals it, and no step of the
 turn acts on it. A second digit means a real call: the turn then waits until the line is free.
@@ -23,7 +24,6 @@ from linetap_core.records import CallRecord, WalkStep
 
 WAIT_S = 120  # for a line to be free and lifted
 CALL_S = 120  # for the test call, of which the unit needs half a minute
-SEAL_S = 60  # longer than a call waits for SMDR
 CUT = "line_cut"
 MOST_CODES = 16
 
@@ -40,7 +40,7 @@ class Observation:
     idle: bool = True
     call_id: str | None = None
     outgoing: bool = False
-    dialled: int = 0  # digits
+    dialled: int = 0  # digits, also those after the notice has begun
     announced: bool = False  # a notice was begun
     notice_proven: bool = False  # the notice was proven, or will be when the handset is down
     passing: bool = False  # the call is not announced: exempt, or discarded
@@ -64,7 +64,6 @@ class Turn(msgspec.Struct, kw_only=True):
     troubles: list[str] = []
     record: CallRecord | None = None  # of the test call, once it is over
     lifted_s: float | None = None
-    ended_s: float | None = None
     over: bool = False
     was_free: bool = False  # at any moment of the turn
 
@@ -76,24 +75,18 @@ class Turn(msgspec.Struct, kw_only=True):
         self._measure(seen)
         if self.step in ("free", "lift"):
             self._wait(seen)
-        elif self.step != "seal":
+        else:
             self._follow(seen)
         self.over |= seen.mono_s >= self.limit_s
 
-    def call_over(self, record: CallRecord, mono_s: float) -> None:
-        """Adds the record of a call of this line that has ended."""
+    def call_over(self, record: CallRecord) -> None:
+        """Adds the record of a call of this line that has ended; that of the test call completes the turn."""
         if record.call_id == self.call_id and not self.over:
-            self.record, self.ended_s, self.step = record, mono_s, "seal"
-
-    def sealed(self) -> None:
-        """Completes the turn: the test call's record is sealed."""
-        self.over |= self.step == "seal"
+            self.record, self.over = record, True
 
     @property
     def limit_s(self) -> float:
         """The time at which the line is judged, complete or not."""
-        if self.ended_s is not None:
-            return self.ended_s + SEAL_S
         return self.began_s + WAIT_S if self.lifted_s is None else self.lifted_s + CALL_S
 
     def _measure(self, seen: Observation) -> None:

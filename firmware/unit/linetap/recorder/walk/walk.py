@@ -20,10 +20,13 @@ from linetap_core.records import Colour, WalkBy, WalkedLine, WalkEnd, WalkState
 ALL_S = 7200  # for all lines
 VERDICT_S = 5.0  # display time of a line's colour, while the next line is requested
 SHOWN_S = 60  # display time of the colour of all lines after the end
+SEAL_S = 60  # longer than a call waits for SMDR
 
 
 class Walk(msgspec.Struct, kw_only=True):
-    """The test's state, kept in the checkpoint. `reported`: the vault has the report."""
+    """The test's state, kept in the checkpoint. `reported`: the vault has the report. `unsealed`: test calls that the
+    vault has not sealed yet, and until when the report waits for each.
+    """
 
     by: WalkBy
     began_ns: int  # UTC
@@ -31,6 +34,7 @@ class Walk(msgspec.Struct, kw_only=True):
     waiting: list[int]
     turn: Turn | None = None
     done: list[WalkedLine] = []
+    unsealed: dict[str, float] = {}
     judged_s: float | None = None  # time of the last verdict
     ended_by: WalkEnd | None = None
     ended_at: str | None = None
@@ -63,6 +67,10 @@ class Walk(msgspec.Struct, kw_only=True):
         self.done += [not_reached(line, at) for line in self.waiting]
         self.waiting, self.ended_by, self.ended_at, self.judged_s = [], why, at, mono_s
 
+    def wait_for_seals(self, waiting: set[str], mono_s: float) -> None:
+        """Forgets sealed calls, and those that take too long. `waiting`: all calls that the vault has yet to seal."""
+        self.unsealed = {name: until for name, until in self.unsealed.items() if name in waiting and mono_s < until}
+
     def fits(self, config: Config) -> bool:
         """Whether all remaining lines are still configured."""
         left = {*self.waiting, *([self.turn.line] if self.turn else [])}
@@ -71,7 +79,7 @@ class Walk(msgspec.Struct, kw_only=True):
     @property
     def asked(self) -> int | None:
         """The line whose next outgoing call, or whose running call, is the test call."""
-        return self.turn.line if self.turn is not None and self.turn.step not in ("free", "seal") else None
+        return self.turn.line if self.turn is not None and self.turn.step != "free" else None
 
     def is_past(self, mono_s: float) -> bool:
         """Whether the test is over and its result was shown for SHOWN_S."""
@@ -103,4 +111,6 @@ class Walk(msgspec.Struct, kw_only=True):
         line = next(line for line in config.line if line.number == self.turn.line)
         health = profile_of(config, line.profile).health
         self.done = [*self.done, judge(self.turn, line.exempt, health, rfc3339(utc_ns))]
+        if self.turn.record is not None:
+            self.unsealed = {**self.unsealed, self.turn.record.call_id: mono_s + SEAL_S}
         self.turn, self.judged_s = None, mono_s
