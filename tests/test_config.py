@@ -205,6 +205,10 @@ BAD_CHECKSUM = EPOCH.recipient[:-1] + ("q" if EPOCH.recipient[-1] != "q" else "p
         (EPOCH.recipient, BAD_CHECKSUM, "overflow_epoch", 1, "overflow_epoch: not an age recipient"),
         (EPOCH.recipient, "ssh-ed25519 AAAA", "overflow_epoch", 1, "overflow_epoch: not an age recipient"),
         (f'[\n  "{CUSTODIAN.recipient}",\n]', "[]", "custodians", 1, "keys.custodians = []"),
+        (r"'^[2-8]\d{3}$'", r"'^21\$'", "internal_pattern", 1, "recording.internal_pattern: bad escape"),
+        (r"'^[2-8]\d{3}$'", "'^(21'", "internal_pattern", 1, "recording.internal_pattern: missing )"),
+        ('"113", "119"]', '"113", "1-1-9"]', "emergency_numbers", 1, "emergency_numbers: '1-1-9' is dialled by nobody"),
+        ('["9", "0"]', '["9", ""]', "trunk_prefixes", 1, "trunk_prefixes: '' is dialled by nobody"),
         ("[storage]", 'profile = [{name = "a"}, {name = "a"}]\n[storage]', "profile", 1, "unknown key broker.profile"),
     ],
 )

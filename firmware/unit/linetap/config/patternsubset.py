@@ -19,9 +19,20 @@ _ATOM = re.compile(
 )
 
 
+def compiled(pattern: str) -> re.Pattern[str]:
+    r"""The pattern of a whole number: `^` and `$` are optional. re.error for an invalid one, also where only the `$`
+    makes it valid, as in `21\$`.
+    """
+    return re.compile(_body(pattern))
+
+
+def _body(pattern: str) -> str:
+    return pattern.removeprefix("^").removesuffix("$")
+
+
 def matches(pattern: str, number: str) -> bool:
     """Whether the whole number matches, as in the judgement of calls."""
-    return re.fullmatch(pattern.removeprefix("^").removesuffix("$"), number) is not None
+    return compiled(pattern).fullmatch(number) is not None
 
 
 def is_narrower(new: str, old: str) -> bool:
@@ -34,7 +45,7 @@ def is_narrower(new: str, old: str) -> bool:
 
 def _numbers(pattern: str) -> Iterator[str] | None:
     """Every number that the pattern matches; None if that cannot be determined."""
-    runs = _runs(pattern.removeprefix("^").removesuffix("$"))
+    runs = _runs(_body(pattern))
     if runs is None:
         return None
     count = 1
