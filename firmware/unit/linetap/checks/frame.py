@@ -80,11 +80,14 @@ class Finding:
 
     @property
     def marks(self) -> frozenset[str]:
-        """A name for each line or card concerned: a second line with the same trouble is new."""
+        """A name for each line or card concerned: a second line with the same trouble is new, as is a warning that
+        became critical.
+        """
         it = self.trouble
-        of_lines = {f"{self.check} line {line}" for line in it.lines}
-        of_cards = {f"{self.check} card {card}" for card in it.cards}
-        return frozenset(of_lines | of_cards or {self.check})
+        name = self.check if it.severity == ALERTS[self.check].severity else f"{self.check} ({it.severity})"
+        of_lines = {f"{name} line {line}" for line in it.lines}
+        of_cards = {f"{name} card {card}" for card in it.cards}
+        return frozenset(of_lines | of_cards or {name})
 
 
 type Find = Callable[[Snapshot, Trouble | None], Words | Trouble | None]
