@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
@@ -34,7 +35,7 @@ from linetap.reporter.feed import (
 )
 from linetap.reporter.health import Outgoing, health, outgoing
 from linetap.reporter.inbox import MOST_WAITING, Inbox, Reply
-from linetap.reporter.telemetry import LONG_QUEUE, REWORD_EVERY_S, THINNED, Alerts, Lines, pace
+from linetap.reporter.telemetry import LONG_QUEUE, REWORD_EVERY_S, THINNED, Alerts, Journal, Lines, pace
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
 from linetap_core.evidence.authorization.command import LIMIT_BYTES
 from linetap_core.evidence.keys import keys
@@ -464,6 +465,33 @@ def test_an_alert_is_reported_when_it_gets_worse_and_reworded_seldom() -> None:
     assert told([finding("critical", "1 MB")], 3 + REWORD_EVERY_S) == [("disk_full", True)]
     assert told([], 40) == [("disk_full", False)]
     assert told([], 99) == []
+
+
+def marked(*lines: int) -> list[Finding]:
+    trouble = Trouble(severity="warning", text_ko="", text_en=str(lines), action_ko="", action_en="", lines=lines)
+    return [Finding("call_marked", "ok", NOW, trouble)] if lines else []
+
+
+def test_a_further_line_is_reported_at_once_and_one_that_comes_and_goes_seldom(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Each line that is marked as abusive needs help at once, and not when the first one's alert is reworded."""
+    caplog.set_level(logging.WARNING)
+    alerts, journal = Alerts(Topics("u"), ["call_marked"]), Journal()
+
+    def told(at_s: float, *lines: int) -> list[list[int]]:
+        journal.write(marked(*lines), int(at_s * NS_PER_S))
+        messages = alerts.changed(marked(*lines), int(at_s * NS_PER_S))
+        return [json.loads(message.payload)["lines"] for message in messages if message.payload]
+
+    assert told(0, 3) == [[3]]
+    assert told(0.25, 3, 5) == [[3, 5]]
+    assert told(0.5, 3) == told(1, 3, 5) == []
+    assert sum(map(len, (told(at / 4, 3, *([5] if at % 8 < 4 else [])) for at in range(8, 2400)))) <= 2 * 600 / 30
+    assert [record.getMessage() for record in caplog.records] == [
+        "call_marked: warning: (3,)",
+        "call_marked: warning: (3, 5)",
+    ]
 
 
 def snapshot(state: RecorderState | None, free: int | None = 1100, machine: Machine = Machine()) -> Snapshot:  # noqa: B008

@@ -171,7 +171,7 @@ class Reporter:
         judgement = self._judge.judge(snapshot, now_ns)
         findings = judgement.findings
         self._state.alerts = judgement.alerts
-        self._journal.write(findings)
+        self._journal.write(findings, now_ns)
         if connected:
             for message in (*self._alerts.changed(findings, now_ns), *self._head.changed(now_ns)):
                 self._link.publish(message)
