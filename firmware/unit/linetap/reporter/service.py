@@ -129,7 +129,7 @@ class Reporter:
     def state(self) -> ReporterState:
         state = self._state
         state.connected = self._link.connected or self._link.renewing  # a renewal is no fault of the network
-        state.session = self._link.session
+        state.tried, state.session = self._tried, self._link.session
         state.delivered_seq = self._feed.delivered_seq
         state.queue_length = self._queue_length()
         return state
@@ -225,6 +225,7 @@ def _first_state(config: Config, clock: Clock, fault: Fault | None) -> ReporterS
         progress=0,
         fault=fault,
         connected=False,
+        tried=False,
         session="",
         broker=f"{config.broker.host}:{config.broker.port}",
     )
