@@ -90,6 +90,14 @@ def test_a_recorder_that_is_away_cures_no_line_and_accuses_none() -> None:
     assert told(unit(suffering(), "alive"), standing) == []
 
 
+def test_a_service_that_restarts_does_not_clear_the_damaged_files_that_it_reports() -> None:
+    damaged = recorder("idle", broken_files=["commands.json"])
+    standing = run(unit(damaged))
+    for status in ("dead", "starting"):
+        assert told(unit(damaged, status), standing) == ["file_broken"]
+    assert told(unit(recorder("idle")), standing) == []
+
+
 def test_a_mark_says_nothing_of_who_calls() -> None:
     state = suffering("call_marked", "mark_far")
     state.lines[0].call_id = "20261124T225600.123Z-L01"
