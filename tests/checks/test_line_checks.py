@@ -179,6 +179,22 @@ class TestMeter:
             dying = replace(snapshot, services=replace(services, capture=dead))
             assert told(dying, standing) == [check]
 
+    def test_a_card_that_was_well_is_not_named_because_it_starts_while_another_recovers(self) -> None:
+        snapshot = with_captures(capture(1), capture(2))
+        one, two = snapshot.services.capture[1], snapshot.services.capture[2]
+
+        def with_seen(first: Seen[CaptureState], second: Seen[CaptureState]) -> Snapshot:
+            return replace(snapshot, services=replace(snapshot.services, capture={1: first, 2: second}))
+
+        standing = run(with_seen(replace(one, status="dead", moving_ns=0), two))
+        assert [finding.trouble.cards for finding in standing] == [(1,)]
+        begins = replace(two, moving_ns=NS_PER_S)
+        (back,) = run(with_seen(replace(one, moving_ns=NS_PER_S), begins), standing)
+        assert (back.check, back.trouble.cards) == ("capture_dead", (1,))
+        assert run(with_seen(one, begins), [back]) == []
+        (both,) = run(with_seen(replace(one, moving_ns=NS_PER_S), replace(two, status="dead")), standing)
+        assert both.trouble.cards == (1, 2), "and one that recovers stays, whatever another does"
+
     def test_a_second_card_with_the_same_trouble_is_new(self) -> None:
         for meter in (self.AWAY, MeterState(connected=True, unset=[1])):
             (one,), (both,) = run(unit(meters=(meter, self.WELL))), run(unit(meters=(meter, meter)))

@@ -28,8 +28,8 @@ def of_cards(
     steady: bool = False,
     by_meter: bool = False,
 ) -> Check:
-    """Returns a check of the faulty cards. `steady`: a standing finding also includes cards that have worked only for a
-    short time. `by_meter`: only the report of the card's connected meter clears the finding.
+    """Returns a check of the faulty cards. `steady`: a faulty card stays in a standing finding until it has worked for
+    some time. `by_meter`: only the report of the card's connected meter clears the finding.
 
     In the texts {cards} are the cards' numbers and {units} their services.
     """
@@ -37,10 +37,10 @@ def of_cards(
     def find(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
         captures = snapshot.services.capture
         ill = [card for card, seen in captures.items() if is_ill(seen)]
-        if not ill and steady and standing is not None:
-            ill = [card for card, seen in captures.items() if seen.moving_ns < STEADY_MS * NS_PER_MS]
+        if steady:
+            ill = sorted({*ill, *_uncleared(snapshot, standing, _is_steady)})
         if by_meter:
-            ill = sorted({*ill, *_unheard(snapshot, standing, _hears_meter)})
+            ill = sorted({*ill, *_uncleared(snapshot, standing, _hears_meter)})
         if not ill:
             return None
         cards = ", ".join(str(card) for card in ill)
@@ -56,19 +56,23 @@ def of_cards(
     return Check(check_id, clears, find)
 
 
-def _unheard(
-    snapshot: Snapshot, standing: Trouble | None, hears: Callable[[Seen[CaptureState]], bool]
+def _uncleared(
+    snapshot: Snapshot, standing: Trouble | None, clears: Callable[[Seen[CaptureState]], bool]
 ) -> tuple[int, ...]:
-    """The cards of the standing trouble that report nothing now: another card's report clears nothing for them."""
+    """The cards of the standing trouble whose own report does not clear it now; another card's report cannot."""
     captures = snapshot.services.capture
     return tuple(
-        card for card in (standing.cards if standing else ()) if card in captures and not hears(captures[card])
+        card for card in (standing.cards if standing else ()) if card in captures and not clears(captures[card])
     )
 
 
 def _hears_meter(capture: Seen[CaptureState]) -> bool:
     state = capture.live
     return state is not None and (state.meter is None or state.meter.connected)
+
+
+def _is_steady(capture: Seen[CaptureState]) -> bool:
+    return capture.moving_ns >= STEADY_MS * NS_PER_MS
 
 
 def _is_alive(capture: Seen[CaptureState]) -> bool:
@@ -127,7 +131,7 @@ def overruns(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | 
     captures = snapshot.services.capture
     found = [(card, seen) for card, seen in captures.items() if _has_too_many(seen)]
     if not found:
-        return standing if _unheard(snapshot, standing, _is_alive) else None
+        return standing if _uncleared(snapshot, standing, _is_alive) else None
     minutes = RECENT_S // 60
     ko = ", ".join(f"카드 {card}: {_overruns_of(seen)}번" for card, seen in found)
     en = ", ".join(f"card {card}: {_overruns_of(seen)}" for card, seen in found)
@@ -151,7 +155,7 @@ def meter_absent(snapshot: Snapshot, standing: Trouble | None) -> Words | Troubl
     """A card's line meter does not answer: its calls are followed by sound alone, and no notice reaches its lines."""
     captures = snapshot.services.capture
     silent = {card for card, seen in captures.items() if _is_silent(seen)}
-    silent.update(_unheard(snapshot, standing, _is_alive))
+    silent.update(_uncleared(snapshot, standing, _is_alive))
     if not silent:
         return None
     cards = ", ".join(map(str, sorted(silent)))
@@ -175,7 +179,7 @@ def converter_unset(snapshot: Snapshot, standing: Trouble | None) -> Words | Tro
     meters = _heard_meters(snapshot)
     found = [f"{card}-{number}" for card, meter in meters.items() for number in meter.unset]
     if not found:
-        return standing if _unheard(snapshot, standing, _hears_meter) else None
+        return standing if _uncleared(snapshot, standing, _hears_meter) else None
     which = ", ".join(found)
     return Words(
         cards=tuple(card for card, meter in meters.items() if meter.unset),
