@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from linetap.config import endingchecks, namednotices, patternsubset
+from linetap.config import endingchecks, namednotices, patternsubset, profilechecks
 from linetap.config.profile import BUILT_IN, Profile
 from linetap.config.schema import Config, Keys
 from linetap_core.codecs.registry import codec_named
@@ -76,6 +76,7 @@ def checked(source: Source, folder: Path | None = None) -> Config:
         _keys,
         _names,
         _pattern,
+        profilechecks.check_profiles,
         _broker,
         _codec,
         *endingchecks.ALL,
