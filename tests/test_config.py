@@ -458,6 +458,7 @@ def test_a_name_that_reads_as_another_is_none(site: Site, hidden: str, table: st
         ("[profile.dtmf]\nmains_hz = [0.0, 60.0]", "dtmf.mains_hz.0 = 0: 1 to 4000"),
         ("[profile.voice]\nfloor_rise_db_s = 1e6", "voice.floor_rise_db_s = 1e+06: -300 to 300"),
         ("[profile.meter]\non_above_v = 1000.0", "meter.on_above_v = 1000: 0 to 300"),
+        ("[profile.sound]\nnoise_chunks = -9", "sound.noise_chunks = -9: 0 to 1e+06"),
         ("[profile.sound]\nspeech_weights = []", "sound.speech_weights: 0 numbers; 17 expected"),
         ("[profile.answer]\nbeep_within_s = 1_000_000_000_000", "answer.beep_within_s = 1e+12"),
     ],

@@ -24,6 +24,7 @@ _RANGES: tuple[tuple[re.Pattern[str], float, float], ...] = (
     (re.compile(r".*_v"), 0, 300),
     (re.compile(r".*_harmonics"), 0, 50),
     (re.compile(r".*_power"), 0, 1e15),
+    (re.compile(r".*_(ms|s|chunks|windows|bins|times|changes|bursts|frames)"), 0, 1_000_000),
     (re.compile(r".*"), -1_000_000, 1_000_000),
 )
 
