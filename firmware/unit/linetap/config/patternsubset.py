@@ -12,6 +12,7 @@ import itertools
 import re
 from collections.abc import Iterator
 
+MOST_DIGITS = 20  # of an internal number; ITU-T E.164 has 15, and prefixes come before them
 MOST_NUMBERS = 100_000  # most numbers tried for a pattern: five digits
 _DIGITS = "0123456789"
 _ATOM = re.compile(
@@ -31,8 +32,10 @@ def _body(pattern: str) -> str:
 
 
 def matches(pattern: str, number: str) -> bool:
-    """Whether the whole number matches, as in the judgement of calls."""
-    return compiled(pattern).fullmatch(number) is not None
+    r"""Whether the whole number matches, as in the judgement of calls. A number of more than MOST_DIGITS never does:
+    by a pattern such as `([2-8]\d*)*` each further digit could double the time.
+    """
+    return len(number) <= MOST_DIGITS and compiled(pattern).fullmatch(number) is not None
 
 
 def is_narrower(new: str, old: str) -> bool:

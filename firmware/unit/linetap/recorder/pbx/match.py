@@ -79,7 +79,7 @@ class Matcher:
         self._tolerance_s = config.smdr.tolerance_s
         minutes = config.smdr.format == smdrcolumns.COLUMNS and "S" not in config.smdr.duration
         self._slack_s = DURATION_SLACK_S + (60 if minutes else 0)
-        self._internal = patternsubset.compiled(config.recording.internal_pattern)
+        self._internal = config.recording.internal_pattern
         self._extensions = {line.extension for line in config.line if line.extension}
 
     def our_line(self, smdr: SmdrLine) -> int | None:
@@ -160,7 +160,7 @@ class Matcher:
         return bool(line.trunk and smdr.trunk) and _bare(line.trunk or "") == _bare(smdr.trunk)
 
     def _is_extension(self, number: str) -> bool:
-        return bool(number) and (number in self._extensions or self._internal.fullmatch(number) is not None)
+        return bool(number) and (number in self._extensions or patternsubset.matches(self._internal, number))
 
 
 def _same_digits(ours: str, theirs: str) -> bool | None:
