@@ -21,10 +21,12 @@ from hypothesis import strategies as st
 
 from linetap.commission.configcheck import check_config
 from linetap.commission.template import Plan, render
-from linetap.config import config_sha256, load_config, notices_folder, profile_of
+from linetap.config import config_sha256, load_config, notices_folder, profile_of, profilechecks
+from linetap.config.profile import KR_PSTN, Profile
 from linetap.config.schema import Card, Config, Line, Recording, RetentionPolicy, Storage
 from linetap_core.errors import BadInput
 from linetap_core.evidence.keys import keys, publickeys
+from linetap_core.tomlfile.source import Source
 from linetap_core.wire.mqtt import Broker
 
 PROJECT_PINS = Path(__file__).parent.parent / "hardware" / "pins.toml"
@@ -205,6 +207,10 @@ BAD_CHECKSUM = EPOCH.recipient[:-1] + ("q" if EPOCH.recipient[-1] != "q" else "p
         (EPOCH.recipient, BAD_CHECKSUM, "overflow_epoch", 1, "overflow_epoch: not an age recipient"),
         (EPOCH.recipient, "ssh-ed25519 AAAA", "overflow_epoch", 1, "overflow_epoch: not an age recipient"),
         (f'[\n  "{CUSTODIAN.recipient}",\n]', "[]", "custodians", 1, "keys.custodians = []"),
+        (r"'^[2-8]\d{3}$'", r"'^21\$'", "internal_pattern", 1, "recording.internal_pattern: bad escape"),
+        (r"'^[2-8]\d{3}$'", "'^(21'", "internal_pattern", 1, "recording.internal_pattern: missing )"),
+        ('"113", "119"]', '"113", "1-1-9"]', "emergency_numbers", 1, "emergency_numbers: '1-1-9' is dialled by nobody"),
+        ('["9", "0"]', '["9", ""]', "trunk_prefixes", 1, "trunk_prefixes: '' is dialled by nobody"),
         ("[storage]", 'profile = [{name = "a"}, {name = "a"}]\n[storage]', "profile", 1, "unknown key broker.profile"),
     ],
 )
@@ -440,6 +446,37 @@ def test_a_name_that_reads_as_another_is_none(site: Site, hidden: str, table: st
     assert str(told.value).isprintable(), "nor does the refusal show it"
     site.path.write_text(site.path.read_text().replace(name, '"민원 전화"'))
     check_config(site.path)
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        ('[[profile.tone]]\nname = "dial"\nhz = [0.0]\ncadence_ms = []\nknown_after = 0', "tone.0.hz.0 = 0: 1 to 4000"),
+        ("[profile.tones]\nmains_hz = 0.0", "tones.mains_hz = 0: 1 to 4000"),
+        ("[profile.tones]\ntolerance = -1.0", "tones.tolerance = -1: 0 to 1000"),
+        ("[profile.tones]\nmains_harmonics = 1_000_000", "tones.mains_harmonics = 1e+06: 0 to 50"),
+        ("[profile.dtmf]\nmains_hz = [0.0, 60.0]", "dtmf.mains_hz.0 = 0: 1 to 4000"),
+        ("[profile.voice]\nfloor_rise_db_s = 1e6", "voice.floor_rise_db_s = 1e+06: -300 to 300"),
+        ("[profile.meter]\non_above_v = 1000.0", "meter.on_above_v = 1000: 0 to 300"),
+        ("[profile.sound]\nnoise_chunks = -9", "sound.noise_chunks = -9: 0 to 1e+06"),
+        ("[profile.sound]\nspeech_weights = []", "sound.speech_weights: 0 numbers; 17 expected"),
+        ("[profile.answer]\nbeep_within_s = 1_000_000_000_000", "answer.beep_within_s = 1e+12"),
+    ],
+)
+def test_a_number_of_a_profile_with_which_no_detector_starts(site: Site, table: str, says: str) -> None:
+    """Each number has the right type, and each ended the recorder or capture at its start, or filled its memory."""
+    site.path.write_text(f'{site.path.read_text()}\n[[profile]]\nname = "pbx"\n{table}\n')
+    with pytest.raises(BadInput, match=re.escape(says)):
+        load_config(site.path)
+
+
+def test_every_number_of_the_shipped_profile_is_in_its_range(site: Site) -> None:
+    values = msgspec.to_builtins(KR_PSTN) | {"name": "pbx"}
+    assert check_config(site.path)
+    config = msgspec.structs.replace(load_config(site.path), profile=[msgspec.convert(values, Profile)])
+    source = Source(site.path)
+    profilechecks.check_profiles(config, source)
+    assert source.problems == []
 
 
 @settings(max_examples=300, deadline=None)

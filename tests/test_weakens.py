@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from linetap.config import Config
 from linetap.config.change import differing
 from linetap.config.numbers import DtmfNumbers
-from linetap.config.patternsubset import is_narrower, matches
+from linetap.config.patternsubset import MOST_DIGITS, is_narrower, matches
 from linetap.config.profile import Profile
 from linetap.config.schema import Board, Card, Ending, Keys, Line, RetentionClass, RetentionPolicy, Situation
 from linetap.config.weakening import RULES, UNCLASSIFIED, WORDS, rule_of, schema_path, weakenings
@@ -291,3 +291,11 @@ class TestNarrower:
 
 
 NUMBERS = [f"{n:0{digits}d}" for digits in range(1, 5) for n in range(10**digits)]
+
+
+@pytest.mark.parametrize("pattern", [r"^([2-8]\d*)*$", r"(\d+)+", r"(\d|\d\d)+x"])
+def test_no_number_that_a_person_dials_holds_the_recorder_up(pattern: str) -> None:
+    """By some patterns the time doubles with each digit: 64 digits and a star would take for ever."""
+    assert not matches(pattern, "2" * 64 + "*")
+    assert not matches(".*", "2" * (MOST_DIGITS + 1))
+    assert matches(".*", "2" * MOST_DIGITS)

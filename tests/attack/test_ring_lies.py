@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from linetap.recorder.cards import CardFollower, Cards
 from linetap.ring import SLOT_FRAMES, RingReader, RingWriter
-from linetap.ring.layout import CRC_FROM, HEADER, HEADER_BYTES, bell_path, ring_path, slot_dtype
+from linetap.ring.layout import CRC_FROM, HEADER, HEADER_BYTES, allocate, bell_path, boot_id, ring_path, slot_dtype
 from linetap_core.clock import NS_PER_S, SYSTEM, ManualClock, parse_rfc3339
 from linetap_core.errors import DeviceFault
 from unit_rig import make_unit
@@ -120,6 +120,16 @@ def test_a_clock_of_another_century_is_no_lie(run_dir: Path) -> None:
     assert batch.utc_ns == parse_rfc3339("2232-04-01T00:00:00Z")
     reader.close()
     writer.close()
+
+
+@pytest.mark.parametrize("slots", [1, 8, RingReader.LEAST_SLOTS - 1])
+def test_a_ring_shorter_than_a_readers_distance_keeps_nobody_busy(run_dir: Path, slots: int) -> None:
+    """In it a reader was overtaken again after each gap: without end, and with a line in the log each time."""
+    written(run_dir, 1).close()
+    allocate(ring_path(run_dir, 1), 1, list(range(1, LINES + 1)), slots, 8000, boot_id())
+    with pytest.raises(DeviceFault, match="another shape") as fault:
+        RingReader(run_dir, 1)
+    assert fault.value.code == "ring_foreign"
 
 
 @pytest.mark.parametrize("head", [51 + 10**6, 1 << 62, (1 << 64) - 1])

@@ -55,6 +55,8 @@ def test_an_instrument_that_says_no_number_is_named_and_one_that_says_nothing_ha
     with pytest.raises(DeviceFault, match="'OL' is no number"):
         ByProgram(program(tmp_path, "echo OL\n")).read("pair_mohm", 1)
     assert ByProgram(program(tmp_path, "exit 0\n")).read("pair_mohm", 1) is None
+    with pytest.raises(DeviceFault, match=r"12 M.* is no number"):  # an instrument's ohm sign, which is no UTF-8
+        ByProgram(program(tmp_path, r"printf '12 M\330'" + "\n")).read("pair_mohm", 1)
 
 
 def test_a_person_is_asked_until_a_number_comes() -> None:

@@ -167,6 +167,9 @@ def test_figures_of_calls() -> None:
         "codec_ppm": 33.5, "codec_change_ppm": 2.5, "calls_gap_ms": 0.0, "calls_offset_ms": -3.5, "calls_unproved": 1,
         "notice_after_hook_ms": 540, "power_cut_lost_s": 0.75,
     }  # fmt: skip
+    flipped = msgspec.structs.replace(notice, started_at="2026-99-28T08:59:00.540Z")
+    damaged = msgspec.structs.replace(incoming, notice=flipped)
+    assert calls.measured([incoming, damaged])["notice_after_hook_ms"].value == 540, "one bit costs one call"
     assert set(calls.measured([])) == set(found)
     assert not [name for name, it in calls.measured([]).items() if it.value is not None], "no call proves nothing"
 

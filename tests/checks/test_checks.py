@@ -312,7 +312,7 @@ def test_one_code_in_check_alert_journal_and_legend(check: Check, caplog: pytest
     with caplog.at_level("INFO", "linetap"):
         journal = Journal()
         for told in (findings, findings, []):
-            journal.write(told)
+            journal.write(told, 0)
     raised, cleared = (record.getMessage() for record in caplog.records)
     assert raised.startswith(f"{check.id}: {findings[0].trouble.severity}: ")
     assert cleared == f"{check.id}: cleared"

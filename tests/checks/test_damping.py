@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -93,6 +95,25 @@ def test_the_words_follow_what_it_is_now() -> None:
     told = Told()
     told.flap(CHANGES + 1, 10)
     assert told.for_s(REWORD_S + 1, hum(text="Line 2 hums too."))[-1][0].trouble.text_en.endswith("Line 2 hums too.")
+
+
+def cut(*lines: int) -> list[Finding]:
+    texts = f"Lines {lines}: no voltage."
+    trouble = Trouble(severity="critical", text_ko="", text_en=texts, action_ko="", action_en="", lines=lines)
+    return [Finding("line_cut", "line_fault", "since", trouble)] if lines else []
+
+
+def test_a_further_line_is_named_at_once_and_each_but_once_a_minute() -> None:
+    told = Told()
+    for n in range(CHANGES):
+        told.for_s(2, cut(3) if n % 2 == 0 else [])
+    ((held,),) = told.for_s(1, [])
+    assert held.trouble.lines == (3,)
+    ((held,),) = told.for_s(1, cut(3, 5))
+    assert (held.trouble.lines, held.trouble.text_en) == ((3, 5), "Comes and goes: Lines (3, 5): no voltage.")
+    worded = [held.trouble.lines for turn in range(60) for (held,) in told.for_s(5, cut(5 + turn % 2))]
+    changes = sum(before != after for before, after in pairwise(worded))
+    assert changes <= 2 * (300 // REWORD_S + 1), "lines that take turns"
 
 
 @pytest.mark.parametrize("check", OF_A_CALL)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -19,6 +20,7 @@ GIB = 1 << 30
 OF_LINES = (
     *CODES, "notice_not_heard", "notice_doubtful", "call_marked", "call_ending", "mark_far", "long_call",
 )  # fmt: skip
+ORDER = [check.id for check in CHECKS]
 BY_ID = {check.id: check for check in CHECKS}
 CRITICAL = {"line_cut", "line_short", "battery_high", "silent_off_hook", "sound_on_hook", "notice_not_heard"}
 OF_THE_DESK = {"call_marked", "call_ending", "mark_far", "long_call"}
@@ -38,9 +40,12 @@ def unit(
 
 
 def with_capture(state: CaptureState) -> Snapshot:
-    services = Services(
-        {1: Seen(state, "alive", 60 * NS_PER_S)}, Seen(recorder("idle"), "alive"), Seen(reporter(), "alive")
-    )
+    return with_captures(state)
+
+
+def with_captures(*states: CaptureState) -> Snapshot:
+    captures = {state.card: Seen(state, "alive", 60 * NS_PER_S) for state in states}
+    services = Services(captures, Seen(recorder("idle"), "alive"), Seen(reporter(), "alive"))
     return Snapshot(services, 100 * GIB, 100 * GIB, GIB, "/vault", 1_800_000_000 * NS_PER_S)
 
 
@@ -83,6 +88,14 @@ def test_a_recorder_that_is_away_cures_no_line_and_accuses_none() -> None:
     assert told(unit(recorder(), "dead"), standing) == ["line_cut"]
     assert told(unit(suffering("line_cut"), "dead")) == []
     assert told(unit(suffering(), "alive"), standing) == []
+
+
+def test_a_service_that_restarts_does_not_clear_the_damaged_files_that_it_reports() -> None:
+    damaged = recorder("idle", broken_files=["commands.json"])
+    standing = run(unit(damaged))
+    for status in ("dead", "starting"):
+        assert told(unit(damaged, status), standing) == ["file_broken"]
+    assert told(unit(recorder("idle")), standing) == []
 
 
 def test_a_mark_says_nothing_of_who_calls() -> None:
@@ -135,8 +148,57 @@ class TestMeter:
         (finding,) = run(unit(meters=(self.WELL, unset)))
         assert (finding.check, finding.trouble.severity) == ("converter_unset", "critical")
         assert "2-2" in finding.trouble.text_en
-        assert "converter_unset" in told(unit(meters=(self.AWAY,)), [finding])
+        assert "converter_unset" in told(unit(meters=(self.WELL, self.AWAY)), [finding])
         assert told(unit(meters=(self.WELL, self.WELL)), [finding]) == []
+
+    @pytest.mark.parametrize(
+        ("check", "ill"),
+        [
+            ("power_failing", MeterState(connected=True, power_fail=True)),
+            ("unit_opened", MeterState(connected=True, tamper=True)),
+            ("converter_unset", MeterState(connected=True, unset=[2])),
+        ],
+    )
+    def test_another_cards_meter_clears_nothing_of_one_that_is_silent(self, check: str, ill: MeterState) -> None:
+        (finding,) = run(unit(meters=(ill, self.WELL)))
+        assert (finding.check, finding.trouble.cards) == (check, (1,))
+        assert told(unit(meters=(self.AWAY, self.WELL)), [finding]) == sorted([check, "meter_absent"], key=ORDER.index)
+        assert told(unit(meters=(self.WELL, self.AWAY)), [finding]) == ["meter_absent"]
+
+    def test_another_cards_capture_clears_nothing_of_one_that_is_dead(self) -> None:
+        absent, overruns = (
+            unit(meters=(self.AWAY, self.WELL)),
+            with_captures(capture(1, overruns_lately=30), capture(2)),
+        )
+        open_contact = with_captures(capture(1, (1, 2), contact_open=[2]), capture(2, (3, 4)))
+        for check, snapshot in (("meter_absent", absent), ("overruns", overruns), ("contact_open", open_contact)):
+            standing = run(snapshot)
+            assert told(snapshot, []) == [check]
+            services = snapshot.services
+            dead = {1: replace(services.capture[1], status="dead"), 2: services.capture[2]}
+            dying = replace(snapshot, services=replace(services, capture=dead))
+            assert told(dying, standing) == [check]
+
+    def test_a_card_that_was_well_is_not_named_because_it_starts_while_another_recovers(self) -> None:
+        snapshot = with_captures(capture(1), capture(2))
+        one, two = snapshot.services.capture[1], snapshot.services.capture[2]
+
+        def with_seen(first: Seen[CaptureState], second: Seen[CaptureState]) -> Snapshot:
+            return replace(snapshot, services=replace(snapshot.services, capture={1: first, 2: second}))
+
+        standing = run(with_seen(replace(one, status="dead", moving_ns=0), two))
+        assert [finding.trouble.cards for finding in standing] == [(1,)]
+        begins = replace(two, moving_ns=NS_PER_S)
+        (back,) = run(with_seen(replace(one, moving_ns=NS_PER_S), begins), standing)
+        assert (back.check, back.trouble.cards) == ("capture_dead", (1,))
+        assert run(with_seen(one, begins), [back]) == []
+        (both,) = run(with_seen(replace(one, moving_ns=NS_PER_S), replace(two, status="dead")), standing)
+        assert both.trouble.cards == (1, 2), "and one that recovers stays, whatever another does"
+
+    def test_a_second_card_with_the_same_trouble_is_new(self) -> None:
+        for meter in (self.AWAY, MeterState(connected=True, unset=[1])):
+            (one,), (both,) = run(unit(meters=(meter, self.WELL))), run(unit(meters=(meter, meter)))
+            assert both.marks > one.marks
 
 
 @pytest.mark.parametrize(

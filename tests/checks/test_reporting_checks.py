@@ -53,6 +53,15 @@ class TestBrokerUnreachable:
     def test_one_that_has_not_tried_yet_is_not_told(self) -> None:
         assert stands(unit("starting", AWAY)) == []
 
+    @pytest.mark.parametrize(("seconds", "tried", "told"), [(1, False, False), (1, True, True), (10, False, True)])
+    def test_one_that_has_just_started_has_time_to_connect(self, seconds: int, tried: bool, told: bool) -> None:
+        """As the panel sees it. A start clears nothing: no connection is there yet."""
+        begins = reporter(False, tried=tried)
+        begins.mono_ns = begins.started_ns + seconds * NS_PER_S
+        assert stands(unit(said=begins)) == ([("broker_unreachable", "warning")] if told else [])
+        for status in ("alive", "starting"):
+            assert stands(unit(status, begins), run(unit(said=AWAY))) == [("broker_unreachable", "warning")]
+
 
 @pytest.mark.parametrize(
     ("left_ns", "severity", "says"),

@@ -180,6 +180,33 @@ def test_a_setup_in_the_middle_of_another_transfer_is_served(meter: PartMeter) -
     assert (again.toggle, again.data[:2]) == (1, bytes([18, 1]))
 
 
+def test_a_setup_right_after_a_packet_is_answered_from_its_beginning(meter: PartMeter) -> None:
+    """The program sees both at once: the packet belongs to the transfer before, which the SETUP has ended."""
+    until(meter, 0.3)
+    usb, address = meter.chip.usb, 7
+    whole = bytes.fromhex("8006000200004300")
+    assert usb.setup(address, 0, whole) is Answer.ACK
+    meter.chip.run(meter.chip.time.ns + 1 * NS_PER_MS)
+    assert isinstance(usb.into(address, 0), Packet)
+    assert usb.setup(address, 0, whole) is Answer.ACK
+    meter.chip.run(meter.chip.time.ns + 1 * NS_PER_MS)
+    again = usb.into(address, 0)
+    assert isinstance(again, Packet)
+    assert (again.toggle, len(again.data), again.data[:2]) == (1, 64, bytes([9, 2]))
+
+
+def test_a_packet_of_before_a_bus_reset_opens_no_channel(meter: PartMeter) -> None:
+    """A bus reset keeps its flag, and sets the channel's address to that of the control endpoint (RM0444, 37.6.2)."""
+    until(meter, 0.3)
+    usb, host = meter.chip.usb, meter.host
+    host.opened = False
+    meter.chip.run(meter.chip.time.ns + 5 * NS_PER_MS)
+    assert isinstance(usb.into(7, 1), Packet)
+    usb.bus_reset()
+    meter.chip.run(meter.chip.time.ns + 1 * NS_PER_MS)
+    assert (usb.field("CHEP1", "STATTX"), usb.field("CHEP1", "STATRX")) == (0, 0)
+
+
 # --- What it is commanded ---------------------------------------------------------------------------------------------
 
 

@@ -13,12 +13,13 @@ import pytest
 from test_panel_service import TICK_MS, Room
 
 from linetap.board.simulated import SimulatedPanel, press_button
+from linetap.checks.cards import CRITICAL_OVERRUNS, WARN_OVERRUNS
 from linetap.panel.button import Button, Press, meaning
 from linetap.panel.service import Panel
 from linetap.sockets import Listener
 from linetap_core.records import RECORDER_SOCKET, RecorderCommand, StartWalk, StopWalk, WalkEnd, WalkState
-from linetap_core.wire.legend import STEP_MS, number_pattern
-from state_files import recorder, reporter, suffering, unit
+from linetap_core.wire.legend import CONDITIONS, STEP_MS, number_pattern
+from state_files import capture, recorder, reporter, suffering, unit
 
 
 def press(room: Room, ms: int) -> list[str]:
@@ -87,6 +88,16 @@ def test_what_was_acknowledged_is_calm_until_something_new_stands(
     room.unit.states["reporter"] = reporter(connected=False)
     room.pass_ms(600)
     assert room.state().patterns["fault"] == "slow"
+
+
+def test_a_warning_that_was_acknowledged_and_became_critical_is_new(run_dir: Path) -> None:
+    room = Room(run_dir)
+    for overruns in (WARN_OVERRUNS, CRITICAL_OVERRUNS):
+        room.unit.states["capture@1"] = capture(overruns_lately=overruns)
+        room.pass_ms(1000)
+        assert room.state().patterns["fault"] == CONDITIONS["unit_check"].fault != "wink"
+        press(room, 300)
+        assert room.state().patterns["fault"] == "wink"
 
 
 def test_what_went_and_comes_again_is_new(run_dir: Path) -> None:

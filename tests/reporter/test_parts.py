@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
@@ -32,10 +33,10 @@ from linetap.reporter.feed import (
     Feed,
     Resending,
 )
-from linetap.reporter.health import Outgoing, health, outgoing
+from linetap.reporter.health import Ages, Outgoing, health, outgoing
 from linetap.reporter.inbox import MOST_WAITING, Inbox, Reply
-from linetap.reporter.telemetry import LONG_QUEUE, REWORD_EVERY_S, THINNED, Alerts, Lines, pace
-from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
+from linetap.reporter.telemetry import LONG_QUEUE, REWORD_EVERY_S, THINNED, Alerts, Journal, Lines, pace
+from linetap_core.clock import NS_PER_DAY, NS_PER_S, ManualClock, parse_rfc3339, rfc3339
 from linetap_core.evidence.authorization.command import LIMIT_BYTES
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import sshsig
@@ -466,6 +467,33 @@ def test_an_alert_is_reported_when_it_gets_worse_and_reworded_seldom() -> None:
     assert told([], 99) == []
 
 
+def marked(*lines: int) -> list[Finding]:
+    trouble = Trouble(severity="warning", text_ko="", text_en=str(lines), action_ko="", action_en="", lines=lines)
+    return [Finding("call_marked", "ok", NOW, trouble)] if lines else []
+
+
+def test_a_further_line_is_reported_at_once_and_one_that_comes_and_goes_seldom(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Each line that is marked as abusive needs help at once, and not when the first one's alert is reworded."""
+    caplog.set_level(logging.WARNING)
+    alerts, journal = Alerts(Topics("u"), ["call_marked"]), Journal()
+
+    def told(at_s: float, *lines: int) -> list[list[int]]:
+        journal.write(marked(*lines), int(at_s * NS_PER_S))
+        messages = alerts.changed(marked(*lines), int(at_s * NS_PER_S))
+        return [json.loads(message.payload)["lines"] for message in messages if message.payload]
+
+    assert told(0, 3) == [[3]]
+    assert told(0.25, 3, 5) == [[3, 5]]
+    assert told(0.5, 3) == told(1, 3, 5) == []
+    assert sum(map(len, (told(at / 4, 3, *([5] if at % 8 < 4 else [])) for at in range(8, 2400)))) <= 2 * 600 / 30
+    assert [record.getMessage() for record in caplog.records] == [
+        "call_marked: warning: (3,)",
+        "call_marked: warning: (3, 5)",
+    ]
+
+
 def snapshot(state: RecorderState | None, free: int | None = 1100, machine: Machine = Machine()) -> Snapshot:  # noqa: B008
     return Snapshot(services(state, "alive" if state else "dead"), free, 2000, 100, "/vault", 0, machine)
 
@@ -528,10 +556,43 @@ def test_what_is_not_confirmed_has_an_age(tmp_path: Path) -> None:
         box.append(CallEvent(seq=0, event="started", at=at, unit="", call_id=f"call-{second}"))
     reader, now_ns = OutboxReader(tmp_path), parse_rfc3339("2026-11-24T22:56:10.000Z")
     size = sum(path.stat().st_size for path in tmp_path.glob("*.events"))
-    assert outgoing(reader, 2, None, now_ns) == Outgoing(1, 3, 1, "broker", size, 8.0)
-    assert outgoing(reader, 2, 1, now_ns) == Outgoing(1, 3, 2, "desk", size, 9.0)
-    assert outgoing(reader, 3, 3, now_ns) == Outgoing(0, 3, 0, "desk", size, None)
-    assert outgoing(OutboxReader(tmp_path / "none"), 0, 0, now_ns) == Outgoing(0, 0, 0, "desk", 0, None)
+    assert outgoing(reader, 2, None, Ages(), now_ns, 0) == Outgoing(1, 3, 1, "broker", size, 8.0)
+    assert outgoing(reader, 2, 1, Ages(), now_ns, 0) == Outgoing(1, 3, 2, "desk", size, 9.0)
+    assert outgoing(reader, 3, 3, Ages(), now_ns, 0) == Outgoing(0, 3, 0, "desk", size, None)
+    assert outgoing(OutboxReader(tmp_path / "none"), 0, 0, Ages(), now_ns, 0) == Outgoing(0, 0, 0, "desk", 0, None)
+
+
+class TestAges:
+    """A unit was off for three days, starts with the time of its last day, and sets its clock a minute later."""
+
+    DAYS_NS = 3 * NS_PER_DAY
+
+    @staticmethod
+    def boxed(folder: Path, times: list[int]) -> OutboxReader:
+        box = Outbox(folder, "u", lambda _: "sig", "origin", 1 << 20)
+        for at_ns in times:
+            box.append(CallEvent(seq=0, event="started", at=rfc3339(at_ns), unit="", call_id="call"))
+        return OutboxReader(folder)
+
+    @pytest.mark.parametrize("before_start", [True, False])
+    def test_a_clock_that_is_set_makes_no_event_old(self, tmp_path: Path, before_start: bool) -> None:
+        """The event of the start is written before or after the reporter's first look."""
+        stale_ns, ages, minute_ns = parse_rfc3339("2026-11-24T09:00:00.000Z"), Ages(), 60 * NS_PER_S
+        first = self.boxed(tmp_path, [stale_ns] if before_start else [])
+        assert outgoing(first, 0, 0, ages, stale_ns, NS_PER_S).oldest_s == (0 if before_start else None)
+        reader = first if before_start else self.boxed(tmp_path, [stale_ns])
+        for minutes in (1, 90):
+            utc_ns, now_ns = stale_ns + self.DAYS_NS + minutes * minute_ns, NS_PER_S + minutes * minute_ns
+            assert outgoing(reader, 0, 0, ages, utc_ns, now_ns).oldest_s == minutes * 60, "counted since the start"
+
+    def test_what_waited_before_the_start_is_as_old_as_it_says(self, tmp_path: Path) -> None:
+        """With a clock that is right, and with one that was in 1970 until it was set."""
+        at_ns = parse_rfc3339("2026-11-24T09:00:00.000Z")
+        reader, ages = self.boxed(tmp_path, [at_ns]), Ages()
+        assert outgoing(reader, 0, 0, ages, at_ns + self.DAYS_NS, 0).oldest_s == self.DAYS_NS / NS_PER_S
+        ages = Ages()
+        assert outgoing(reader, 0, 0, ages, 0, 0).oldest_s == 0
+        assert outgoing(reader, 0, 0, ages, at_ns + self.DAYS_NS, NS_PER_S).oldest_s == self.DAYS_NS / NS_PER_S
 
 
 @given(st.binary(max_size=40), st.text("abcdefghijklmnopqrstuvwxyz-", min_size=1, max_size=60))

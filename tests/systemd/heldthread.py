@@ -10,10 +10,13 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from guest import LIMIT_S, Guest
+from guest import LIMIT_S, Guest, until
+
+from linetap_core.clock import SYSTEM
 
 _SEIZE, _INTERRUPT = 0x4206, 0x4207  # ptrace(2)
 _WALL = 0x40000000  # waitpid(2): threads too
+LOOKS, LOOK_EVERY_S = 10, 0.02
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -30,7 +33,12 @@ def threads_of(guest: Guest, service: str) -> list[int]:
 
 @contextlib.contextmanager
 def held(thread: int) -> Iterator[None]:
-    """Holds the thread until its process is killed, which must happen before the end of the block."""
+    """Holds the thread until its process is killed, which must happen before the end of the block.
+
+    It waits until the thread waits for work: a thread that runs, as after a start, has Python's lock, and its process
+    would be killed without a word of any thread.
+    """
+    until(lambda: _waits(thread), "the thread waits for work")
     _ptrace(_SEIZE, thread)
     _ptrace(_INTERRUPT, thread)
     os.waitpid(thread, _WALL)
@@ -39,6 +47,15 @@ def held(thread: int) -> Iterator[None]:
     end.start()
     yield
     end.join(LIMIT_S)
+
+
+def _waits(thread: int) -> bool:
+    """Whether the thread sleeps on a lock at each of some looks."""
+    looks = []
+    for _ in range(LOOKS):
+        looks.append(Path(f"/proc/{thread}/wchan").read_text().startswith("futex"))
+        SYSTEM.sleep(LOOK_EVERY_S)
+    return all(looks)
 
 
 def _wait(thread: int) -> None:

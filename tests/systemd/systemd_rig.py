@@ -16,7 +16,7 @@ from linetap.board.wires import ARMED_AT, ARMED_MS, RELAYS_AT
 from linetap_bench.stage.cable import VARIABLE, WATCHED, Late, report_late
 from linetap_bench.stage.jack import JackCable, alsa_configuration, report_log, scheduling
 from linetap_bench.stage.stage import linetap
-from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, rfc3339
+from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, compact, rfc3339
 from linetap_core.evidence.authorization import command as envelopes
 from linetap_core.evidence.authorization.command import Command
 from linetap_core.evidence.calls import sealed
@@ -187,6 +187,21 @@ def recorded(guest: Guest, numbers: Collection[int] = (1, 2)) -> str | None:
     """A call being recorded on one of these lines; None if there is none."""
     lines = state_of(guest, "recorder", RecorderState).lines
     return next((line.call_id for line in lines if line.state == "recording" and line.line in numbers), None)
+
+
+def next_recorded(guest: Guest, numbers: Collection[int] = (1, 2), limit_s: float = LIMIT_S) -> str:
+    """A call that begins from now on, while it is being recorded. A call in progress may have a gap of an earlier
+    test, which stopped its capture.
+    """
+    now, found = compact(SYSTEM.utc_ns()), ""
+
+    def is_there() -> bool:
+        nonlocal found
+        found = recorded(guest, numbers) or ""
+        return found > now
+
+    until(is_there, "a call is recorded", limit_s)
+    return found
 
 
 def record_of(guest: Guest, call_id: str) -> CallRecord:

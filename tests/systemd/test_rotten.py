@@ -22,9 +22,9 @@ from systemd_rig import (
     lay_cable,
     lost,
     make_unit,
+    next_recorded,
     pid_of,
     record_of,
-    recorded,
     relays,
     state_of,
 )
@@ -108,9 +108,7 @@ def said(unit: Guest, code: str, service: str) -> int:
 
 def a_whole_call(unit: Guest) -> None:
     """Waits for a whole call that begins from now on, recorded from its gate to its end."""
-    before = recorded(unit)
-    until(lambda: recorded(unit) not in (None, before), "a call is recorded", 120)
-    record = record_of(unit, str(recorded(unit)))
+    record = record_of(unit, next_recorded(unit))
     assert (record.ended_by, lost(record)) == ("on_hook", [])
 
 
@@ -168,8 +166,7 @@ def test_without_a_configuration_each_waits_and_reports_it_once(unit: Guest, how
 
 
 def test_a_configuration_that_vanishes_in_mid_call_ends_nothing(unit: Guest) -> None:
-    until(lambda: recorded(unit) is not None, "a call is recorded", 120)
-    call_id, before = str(recorded(unit)), {name: pid_of(unit, name) for name in SERVICES}
+    call_id, before = next_recorded(unit), {name: pid_of(unit, name) for name in SERVICES}
     unit.run("mv", "/etc/linetap", "/etc/linetap.away")
     record = record_of(unit, call_id)
     assert (record.ended_by, lost(record)) == ("on_hook", [])

@@ -17,10 +17,10 @@ from systemd_rig import (
     lay_cable,
     lost,
     make_unit,
+    next_recorded,
     obeyed,
     pid_of,
     record_of,
-    recorded,
     state_of,
 )
 
@@ -184,13 +184,11 @@ def test_who_is_asked_to_end_is_not_dead_before_it_could_be_there_again(unit: Gu
 
 
 def test_who_lives_without_working_is_started_anew_and_goes_on_with_the_call(unit: Guest) -> None:
-    before = pid_of(unit, "linetap-recorder")
-    until(lambda: recorded(unit) is not None, "a call is recorded")
-    call_id = recorded(unit)
+    before, call_id = pid_of(unit, "linetap-recorder"), next_recorded(unit)
     unit.run("kill", "-STOP", before)
     until(lambda: pid_of(unit, "linetap-recorder") not in (before, "0"), "the watchdog has bitten")
     assert unit.property("linetap-recorder", "NRestarts") == "1"
-    record = record_of(unit, str(call_id))
+    record = record_of(unit, call_id)
     assert (record.ended_by, lost(record)) == ("on_hook", [])
     assert deaths(unit) >= 1
 

@@ -20,7 +20,7 @@ from disk_writes import replace_durably_by
 from keeping_rig import DAY, Keeper, midnight
 from linetap.config import Config, change, config_sha256, load_config
 from linetap.config.profile import Profile
-from linetap.config.schema import Line, Recording, RetentionClass
+from linetap.config.schema import Line, Recording, RetentionClass, RetentionPolicy
 from linetap.recorder.vault.commands import configchange
 from linetap_core.clock import NS_PER_MS
 from linetap_core.durable.files import replace_durably
@@ -248,6 +248,13 @@ class TestNotice:
         assert change.departures(_config(on_notice_failure="record_and_flag")) == ["record_and_flag"]
         assert change.departures(_config(record_emergency=True)) == ["record_emergency"]
         assert change.departures(_config()) == []
+        assert change.departures(_config(emergency_numbers=["112", "113", "119", "1345"])) == []
+        for numbers in ([], ["112", "113"]):
+            assert change.departures(_config(emergency_numbers=numbers)) == ["record_emergency"], "calls to 119"
+        foreign = msgspec.structs.replace(
+            _config(emergency_numbers=["110"]), retention=RetentionPolicy(zone="Asia/Tokyo")
+        )
+        assert change.departures(foreign) == []
 
 
 def _config(**recording: Any) -> Config:

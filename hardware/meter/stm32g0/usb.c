@@ -279,35 +279,44 @@ static void setup(void) {
     }
 }
 
+static void was_sent(bool goes_on) {
+    if (address_to_be != 0) { /* the empty packet is sent from the old address */
+        USB_DADDR = address_to_be;
+        address_to_be = 0;
+    }
+    loader_wished = loader_wished || control.wants_loader;
+    if (goes_on && (replied < control.reply_length || short_reply)) {
+        send_reply();
+    }
+}
+
+static void was_received(void) {
+    uint8_t packet[USB_PACKET];
+    const uint32_t length = take(0, CONTROL_OUT, packet);
+    if (taking) {
+        taking = false;
+        usb_control_taken(&control, packet, length);
+        give(0, CONTROL_IN, packet, 0);
+        become(0, VALID, VALID);
+    } else {
+        become(0, VALID, 0);
+    }
+}
+
+/* A packet was sent before the SETUP that is seen with it, and belongs to the transfer that the SETUP has ended. */
 static void on_control(void) {
     const uint32_t is = USB_CHEP(0);
-    if (is & CHEP_RECEIVED) {
-        USB_CHEP(0) = (is & CHEP_KEPT) | CHEP_SENT;
-        if (is & CHEP_SETUP) {
-            setup();
-        } else {
-            uint8_t packet[USB_PACKET];
-            const uint32_t length = take(0, CONTROL_OUT, packet);
-            if (taking) {
-                taking = false;
-                usb_control_taken(&control, packet, length);
-                give(0, CONTROL_IN, packet, 0);
-                become(0, VALID, VALID);
-            } else {
-                become(0, VALID, 0);
-            }
-        }
-        return;
-    }
+    const bool begins = (is & CHEP_RECEIVED) && (is & CHEP_SETUP);
     if (is & CHEP_SENT) {
         USB_CHEP(0) = (is & CHEP_KEPT) | CHEP_RECEIVED;
-        if (address_to_be != 0) { /* the empty packet is sent from the old address */
-            USB_DADDR = address_to_be;
-            address_to_be = 0;
-        }
-        loader_wished = loader_wished || control.wants_loader;
-        if (replied < control.reply_length || short_reply) {
-            send_reply();
+        was_sent(!begins);
+    }
+    if (is & CHEP_RECEIVED) {
+        USB_CHEP(0) = (is & CHEP_KEPT) | CHEP_SENT;
+        if (begins) {
+            setup();
+        } else {
+            was_received();
         }
     }
 }
@@ -315,6 +324,9 @@ static void on_control(void) {
 static void on_bulk(void) {
     const uint32_t is = USB_CHEP(USB_BULK);
     USB_CHEP(USB_BULK) = (is & CHEP_KEPT) | (~is & (CHEP_RECEIVED | CHEP_SENT)); /* clears only the flags just read */
+    if (control.configuration == 0) { /* of before a bus reset, which has made the channel one of endpoint 0 */
+        return;
+    }
     if (is & CHEP_RECEIVED) {
         take_bulk();
     }

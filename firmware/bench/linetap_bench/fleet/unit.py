@@ -17,7 +17,7 @@ from linetap.recorder.vault.outbox.delivery import Delivery
 from linetap.recorder.vault.outbox.outbox import Outbox
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.reporter.feed import DEAF, Cursor, Feed, Resending
-from linetap.reporter.health import outgoing
+from linetap.reporter.health import Ages, outgoing
 from linetap.reporter.link import Link, Patience
 from linetap.reporter.telemetry import Alerts
 from linetap_bench.fleet.pool import Pool, PooledConnection
@@ -88,6 +88,7 @@ class Unit:
         self._cursor = Cursor(folder / "reporter" / "cursor.json", clock)
         self._feed = Feed(OutboxReader(vault), self._cursor, clock, self._resending)
         self._reader = OutboxReader(vault)  # for the outbox's figures in health
+        self._ages = Ages()
         self._alerts = Alerts(self._topics, ALERTS)
         self._counters = Counters()
         now = rfc3339(clock.utc_ns())
@@ -191,7 +192,8 @@ class Unit:
 
     def _health(self) -> Health:
         now_ns = self._clock.utc_ns()
-        events = outgoing(self._reader, self._feed.delivered_seq, self._resending.confirmed, now_ns)
+        delivered, mono_ns = self._feed.delivered_seq, self._clock.monotonic_ns()
+        events = outgoing(self._reader, delivered, self._resending.confirmed, self._ages, now_ns, mono_ns)
         return Health(
             at=rfc3339(now_ns), storage_days_left=400.0, storage_free_bytes=50 << 30, storage_total_bytes=58 << 30,
             recording_refused=None, card_encrypted=False, card_key=None, gap_ms=0.0, capture_gap_ms=0.0,

@@ -288,6 +288,7 @@ class RecorderState(ServiceState, kw_only=True):
 
 class ReporterState(ServiceState, kw_only=True):
     connected: bool
+    tried: bool = True  # a connection has succeeded or failed since the start
     session: str
     delivered_seq: int = 0
     queue_length: int = 0

@@ -80,8 +80,9 @@ def _systemctl(*words: str) -> list[str] | str:
     """Runs systemctl; returns the output's lines, or the reason for having none."""
     try:
         done = subprocess.run(
-            ["systemctl", "--no-pager", *words], capture_output=True, text=True, timeout=_COMMAND_S, check=False
-        )
+            ["systemctl", "--no-pager", *words], capture_output=True, text=True, errors="replace", timeout=_COMMAND_S,
+            check=False,
+        )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"systemctl: {error}"
     return done.stdout.splitlines() if done.returncode == 0 else f"systemctl: {' '.join(done.stderr.split())[:200]}"

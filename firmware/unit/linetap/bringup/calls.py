@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -84,12 +85,13 @@ def _most(values: list[float], over: str, none: str) -> Measured:
 
 
 def _notice_begins(found: Iterable[PublicRecord]) -> list[float]:
-    """Milliseconds from off-hook to the notice, of incoming calls."""
-    return [
-        (parse_rfc3339(it.notice.started_at) - parse_rfc3339(it.off_hook_at)) / NS_PER_MS
-        for it in found
-        if it.direction == "in" and it.notice is not None and it.off_hook_at is not None
-    ]
+    """Milliseconds from off-hook to the notice, of incoming calls; without records whose times are damaged."""
+    waits = []
+    for it in found:
+        if it.direction == "in" and it.notice is not None and it.off_hook_at is not None:
+            with contextlib.suppress(ValueError):
+                waits.append((parse_rfc3339(it.notice.started_at) - parse_rfc3339(it.off_hook_at)) / NS_PER_MS)
+    return waits
 
 
 def last_walk(vault: Path) -> dict[str, Colour]:

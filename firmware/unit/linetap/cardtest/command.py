@@ -119,7 +119,10 @@ def meter_serial(port: str) -> str:
 def _ask(text: str) -> str:
     sys.stdout.write(text)
     sys.stdout.flush()
-    typed = sys.stdin.readline()
+    try:
+        typed = sys.stdin.readline()
+    except UnicodeDecodeError:  # from a terminal of another encoding: asked again, or no answer
+        return "?"
     if not typed:
         raise DeviceFault("fixture", "nobody answers: standard input has ended")
     return typed

@@ -77,8 +77,8 @@ class ByProgram:
     def _run(self, *words: str) -> str:
         try:
             done = subprocess.run(
-                [self._program, *words], capture_output=True, text=True, timeout=MOST_S, check=False,
-                stdin=subprocess.DEVNULL,
+                [self._program, *words], capture_output=True, text=True, errors="replace", timeout=MOST_S,
+                check=False, stdin=subprocess.DEVNULL,
             )  # fmt: skip
         except (OSError, subprocess.TimeoutExpired) as error:
             raise DeviceFault("fixture", f"{self._program}: {error}") from None

@@ -28,8 +28,8 @@ def of_cards(
     steady: bool = False,
     by_meter: bool = False,
 ) -> Check:
-    """Returns a check of the faulty cards. `steady`: a standing finding also includes cards that have worked only for a
-    short time. `by_meter`: only the report of a connected meter clears the finding.
+    """Returns a check of the faulty cards. `steady`: a faulty card stays in a standing finding until it has worked for
+    some time. `by_meter`: only the report of the card's connected meter clears the finding.
 
     In the texts {cards} are the cards' numbers and {units} their services.
     """
@@ -37,10 +37,12 @@ def of_cards(
     def find(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
         captures = snapshot.services.capture
         ill = [card for card, seen in captures.items() if is_ill(seen)]
-        if not ill and steady and standing is not None:
-            ill = [card for card, seen in captures.items() if seen.moving_ns < STEADY_MS * NS_PER_MS]
+        if steady:
+            ill = sorted({*ill, *_uncleared(snapshot, standing, _is_steady)})
+        if by_meter:
+            ill = sorted({*ill, *_uncleared(snapshot, standing, _hears_meter)})
         if not ill:
-            return standing if by_meter and not _heard_meters(snapshot) else None
+            return None
         cards = ", ".join(str(card) for card in ill)
         units = " ".join(f"linetap-capture@{card}" for card in ill)
         return Words(
@@ -52,6 +54,29 @@ def of_cards(
         )
 
     return Check(check_id, clears, find)
+
+
+def _uncleared(
+    snapshot: Snapshot, standing: Trouble | None, clears: Callable[[Seen[CaptureState]], bool]
+) -> tuple[int, ...]:
+    """The cards of the standing trouble whose own report does not clear it now; another card's report cannot."""
+    captures = snapshot.services.capture
+    return tuple(
+        card for card in (standing.cards if standing else ()) if card in captures and not clears(captures[card])
+    )
+
+
+def _hears_meter(capture: Seen[CaptureState]) -> bool:
+    state = capture.live
+    return state is not None and (state.meter is None or state.meter.connected)
+
+
+def _is_steady(capture: Seen[CaptureState]) -> bool:
+    return capture.moving_ns >= STEADY_MS * NS_PER_MS
+
+
+def _is_alive(capture: Seen[CaptureState]) -> bool:
+    return capture.live is not None
 
 
 def _heard_meters(snapshot: Snapshot) -> dict[int, MeterState]:
@@ -106,11 +131,12 @@ def overruns(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | 
     captures = snapshot.services.capture
     found = [(card, seen) for card, seen in captures.items() if _has_too_many(seen)]
     if not found:
-        return standing if all(seen.live is None for seen in captures.values()) else None
+        return standing if _uncleared(snapshot, standing, _is_alive) else None
     minutes = RECENT_S // 60
     ko = ", ".join(f"카드 {card}: {_overruns_of(seen)}번" for card, seen in found)
     en = ", ".join(f"card {card}: {_overruns_of(seen)}" for card, seen in found)
     return Words(
+        cards=tuple(card for card, _ in found),
         mere_warning=all(_overruns_of(seen) < CRITICAL_OVERRUNS for _, seen in found),
         text_ko=f"{minutes}분 사이에 소리가 여러 번 끊겼습니다 ({ko}).",
         text_en=f"Audio was lost several times within {minutes} min ({en}).",
@@ -128,11 +154,13 @@ def _is_silent(capture: Seen[CaptureState]) -> bool:
 def meter_absent(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
     """A card's line meter does not answer: its calls are followed by sound alone, and no notice reaches its lines."""
     captures = snapshot.services.capture
-    silent = [card for card, seen in captures.items() if _is_silent(seen)]
+    silent = {card for card, seen in captures.items() if _is_silent(seen)}
+    silent.update(_uncleared(snapshot, standing, _is_alive))
     if not silent:
-        return standing if all(seen.status != "alive" for seen in captures.values()) else None
-    cards = ", ".join(str(card) for card in silent)
+        return None
+    cards = ", ".join(map(str, sorted(silent)))
     return Words(
+        cards=tuple(sorted(silent)),
         text_ko=(
             f"카드 {cards}의 회선 계측기가 응답하지 않습니다. 진행 중인 통화는 소리만으로 계속 녹음하나, 새 통화에는 "
             "안내 방송을 내보내지 못합니다."
@@ -151,9 +179,10 @@ def converter_unset(snapshot: Snapshot, standing: Trouble | None) -> Words | Tro
     meters = _heard_meters(snapshot)
     found = [f"{card}-{number}" for card, meter in meters.items() for number in meter.unset]
     if not found:
-        return None if meters else standing
+        return standing if _uncleared(snapshot, standing, _hears_meter) else None
     which = ", ".join(found)
     return Words(
+        cards=tuple(card for card, meter in meters.items() if meter.unset),
         text_ko=(
             f"음성 변환기 {which}(카드-번호)의 설정이 확인되지 않습니다. 1번은 회선 1-4, 2번은 회선 5-8을 맡으며, 해당 "
             "회선은 13 dB 작게 녹음되거나 소리가 깨질 수 있습니다."
@@ -261,6 +290,7 @@ CHECKS = (
         action_ko="누가 왜 열었는지 확인하고 드라이버로 뚜껑 나사를 모두 조이십시오.",
         action_en="Find out who opened it and why, then close the lid and tighten all its screws with a screwdriver.",
         is_ill=_is_open,
+        by_meter=True,
     ),
     Check("meter_absent", clears="when the meter sends frames again", find=meter_absent),
     Check("converter_unset", clears="when the meter has found the converter set for a round", find=converter_unset),

@@ -4,21 +4,26 @@
 from __future__ import annotations
 
 from linetap.checks.frame import Check, Snapshot, Trouble, Words
-from linetap.checks.watch import Seen
-from linetap_core.clock import S_PER_DAY
+from linetap.checks.watch import GRACE_MS, Seen
+from linetap_core.clock import NS_PER_MS, S_PER_DAY
 from linetap_core.records import OutboxState, ReporterState
 
 
+def _begins(state: ReporterState) -> bool:
+    """Whether a reporter has just started, and no connection has failed yet."""
+    return not state.tried and state.mono_ns - state.started_ns < GRACE_MS * NS_PER_MS
+
+
 def _is_unreachable(reporter: Seen[ReporterState]) -> bool:
-    """Whether a living reporter has no connection. A dead reporter has its own alert."""
     state = reporter.state
-    return reporter.status == "alive" and (state is None or not state.connected or reporter.fault is not None)
+    return state is None or not state.connected or reporter.fault is not None
 
 
 def broker_unreachable(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
-    """The reporter is alive without a connection. The desk receives this alert only from an intermittent connection."""
+    """A reporter that works is without a connection; a dead one has its own alert. The desk receives this alert only
+    from an intermittent connection."""
     reporter = snapshot.services.reporter
-    if reporter.status == "dead":
+    if reporter.status != "alive" or (reporter.fault is None and reporter.state and _begins(reporter.state)):
         return standing
     if not _is_unreachable(reporter):
         return None

@@ -13,7 +13,7 @@ import msgspec
 from linetap.checks.machine import Machine, Mount, visible
 from linetap.checks.watch import Services, Watch
 from linetap.config.schema import Config
-from linetap_core.clock import Clock, rfc3339
+from linetap_core.clock import NS_PER_S, Clock, rfc3339
 from linetap_core.records import Alert, RecorderState, ReporterState, Severity
 from linetap_core.wire.alerts import ALERTS, led_of
 
@@ -80,11 +80,39 @@ class Finding:
 
     @property
     def marks(self) -> frozenset[str]:
-        """A name for each line or card concerned: a second line with the same trouble is new."""
+        """A name for each line or card concerned: a second line with the same trouble is new, as is a warning that
+        became critical.
+        """
         it = self.trouble
-        of_lines = {f"{self.check} line {line}" for line in it.lines}
-        of_cards = {f"{self.check} card {card}" for card in it.cards}
-        return frozenset(of_lines | of_cards or {self.check})
+        name = self.check if it.severity == ALERTS[self.check].severity else f"{self.check} ({it.severity})"
+        of_lines = {f"{name} line {line}" for line in it.lines}
+        of_cards = {f"{name} card {card}" for card in it.cards}
+        return frozenset(of_lines | of_cards or {name})
+
+
+class Named:
+    """The marks that the reports of one check have named. A report with a further one is due at once, but for each mark
+    only once in `apart_s`: lines that take turns must not cause a report each time.
+    """
+
+    def __init__(self, apart_s: int) -> None:
+        self._apart_ns = apart_s * NS_PER_S
+        self._last: frozenset[str] = frozenset()
+        self._named_ns: dict[str, int] = {}
+
+    def is_due(self, marks: frozenset[str], now_ns: int) -> bool:
+        """Whether a mark is not in the last report. Call it with each finding. `now_ns`: monotonic."""
+        further = marks - self._last
+        self._last &= marks
+        return any(mark not in self._named_ns or self._is_old(mark, now_ns) for mark in further)
+
+    def report(self, marks: frozenset[str], now_ns: int) -> None:
+        self._last = marks
+        recent = {mark: at_ns for mark, at_ns in self._named_ns.items() if not self._is_old(mark, now_ns)}
+        self._named_ns = recent | dict.fromkeys(marks, now_ns)
+
+    def _is_old(self, mark: str, now_ns: int) -> bool:
+        return now_ns - self._named_ns[mark] >= self._apart_ns
 
 
 type Find = Callable[[Snapshot, Trouble | None], Words | Trouble | None]

@@ -12,10 +12,12 @@ from linetap_core.records import RecorderState, ReporterState
 
 
 def file_broken(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
-    """A small file of the unit was damaged. It was set aside and rebuilt."""
+    """A small file of the unit was damaged. It was set aside and rebuilt. The last report of a dead service counts: its
+    next start will report the same file.
+    """
     services = snapshot.services
     everyone = (*services.capture.values(), services.recorder, services.reporter, services.panel)
-    found = sorted({name for seen in everyone if (state := seen.live) is not None for name in state.broken_files})
+    found = sorted({name for seen in everyone if seen.state is not None for name in seen.state.broken_files})
     if not found:
         return None
     names = ", ".join(found)

@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 from linetap.checks import frame
-from linetap.checks.frame import Check, Finding, Snapshot, Trouble
+from linetap.checks.frame import Check, Finding, Named, Snapshot, Trouble
 from linetap.checks.watch import Services
 from linetap.config.schema import Config
 from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock
@@ -111,7 +111,7 @@ def _plain[T](word: T) -> T | str:
 CHANGES = 6  # raised and cleared three times
 WINDOW_S = 600
 QUIET_S = 600
-REWORD_S = 60  # greatest age of the texts of a held alert
+REWORD_S = 60  # greatest age of the texts of a held alert; a further line or card is named at once
 RECOUNT_S = 600  # greatest age of its count without another change
 _RANK = {None: 0, "warning": 1, "critical": 2}
 
@@ -151,12 +151,14 @@ class _Memory:
         self._since = ""
         self._worded: Trouble | None = None  # the texts of the held finding, and their age
         self._worded_ns = 0
+        self._named = Named(REWORD_S)
 
     def take_up(self, finding: Finding, now_ns: int) -> None:
         self.held = self._worst = finding
         self._changes.append(now_ns)
         self._count, self._since = finding.changes, finding.since
         self._worded, self._worded_ns = finding.trouble, now_ns
+        self._named.report(finding.marks, now_ns)
 
     @property
     def is_empty(self) -> bool:
@@ -175,12 +177,17 @@ class _Memory:
         if self.held is None:
             if len(self._changes) < CHANGES or now_ns - self._changes[0] > WINDOW_S * NS_PER_S:
                 return finding
-        elif _rank(self._worst) <= _rank(self.held) and not self._is_old(now_ns):
+        elif _rank(self._worst) <= _rank(self.held) and not self._adds(finding, now_ns) and not self._is_old(now_ns):
             return self.held
         assert self._worst is not None
         self._worded, self._worded_ns = self._worst.trouble, now_ns
         self.held = _recurring(self._worst, self._since, self._count)
+        self._named.report(self.held.marks, now_ns)
         return self.held
+
+    def _adds(self, finding: Finding | None, now_ns: int) -> bool:
+        """Whether the finding names a line or card that the held alert does not."""
+        return finding is not None and finding is self._worst and self._named.is_due(finding.marks, now_ns)
 
     def _change(self, finding: Finding | None, now_ns: int) -> None:
         self._changes.append(now_ns)

@@ -65,11 +65,11 @@ def _sentence(text: str) -> str:
 
 
 def _of_contacts(found: Callable[[CaptureState], list[int]]) -> Callable[[Snapshot, str], Lines | None]:
+    """Lines by the last report of each card's capture: its death moves no contact."""
+
     def lines(snapshot: Snapshot, _code: str) -> Lines | None:
-        captures = snapshot.services.capture.values()
-        if all(seen.status != "alive" for seen in captures):
-            return None
-        return sorted(line for seen in captures if seen.live is not None for line in found(seen.live))
+        states = [seen.state for seen in snapshot.services.capture.values() if seen.state is not None]
+        return sorted(line for state in states for line in found(state)) if states else None
 
     return lines
 

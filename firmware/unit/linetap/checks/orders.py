@@ -116,8 +116,8 @@ _DEPARTURES = {  # Korean, English
         "calls are recorded even if the notice could not be played (on_notice_failure)",
     ),
     "record_emergency": (
-        "긴급 전화도 녹음합니다 (record_emergency)",
-        "emergency calls are recorded (record_emergency)",
+        "긴급 전화도 녹음합니다 (record_emergency 또는 emergency_numbers)",
+        "emergency calls are recorded (record_emergency or emergency_numbers)",
     ),
 }
 

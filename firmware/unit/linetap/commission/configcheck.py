@@ -6,6 +6,7 @@ The services check less: each reads only its own files, and reports errors in th
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from msgspec import UNSET, UnsetType
@@ -24,6 +25,7 @@ from linetap_core.tomlfile.source import Source
 from linetap_core.wire.hosts import BROKER_WANTED, is_tls_host
 
 MAX_KEY_BYTES = 1 << 16
+_DIALLED = re.compile("[0-9*#]+")
 
 
 def check_config(path: Path) -> Config:
@@ -34,6 +36,7 @@ def check_config(path: Path) -> Config:
     _key_list(config, source)
     _unit(config, source)
     _broker(config, source)
+    _numbers(config, source)
     elsewhere = _pins(config, source)
     errors = [*source.lines(), *elsewhere]
     if errors:
@@ -70,6 +73,15 @@ def _broker(config: Config, source: Source) -> None:
     """Checks the broker's host, at commissioning and not at each start, like the unit's name."""
     if isinstance(host := config.broker.host, str) and not is_tls_host(host):
         source.add(("broker", "host"), f"broker.host = {host!r}: {BROKER_WANTED} expected")
+
+
+def _numbers(config: Config, source: Source) -> None:
+    """Checks that emergency numbers and trunk prefixes can be dialled, at commissioning: `1-1-9` matches no call."""
+    for name in ("emergency_numbers", "trunk_prefixes"):
+        for i, number in enumerate(given(getattr(config.recording, name))):
+            if isinstance(number, str) and not _DIALLED.fullmatch(number):
+                text = f"recording.{name}: {number!r} is dialled by nobody; digits, * and # expected"
+                source.add(("recording", name, i), text)
 
 
 def _key_file(config: Config, source: Source) -> None:

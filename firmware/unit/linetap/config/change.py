@@ -15,8 +15,9 @@ from typing import Any
 import msgspec
 
 from linetap.config import namednotices
-from linetap.config.schema import Config
+from linetap.config.schema import Config, Recording
 from linetap_core.rundir import capture_service
+from linetap_core.zones import KOREA
 
 CHANGEABLE = (
     "line",
@@ -77,10 +78,14 @@ def all_services(config: Config) -> list[str]:
 
 
 def departures(config: Config) -> list[str]:
-    """The settings by which the unit records more than by default."""
+    """The settings by which the unit records more than by default. A list without one of the country's emergency
+    numbers records calls to it as `record_emergency` does.
+    """
     recording = config.recording
     found = ["record_and_flag"] if recording.on_notice_failure == "record_and_flag" else []
-    return [*found, "record_emergency"] if recording.record_emergency else found
+    wanted = Recording().emergency_numbers if config.retention.zone == KOREA else []
+    lacks = not recording.emergency_numbers or not set(wanted) <= set(recording.emergency_numbers)
+    return [*found, "record_emergency"] if recording.record_emergency or lacks else found
 
 
 def _is_fixed(key: str) -> bool:

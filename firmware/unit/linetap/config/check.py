@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from linetap.config import endingchecks, namednotices
+from linetap.config import endingchecks, namednotices, patternsubset, profilechecks
 from linetap.config.profile import BUILT_IN, Profile
 from linetap.config.schema import Config, Keys
 from linetap_core.codecs.registry import codec_named
@@ -76,6 +76,7 @@ def checked(source: Source, folder: Path | None = None) -> Config:
         _keys,
         _names,
         _pattern,
+        profilechecks.check_profiles,
         _broker,
         _codec,
         *endingchecks.ALL,
@@ -234,7 +235,7 @@ def _names(config: Config, source: Source) -> None:
 
 def _pattern(config: Config, source: Source) -> None:
     try:
-        re.compile(config.recording.internal_pattern)
+        patternsubset.compiled(config.recording.internal_pattern)
     except (re.error, OverflowError, RecursionError) as error:
         source.add(("recording", "internal_pattern"), f"recording.internal_pattern: {error}")
 

@@ -12,6 +12,7 @@ import itertools
 import re
 from collections.abc import Iterator
 
+MOST_DIGITS = 20  # of an internal number; ITU-T E.164 has 15, and prefixes come before them
 MOST_NUMBERS = 100_000  # most numbers tried for a pattern: five digits
 _DIGITS = "0123456789"
 _ATOM = re.compile(
@@ -19,9 +20,22 @@ _ATOM = re.compile(
 )
 
 
+def compiled(pattern: str) -> re.Pattern[str]:
+    r"""The pattern of a whole number: `^` and `$` are optional. re.error for an invalid one, also where only the `$`
+    makes it valid, as in `21\$`.
+    """
+    return re.compile(_body(pattern))
+
+
+def _body(pattern: str) -> str:
+    return pattern.removeprefix("^").removesuffix("$")
+
+
 def matches(pattern: str, number: str) -> bool:
-    """Whether the whole number matches, as in the judgement of calls."""
-    return re.fullmatch(pattern.removeprefix("^").removesuffix("$"), number) is not None
+    r"""Whether the whole number matches, as in the judgement of calls. A number of more than MOST_DIGITS never does:
+    by a pattern such as `([2-8]\d*)*` each further digit could double the time.
+    """
+    return len(number) <= MOST_DIGITS and compiled(pattern).fullmatch(number) is not None
 
 
 def is_narrower(new: str, old: str) -> bool:
@@ -34,7 +48,7 @@ def is_narrower(new: str, old: str) -> bool:
 
 def _numbers(pattern: str) -> Iterator[str] | None:
     """Every number that the pattern matches; None if that cannot be determined."""
-    runs = _runs(pattern.removeprefix("^").removesuffix("$"))
+    runs = _runs(_body(pattern))
     if runs is None:
         return None
     count = 1

@@ -120,27 +120,54 @@ class _Dated(msgspec.Struct):
     at: str
 
 
-def outgoing(reader: OutboxReader, delivered_seq: int, confirmed: int | None, utc_ns: int) -> Outgoing:
+class Ages:
+    """The age of the oldest unconfirmed event: by its time of day, but at most the counted time since it was written.
+
+    A unit that starts with an old time, and sets its clock then, has written its first events days ago by their time.
+    """
+
+    def __init__(self) -> None:
+        self._began: tuple[int, int] | None = None  # the newest event at the first look, whose time is monotonic ns
+        self._seq, self._seen_s, self._seen_ns = 0, 0.0, 0  # the oldest event, with its age when it became the oldest
+
+    def begin(self, newest: int, now_ns: int) -> None:
+        self._began = self._began or (newest, now_ns)
+
+    def of(self, seq: int, by_clock_s: float, now_ns: int) -> float:
+        """`by_clock_s`: by the time of day, below 0 for an event dated in the future."""
+        if seq != self._seq:
+            self._seq, self._seen_s, self._seen_ns = seq, by_clock_s, now_ns
+        counted = [self._seen_s + (now_ns - self._seen_ns) / NS_PER_S] if self._seen_s >= 0 else []
+        if self._began is not None and seq > self._began[0]:
+            counted.append((now_ns - self._began[1]) / NS_PER_S)
+        return max(0.0, min(by_clock_s, *counted)) if counted else max(0.0, by_clock_s)
+
+
+def outgoing(
+    reader: OutboxReader, delivered_seq: int, confirmed: int | None, ages: Ages, utc_ns: int, now_ns: int
+) -> Outgoing:
     """The outbox's figures. `reader`: for this function alone, since reading moves its position. `confirmed` None: the
-    roles name no desk."""
+    roles name no desk. `now_ns`: monotonic."""
     newest = reader.last_seq()
     through = delivered_seq if confirmed is None else confirmed
+    ages.begin(newest, now_ns)
+    oldest = _dated(reader, through + 1)
     return Outgoing(
         queue_length=max(0, newest - delivered_seq),
         outbox_seq=newest,
         unconfirmed=max(0, newest - through),
         confirmed_by="broker" if confirmed is None else "desk",
         outbox_bytes=reader.size_bytes(),
-        oldest_s=_age_s(reader, through + 1, utc_ns),
+        oldest_s=None if oldest is None else round(ages.of(oldest[0], (utc_ns - oldest[1]) / NS_PER_S, now_ns), 1),
     )
 
 
-def _age_s(reader: OutboxReader, seq: int, utc_ns: int) -> float | None:
+def _dated(reader: OutboxReader, seq: int) -> tuple[int, int] | None:
+    """The first event from `seq` on, and its time; None without one, or without a valid time."""
     found = reader.from_seq(seq, 1)
     if not found:
         return None
     try:
-        at_ns = parse_rfc3339(jsontext.decode(found[0][1], type=_Dated).at)
+        return found[0][0], parse_rfc3339(jsontext.decode(found[0][1], type=_Dated).at)
     except (ValueError, OverflowError):
         return None
-    return round(max(0, utc_ns - at_ns) / NS_PER_S, 1)

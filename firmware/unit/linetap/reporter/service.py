@@ -17,7 +17,7 @@ from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.reporter.copies import Copies
 from linetap.reporter.discovery import discovery
 from linetap.reporter.feed import DEAF, Cursor, Feed, Resending
-from linetap.reporter.health import Outgoing, health, outgoing
+from linetap.reporter.health import Ages, Outgoing, health, outgoing
 from linetap.reporter.inbox import Inbox
 from linetap.reporter.link import Certificate, Link, Patience
 from linetap.reporter.telemetry import Alerts, Journal, Lines, LogHead, pace
@@ -75,6 +75,7 @@ class Reporter:
         self._resending = Resending(OutboxReader(outbox), clock, patience.desk_s)
         self._feed = Feed(OutboxReader(outbox), self._cursor, clock, self._resending)
         self._outbox = OutboxReader(outbox)  # for the outbox's figures in health
+        self._ages = Ages()
         self._inbox = Inbox(config.run_path, clock)
         self._copies = Copies(config.vault_path, rundir.index_list(config.run_path), topics, clock)
         self._watch = Watch(config, clock)
@@ -128,7 +129,7 @@ class Reporter:
     def state(self) -> ReporterState:
         state = self._state
         state.connected = self._link.connected or self._link.renewing  # a renewal is no fault of the network
-        state.session = self._link.session
+        state.tried, state.session = self._tried, self._link.session
         state.delivered_seq = self._feed.delivered_seq
         state.queue_length = self._queue_length()
         return state
@@ -171,7 +172,7 @@ class Reporter:
         judgement = self._judge.judge(snapshot, now_ns)
         findings = judgement.findings
         self._state.alerts = judgement.alerts
-        self._journal.write(findings)
+        self._journal.write(findings, now_ns)
         if connected:
             for message in (*self._alerts.changed(findings, now_ns), *self._head.changed(now_ns)):
                 self._link.publish(message)
@@ -207,7 +208,8 @@ class Reporter:
         confirmed = self._resending.confirmed
         if recorder is not None:
             confirmed = recorder.delivery.confirmed if recorder.delivery.desk else None
-        return outgoing(self._outbox, self._feed.delivered_seq, confirmed, self._clock.utc_ns())
+        utc_ns, now_ns = self._clock.utc_ns(), self._clock.monotonic_ns()
+        return outgoing(self._outbox, self._feed.delivered_seq, confirmed, self._ages, utc_ns, now_ns)
 
     def _queue_length(self) -> int:
         return max(0, self._feed.last_seq - self._feed.delivered_seq)
@@ -223,6 +225,7 @@ def _first_state(config: Config, clock: Clock, fault: Fault | None) -> ReporterS
         progress=0,
         fault=fault,
         connected=False,
+        tried=False,
         session="",
         broker=f"{config.broker.host}:{config.broker.port}",
     )

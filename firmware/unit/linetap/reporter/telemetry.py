@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from linetap.checks import Finding
+from linetap.checks.frame import Named
 from linetap.checks.watch import Seen
 from linetap_core import rundir
 from linetap_core.clock import NS_PER_MS, NS_PER_S, rfc3339
@@ -27,7 +28,8 @@ from linetap_core.wire.mqtt import Message
 from linetap_core.wire.topics import HEALTH_EVERY_S, LineReport, Topics, report_of
 
 Kind = tuple[Severity, bool] | None  # of a standing alert; None: none stands
-REWORD_EVERY_S = 30  # for an alert whose figures change while it stands
+REWORD_EVERY_S = 30  # for an alert whose figures change while it stands; a further line or card is published at once
+RELOG_EVERY_S = 600  # for a line or card that comes and goes while others have the same trouble
 LONG_QUEUE = 100  # events that no broker has acknowledged
 
 
@@ -96,6 +98,7 @@ class Alerts:
         self._topics = topics
         self._checks = list(checks)
         self._published: dict[str, tuple[Kind, bytes, int]] = {}  # kind, payload, time
+        self._named = {check: Named(REWORD_EVERY_S) for check in self._checks}
 
     def forget(self) -> None:
         self._published.clear()
@@ -112,8 +115,10 @@ class Alerts:
             finding = found.get(check)
             kind = finding.kind if finding else None
             payload = msgspec.json.encode(finding.alert()) if finding else b""
-            if self._is_due(check, kind, payload, now_ns):
+            marks = finding.marks if finding else frozenset()
+            if self._named[check].is_due(marks, now_ns) or self._is_due(check, kind, payload, now_ns):
                 self._published[check] = (kind, payload, now_ns)
+                self._named[check].report(marks, now_ns)
                 messages.append(self._topics.alert(check, payload))
         return messages
 
@@ -173,21 +178,26 @@ _LEVEL: dict[Severity, int] = {"warning": logging.WARNING, "critical": logging.E
 
 
 class Journal:
-    """Writes a log line when an alert is raised, changes its severity, or clears, beginning with the check's id.
+    """Writes a log line when an alert is raised, changes its severity, names a further line or card, or clears,
+    beginning with the check's id.
 
     The findings are damped, so an intermittent alert cannot fill the journal.
     """
 
     def __init__(self) -> None:
         self._written: dict[str, tuple[Severity, bool]] = {}  # check -> kind
+        self._named: dict[str, Named] = {}
 
-    def write(self, findings: Iterable[Finding]) -> None:
+    def write(self, findings: Iterable[Finding], now_ns: int) -> None:
+        """`now_ns`: monotonic."""
         standing = {finding.check: finding for finding in findings}
         for check in [check for check in self._written if check not in standing]:
             del self._written[check]
             log.info("%s: cleared", check, extra={"code": check})
         for check, finding in standing.items():
-            if self._written.get(check) != finding.kind:
+            named = self._named.setdefault(check, Named(RELOG_EVERY_S))
+            if named.is_due(finding.marks, now_ns) or self._written.get(check) != finding.kind:
+                named.report(finding.marks, now_ns)
                 self._written[check] = finding.kind
                 severity = finding.trouble.severity
                 text = finding.trouble.text_en

@@ -117,6 +117,7 @@ class RingReader:
     """Reads the ring from a cursor of its own."""
 
     GUARD_SLOTS = 8  # never read slots that the writer is about to overwrite
+    LEAST_SLOTS = 2 * GUARD_SLOTS  # in a shorter ring a reader would be overtaken again wherever it continues
     MOST_INCOMPLETE_READS = 200  # of an incomplete slot, which is then given up as lost
 
     def __init__(self, run_dir: Path, card: int, clock: Clock = SYSTEM) -> None:
@@ -129,7 +130,8 @@ class RingReader:
             raise DeviceFault("ring_foreign", f"{path}: a ring of another version or boot; restart capture@{card}")
         self.line_numbers = [int(n) for n in header["line_numbers"][: int(header["lines"])]]
         self.lines = len(self.line_numbers)
-        if not 1 <= self.lines == int(header["lines"]) or int(header["slot_bytes"]) != slot_dtype(self.lines).itemsize:
+        fits = 1 <= self.lines == int(header["lines"]) and int(header["slots"]) >= self.LEAST_SLOTS
+        if not fits or int(header["slot_bytes"]) != slot_dtype(self.lines).itemsize:
             raise DeviceFault("ring_foreign", f"{path}: a ring of another shape; restart capture@{card}")
         self.ring_id = int(header["ring_id"])
         self._count = int(header["slots"])

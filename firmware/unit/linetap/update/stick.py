@@ -37,7 +37,7 @@ def mounted(device: Path, place: Path) -> Iterator[Path]:
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     mount = ["mount", "-t", "vfat,exfat", "-o", "ro,nosuid,nodev,noexec", str(device), str(place)]
     try:
-        done = subprocess.run(mount, capture_output=True, text=True, timeout=_MOUNT_S, check=False)
+        done = subprocess.run(mount, capture_output=True, text=True, errors="replace", timeout=_MOUNT_S, check=False)
         if done.returncode:
             raise UpdateFault("update_stick", f"{device}: not mounted: {' '.join(done.stderr.split())[:200]}")
         yield place

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import re
-
 import msgspec
 from msgspec import UNSET
 
+from linetap.config import patternsubset
 from linetap.config.schema import Config, Line
 from linetap.recorder.smdr.layouts import SmdrLine
 from linetap_core.clock import NS_PER_MS, NS_PER_S, ns_of, parse_rfc3339
@@ -80,8 +79,7 @@ class Matcher:
         self._tolerance_s = config.smdr.tolerance_s
         minutes = config.smdr.format == smdrcolumns.COLUMNS and "S" not in config.smdr.duration
         self._slack_s = DURATION_SLACK_S + (60 if minutes else 0)
-        pattern = config.recording.internal_pattern.removeprefix("^").removesuffix("$")
-        self._internal = re.compile(pattern)
+        self._internal = config.recording.internal_pattern
         self._extensions = {line.extension for line in config.line if line.extension}
 
     def our_line(self, smdr: SmdrLine) -> int | None:
@@ -162,7 +160,7 @@ class Matcher:
         return bool(line.trunk and smdr.trunk) and _bare(line.trunk or "") == _bare(smdr.trunk)
 
     def _is_extension(self, number: str) -> bool:
-        return bool(number) and (number in self._extensions or self._internal.fullmatch(number) is not None)
+        return bool(number) and (number in self._extensions or patternsubset.matches(self._internal, number))
 
 
 def _same_digits(ours: str, theirs: str) -> bool | None:
