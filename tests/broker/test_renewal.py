@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 from pathlib import Path
 
 import broker as mosquitto
@@ -52,3 +54,32 @@ def test_a_renewal_to_nobody_is_a_loss(tmp_path: Path) -> None:
     broker.kill()
     until(lambda: turn(link) and not link.connected and not link.renewing)
     link.close(0)
+
+
+def test_renewals_leave_no_socket_open(tmp_path: Path) -> None:
+    """Independent of the garbage collector: a reporter reconnects for years."""
+    with mosquitto.Broker(tmp_path / "broker") as broker:
+        link = connected(broker.port)
+        gc.collect()
+        gc.disable()
+        try:
+            before = sockets()
+            for _ in range(5):
+                session = link.session
+                link.renew("for a test")
+                until(lambda session=session: turn(link) and link.connected and link.session != session)
+            until(lambda: turn(link) and sockets() <= before)
+        finally:
+            gc.enable()
+            link.close(1000)
+
+
+def sockets() -> int:
+    """The open sockets of this process."""
+    found = 0
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            found += os.readlink(f"/proc/self/fd/{name}").startswith("socket:")
+        except FileNotFoundError:
+            continue
+    return found

@@ -6,8 +6,7 @@ from __future__ import annotations
 import abc
 from typing import Any
 
-from axe_playwright_python.base import AXE_SCRIPT
-from servesite import LIMIT_S, WCAG
+from servesite import LIMIT_S
 
 from broker import until
 
@@ -18,8 +17,6 @@ _BEYOND = """const right = document.documentElement.clientWidth + 1;
 if (document.scrollingElement.scrollWidth < right) return [];
 return [...document.querySelectorAll("body *")].map((one) => [one, Math.round(one.getBoundingClientRect().right)])
   .filter(([, edge]) => edge > right).map(([one, edge]) => `${one.tagName} #${one.id} .${one.className} to ${edge}`);"""
-_AXE = """const [tags, done] = arguments;
-axe.run({ runOnly: tags }).then((found) => done(found.violations.map((one) => `${one.id}: ${one.nodes[0].html}`)));"""
 
 
 class Engine(abc.ABC):
@@ -60,10 +57,4 @@ class Engine(abc.ABC):
 
     def beyond_the_edge(self) -> list[str]:
         found: list[str] = self.run(_BEYOND)
-        return found
-
-    def inaccessible(self) -> list[str]:
-        """What axe-core finds against WCAG 2.2 AA."""
-        self.run(f"{AXE_SCRIPT}\nwindow.axe = axe;")
-        found: list[str] = self.call("ExecuteAsyncScript", script=_AXE, args=[WCAG])
         return found

@@ -53,13 +53,12 @@ def log_in(browser: Engine, served: ServeSite, *roles: str) -> None:
 
 
 @pytest.mark.parametrize("shot", WITH_SESSION, ids=lambda shot: shot.name)
-def test_a_page_is_whole_on_a_narrow_screen_and_accessible(site: PictureSite, browser: Engine, shot: Shot) -> None:
+def test_a_page_is_whole_on_a_narrow_screen(site: PictureSite, browser: Engine, shot: Shot) -> None:
     log_in(browser, site.served, *filter(None, [shot.role]))
     browser.open(site.served.url + site.address(shot))
     assert browser.run("return document.documentElement.lang") == "ko"
     assert browser.run("return getComputedStyle(document.querySelector('main')).display") != "inline", "a style sheet"
     assert browser.beyond_the_edge() == []
-    assert browser.inaccessible() == []
 
 
 def pages(browser: Firefox, to: Path) -> int:

@@ -106,12 +106,11 @@ def wait(what: Callable[[], bool], children: Processes, why: str, limit_s: float
 
 
 def end_client(client: mqtt.Client) -> None:
-    """Disconnects and closes. A client that was about to reconnect is not disconnected by paho, and leaves its socket
-    open (paho-mqtt 2.1: loop_stop ends the thread after CONNECT was sent)."""
+    """Disconnects and closes all sockets. A client that was about to reconnect is not disconnected by paho, and leaves
+    its socket open (paho-mqtt 2.1: loop_stop ends the thread after CONNECT was sent)."""
     client.disconnect()
     client.loop_stop()
-    if (left := client.socket()) is not None:
-        left.close()
+    client._reset_sockets()  # also the two by which paho wakes its thread, which it closes when it is collected
 
 
 def listens(port: int) -> bool:

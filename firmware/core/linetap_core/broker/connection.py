@@ -216,8 +216,13 @@ class Connection:
     def _end(self, why: str) -> None:
         with self._lock:
             self._unacknowledged.clear()
-        if (sock := self._client.socket()) is not None:
+        client = self._client
+        if (sock := client.socket()) is not None:
             sock.close()
+        # Without a cycle of references paho's client goes with the connection, and with it the two sockets by which
+        # paho wakes its thread; else they would stay open until a garbage collection.
+        client.on_connect = client.on_disconnect = client.on_publish = client.on_subscribe = None
+        client.on_message = client.on_log = None
         self._happenings.put((self, Ended(self._why or self._client.breach or why)))
 
     def _on_connect(self, _c: mqtt.Client, _u: Any, flags: Any, reason: ReasonCode, properties: Any) -> None:
