@@ -202,7 +202,7 @@ def add(lock: Path, keep: Path, part: str, files: list[Path]) -> None:
         if done.returncode:
             raise Unusable(f"{file} is no package of Debian's form")
         name, version, architecture = done.stdout.split()
-        # Not the file's own name: one fetched by apt has the version's epoch in it (linux-image-..._1%3a6.12-1_arm64.deb)
+        # Not the file's own name: one fetched by apt has the version's epoch in it (NAME_1%3a6.12-1_arm64.deb).
         pool = f"pool/{name}_{version.rpartition(':')[2]}_{architecture}.deb"
         package = Locked(part, name, version, architecture, _digest(file), GIVEN, pool)
         before = known.get((part, package.name))
