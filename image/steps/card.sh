@@ -30,8 +30,13 @@ size=${DATA_MIB}MiB, type=linux, uuid=$DATA_ID, name=linetap-data
 END
   lay "$boot" "$image" $at "$(vfat_bytes "$boot")"
   at=$((at + BOOT_MIB))
-  [ "$starts" -eq 0 ] || lay "$SIGNED/boot.part" "$image" $at
+  if [ "$starts" -gt 0 ]; then
+    lay "$SIGNED/boot.part" "$image" $at
+    blank "$image" $((at + starts)) # no boot.img of an earlier life: newer boot loaders search all partitions
+  fi
   lay "$WORK/slot.img" "$image" $((at += 2 * starts))
+  blank "$image" $((at + SLOT_MIB - 1)) # nor marks (root/usr/lib/linetap/marks)
+  blank "$image" $((at + 2 * SLOT_MIB - 1))
   lay "$WORK/state.img" "$image" $((at += 2 * SLOT_MIB)) "$(ext4_bytes "$WORK/state.img")"
   lay "$WORK/data.img" "$image" $((at += STATE_MIB)) "$(ext4_bytes "$WORK/data.img")"
   cp --sparse=always "$WORK/slot.img" "$OUT/slot.img"
@@ -50,6 +55,9 @@ start_partitions() {
 # image's holes, and a card that was used before keeps its own content there. A new journal with transactions of an
 # earlier one behind its end replays them after a power cut.
 lay() { dd if="$1" of="$2" bs=1M seek="$3" ${4:+count="$4" iflag=count_bytes} conv=notrunc status=none; }
+
+# One MiB of zeros, which are written too.
+blank() { dd if=/dev/zero of="$1" bs=1M seek="$2" count=1 conv=notrunc status=none; }
 
 # The bytes of a new file system from its beginning to its last block in use.
 ext4_bytes() {
