@@ -99,8 +99,14 @@ def of_debian(
             originator=_person(fields.get("Maintainer", "")), sha256=package.sha256, file=Path(package.path).name,
             licence=of_copyright(_text(documents / name, f"package {name}"), texts),
             places=tuple(["root"] * (part == "root") + where.get((part, name), [])),
-            needs=tuple(re.findall(r"(?:^|[,|]) *([a-z0-9][a-z0-9+.-]+)", fields.get("Depends", ""))),
+            needs=_needed(fields),
         )  # fmt: skip
+
+
+def _needed(fields: dict[str, str]) -> tuple[str, ...]:
+    """Debian's policy, 7.2: Pre-Depends is a dependency too, and the only one of most essential packages."""
+    said = ",".join(fields.get(key, "") for key in ("Pre-Depends", "Depends"))
+    return tuple(re.findall(r"(?:^|[,|]) *([a-z0-9][a-z0-9+.-]+)", said))
 
 
 def of_given(

@@ -74,6 +74,16 @@ def test_every_installed_package_of_this_machine(whole: Given) -> None:
     assert held == {each["SPDXID"] for each in document["packages"]} - {"SPDXRef-image"}
 
 
+def test_what_a_package_needs_before_it_is_unpacked_is_a_dependency(whole: Given) -> None:
+    document = sbom(whole)
+    names = {each["SPDXID"]: each["name"] for each in document["packages"]}
+    pairs = {
+        (names[each["spdxElementId"]], names[each["relatedSpdxElement"]])
+        for each in document["relationships"] if each["relationshipType"] == "DEPENDS_ON"
+    }  # fmt: skip
+    assert ("coreutils", "libc6") in pairs, "Debian: only by Pre-Depends"
+
+
 def test_a_module_of_the_initramfs_alone_is_one_too(given: Given, tmp_path: Path) -> None:
     """The module that reads the key in a Pi's fuses, which the root must not contain."""
     tree = tmp_path / "initramfs"
