@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from email.message import Message
 from email.parser import BytesParser
 from pathlib import Path
+from urllib.parse import quote
 
 from licences import Texts, of_copyright, of_wheel
 from origins import OURS, places
@@ -93,13 +94,19 @@ def of_debian(
         source, _, of_source = fields.get("Source", name).partition(" ")
         yield Package(
             name, version, f"{source} {of_source.strip('()') or version}",
-            f"pkg:deb/debian/{name}@{version.replace('+', '%2B')}?arch={architecture}&distro={SUITE}",
+            f"{_purl('debian/', name, version)}?arch={architecture}&distro={SUITE}",
             homepage=fields.get("Homepage", "NOASSERTION"), supplier="Organization: Debian",
             originator=_person(fields.get("Maintainer", "")), sha256=package.sha256, file=Path(package.path).name,
             licence=of_copyright(_text(documents / name, f"package {name}"), texts),
             places=tuple(["root"] * (part == "root") + where.get((part, name), [])),
-            needs=tuple(re.findall(r"(?:^|[,|]) *([a-z0-9][a-z0-9+.-]+)", fields.get("Depends", ""))),
+            needs=_needed(fields),
         )  # fmt: skip
+
+
+def _needed(fields: dict[str, str]) -> tuple[str, ...]:
+    """Debian's policy, 7.2: Pre-Depends is a dependency too, and the only one of most essential packages."""
+    said = ",".join(fields.get(key, "") for key in ("Pre-Depends", "Depends"))
+    return tuple(re.findall(r"(?:^|[,|]) *([a-z0-9][a-z0-9+.-]+)", said))
 
 
 def of_given(
@@ -110,7 +117,7 @@ def of_given(
     maker = _person(fields.get("Maintainer", ""))
     return Package(
         package.name, package.version, f"{fields.get('Source', package.name)} {package.version}",
-        f"pkg:deb/{package.name}@{package.version.replace('+', '%2B')}?arch={package.architecture}",
+        f"{_purl('', package.name, package.version)}?arch={package.architecture}",
         homepage=fields.get("Homepage", "NOASSERTION"), supplier=maker, originator=maker, sha256=package.sha256,
         file=Path(package.path).name,
         licence=of_copyright(_text(documents / package.name, f"package {package.name}"), texts),
@@ -181,6 +188,11 @@ def of_eeprom(folder: Path, texts: Texts) -> Package:
         originator="Organization: Raspberry Pi", places=("root",),
         licence=texts.refer("rpi-eeprom", licence.read_text(encoding="utf-8", errors="replace")),
     )  # fmt: skip
+
+
+def _purl(namespace: str, name: str, version: str) -> str:
+    """In the only form that tools compare: "+" of a name too is encoded (libstdc%2B%2B6), ":" and "~" are not."""
+    return f"pkg:deb/{namespace}{quote(name, safe='')}@{quote(version, safe=':')}"
 
 
 def _text(folder: Path, whose: str, metadata: Path | None = None) -> str:

@@ -202,7 +202,9 @@ def add(lock: Path, keep: Path, part: str, files: list[Path]) -> None:
         if done.returncode:
             raise Unusable(f"{file} is no package of Debian's form")
         name, version, architecture = done.stdout.split()
-        package = Locked(part, name, version, architecture, _digest(file), GIVEN, f"pool/{file.name}")
+        # Not the file's own name: one fetched by apt has the version's epoch in it (NAME_1%3a6.12-1_arm64.deb).
+        pool = f"pool/{name}_{version.rpartition(':')[2]}_{architecture}.deb"
+        package = Locked(part, name, version, architecture, _digest(file), GIVEN, pool)
         before = known.get((part, package.name))
         if before is None:
             with lock.open("a", encoding="utf-8") as out:

@@ -5,6 +5,8 @@ and relationships of each package, and the author and time of the document.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,9 +42,9 @@ def document(packages: list[Package], texts: Texts, version: str, commit: str, m
     for each in packages:
         needed = sorted({by_name[name] for name in each.needs if name in by_name and name != each.name})
         related += [(by_name[each.name], "DEPENDS_ON", other) for other in needed]
-    return {
+    found: dict[str, Any] = {
         "spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0", "SPDXID": "SPDXRef-DOCUMENT",
-        "name": f"linetap-image-{version}", "documentNamespace": f"urn:linetap:image:{version}:{commit}",
+        "name": f"linetap-image-{version}",
         "creationInfo": {"created": made, "creators": ["Organization: linetap", "Tool: linetap-image-contents"]},
         "packages": [_entry(IMAGE, image), *(_entry(by_name[each.name], each) for each in packages)],
         "relationships": [
@@ -54,6 +56,9 @@ def document(packages: list[Package], texts: Texts, version: str, commit: str, m
             for reference, (name, text) in sorted(texts.found.items())
         ],
     }  # fmt: skip
+    # Unique for each document (SPDX 2.3, 6.5), and one commit is built with the packages of more than one day.
+    digest = hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:16]
+    return found | {"documentNamespace": f"urn:linetap:image:{version}:{commit}:{digest}"}
 
 
 def _entry(reference: str, package: Package) -> dict[str, Any]:

@@ -13,10 +13,13 @@ NEEDED = {
     "RASPBERRYPI_FIRMWARE": "tryboot, and what throttles a Pi", "BCM2835_WDT": "a kernel that hangs starts again",
     "GPIO_CDEV": "hook, relays, LEDs and button", "SND_USB_AUDIO": "the codec", "RTC_HCTOSYS": "the clock chip's time",
     "PSI": "memory_low: how long programs wait for memory", "NF_TABLES": "the firewall",
+    "NF_TABLES_INET": "the firewall, for IPv4 and IPv6", "NFT_CT": "the firewall admits answers",
+    "NFT_LIMIT": "the firewall limits echoes", "VLAN_8021Q": "a unit in a VLAN",
     "SECCOMP_FILTER": "the services' sandboxes", "CGROUPS": "their shares of the processor", "USER_NS": "their users",
     "MEMCG": "the most memory that each may have", "EFI_PARTITION": "the card's table of partitions",
     "NVMEM_RMEM": "the EEPROM's configuration, which a new boot loader keeps",
-    "BPF_SYSCALL": "the services' addresses and devices", "ARM64_4K_PAGES": "a Pi 4's processor has no pages of 16 KiB",
+    "BPF_SYSCALL": "the services' addresses and devices", "CGROUP_BPF": "the same: systemd ignores them without a word",
+    "BLK_DEV_LOOP": "an update's bundle", "ARM64_4K_PAGES": "a Pi 4's processor has no pages of 16 KiB",
 }  # fmt: skip
 CLOSED = {
     "SECURITY_LOCKDOWN_LSM": "root can change the kernel that runs: no lockdown",

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Finds the unit's disk: the kernel names partitions as in the table, and of two cards with equal names the disk is that
 # of the slot. udev, which makes links, does not run yet; later it makes none to the other card.
-readonly SYS=${SYS:-/sys} WAIT=300 USB_WAIT=30 REST_WAIT=20 # tenths of a second
+readonly SYS=${SYS:-/sys} WAIT=300 OTHER_WAIT=30 REST_WAIT=20 # tenths of a second
 disk=                                                       # /sys/devices/..., once the slot is found
 
 # device_of NAME: /dev/... of linetap-NAME. The kernel reads a table at once: a partition that does not appear soon is
@@ -22,21 +22,39 @@ device_of() {
   return 1
 }
 
-# While the disk is unknown, one in a USB socket is used only if no other has appeared within USB_WAIT: a card reader,
-# or the disk from which the unit starts.
+# The kind of disk that the firmware has started from: chosen/bootloader/boot-mode (Raspberry Pi,
+# configuration/device-tree.adoc), whose values are those of BOOT_ORDER. Nothing for others, and without such firmware.
+started_from() {
+  case $(xxd -p "${TREE:-/proc/device-tree}/chosen/bootloader/boot-mode" 2>/dev/null) in
+    00000001) echo card ;;
+    00000004 | 00000005) echo usb ;;
+    00000006) echo nvme ;;
+  esac
+}
+
+# While the disk is unknown, one of another kind than the firmware started from is used only if none of this kind has
+# appeared within OTHER_WAIT, and one in a USB socket only if it is the only one: a card reader, or, under a firmware that
+# says nothing, the disk from which the unit starts.
 named() {
-  local each path plugged=
+  local each path kind from='' other='' plugged=''
+  [ "$disk" ] || from=$(started_from)
   for each in $(grep -lx "PARTNAME=linetap-$1" "$SYS"/class/block/*/uevent 2>/dev/null); do
     path=$(readlink -f "${each%/uevent}")
+    case $path in
+      */usb[0-9]*) kind=usb ;;
+      */nvme/*) kind=nvme ;;
+      *) kind=card ;;
+    esac
     if [ "$disk" ]; then
       [ "${path%/*}" = "$disk" ] || continue
-    else
-      case $path in */usb[0-9]*) plugged=${plugged:-$path} && continue ;; esac
+    elif [ "${from:-$kind}" != "$kind" ] || [ "$from$kind" = usb ]; then
+      if [ $kind = usb ]; then plugged=${plugged:-$path}; else other=${other:-$path}; fi
+      continue
     fi
     echo "$path"
     return
   done
-  [ "$2" -lt $USB_WAIT ] || echo "$plugged"
+  [ "$2" -lt $OTHER_WAIT ] || echo "${other:-$plugged}"
 }
 
 # keep_to_disk_of DEVICE

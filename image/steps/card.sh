@@ -4,14 +4,15 @@
 # compression.
 
 write_card() {
-  local image=$OUT/linetap.img at=1 boot=$WORK/boot.vfat first=$CARD starts=0 # MiB of each partition of a boot.img
+  local image=$OUT/linetap.img at=1 boot first=$CARD starts=0 # MiB of each partition of a boot.img
+  boot=$(realpath -m "$WORK/boot.vfat")
   say "card"
   # shellcheck disable=SC2153 # of signed.sh
   if [ -d "$FIRST" ]; then first=$FIRST starts=$BOOTPART_MIB; fi
   find "$first" -exec touch --date="@$SOURCE_DATE_EPOCH" {} +
   truncate -s "${BOOT_MIB}M" "$boot"
   mkfs.vfat --invariant -F 32 -n LINETAP -i "$BOOT_SERIAL" "$boot" >/dev/null
-  (cd "$first" && find . -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | xargs -I{} mcopy -spm -i "$OLDPWD/$boot" {} ::)
+  (cd "$first" && find . -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | xargs -I{} mcopy -spm -i "$boot" {} ::)
   extended "$WORK/state.img" "$STATE_MIB" linetap-state "$STATE_ID"
   extended "$WORK/data.img" "$DATA_MIB" linetap-data "$DATA_ID"
   rm -f "$image"
@@ -27,12 +28,17 @@ size=${SLOT_MIB}MiB, type=linux, uuid=$B_ID, name=linetap-b
 size=${STATE_MIB}MiB, type=linux, uuid=$STATE_ID, name=linetap-state
 size=${DATA_MIB}MiB, type=linux, uuid=$DATA_ID, name=linetap-data
 END
-  lay "$boot" "$image" $at
+  lay "$boot" "$image" $at "$(vfat_bytes "$boot")"
   at=$((at + BOOT_MIB))
-  [ "$starts" -eq 0 ] || lay "$SIGNED/boot.part" "$image" $at
+  if [ "$starts" -gt 0 ]; then
+    lay "$SIGNED/boot.part" "$image" $at
+    blank "$image" $((at + starts)) # no boot.img of an earlier life: newer boot loaders search all partitions
+  fi
   lay "$WORK/slot.img" "$image" $((at += 2 * starts))
-  lay "$WORK/state.img" "$image" $((at += 2 * SLOT_MIB))
-  lay "$WORK/data.img" "$image" $((at += STATE_MIB))
+  blank "$image" $((at + SLOT_MIB - 1)) # nor marks (root/usr/lib/linetap/marks)
+  blank "$image" $((at + 2 * SLOT_MIB - 1))
+  lay "$WORK/state.img" "$image" $((at += 2 * SLOT_MIB)) "$(ext4_bytes "$WORK/state.img")"
+  lay "$WORK/data.img" "$image" $((at += STATE_MIB)) "$(ext4_bytes "$WORK/data.img")"
   cp --sparse=always "$WORK/slot.img" "$OUT/slot.img"
   cp "$WORK/cmdline.txt" "$OUT/slot.cmdline"
 }
@@ -45,7 +51,30 @@ start_partitions() {
     "$1" "$BOOT_A_ID" a "$1" "$BOOT_B_ID" b
 }
 
-lay() { dd if="$1" of="$2" bs=1M seek="$3" conv=notrunc,sparse status=none; }
+# lay FROM IMAGE MIB [BYTES]: all of FROM, or its first BYTES, zeros too: the map that bmaptool follows leaves out the
+# image's holes, and a card that was used before keeps its own content there. A new journal with transactions of an
+# earlier one behind its end replays them after a power cut.
+lay() { dd if="$1" of="$2" bs=1M seek="$3" ${4:+count="$4" iflag=count_bytes} conv=notrunc status=none; }
+
+# One MiB of zeros, which are written too.
+blank() { dd if=/dev/zero of="$1" bs=1M seek="$2" count=1 conv=notrunc status=none; }
+
+# The bytes of a new file system from its beginning to its last block in use.
+ext4_bytes() {
+  local block
+  block=$(dumpe2fs "$1" 2>/dev/null | awk '/^ *Free blocks: / { last = $NF } END { split(last, range, "-"); print range[1] }')
+  [[ $block =~ ^[0-9]+$ ]] || fail "$1: no free blocks at its end"
+  echo $((block * 4096))
+}
+
+# The same of a FAT32: the reserved sectors, the tables, the clusters from number 2 on.
+vfat_bytes() {
+  local sector first table last
+  sector=$(field "$1" 11 2)
+  first=$(($(field "$1" 14 2) * sector)) table=$(($(field "$1" 36 4) * sector))
+  last=$(od -An -v -t u4 -w4 -j "$first" -N "$table" "$1" | awk '$1 { last = NR } END { print last - 1 }')
+  echo $((first + $(field "$1" 16 1) * table + (last - 1) * $(field "$1" 13 1) * sector))
+}
 
 # An ext4 that can grow to a terabyte, and stops writing when it detects damage.
 extended() {

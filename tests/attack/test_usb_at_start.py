@@ -16,6 +16,7 @@ from fnmatch import fnmatchcase
 import pytest
 
 from documents import ROOT
+from linetap.meterprogram.image import LOADER, VENDOR
 
 sys.path.insert(0, str(ROOT / "image"))
 from boards.roles import ROLES
@@ -52,6 +53,20 @@ def test_the_rule_leaves_a_unit_what_it_uses(interface: str, vendor: str, works:
     """Whatever the kernel decided: a device from before udev is authorized, and loses that when udev processes it."""
     device = {"ACTION": "add", "SUBSYSTEM": "usb", "KERNEL": "1-1:1.0", "ENV{DEVTYPE}": "usb_interface",
               "ATTR{bInterfaceClass}": interface, "ATTRS{idVendor}": vendor, "ATTR{authorized}": before}  # fmt: skip
+    assert _after(device)["ATTR{authorized}"] == ("1" if works else "0")
+
+
+@pytest.mark.parametrize(("product", "works"), [("0002", True), ("0001", False), ("000a", False)])
+def test_a_meter_in_its_loader_can_be_claimed_and_no_other_device_of_its_class(product: str, works: bool) -> None:
+    """Class fe, DFU (hardware/meter/loader/usbdfu.c). "reject claim if interface is not authorized" (kernel,
+    drivers/usb/core/driver.c, usb_driver_claim_interface): `linetap meter update` claims it by usbfs.
+    """
+    source = (ROOT / "hardware/meter/loader/usbdfu.c").read_text()
+    assert "9, INTERFACE, 0, 0, 0, 0xfe /* application specific */, 1 /* DFU */" in source
+    device = {"ACTION": "add", "SUBSYSTEM": "usb", "KERNEL": "1-1.2:1.0", "ENV{DEVTYPE}": "usb_interface",
+              "ATTR{bInterfaceClass}": "fe", "ATTRS{idVendor}": f"{VENDOR:04x}", "ATTRS{idProduct}": product,
+              "ATTR{authorized}": "0"}  # fmt: skip
+    assert f"{LOADER:04x}" == "0002"
     assert _after(device)["ATTR{authorized}"] == ("1" if works else "0")
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import subprocess
@@ -59,7 +60,9 @@ class OfTheLoader:
         self.give, self.ask = card.loader.give, card.loader.ask
 
     def claim(self) -> None:
-        pass
+        if self._card.refused_claims:
+            self._card.refused_claims -= 1
+            raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
 
     def reset(self) -> None:
         self._card.loader.reset()
@@ -73,6 +76,7 @@ class Card:
 
     def __init__(self, program: Program, loader: Loader, obeys: bool = True) -> None:
         self.program, self.loader, self.obeys = program, loader, obeys
+        self.refused_claims = 0
         self.in_loader = not loader.start()
 
     def meters(self) -> list[str]:
@@ -105,6 +109,22 @@ def test_a_meter_goes_into_its_loader_takes_the_program_and_comes_back_with_it(c
     assert (told[0], told[-1]) == (64, len(NEW))
     assert card.meters() == [PORT]
     assert card.loader.flash(RUN, len(NEW)) == NEW
+
+
+def test_a_loader_that_udev_has_not_authorized_yet_is_waited_for(card: Card) -> None:
+    """usb_driver_claim_interface() of the kernel: -ENODEV until then."""
+    card.refused_claims = 20
+    update(card, NEW)
+    assert card.loader.flash(RUN, len(NEW)) == NEW
+    assert card.refused_claims == 0
+
+
+def test_one_that_is_never_authorized_is_a_fault_after_some_seconds(card: Card) -> None:
+    card.refused_claims = 1000
+    with pytest.raises(DeviceFault, match="No such device"):
+        update(card, NEW)
+    assert 800 < card.refused_claims < 1000
+    assert card.loader.flash(RUN, len(OLD)) == OLD
 
 
 def test_one_that_waits_in_its_loader_without_a_program_gets_one() -> None:

@@ -98,6 +98,22 @@ def test_a_kernel_without_what_the_image_wants_of_it_is_reported() -> None:
     ]
 
 
+@pytest.mark.parametrize(("file", "text", "option"), [
+    ("etc/nftables.conf", "table inet", "NF_TABLES_INET"), ("etc/nftables.conf", "ct state", "NFT_CT"),
+    ("etc/nftables.conf", "limit rate", "NFT_LIMIT"), ("etc/rauc/system.conf", "bundle-formats=plain", "BLK_DEV_LOOP"),
+    ("usr/lib/linetap/kept/systemd/network/20-linetap-vlan.netdev", "Kind=vlan", "VLAN_8021Q"),
+    ("etc/systemd/system/lockdown-linetap.service", "IPAddressDeny=any", "CGROUP_BPF"),
+])  # fmt: skip
+def test_a_setting_of_the_image_has_the_kernels_part_of_it(file: str, text: str, option: str) -> None:
+    """One option less, and the firewall is not loaded, or a service reaches every address (systemd's README, "Required
+    for IPAddressDeny=", from memory).
+    """
+    assert text in (ROOT / "image/root" / file).read_text()
+    whole = "".join(f"CONFIG_{name}=y\n" for name in options.NEEDED)
+    (fault,) = options.faults(whole.replace(f"CONFIG_{option}=y\n", ""))
+    assert fault.startswith(f"the kernel is built without CONFIG_{option}: ")
+
+
 def test_a_packed_kernel_other_than_by_gzip_does_not_start(card: Path) -> None:
     (card / "a/vmlinuz").write_bytes(b"MZ\0\0zimg" + bytes(100))
     assert "Pi 4B: vmlinuz is no image of a 64-bit kernel" in rules.faults(card)

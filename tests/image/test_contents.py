@@ -66,9 +66,22 @@ def test_every_installed_package_of_this_machine(whole: Given) -> None:
     assert [line for line in lines if line.startswith(("python:", "kernel:"))] == OURS
     assert len(document["packages"]) == len(lines) - 3 + 1, "the image itself is one"
     assert document["creationInfo"]["created"] == "2023-11-14T22:13:20Z"
-    assert PURL in {each["externalRefs"][0]["referenceLocator"] for each in document["packages"]}
+    locators = {each["externalRefs"][0]["referenceLocator"] for each in document["packages"]}
+    assert PURL in locators
+    assert any(each.startswith("pkg:deb/debian/libstdc%2B%2B6@") for each in locators), "packageurl's canonical form"
+    assert not [each for each in locators if "+" in each]
     held = {each["relatedSpdxElement"] for each in document["relationships"] if each["relationshipType"] == "CONTAINS"}
     assert held == {each["SPDXID"] for each in document["packages"]} - {"SPDXRef-image"}
+
+
+def test_what_a_package_needs_before_it_is_unpacked_is_a_dependency(whole: Given) -> None:
+    document = sbom(whole)
+    names = {each["SPDXID"]: each["name"] for each in document["packages"]}
+    pairs = {
+        (names[each["spdxElementId"]], names[each["relatedSpdxElement"]])
+        for each in document["relationships"] if each["relationshipType"] == "DEPENDS_ON"
+    }  # fmt: skip
+    assert ("coreutils", "libc6") in pairs, "Debian: only by Pre-Depends"
 
 
 def test_a_module_of_the_initramfs_alone_is_one_too(given: Given, tmp_path: Path) -> None:
@@ -90,6 +103,15 @@ def test_the_same_input_gives_the_same_bytes(given: Given) -> None:
         sbom(given)
         texts.append([(given.folder / name).read_bytes() for name in ("manifest.txt", "sbom.json")])
     assert texts[0] == texts[1]
+
+
+def test_other_packages_of_the_same_commit_are_another_document(given: Given) -> None:
+    """The namespace "must be unique" for each document (SPDX 2.3, 6.5): tools store documents by it."""
+    first = sbom(given)["documentNamespace"]
+    assert first.startswith("urn:linetap:image:1.2:abc:")
+    lock = given.folder / "lock"
+    lock.write_text(lock.read_text().replace(lock.read_text().split()[4], "b1" * 32))
+    assert sbom(given)["documentNamespace"] != first
 
 
 def test_of_the_kit_what_lies_on_the_card_is_listed_with_its_place(given: Given) -> None:

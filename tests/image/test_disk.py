@@ -59,6 +59,32 @@ def test_a_unit_that_starts_from_usb_does(tmp_path: Path) -> None:
     assert ask(tmp_path, ROOT) == "/dev/sda2 /dev/sda1 /dev/sda4"
 
 
+MODES = {CARD: 1, READER: 4, DRIVE: 6}  # BOOT_ORDER's: raspberrypi/documentation, raspberry-pi/eeprom-bootloader.adoc
+
+
+@pytest.mark.parametrize(("started", "beside"), [(a, b) for a in MODES for b in MODES if a != b])
+def test_of_two_disks_the_firmwares_is_the_units(tmp_path: Path, started: str, beside: str) -> None:
+    """The kernel is the started disk's, and so must be root, key and calls."""
+    mode = tmp_path / "tree/chosen/bootloader/boot-mode"
+    mode.parent.mkdir(parents=True)
+    mode.write_bytes(MODES[started].to_bytes(4, "big"))
+    plug(tmp_path, beside)
+    plug(tmp_path, started)
+    joint = "p" if started[-1].isdigit() else ""
+    assert ask(tmp_path, f"TREE={tmp_path}/tree; device_of a") == f"/dev/{Path(started).name}{joint}2"
+
+
+def test_another_disk_than_the_firmwares_is_used_if_it_is_the_only_one(tmp_path: Path) -> None:
+    mode = tmp_path / "tree/chosen/bootloader/boot-mode"
+    mode.parent.mkdir(parents=True)
+    mode.write_bytes((6).to_bytes(4, "big"))
+    plug(tmp_path, CARD)
+    counts = f"TREE={tmp_path}/tree; sleep() {{ echo $1; }}; device_of a"
+    assert ask(tmp_path, counts).splitlines() == ["0.1"] * 30 + ["/dev/mmcblk0p2"]
+    mode.write_bytes((2).to_bytes(4, "big"))
+    assert ask(tmp_path, counts) == "/dev/mmcblk0p2", "the network: nothing is known"
+
+
 def test_one_card_is_one_unit(tmp_path: Path) -> None:
     """A missing partition is not replaced by another card's."""
     plug(tmp_path, CARD, ("boot", "a", "b"))

@@ -20,8 +20,9 @@ from textwrap import dedent
 
 import pytest
 
-RULES = Path(__file__).parents[2] / "image/root/etc/nftables.conf"
-UNIT, ROUTER = (f"linetap-{name}-{os.getpid()}" for name in ("unit", "router"))
+PROJECT = Path(__file__).parents[2]
+RULES, SETTINGS = PROJECT / "image/root/etc/nftables.conf", PROJECT / "systemd/sysctl.d/linetap.conf"
+UNIT, ROUTER, DESK = (f"linetap-{name}-{os.getpid()}" for name in ("unit", "router", "desk"))
 UNIT_AT, ROUTER_AT = "fe80::1", "fe80::2"
 ALL_NODES, DHCP_SERVERS = "ff02::1", "ff02::1:2"  # RFC 4291, 2.7.1; RFC 8415, 7.1
 QUERY, SOLICIT, ECHO = 130, 135, 128  # ICMPv6: MLD's query, a neighbour's question, echo
@@ -138,3 +139,68 @@ def test_a_flood_of_echoes_does_not_hide_a_neighbours_question() -> None:
     send(SOLICIT, bytes(4) + target, UNIT_AT, 255, echoes=300)
     assert count("Icmp6InEchos") < 200, "their rate is limited"
     assert count("Icmp6InNeighborSolicits") == before + 1
+
+
+@pytest.fixture
+def silent_tunnel() -> Iterator[str]:
+    """Makes the router one whose other side has smaller packets, and who reports none that is too big; returns the
+    address of a machine there.
+    """
+    run("ip", "netns", "add", DESK)
+    try:
+        run(
+            "ip",
+            "-n",
+            ROUTER,
+            "link",
+            "add",
+            "tunnel",
+            "mtu",
+            "1280",
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "cable",
+            "netns",
+            DESK,
+        )
+        for name, device, address in (
+            (UNIT, "cable", "10.8.1.2/24"), (ROUTER, "cable", "10.8.1.1/24"), (ROUTER, "tunnel", "10.8.2.1/24"),
+            (DESK, "cable", "10.8.2.2/24"),
+        ):  # fmt: skip
+            run("ip", "-n", name, "addr", "add", address, "dev", device)
+            run("ip", "-n", name, "link", "set", device, "up")
+        run("ip", "-n", UNIT, "route", "add", "default", "via", "10.8.1.1")
+        run("ip", "-n", DESK, "route", "add", "default", "via", "10.8.2.1")
+        run("ip", "netns", "exec", ROUTER, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+        hook = "add table ip quiet; add chain ip quiet out { type filter hook output priority 0; }"
+        rule = "add rule ip quiet out icmp type destination-unreachable drop"
+        run("ip", "netns", "exec", ROUTER, "nft", f"{hook}; {rule}")
+        yield "10.8.2.2"
+    finally:
+        run("ip", "netns", "del", DESK)
+
+
+def test_a_call_passes_a_tunnel_that_says_nothing(silent_tunnel: str) -> None:
+    """RFC 4821, by the unit's own setting; without it not a byte of the answer comes."""
+    names = dict(line.split(" = ") for line in SETTINGS.read_text().splitlines() if line.startswith("net."))
+    for name, value in names.items():
+        run("ip", "netns", "exec", UNIT, "sysctl", "-qw", f"{name}={value}")
+    serve = f"""
+        server = socket.create_server(({silent_tunnel!r}, 8883))
+        print(flush=True)
+        connection, size = server.accept()[0], 0
+        while data := connection.recv(65536):
+            size += len(data)
+        print(size)
+    """
+    words = ["ip", "netns", "exec", DESK, sys.executable, "-c", "import socket\n" + dedent(serve)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as desk:
+        assert desk.stdout is not None
+        try:
+            desk.stdout.readline()
+            python(UNIT, f"socket.create_connection(({silent_tunnel!r}, 8883)).sendall(bytes(40_000))")
+            assert desk.communicate(timeout=60)[0] == "40000\n"
+        finally:
+            desk.kill()

@@ -239,6 +239,27 @@ def test_where_there_is_no_room_nothing_is_fetched(rig: Rig) -> None:
     assert rig.fetched == 0
 
 
+@pytest.mark.parametrize("missing", [0, 1])
+def test_what_a_power_cut_left_of_it_needs_no_room_again(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, missing: int
+) -> None:
+    rig.want()
+    begun = rig.folder / f"{state.FETCHED}.{SHA256[:16]}.part"
+    begun.write_bytes(BUNDLE[:-100])
+    other = rig.folder / f"{state.FETCHED}.{'0' * 16}.part"
+    other.write_bytes(BUNDLE)
+
+    def free(_: Path) -> os.statvfs_result:
+        assert not other.exists(), "of an earlier version: it only takes room"
+        blocks = 100 - missing
+        return os.statvfs_result((1, 1, blocks, blocks, blocks, 0, 0, 0, 0, 255))
+
+    monkeypatch.setattr(os, "statvfs", free)
+    rig.install()
+    assert rig.fetched == 1 - missing
+    assert (rig.outcome()[1] == "update_no_room") is bool(missing)
+
+
 def test_the_slot_that_is_the_way_back_is_not_written(rig: Rig) -> None:
     rig.machine.current = "b"
     rig.want()

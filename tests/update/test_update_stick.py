@@ -6,6 +6,8 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -146,6 +148,47 @@ def test_a_disk_that_fails_in_the_middle_of_the_copy_is_reported_and_keeps_no_pa
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert raised.value.code == "update_stick"
     assert not list(rig.folder.glob(f"{state.FROM_STICK}*"))
+
+
+CUT = """
+import os, sys
+from pathlib import Path
+from linetap.update import stick
+from linetap_core.durable import files
+files.move_durably = lambda *_: os._exit(9)  # the power fails at the end of the copy
+stick._copy(Path(sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
+def test_a_copy_that_a_power_cut_ended_takes_no_room(rig: Rig, top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = [sys.executable, "-c", CUT, str(top / NAME), str(rig.folder / state.FROM_STICK)]
+    assert subprocess.run(words, timeout=60, check=False).returncode == 9
+    left = rig.folder / f"{state.FROM_STICK}.part"
+    assert left.read_bytes() == BUNDLE
+    stick.forget_remains(rig.config)  # after the next start, by `linetap update trial`
+    assert not left.exists()
+    left.write_bytes(BUNDLE)
+    (rig.folder / state.FROM_STICK).write_bytes(BUNDLE)
+
+    def none_left(folder: Path, *_: object) -> None:
+        assert not list(folder.glob(f"{state.FROM_STICK}*")), "the next stick finds the room"
+
+    monkeypatch.setattr(stick, "require_room", none_left)
+    assert stick.accept(top, rig.config, rig.machine) is not None
+
+
+def test_of_two_sticks_at_once_one_is_refused(rig: Rig, top: Path) -> None:
+    """Both would write the same copy."""
+    with stick._alone(rig.config):
+        assert fault(rig, top).code == "update_stick"
+        stick.forget_remains(rig.config)
+    assert stick.accept(top, rig.config, rig.machine) is not None
+
+
+def test_the_copy_of_a_request_stays(rig: Rig, top: Path) -> None:
+    stick.accept(top, rig.config, rig.machine)
+    stick.forget_remains(rig.config)
+    assert (rig.folder / state.FROM_STICK).read_bytes() == BUNDLE
 
 
 def test_a_stick_that_cannot_be_read_is_reported(rig: Rig, top: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -52,8 +52,7 @@ def replace_program(bus: Bus, port: str, image: Image, clock: Clock, told: Calla
             with bus.open(port) as meter:
                 meter.give(TO_LOADER, LOADER_REQUEST, LOADER_VALUE, b"")
             _until(lambda: port in bus.loaders(), clock, f"the meter at USB port {port} did not go into its loader")
-        with bus.open(port) as loader:
-            loader.claim()
+        with _claimed(bus, port, clock) as loader:
             download(loader, image, clock, told)
             with contextlib.suppress(OSError):  # it leaves the bus at once
                 loader.reset()
@@ -64,6 +63,26 @@ def replace_program(bus: Bus, port: str, image: Image, clock: Clock, told: Calla
         if isinstance(error, DeviceFault):
             raise
         raise DeviceFault("meter_update", f"USB port {port}: {error}") from None
+
+
+@contextlib.contextmanager
+def _claimed(bus: Bus, port: str, clock: Clock) -> Iterator[Device]:
+    """The loader, as soon as it may be claimed: on an image udev authorizes each interface a moment after it has come
+    (60-usb-linetap.rules), and until then the kernel answers "No such device" (usb_driver_claim_interface).
+    """
+    end_ns = clock.monotonic_ns() + ns_of(COMES_S)
+    while True:
+        with contextlib.ExitStack() as stack:
+            try:
+                loader = stack.enter_context(bus.open(port))
+                loader.claim()
+            except OSError:
+                if clock.monotonic_ns() >= end_ns:
+                    raise
+            else:
+                yield loader
+                return
+        clock.sleep(LOOK_EVERY_S)
 
 
 def _until(there: Callable[[], bool], clock: Clock, otherwise: str) -> None:

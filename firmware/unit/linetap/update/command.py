@@ -64,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
             with InstanceLock(make_private_folder(config.run_path, "update"), "update"):
                 Install(config, Rauc(), fetcher(config), _red_checks_of(config), SYSTEM).run()
         case "trial":
+            stick.forget_remains(config)
             Trial(folder_of(config), Rauc(), _red_checks_of(config), SYSTEM, args.within).run()
         case "stick":
             _take_stick(config, args.device)

@@ -40,16 +40,31 @@ def fetch(
     patience_s: float = PATIENCE_S, again: Patience = AGAIN,
 ) -> None:  # fmt: skip
     """Fetches the bundle into `into`, synced. UpdateFault if that fails for good, or within `patience_s`."""
-    part = into.with_name(f"{into.name}.{requested.sha256[:16]}.part")
-    for old in into.parent.glob(f"{into.name}.*.part"):
-        if old != part:
-            old.unlink(missing_ok=True)
+    part = _part(requested, into)
+    _remove_others(part, into)
     _retry(
         lambda end_ns: _attempt(requested, part, context, progress, Limits(clock, end_ns, _ANSWER_S, large=True)),
         requested.url or "",
         lambda why: progress(_length(part), why), clock, patience_s, again,
     )  # fmt: skip
     files.move_durably(part, into)
+
+
+def begun_bytes(requested: UpdateRequest, into: Path) -> int:
+    """The bytes that an earlier run has fetched, which take room already. Removes those of other bundles."""
+    part = _part(requested, into)
+    _remove_others(part, into)
+    return min(_length(part), requested.size)
+
+
+def _part(requested: UpdateRequest, into: Path) -> Path:
+    return into.with_name(f"{into.name}.{requested.sha256[:16]}.part")
+
+
+def _remove_others(part: Path, into: Path) -> None:
+    for old in into.parent.glob(f"{into.name}.*.part"):
+        if old != part:
+            old.unlink(missing_ok=True)
 
 
 def fetch_small(

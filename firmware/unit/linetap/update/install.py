@@ -19,7 +19,7 @@ import msgspec
 from linetap.config import Config
 from linetap.idle import UNKNOWN, line_in_use, wait_for_idle
 from linetap.update import state, versionlog
-from linetap.update.fetch import Progress
+from linetap.update.fetch import Progress, begun_bytes
 from linetap.update.judge import require_fit, require_newer, require_running
 from linetap.update.rauc import Info, Slots
 from linetap.update.state import UpdateFault, UpdateRequest
@@ -162,7 +162,7 @@ class Install:
         if requested.url is None:
             raise UpdateFault("update_sha256", f"{bundle}: not what was on the stick")
         bundle.unlink(missing_ok=True)
-        require_room(self._folder, requested.size, self._config)
+        require_room(self._folder, requested.size - begun_bytes(requested, bundle), self._config)
         self._fetch(requested, bundle, self._fetched)
         return bundle
 

@@ -7,12 +7,12 @@ Having the stick gives no right: signature and version decide. A failed bundle i
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from linetap.config import Config
@@ -21,7 +21,9 @@ from linetap.update.install import Machine, require_room
 from linetap.update.judge import TRIED, require_fit, require_running
 from linetap.update.state import UpdateFault, UpdateRequest
 from linetap_core.durable import files
-from linetap_core.errors import BadInput
+from linetap_core.errors import AlreadyRunning, BadInput, LinetapError
+from linetap_core.rundir import make_private_folder
+from linetap_core.service import InstanceLock
 from linetap_core.wire.updates import LARGEST_BYTES
 
 PATTERN = "linetap-*.raucb"
@@ -31,7 +33,7 @@ _BLOCK_BYTES = 1 << 20
 log = logging.getLogger("linetap.update")
 
 
-@contextmanager
+@contextlib.contextmanager
 def mounted(device: Path, place: Path) -> Iterator[Path]:
     """Mounts read-only, without programs and devices, and only file systems of sticks."""
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -71,6 +73,37 @@ def _accept(top: Path, config: Config, machine: Machine) -> UpdateRequest | None
     known = state.load(folder)
     if known is not None and known.sha256 == sha256 and (known.step != "failed" or known.code in TRIED):
         return None
+    with _alone(config):
+        return _take(bundle, sha256, copy, running, config, machine)
+
+
+def forget_remains(config: Config) -> None:
+    """Removes the copy that a power cut has left without a request: it would take the calls' room. Never fails."""
+    with contextlib.suppress(LinetapError, OSError), _alone(config):
+        _forget(state.folder_of(config))
+
+
+@contextlib.contextmanager
+def _alone(config: Config) -> Iterator[None]:
+    """One copy at a time. UpdateFault while another stick's is made."""
+    try:
+        with InstanceLock(make_private_folder(config.run_path, "stick"), "stick"):
+            yield
+    except AlreadyRunning:
+        raise UpdateFault("update_stick", "another stick is being copied") from None
+
+
+def _forget(folder: Path) -> None:
+    if not os.path.lexists(folder / state.STICK):
+        for path in folder.glob(f"{state.FROM_STICK}*"):
+            path.unlink(missing_ok=True)
+
+
+def _take(
+    bundle: Path, sha256: str, copy: Path, running: str, config: Config, machine: Machine
+) -> UpdateRequest | None:
+    folder = copy.parent
+    _forget(folder)
     require_room(folder, bundle.stat().st_size, config)
     size = _copy(bundle, copy)
     try:
