@@ -105,6 +105,13 @@ class TestAnotherProcessOrPage:
         assert browser.post("/remove", what="desk", path="x").status_code == 400
         assert run.program.settings.identities == [str(desk.rig.epoch_file)]
 
+    def test_a_file_that_cannot_be_written_is_named(self, run: InThread) -> None:
+        """A step's own file, and not one of the command that it runs."""
+        place = run.program.desk_folder / settings.NAME
+        place.unlink(missing_ok=True)
+        place.mkdir()
+        assert f"{settings.NAME}: Is a directory" in run.browser.refused("/settings", desk="", name=HAN)
+
     def test_a_desk_that_is_none(self, run: InThread) -> None:
         for url in ("http://desk.example", "https://", "file:///etc", "https://desk.example/x", "https://x:99999"):
             run.browser.refused("/settings", desk=url, name="")

@@ -9,7 +9,7 @@ import contextlib
 import io
 import shutil
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from linetap_core.clock import Clock, compact, from_utc_ns
@@ -39,6 +39,18 @@ Run = Callable[[argparse.Namespace, Clock], int]
 _SIGNERS_LIMIT_BYTES = 4 << 20
 
 
+@contextlib.contextmanager
+def in_one_line() -> Iterator[None]:
+    """Turns an OSError, as of a full or removed medium, into a BadInput that names its file."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, LinetapError):
+            raise
+        name = error.filename2 or error.filename  # of a renaming the new name
+        raise BadInput(f"{name}: {error.strerror}" if name else str(error)) from None
+
+
 def run_command(adds: list[Add], run: Run, clock: Clock, *words: object) -> list[str]:
     """Runs a command and returns the lines that it printed. Passes on its LinetapError; an OSError is a BadInput."""
     parser = argparse.ArgumentParser(exit_on_error=False)
@@ -49,13 +61,8 @@ def run_command(adds: list[Add], run: Run, clock: Clock, *words: object) -> list
         args = parser.parse_args([str(word) for word in words])
     except argparse.ArgumentError as error:
         raise BadInput(str(error)) from None
-    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-        try:
-            status = run(args, clock)
-        except OSError as error:
-            if isinstance(error, LinetapError):
-                raise
-            raise BadInput(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from None
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed), in_one_line():
+        status = run(args, clock)
     lines = printed.getvalue().splitlines()
     if status:
         raise BadInput("; ".join(lines) or "it was refused")
