@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import io
 import itertools
 import json
+import os
 import random
+import subprocess
+import sys
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -20,12 +24,14 @@ import pytest
 
 from bundle_rig import SECOND, BundleRig, members, pack
 from linetap_core.cli import main
+from linetap_core.errors import BadInput
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.evidence.signing.signers import Signer
 from linetap_desk.bundle import container
 from linetap_desk.bundle.check import verify_bundle
 from linetap_desk.proofs import callfolder
-from sealing_rig import CALL_ID, UNIT
+from sealing_rig import CALL_ID, TIMEOUT_S, UNIT
+from small_disk import unshare
 
 EVERY = 307  # bytes of data between two that are flipped
 LOG = f"logs/{UNIT}"
@@ -200,6 +206,35 @@ def test_a_frame_that_is_ours_over_members_that_are_not(whole: Path, tmp_path: P
         container.write(buffer, found, listed)
         (tmp_path / "case.zip").write_bytes(buffer.getvalue())
         assert codes(whole, tmp_path / "case.zip") == [code]
+
+
+def test_a_full_folder_for_temporary_files_is_named(whole: Path, tmp_path: Path) -> None:
+    """It is no verdict on the bundle, and not the zip's own folder."""
+    command = unshare()
+    if command is None:
+        pytest.skip("neither root nor a user namespace: no file system can be mounted to be filled")
+    mount = 'mount -t tmpfs -o size=24k full "$TMPDIR" && exec "$1" verify "$2" --signers "$3"'
+    words = [Path(sys.executable).with_name("linetap"), whole / "case.zip", whole / "allowed_signers"]
+    done = subprocess.run(
+        [*command, "sh", "-c", mount, "sh", *map(str, words)],
+        env={"TMPDIR": str(tmp_path), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}, capture_output=True, text=True,
+        timeout=TIMEOUT_S, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert f"{tmp_path}: No space left on device; a bundle is unpacked there to be verified" in done.stderr
+
+
+def test_a_medium_that_cannot_be_read_is_named(whole: Path) -> None:
+    """A scratched disc is no forged bundle."""
+
+    class Scratched(io.FileIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            if self.tell() < 1000:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return super().read(size)
+
+    with Scratched(whole / "case.zip") as file, pytest.raises(BadInput, match=r"case\.zip: Input/output error"):
+        container.read(file)  # type: ignore[arg-type]
 
 
 def test_more_than_a_zip_can_count() -> None:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from linetap_core.errors import BadInput, Refusal
+from linetap_core.errors import BadInput, LinetapError, Refusal
 from linetap_core.evidence.calls import hold, sealed
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import namespaces
@@ -111,7 +111,7 @@ def _unpack(file: BinaryIO, members: list[Member], folder: Path) -> dict[str, So
     measured = []
     for member in members:
         state = hashlib.sha256()
-        with contextlib.ExitStack() as stack:
+        with _writing(folder), contextlib.ExitStack() as stack:
             output = None if member.name.endswith(_WAV) else stack.enter_context(_create(folder / member.name))
             for block in container.content(file, member):
                 state.update(block)
@@ -123,6 +123,18 @@ def _unpack(file: BinaryIO, members: list[Member], folder: Path) -> dict[str, So
     if layout.read(sources, layout.SUMS, layout.SUMS_LIMIT_BYTES) != wanted:
         raise BadBundle("sums", f"{layout.SUMS} does not list what is there: a file was changed, removed or added")
     return sources
+
+
+@contextlib.contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Names the folder for temporary files, if it is too small for the bundle."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, LinetapError):
+            raise
+        text = f"{error.strerror}; a bundle is unpacked there to be verified: TMPDIR with another folder expected"
+        raise BadInput(f"{folder.parent}: {text}") from None
 
 
 def _create(path: Path) -> BinaryIO:

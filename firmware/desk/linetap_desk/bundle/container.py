@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from linetap_core.errors import Refusal
+from linetap_core.errors import BadInput, Refusal
 
 MOST_MEMBERS = 20_000
 NAME_LIMIT = 200  # characters
@@ -120,7 +120,7 @@ def content(file: BinaryIO, member: Member) -> Iterator[bytes]:
     file.seek(member.offset)
     left, crc = member.size, 0
     while left:
-        block = file.read(min(left, _BLOCK_BYTES))
+        block = _read(file, min(left, _BLOCK_BYTES))
         if not block:
             raise BadBundle("zip_frame", f"{member.name}: ends too soon")
         left, crc = left - len(block), zlib.crc32(block, crc)
@@ -177,4 +177,11 @@ def _blocks(source: Source) -> Iterator[bytes]:
 
 def _bytes_at(file: BinaryIO, offset: int, size: int) -> bytes:
     file.seek(offset)
-    return file.read(size)
+    return _read(file, size)
+
+
+def _read(file: BinaryIO, size: int) -> bytes:
+    try:
+        return file.read(size)
+    except OSError as error:  # a scratched disc is no forged bundle
+        raise BadInput(f"{file.name}: {error.strerror}") from None
