@@ -318,6 +318,17 @@ def test_a_name_that_is_a_file_and_a_folder(whole: Path, tmp_path: Path) -> None
     assert codes(whole, path) == ["zip_name"]
 
 
+def test_two_names_that_windows_takes_for_one(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Call ids may differ in the case of their suffix: unpacked there, one record would replace the other."""
+    more = {f"calls/{CALL_ID}-{case}/record.json": b"{}" for case in "aA"}
+    with monkeypatch.context() as patch:
+        patch.setattr(container, "_require_apart", lambda _: None)
+        path = pack(tmp_path / "case.zip", members(whole / "case.zip") | more)
+    assert codes(whole, path) == ["zip_name"]
+    with pytest.raises(container.BadBundle, match="the same file as"):
+        pack(tmp_path / "case.zip", members(whole / "case.zip") | more)
+
+
 def test_a_report_that_says_something_else(whole: Path, tmp_path: Path) -> None:
     found = members(whole / "case.zip")
     for name, old, new in (
