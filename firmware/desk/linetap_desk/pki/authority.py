@@ -169,7 +169,7 @@ class Authority:
 
     @property
     def _number(self) -> int:
-        """Of the revocation list."""
+        """The number of the revocation list."""
         return len(self.register.entries) + 1
 
     def _signers(self) -> bytes:

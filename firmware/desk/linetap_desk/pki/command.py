@@ -54,7 +54,7 @@ def revoke_certificates(args: argparse.Namespace, clock: Clock) -> int:
 
 
 def _why_none(register: Register, role: Role, name: str) -> str:
-    """Why there is no certificate to revoke."""
+    """The reason for which there is no certificate to revoke."""
     gone = register.revocations()
     if at := [gone[entry.serial].at for entry in register.issued(role, name) if entry.serial in gone]:
         return f"revoked at {max(at)}; {authority.REVOCATIONS} and {authority.SIGNERS} have it"
