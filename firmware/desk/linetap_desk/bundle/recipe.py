@@ -62,7 +62,7 @@ def steps(facts: Facts, signers: list[Signer]) -> Iterator[Step]:
         yield Step("step_signature", signed.name, _verify(signed, signers, facts.about.texts > 4))
     personal = PERSONAL_FIELDS if facts.about.texts > 3 else PERSONAL_FIELDS_3
     for call in facts.calls:
-        yield from _of_call(call, personal)
+        yield from _of_call(call, personal, facts.about.format >= layout.WRAPPED)
         for kind in call.paths:
             yield _included(call, kind)
         if call.ended is not None:
@@ -112,7 +112,7 @@ def name_of(signed: Signed, signers: list[Signer]) -> str:
     return signed.who or require_named(signed.key, signed.namespace, signers, signed.at)
 
 
-def _of_call(call: Call, personal: Iterable[str]) -> Iterator[Step]:
+def _of_call(call: Call, personal: Iterable[str], has_wrapped: bool) -> Iterator[Step]:
     record, call_id = call.record, call.record.call_id
     if record.files:
         listed = """jq -r '.files | to_entries[] | "\\(.value)  \\(.key)"' record.json"""
@@ -129,6 +129,10 @@ def _of_call(call: Call, personal: Iterable[str]) -> Iterator[Step]:
         yield Step(
             "step_kept", call_id, f'test "$(jq -r .record_sha256 {name})" = \\\n  "$(sha256sum < {path} | cut -c1-64)"'
         )
+        if has_wrapped:
+            key = layout.hold_member(call_id, sealed.KEY)
+            of_key = f'test "$(jq -r .key_sha256 {name})" = \\\n  "$(sha256sum < {key} | cut -c1-64)"'
+            yield Step("step_kept_key", call_id, of_key)
     if call.amended is not None:
         name = layout.amended(call_id)
         of_record = f'test "$(jq -r .record_sha256 {name})" = \\\n  "$(sha256sum < {path} | cut -c1-64)"'

@@ -255,6 +255,9 @@ class Report:
         if first is not None:
             yield f"<h2>{self._text('opening')}</h2><p>{self._text('opening_how')}</p>"
             yield f"<pre>{escape(recipe.opening(first))}</pre>"
+            for call in self.facts.calls if self.facts.about.format >= layout.WRAPPED else ():
+                if call.kept is not None:
+                    yield f"<p>{self._text('opening_kept', call.record.call_id)}</p>"
             if self.facts.about.format > 1:  # format 1 had no groups
                 yield f"<p>{self._text('opening_group')} <code>{escape(recipe.OPENING_GROUP)}</code></p>"
 

@@ -257,6 +257,16 @@ _SENTENCES = {
             "custodian.txt:"
         ),
     ),
+    "opening_kept": (
+        (
+            "보존 조치를 받았거나 파기일이 바뀐 통화의 키는 holds/{}/key.age입니다. calls의 key.age 대신 이 파일을 "
+            "열고, epoch.txt로는 그 보존 조치나 새 파기일의 키를 씁니다."
+        ),
+        (
+            "A call that is kept for a case, or was moved to another day, has its key in holds/{}/key.age. Open that "
+            "one instead of the key.age in calls; epoch.txt is then the key of the hold or of the new day."
+        ),
+    ),
     "opening_group": (
         (
             "둘 중 한쪽을 여러 사람이 함께 맡은 경우 그 층은 tar 파일이며, 안의 파일 이름은 마지막 사람을 뺀 구성원의 "
@@ -279,6 +289,10 @@ _SENTENCES = {
         "The log's entry of the call's end says what this record says: {}",
     ),
     "step_kept": ("보존 조치는 이 기록의 것입니다: {}", "The hold is of this record: {}"),
+    "step_kept_key": (
+        "보존 조치에 적힌 통화 키가 함께 들어 있습니다: {}",
+        "The key that the hold names is in the bundle: {}",
+    ),
     "step_amended": ("이 기록에 대한 시각 정정입니다: {}", "The amendment is of this record: {}"),
     "step_opened": (
         "개봉된 파일의 내용과 길이가 기록과 맞습니다: {}",
