@@ -10,7 +10,8 @@
 # SIGSUM_POLICY  where there is a Sigsum proof: the logs and witnesses that you trust, else the bundle's own are taken
 #
 # It comes from elsewhere than the bundle, and `sha256sum check-bundle.sh` says whether it is the one that was published.
-# Needed: bash, coreutils, findutils, sed, jq, OpenSSH; openssl for a time stamp, sigsum-verify for a Sigsum proof.
+# Needed: bash, coreutils, diffutils, findutils, grep, sed, jq, OpenSSH 9.1 or later (times with Z); openssl for a time
+# stamp, sigsum-verify for a Sigsum proof.
 set -euo pipefail
 export LC_ALL=C
 usage="bash check-bundle.sh FOLDER SIGNERS [TSA_CA [SIGSUM_POLICY]]"

@@ -14,7 +14,7 @@ import pytest
 
 from bundle_rig import CHECKER, BundleRig, unpacked
 from linetap_core.records import Audio
-from linetap_desk.bundle import recipe
+from linetap_desk.bundle import layout, recipe
 from sealing_rig import CALL_ID, TIMEOUT_S, record, run
 
 # All programs that the checker may call, without linetap and Python.
@@ -173,11 +173,14 @@ def test_the_opening_in_the_report_opens(bundled: BundleRig, case: Path) -> None
         recipe = recipe.replace(name, str(path))
     done = run(["bash", "-ec", recipe], cwd=case)
     assert done.returncode == 0, done.stderr
-    assert (case / "calls" / CALL_ID / "call.au").read_bytes() == bundled.rig.joined(bundled.call())
+    assert not (case.parent / "call.key").exists()
+    assert (case.parent / "call.au").read_bytes() == bundled.rig.joined(bundled.call())
+    done = check(bundled, case)  # it is still the bundle that it was
+    assert done.returncode == 0, done.stderr
 
 
 def test_what_comes_of_the_parts_is_named_after_its_codec() -> None:
     whole = record(8000)
     for codec, name in (("mulaw", "call.au"), ("opus", "call.opus"), ("of-tomorrow", "call.au")):
         whole.audio = Audio(codec=codec, samples=8000)
-        assert recipe.opening(whole).endswith(f"> {name}")
+        assert f"> ../{name}\n" in recipe.opening(whole, layout.TEXTS)

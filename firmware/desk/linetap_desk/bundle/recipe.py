@@ -96,10 +96,18 @@ def script(facts: Facts, signers: list[Signer]) -> bytes:
 OPENING_GROUP = f"tar xOf {sealed.KEY} 1.age | age -d -i member1.txt | age -d -i member3.txt"
 
 
-def opening(record: CallRecord) -> str:
-    """The commands that the vault officer and a custodian type in the call's folder."""
+def opening(record: CallRecord, texts: int) -> str:
+    """The commands that the vault officer and a custodian type in the bundle's folder. They write beside it: a file
+    more in it would be found by the check. Up to texts 8 they wrote into the call's folder."""
     codec = CODECS.get(record.audio.codec) if record.audio else None
     stream = f"call{codec.suffix if codec else MULAW.suffix}"
+    if texts > 8:
+        folder = layout.call(record.call_id, "")
+        return (
+            f"age -d -i epoch.txt {folder}{sealed.KEY} | age -d -i custodian.txt > ../call.key\n"
+            f'for part in {folder}audio.*.age; do age -d -i ../call.key "$part"; done > ../{stream}\n'
+            "rm ../call.key"
+        )
     return (
         f"cd calls/{record.call_id}\n"
         f"age -d -i epoch.txt {sealed.KEY} | age -d -i custodian.txt > call.key\n"

@@ -247,14 +247,16 @@ class Report:
 
     def _checks(self) -> Iterator[str]:
         yield from self._checker() if self.facts.about.format > 1 else self._script()
-        yield "<ol>"
+        inclusion = f"<p>{self._text('checking_inclusion')}</p><pre>{escape(recipe.INCLUSION)}</pre>"
+        is_first = self.facts.about.texts > 8  # a shell knows a function from its definition on
+        yield f"{inclusion if is_first else ''}<ol>"
         for step in recipe.steps(self.facts, self.signers):
             yield f"<li>{self._text(step.key, step.of)}<pre>{escape(step.command)}</pre></li>"
-        yield f"</ol><p>{self._text('checking_inclusion')}</p><pre>{escape(recipe.INCLUSION)}</pre>"
+        yield f"</ol>{'' if is_first else inclusion}"
         first = next((call.record for call in self.facts.calls if call.record.files), None)
         if first is not None:
             yield f"<h2>{self._text('opening')}</h2><p>{self._text('opening_how')}</p>"
-            yield f"<pre>{escape(recipe.opening(first))}</pre>"
+            yield f"<pre>{escape(recipe.opening(first, self.facts.about.texts))}</pre>"
             for call in self.facts.calls if self.facts.about.format >= layout.WRAPPED else ():
                 if call.kept is not None:
                     yield f"<p>{self._text('opening_kept', call.record.call_id)}</p>"

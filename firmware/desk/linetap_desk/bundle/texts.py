@@ -208,13 +208,16 @@ _SENTENCES = {
     ),
     "checker_typed": (
         (
-            "압축을 푼 뒤 그 폴더에서 아래 명령을 직접 입력하여 확인할 수 있습니다. 당사 소프트웨어는 필요 없습니다. "
-            "$signers는 공개된 allowed_signers 파일, $tsa_ca는 시점확인기관이 직접 제공한 CA 인증서입니다."
+            "압축을 푼 뒤 그 폴더에서 아래 명령을 위에서부터 차례로 직접 입력하여 확인할 수 있습니다. 당사 "
+            "소프트웨어는 필요 없습니다. $signers는 공개된 allowed_signers 파일, $tsa_ca는 시점확인기관이 직접 제공한 "
+            "CA 인증서입니다. 확인에 성공한 명령은 상태 0으로 끝나며, 아무것도 출력하지 않는 명령도 있습니다. 각 명령 "
+            "다음에 echo $?를 입력하여 0인지 확인하십시오."
         ),
         (
-            "Unpack the zip and type the commands below in its folder. None of our software is needed. $signers is the "
-            "allowed_signers file that was published, $tsa_ca the CA certificate that the time-stamp authority itself "
-            "gives out."
+            "Unpack the zip and type the commands below in its folder, from the first to the last. None of our "
+            "software is needed. $signers is the allowed_signers file that was published, $tsa_ca the CA certificate "
+            "that the time-stamp authority itself gives out. A command whose check holds ends with status 0, and some "
+            "print nothing: type echo $? after each, and see that it is 0."
         ),
     ),
     "checker_which": (
@@ -239,12 +242,18 @@ _SENTENCES = {
         "A bundle holds data only. Run no program that comes out of one.",
     ),
     "checking_needs": (
-        "필요한 도구: bash, coreutils, findutils, jq, OpenSSH. 시점확인에는 openssl, Sigsum 증명에는 sigsum-verify.",
-        "Needed: bash, coreutils, findutils, jq, OpenSSH; openssl for a time stamp, sigsum-verify for a Sigsum proof.",
+        (
+            "필요한 도구: bash, coreutils, diffutils, findutils, sed, jq, OpenSSH 9.1 이상. 시점확인에는 openssl, "
+            "Sigsum 증명에는 sigsum-verify."
+        ),
+        (
+            "Needed: bash, coreutils, diffutils, findutils, sed, jq, OpenSSH 9.1 or later; openssl for a time stamp, "
+            "sigsum-verify for a Sigsum proof."
+        ),
     ),
     "checking_inclusion": (
-        "로그 포함 증명은 다음 함수로 확인합니다.",
-        "That a call stands in the log is checked by this function:",
+        "먼저 아래 함수를 입력합니다. 로그 포함 증명은 이 함수로 확인합니다.",
+        "Type this function first. It checks that a call stands in the log:",
     ),
     "opening": ("개봉", "Opening"),
     "opening_how": (
