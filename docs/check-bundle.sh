@@ -81,6 +81,20 @@ person() {  # NAMESPACE TIME FILE: signed by somebody who is named for it, and w
   signature "${who%%[,$'\n']*}" "$1" "$2" "$3" "$3.sig"
 }
 
+little() {  # NUMBER BYTES: as a WAV counts
+  local number=$1 left=$2
+  while ((left--)); do
+    printf '%b' "\\x$(printf %02x $((number & 255)))"
+    number=$((number >> 8))
+  done
+}
+
+wav_header() {  # SAMPLES: 16 bits, one channel, 8000 a second
+  local size=$((2 * $1))
+  printf RIFF && little $((36 + size)) 4 && printf 'WAVEfmt ' && little 16 4 && little 1 2 && little 1 2
+  little 8000 4 && little 16000 4 && little 2 2 && little 16 2 && printf data && little "$size" 4
+}
+
 inclusion() {  # LEAF PROOF HEAD: hashes the leaf upwards to the root (RFC 6962, section 2.1)
   local node side other pair size
   node=$( (printf '\0'; cat -- "$1") | sha256sum | cut -c1-64)
@@ -221,7 +235,9 @@ for record in calls/*/record.json; do
     step "The opened files fit the record in words and length: $call"
     whole=opened/$call/call.json wav=opened/$call/call.wav
     test "$(jq -cS 'del(.dialled, .also_dialled, .caller, .smdr, .unreleased)' "$whole")" = "$(jq -cS . "$record")"
-    test "$(stat -c %s "$wav")" = "$((44 + 2 * $(jq .audio.samples "$record")))"
+    samples=$(jq '.audio.samples | select(type == "number" and . == floor and . >= 0)' "$record")
+    test "$(stat -c %s "$wav")" = "$((44 + 2 * samples))"
+    wav_header "$samples" | cmp - <(head -c 44 -- "$wav") || fail "$wav says another length, rate or coding"
     used "$whole" "$wav"
   fi
 

@@ -27,6 +27,7 @@ TOOLS = [
         "cut",
         "find",
         "grep",
+        "head",
         "mktemp",
         "realpath",
         "rm",
@@ -131,7 +132,12 @@ def test_a_byte_of_what_proves_something_although_the_sums_fit(bundled: BundleRi
 
 def test_an_opened_call_that_does_not_fit(bundled: BundleRig, case: Path) -> None:
     wav, whole = case / "opened" / CALL_ID / "call.wav", case / "opened" / CALL_ID / "call.json"
-    for path, data in ((wav, wav.read_bytes()[:-2]), (whole, whole.read_bytes().replace(b'"in"', b'"out"'))):
+    slower = wav.read_bytes()
+    slower = slower[:24] + (4000).to_bytes(4, "little") + (8000).to_bytes(4, "little") + slower[32:]
+    for path, data in (
+        (wav, wav.read_bytes()[:-2]), (wav, slower), (wav, b"<html>" + wav.read_bytes()[6:]),
+        (whole, whole.read_bytes().replace(b'"in"', b'"out"')),
+    ):  # fmt: skip
         good = path.read_bytes()
         assert data != good
         path.write_bytes(data)

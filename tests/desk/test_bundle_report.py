@@ -51,7 +51,7 @@ PINNED = {
     6: "e6580960f63c343f9bcd273d94ad89057b655117befd6d416af0aee2bee16a2a",
     7: "e6580960f63c343f9bcd273d94ad89057b655117befd6d416af0aee2bee16a2a",  # of an ended call: test_bundle_ended.py
     8: "3b73ffa49ccc35f60ca610458afa4fc2b4ef51f29832669aa7891ae1f5392f9c",
-    9: "281fc36fe909ab30fc4f03c3fcf578d412d48b6110f51a77b96b07a79b4ce1d0",
+    9: "24e6746524d88f64fc4c5529b1579434f90eb5dbe4e509b4354eb8ed773a7efa",
 }
 ROOT = Path(__file__).parents[2]
 VOID = {"meta", "br"}

@@ -16,7 +16,8 @@ from linetap_core.evidence.signing import namespaces
 from linetap_core.evidence.signing.signers import Signer, is_undated, require_named
 from linetap_core.records import PERSONAL_FIELDS, CallRecord
 from linetap_desk.bundle import layout, texts
-from linetap_desk.bundle.facts import Call, Facts, Signed
+from linetap_desk.bundle.facts import About, Call, Facts, Signed
+from linetap_desk.unsealing.wav import header
 
 END_FIELDS = ("situation", "by", "code_at", "released_at", "seen_by")  # of a record's `end`
 PERSONAL_FIELDS_3 = ("dialled", "caller", "smdr")  # up to texts 3
@@ -62,7 +63,7 @@ def steps(facts: Facts, signers: list[Signer]) -> Iterator[Step]:
         yield Step("step_signature", signed.name, _verify(signed, signers, facts.about.texts > 4))
     personal = PERSONAL_FIELDS if facts.about.texts > 3 else PERSONAL_FIELDS_3
     for call in facts.calls:
-        yield from _of_call(call, personal, facts.about.format >= layout.WRAPPED)
+        yield from _of_call(call, personal, facts.about)
         for kind in call.paths:
             yield _included(call, kind)
         if call.ended is not None:
@@ -120,7 +121,7 @@ def name_of(signed: Signed, signers: list[Signer]) -> str:
     return signed.who or require_named(signed.key, signed.namespace, signers, signed.at)
 
 
-def _of_call(call: Call, personal: Iterable[str], has_wrapped: bool) -> Iterator[Step]:
+def _of_call(call: Call, personal: Iterable[str], about: About) -> Iterator[Step]:
     record, call_id = call.record, call.record.call_id
     if record.files:
         listed = """jq -r '.files | to_entries[] | "\\(.value)  \\(.key)"' record.json"""
@@ -137,7 +138,7 @@ def _of_call(call: Call, personal: Iterable[str], has_wrapped: bool) -> Iterator
         yield Step(
             "step_kept", call_id, f'test "$(jq -r .record_sha256 {name})" = \\\n  "$(sha256sum < {path} | cut -c1-64)"'
         )
-        if has_wrapped:
+        if about.format >= layout.WRAPPED:
             key = layout.hold_member(call_id, sealed.KEY)
             of_key = f'test "$(jq -r .key_sha256 {name})" = \\\n  "$(sha256sum < {key} | cut -c1-64)"'
             yield Step("step_kept_key", call_id, of_key)
@@ -148,12 +149,16 @@ def _of_call(call: Call, personal: Iterable[str], has_wrapped: bool) -> Iterator
     if call.opened:
         sealed_only = ", ".join(f".{name}" for name in (*personal, "unreleased"))
         whole, wav = layout.opened(call_id, "call.json"), layout.opened(call_id, "call.wav")
-        yield Step(
-            "step_opened",
-            call_id,
-            f'test "$(jq -cS \'del({sealed_only})\' {whole})" = "$(jq -cS . {path})"\n'
+        tests = [
+            f'test "$(jq -cS \'del({sealed_only})\' {whole})" = "$(jq -cS . {path})"',
             f'test "$(stat -c %s {wav})" = "$((44 + 2 * $(jq .audio.samples {path})))"',
-        )
+        ]
+        command = "\n".join(tests)
+        if about.texts > 8:  # one status for all of them
+            of_samples = header(record.audio.samples if record.audio else 0).hex()
+            tests.append(f"test \"$(head -c 44 {wav} | od -An -v -tx1 | tr -d ' \\n')\" = \\\n  {of_samples}")
+            command = " &&\n".join(tests)
+        yield Step("step_opened", call_id, command)
 
 
 def _of_end(call: Call) -> Iterator[Step]:
