@@ -46,15 +46,22 @@ digits() {  # FILE FIELD...: a time of a document, as ssh-keygen takes it
 }
 
 signature() {  # WHO NAMESPACE TIME FILE SIGNATURE [COUNTED]
-  local at=$3 time
+  local at=$3
   step "Signature of $4 by $1"
   if [[ $2 =~ ^linetap-(record|head)$ ]] && ((10#${at:0:4} < 2026)); then  # by a clock that nobody kept, which says nothing
     at=${6:-}
     echo "note: its clock stood at $3: the key is judged as of ${at:-now}"
+  elif test -n "${6:-}" && ! verified "$1" "$2" "$at" "$4" "$5" > "$work/said" 2>&1; then
+    at=$6
+    echo "note: its clock stood at $3, when the key did not count: judged as of $at, which the unit signed later"
   fi
-  time=(${at:+-O "verify-time=$at"})
-  ssh-keygen -Y verify -f "$signers" -I "$1" -n "$2" "${time[@]}" -s "$5" < "$4"
+  verified "$1" "$2" "$at" "$4" "$5"
   used "$4" "$5"
+}
+
+verified() {  # WHO NAMESPACE TIME FILE SIGNATURE
+  local time=(${3:+-O "verify-time=$3"})
+  ssh-keygen -Y verify -f "$signers" -I "$1" -n "$2" "${time[@]}" -s "$5" < "$4"
 }
 
 people() {  # Those lines of the signers whose keys sign nothing that a unit signs, whichever line would let them

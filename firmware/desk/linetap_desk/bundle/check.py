@@ -20,7 +20,7 @@ from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import namespaces
 from linetap_core.evidence.signing.signers import Signer, require_named, require_trust
 from linetap_core.evidence.witness.quorum import NONE
-from linetap_desk.bundle import container, facts, layout, report
+from linetap_desk.bundle import container, facts, layout, recipe, report
 from linetap_desk.bundle.container import BadBundle, Member, Source
 from linetap_desk.bundle.facts import Facts, Signed
 from linetap_desk.proofs.verdict import Problem, Verdict
@@ -177,7 +177,7 @@ def _together(verdict: Verdict, found: Facts, sources: Mapping[str, Source], sig
 def _require_trust(signed: Signed, signers: list[Signer]) -> None:
     try:
         if signed.who:
-            require_trust(signed.key, signed.namespace, signers, signed.who, signed.at)
+            require_trust(signed.key, signed.namespace, signers, signed.who, recipe.time_of(signed, signers))
         else:
             require_named(signed.key, signed.namespace, signers, signed.at)
     except Refusal as error:

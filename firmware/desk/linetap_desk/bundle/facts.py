@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import msgspec
@@ -45,7 +45,8 @@ class About(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A signature: its required signer (empty: any signer named for the namespace), and its time."""
+    """A signature: its required signer (empty: any signer named for the namespace), and its time. `counted`: of a call
+    by counted time, where its key was not valid at `at` by the unit's clock."""
 
     name: str
     signature: str
@@ -53,6 +54,7 @@ class Signed:
     who: str
     at: datetime
     key: PublicKey
+    counted: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +108,11 @@ def _call(sources: Mapping[str, Source], call_id: str, record: CallRecord, data:
     sha256 = _sha256(data)
     amended = _amended(sources, record, sha256, facts)
     at = sealed.call_time(call_id)
-    if is_undated(at) and (counted := amended or record.actual):
-        at = _time(counted.began_at, call_id)
+    counted = _time(true.began_at, call_id) if (true := amended or record.actual) else None
+    if is_undated(at) and counted is not None:
+        at = counted
     signed = _signed(sources, layout.call(call_id, sealed.RECORD), namespaces.RECORD, record.unit, at)
+    signed = replace(signed, counted=counted)
     facts.signed.append(signed)
     line = layout.read(sources, layout.leaf(record.unit, call_id), leaflog.LEAF_LIMIT_BYTES)
     close = _json(line, unitlog.Leaf, layout.leaf(record.unit, call_id))

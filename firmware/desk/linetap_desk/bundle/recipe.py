@@ -8,12 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from shlex import quote
 
 from linetap_core.codecs.registry import CODECS, MULAW
+from linetap_core.errors import Refusal
 from linetap_core.evidence.calls import hold, sealed
 from linetap_core.evidence.signing import namespaces
-from linetap_core.evidence.signing.signers import Signer, is_undated, require_named
+from linetap_core.evidence.signing.signers import (
+    Signer,
+    SignerExpired,
+    SignerNotYetValid,
+    is_undated,
+    require_named,
+    require_trust,
+)
 from linetap_core.records import PERSONAL_FIELDS, CallRecord
 from linetap_desk.bundle import layout, texts
 from linetap_desk.bundle.facts import About, Call, Facts, Signed
@@ -121,6 +130,19 @@ def name_of(signed: Signed, signers: list[Signer]) -> str:
     return signed.who or require_named(signed.key, signed.namespace, signers, signed.at)
 
 
+def time_of(signed: Signed, signers: list[Signer]) -> datetime:
+    """The time at which the key is judged: counted time, if the key was not valid at the time of the unit's clock."""
+    if signed.counted is None:
+        return signed.at
+    try:
+        require_trust(signed.key, signed.namespace, signers, signed.who, signed.at)
+    except (SignerNotYetValid, SignerExpired):
+        return signed.counted
+    except Refusal:
+        pass
+    return signed.at
+
+
 def _of_call(call: Call, personal: Iterable[str], about: About) -> Iterator[Step]:
     record, call_id = call.record, call.record.call_id
     if record.files:
@@ -183,8 +205,9 @@ def _included(call: Call, kind: str) -> Step:
 def _verify(signed: Signed, signers: list[Signer], as_of_now: bool) -> str:
     """The command that verifies a signature. `as_of_now`: at the present time if a clock of 1970 gave the time; up to
     texts 4 that clock counted as valid."""
-    undated = signed.namespace in namespaces.BY_UNIT and is_undated(signed.at) and as_of_now
-    time = "" if undated else f"-O verify-time={signed.at:%Y%m%d%H%M%S}Z "
+    at = time_of(signed, signers)
+    undated = signed.namespace in namespaces.BY_UNIT and is_undated(at) and as_of_now
+    time = "" if undated else f"-O verify-time={at:%Y%m%d%H%M%S}Z "
     return (
         f'ssh-keygen -Y verify -f "$signers" -I {quote(name_of(signed, signers))} -n {signed.namespace} \\\n'
         f"  {time}-s {signed.signature} < {signed.name}"
