@@ -22,12 +22,12 @@ from pathlib import Path
 
 import pytest
 
-from bundle_rig import SECOND, BundleRig, members, pack
+from bundle_rig import SECOND, BundleRig, members, pack, stamped
 from linetap_core.cli import main
 from linetap_core.errors import BadInput
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.evidence.signing.signers import Signer
-from linetap_desk.bundle import container
+from linetap_desk.bundle import container, facts, report
 from linetap_desk.bundle.check import verify_bundle
 from linetap_desk.proofs import callfolder
 from sealing_rig import CALL_ID, TIMEOUT_S, UNIT
@@ -355,6 +355,23 @@ def test_a_bundle_of_another_version(whole: Path, tmp_path: Path, change: dict[s
     about = json.loads(found["bundle.json"]) | change
     text = json.dumps(about, sort_keys=True, separators=(",", ":")).encode() + b"\n"
     assert codes(whole, pack(tmp_path / "case.zip", found | {"bundle.json": text})) == [code]
+
+
+def test_a_time_stamp_whose_authority_has_ended_is_not_the_bundles_fault(whole: Path, tmp_path: Path) -> None:
+    """Years later signatures, log and reports hold as before; that verdict alone is bad."""
+    head = f"{LOG}/stamp.json"
+    found = members(whole / "case.zip")
+    (tmp_path / "head.json").write_bytes(found[head])
+    token, ca = stamped(tmp_path / "head.json", ended=True)
+    found |= {f"{head}.tsr": token, f"{LOG}/tsa-ca.pem": ca}
+    found |= report.derived(found, facts.load(found))
+    (tmp_path / "ca.pem").write_bytes(ca)
+    verdicts = list(verify_bundle(pack(tmp_path / "case.zip", found), signers(whole), tmp_path / "ca.pem"))
+    lines = [line for verdict in verdicts for line in verdict.lines()]
+    assert [line for line in lines if line.startswith("BAD")] == [next(line for line in lines if "has expired" in line)]
+    assert any(line.startswith(f"BAD  time stamp of {UNIT}") for line in lines)
+    assert any(line.startswith("ok   bundle") for line in lines)
+    assert lines[-1].startswith("?    witness")
 
 
 def test_what_a_time_stamp_is_asked_for(whole: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

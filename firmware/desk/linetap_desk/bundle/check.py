@@ -239,7 +239,8 @@ def _check_sigsum(sources: Mapping[str, Source], call: facts.Call) -> None:
 def _stamp(sources: Mapping[str, Source], unit: str, ca: Path | None) -> Verdict:
     verdict = Verdict(f"time stamp of {unit}", trusted=ca is not None)
     try:
-        verdict.name += f", {report.stamped(sources, unit, ca)}"
+        stamped = report.stamped(sources, unit, None)  # the copy of the CA belongs to it
+        verdict.name += f", {stamped if ca is None else report.stamped(sources, unit, ca)}"
     except Refusal as error:
         verdict.add(error)
     return verdict

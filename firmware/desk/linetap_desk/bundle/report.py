@@ -315,7 +315,17 @@ def stamped(sources: Mapping[str, Source], unit: str, ca: Path | None) -> str:
         layout.require_der(token, name + TOKEN_SUFFIX)
         layout.require_exact_certificates(named, layout.ca(unit))
         own.write_bytes(named)
-        stamped = timestamp.time_of(head, ca or own)
+        return _moment(timestamp.time_of(head, ca or own), name)
+
+
+def _stated(sources: Mapping[str, Source], unit: str) -> str:
+    """The time in a unit's time stamp, RFC 3339, for a report. Whether the stamp holds is a verdict of its own: it ends
+    with the authority's certificate, and the rest of the bundle does not."""
+    name = layout.head(unit, layout.STAMP)
+    return _moment(timestamp.stated_time(layout.read(sources, name + TOKEN_SUFFIX, TOKEN_LIMIT_BYTES)), name)
+
+
+def _moment(stamped: str, name: str) -> str:
     try:
         moment = datetime.strptime(_FRACTION.sub("", stamped), "%b %d %H:%M:%S %Y %Z").replace(tzinfo=UTC)
     except ValueError:
@@ -326,6 +336,6 @@ def stamped(sources: Mapping[str, Source], unit: str, ca: Path | None) -> str:
 def derived(sources: Mapping[str, Source], facts: Facts) -> dict[str, bytes]:
     """The reports, from `sources` only; for format 1 the script too."""
     named = _parse(layout.read(sources, layout.SIGNERS, SIGNERS_LIMIT_BYTES))
-    times = {unit: stamped(sources, unit, None) for unit, heads in facts.heads.items() if layout.STAMP in heads}
+    times = {unit: _stated(sources, unit) for unit, heads in facts.heads.items() if layout.STAMP in heads}
     made = {layout.SCRIPT: recipe.script(facts, named)} if facts.about.format == 1 else {}
     return made | {name: Report(facts, named, times, language).html() for language, name in layout.REPORTS.items()}
