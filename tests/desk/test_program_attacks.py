@@ -13,6 +13,7 @@ from playwright.sync_api import Page
 from program_rig import InThread
 from servesite import chromium, require_accessible
 
+from bundle_rig import BundleRig
 from linetap_core.errors import BadInput
 from linetap_core.evidence.authorization.command import Command, Envelope
 from linetap_core.evidence.keys import keys
@@ -190,6 +191,18 @@ class TestWhatTheDeskBrings:
         to = keys.new_identity().recipient
         assert "--until" in run.browser.refused("/hold", identity=str(desk.rig.epoch_file), to=to)
         assert not list((desk.root / "out").glob("*.command"))
+
+    def test_a_bundle_with_a_time_stamp(self, run: InThread, bundled: BundleRig) -> None:
+        """It is refused until the authority's certificate is chosen; that is no fault of a bundle without one."""
+        run.program.signers.write_bytes(bundled.rig.signers_file.read_bytes())
+        assert bundled.bundle(f"--stamps={bundled.root / 'stamps'}", f"--tsa-ca={bundled.ca}") == 0
+        assert bundled.bundle(name="plain.zip") == 0
+        path = {name: str(bundled.root / f"{name}.zip") for name in ("case", "plain")}
+        assert "is not chosen yet: settings" in run.browser.refused("/choose", what="bundle", path=path["case"])
+        run.browser.refused("/choose", what="tsa", path=str(bundled.rig.signers_file))
+        run.browser.choose("tsa", bundled.ca)
+        assert "ok   time stamp of closet-3f" in run.browser.do("/choose", what="bundle", path=path["case"])
+        assert "ok   bundle plain.zip" in run.browser.do("/choose", what="bundle", path=path["plain"])
 
     def test_a_bundle_that_was_changed(self, run: InThread, desk: Desk) -> None:
         path = desk.root / "case.zip"

@@ -31,14 +31,20 @@ from linetap_desk.witnessing import judge, prove
 from linetap_desk.witnessing.judge import NO_POLICY, NO_RULES, NOBODY, NOT_WITNESSED, Rules
 from linetap_desk.witnessing.timestamp import TOKEN_SUFFIX
 
-NAME = "bundle"
+NAME, STAMP = "bundle", "time stamp"  # begin a verdict's name
 _WAV = "/call.wav"  # a bundle's decrypted audio is never written to disk
 
 
 def verify_bundle(
-    path: Path, signers: list[Signer] | None, ca: Path | None = None, rules: Rules = NO_RULES
+    path: Path,
+    signers: list[Signer] | None,
+    ca: Path | None = None,
+    rules: Rules = NO_RULES,
+    *,
+    must_be_stamped: bool = True,
 ) -> Iterator[Verdict]:
-    """A verdict for every call, one for the bundle as a whole, one of the witnesses, and one for each time stamp."""
+    """A verdict for every call, one for the bundle as a whole, one of the witnesses, and one for each time stamp.
+    BadInput for a `ca` without a time stamp, if it `must_be_stamped`."""
     bundle = Verdict(f"{NAME} {path.name}")
     with path.open("rb") as file, tempfile.TemporaryDirectory(prefix="linetap-bundle-") as folder:
         try:
@@ -65,7 +71,8 @@ def verify_bundle(
         yield bundle
         yield Verdict(f"not covered, and not to be believed: {_uncovered(found)}", counts=False)
         stamped = sorted(unit for unit, heads in found.heads.items() if layout.STAMP in heads)
-        if ca is not None and not stamped and not bundle.problems:  # otherwise it may have been removed
+        is_unused = ca is not None and not stamped and must_be_stamped
+        if is_unused and not bundle.problems:  # otherwise it may have been removed
             raise BadInput(f"--ca: there is no time stamp in {path.name}")
         for unit in stamped:
             yield _stamp(sources, unit, ca)
@@ -237,7 +244,7 @@ def _check_sigsum(sources: Mapping[str, Source], call: facts.Call) -> None:
 
 
 def _stamp(sources: Mapping[str, Source], unit: str, ca: Path | None) -> Verdict:
-    verdict = Verdict(f"time stamp of {unit}", trusted=ca is not None)
+    verdict = Verdict(f"{STAMP} of {unit}", trusted=ca is not None)
     try:
         stamped = report.stamped(sources, unit, None)  # the copy of the CA belongs to it
         verdict.name += f", {stamped if ca is None else report.stamped(sources, unit, ca)}"

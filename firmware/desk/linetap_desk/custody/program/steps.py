@@ -22,7 +22,7 @@ from linetap_core.evidence.calls import hold as holds
 from linetap_core.evidence.signing import namespaces
 from linetap_core.rundir import read_small
 from linetap_desk.accesslog import deskfolder, roles
-from linetap_desk.bundle.check import verify_bundle
+from linetap_desk.bundle.check import STAMP, verify_bundle
 from linetap_desk.ceremony import hold, keygen, rewrap
 from linetap_desk.custody.program.downloads import OverflowCalls, Papers
 from linetap_desk.custody.program.settings import Settings
@@ -251,11 +251,14 @@ def take_roles(chosen: dict[str, Path], desk: Path, clock: Clock) -> list[str]:
     return lines
 
 
-def checked_bundle(path: Path, desk: Path) -> list[str]:
-    """The verdicts of `linetap verify`. A Refusal with them unless all are good."""
+def checked_bundle(path: Path, desk: Path, ca: Path | None) -> list[str]:
+    """The verdicts of `linetap verify`. A Refusal with them unless all are good. `ca`: for a time stamp, if it has
+    one."""
     signers = callfolder.load_signers(desk / SIGNERS)
-    verdicts = list(verify_bundle(path, signers, None, options.of_desk(desk)))
+    verdicts = list(verify_bundle(path, signers, ca, options.of_desk(desk), must_be_stamped=False))
     lines = [line for verdict in verdicts for line in verdict.lines()]
+    if ca is None and any(verdict.name.startswith(STAMP) for verdict in verdicts):
+        lines.append(f"{STAMP}: its authority's certificate is not chosen yet: settings")
     if not all(verdict.good for verdict in verdicts):
         raise Refusal("; ".join(lines))
     return lines
