@@ -5,6 +5,7 @@ byte is refused.
 
 from __future__ import annotations
 
+import html
 import os
 import shutil
 import subprocess
@@ -12,10 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from bundle_rig import CHECKER, BundleRig, unpacked
+from bundle_rig import CHECKER, SAMPLES, BundleRig, unpacked
+from group_rig import Members
+from linetap.recorder.vault.callfolder.folder import CallFolder
+from linetap_core.codecs.mulaw import MuLaw
+from linetap_core.evidence.calls.callkey import OfCall
 from linetap_core.records import Audio
 from linetap_desk.bundle import layout, recipe
-from sealing_rig import CALL_ID, TIMEOUT_S, record, run
+from sealing_rig import CALL_ID, TIMEOUT_S, UNIT, noise, record, run
 
 # All programs that the checker may call, without linetap and Python.
 TOOLS = [
@@ -183,6 +188,31 @@ def test_the_opening_in_the_report_opens(bundled: BundleRig, case: Path) -> None
     assert (case.parent / "call.au").read_bytes() == bundled.rig.joined(bundled.call())
     done = check(bundled, case)  # it is still the bundle that it was
     assert done.returncode == 0, done.stderr
+
+
+def test_the_opening_by_a_group_in_the_report_opens(bundled: BundleRig, tmp_path: Path) -> None:
+    """As members 1 and 3 of three officers and a custodian would do it, in the same folder."""
+    shutil.copytree(bundled.root, tmp_path / "rig")
+    rig, officers = BundleRig.at(tmp_path / "rig"), Members.make(tmp_path / "officers", 2, 3)
+    call_id = "20261124T225800.000Z-L05"
+    folder = CallFolder.create(rig.rig.vault, OfCall(UNIT, call_id), officers.text, rig.rig.custodians)
+    folder.write(noise(SAMPLES))
+    folder.seal(record(SAMPLES, call_id), rig.rig.sign)
+    rig.rig.publish()
+    assert rig.bundle(calls=(call_id,)) == 0
+    case = unpacked(rig.root / "case.zip", rig.root / "case")
+    page = html.unescape((case / "report.en.html").read_text())
+    recipe, group = page[page.rindex("<pre>") + 5 : page.rindex("</pre>")], page[page.rindex("<code>") + 6 :]
+    group = group[: group.index("</code>")]
+    recipe = recipe.replace(f"age -d -i epoch.txt calls/{call_id}/key.age", group)
+    for name, path in (
+        ("member1.txt", officers.files[0]), ("member3.txt", officers.files[2]),
+        ("custodian.txt", rig.rig.custodian_files[1]),
+    ):  # fmt: skip
+        recipe = recipe.replace(name, str(path))
+    done = run(["bash", "-ec", recipe], cwd=case)
+    assert done.returncode == 0, done.stderr
+    assert (case.parent / "call.au").read_bytes() == MuLaw.header + noise(SAMPLES)
 
 
 def test_what_comes_of_the_parts_is_named_after_its_codec() -> None:

@@ -51,7 +51,7 @@ PINNED = {
     6: "e6580960f63c343f9bcd273d94ad89057b655117befd6d416af0aee2bee16a2a",
     7: "e6580960f63c343f9bcd273d94ad89057b655117befd6d416af0aee2bee16a2a",  # of an ended call: test_bundle_ended.py
     8: "3b73ffa49ccc35f60ca610458afa4fc2b4ef51f29832669aa7891ae1f5392f9c",
-    9: "24e6746524d88f64fc4c5529b1579434f90eb5dbe4e509b4354eb8ed773a7efa",
+    9: "93566f1be44fcd60254acca5b713329bc94e07ca351d93d65d580beb87c1e937",
 }
 ROOT = Path(__file__).parents[2]
 VOID = {"meta", "br"}

@@ -103,9 +103,6 @@ def script(facts: Facts, signers: list[Signer]) -> bytes:
     return ("\n".join([head, INCLUSION, "", *found]) + end).encode("utf-8")
 
 
-OPENING_GROUP = f"tar xOf {sealed.KEY} 1.age | age -d -i member1.txt | age -d -i member3.txt"
-
-
 def opening(record: CallRecord, texts: int) -> str:
     """The commands that the vault officer and a custodian type in the bundle's folder. They write beside it: a file
     more in it would be found by the check. Up to texts 8 they wrote into the call's folder."""
@@ -123,6 +120,12 @@ def opening(record: CallRecord, texts: int) -> str:
         f"age -d -i epoch.txt {sealed.KEY} | age -d -i custodian.txt > call.key\n"
         f'for part in audio.*.age; do age -d -i call.key "$part"; done > {stream}'
     )
+
+
+def opening_group(record: CallRecord, texts: int) -> str:
+    """The command by which two of three people open their layer, in the folder of `opening`."""
+    key = layout.call(record.call_id, sealed.KEY) if texts > 8 else sealed.KEY
+    return f"tar xOf {key} 1.age | age -d -i member1.txt | age -d -i member3.txt"
 
 
 def name_of(signed: Signed, signers: list[Signer]) -> str:

@@ -261,7 +261,8 @@ class Report:
                 if call.kept is not None:
                     yield f"<p>{self._text('opening_kept', call.record.call_id)}</p>"
             if self.facts.about.format > 1:  # format 1 had no groups
-                yield f"<p>{self._text('opening_group')} <code>{escape(recipe.OPENING_GROUP)}</code></p>"
+                group = recipe.opening_group(first, self.facts.about.texts)
+                yield f"<p>{self._text('opening_group')} <code>{escape(group)}</code></p>"
 
 
 SIGNERS_LIMIT_BYTES = 1 << 20
