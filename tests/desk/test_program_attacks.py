@@ -14,6 +14,7 @@ from program_rig import InThread
 from servesite import chromium, require_accessible
 
 from bundle_rig import BundleRig
+from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput
 from linetap_core.evidence.authorization.command import Command, Envelope
 from linetap_core.evidence.keys import keys
@@ -157,6 +158,36 @@ class TestWhatTheDeskBrings:
         assert "call_not_as_sealed" in run.browser.refused("/approve")
         assert not list((desk.root / "out").iterdir())
         assert desk.steps()[-1] == ("approve", "refused", "call_not_as_sealed")
+
+    def test_a_step_is_taken_again_after_a_full_medium(
+        self, run: InThread, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Approval and hold: what they made before their file for the desk did not fit would stand in the way."""
+        run.program.keep(name=KIM, signing=str(desk.root / KIM))
+        out, write = desk.root / "out", privatefile.write
+        full = [True]
+
+        def writes(path: Path, data: str | bytes) -> None:
+            if full[0] and path.parent == out:
+                raise BadInput(f"{path}: No space left on device")
+            write(path, data)
+
+        monkeypatch.setattr(privatefile, "write", writes)
+        run.browser.do("/choose", what="archive", path=brought(desk, request_files(desk)))
+        assert "No space left" in run.browser.refused("/approve")
+        full[0] = False
+        assert f"verified: {CALL_ID}" in run.browser.do("/approve")
+        assert len(list(out.glob("*.sig"))) == 1
+
+        full[0] = True
+        run.program.keep(name=HAN, signing=str(desk.root / HAN))
+        held = {holdrequest.NAME: holdrequest.encode(ASKED)} | call_files(desk)
+        run.browser.do("/choose", what="archive", path=brought(desk, held))
+        words = {"identity": str(desk.rig.epoch_file), "to": keys.new_identity().recipient}
+        assert "No space left" in run.browser.refused("/hold", **words)
+        full[0] = False
+        run.browser.do("/hold", **words)
+        assert len(list(out.glob("*.command"))) == 1
 
     def test_no_layer_comes_off_without_approvals(self, run: InThread, desk: Desk) -> None:
         run.browser.do("/choose", what="archive", path=brought(desk, request_files(desk)))

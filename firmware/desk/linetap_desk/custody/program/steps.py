@@ -29,6 +29,7 @@ from linetap_desk.custody.program.settings import Settings
 from linetap_desk.inputs import strict
 from linetap_desk.proofs import callfolder
 from linetap_desk.release import requestfile, requesting, unwrap
+from linetap_desk.release.holdrequest import HoldRequest
 from linetap_desk.unitcommands import command
 from linetap_desk.unsealing.callproof import SIGNERS
 from linetap_desk.unsealing.wrapped import CHECK_SUFFIX
@@ -69,6 +70,21 @@ def run_command(adds: list[Add], run: Run, clock: Clock, *words: object) -> list
     return lines
 
 
+@contextlib.contextmanager
+def undone_if_it_fails(folder: Path) -> Iterator[None]:
+    """Removes what a step has made in the folder if its file for the desk cannot be written, as on a full medium:
+    otherwise the step could not be taken again."""
+    was_there, before = folder.exists(), set(folder.rglob("*"))
+    try:
+        yield
+    except BaseException:
+        for path in sorted(set(folder.rglob("*")) - before, reverse=True):
+            path.rmdir() if path.is_dir() else path.unlink()
+        if not was_there and folder.exists():
+            folder.rmdir()
+        raise
+
+
 def approve(papers: Papers, settings: Settings, desk: Path, clock: Clock) -> list[str]:
     """Writes the approver's signature as a file for the desk."""
     if papers.request is None:
@@ -77,13 +93,15 @@ def approve(papers: Papers, settings: Settings, desk: Path, clock: Clock) -> lis
     target = output / f"{papers.id}.{_role(settings, desk, clock)}{namespaces.SUFFIX}"
     privatefile.require_new(target)
     before = set(requestfile.signatures(papers.request_file))
-    lines = run_command(
-        [requesting.add_approve_arguments, deskfolder.add_argument], requesting.approve_request, clock,
-        papers.request_file, f"--key={signing}", f"--name={settings.name}", f"--call={papers.call}", f"--desk={desk}",
-    )  # fmt: skip
-    for name, data in requestfile.signatures(papers.request_file).items():
-        if name not in before:
-            privatefile.write(target, data)
+    with undone_if_it_fails(papers.folder):
+        lines = run_command(
+            [requesting.add_approve_arguments, deskfolder.add_argument], requesting.approve_request, clock,
+            papers.request_file, f"--key={signing}", f"--name={settings.name}", f"--call={papers.call}",
+            f"--desk={desk}",
+        )  # fmt: skip
+        for name, data in requestfile.signatures(papers.request_file).items():
+            if name not in before:
+                privatefile.write(target, data)
     return [*(line for line in lines if line.startswith("verified: ")), str(target)]
 
 
@@ -124,6 +142,14 @@ def hold_call(
         words.append(f"--partial={_partial(papers, partial)}")
     if papers.held is not None and (partial.startswith("wrapped-") if partial else again):
         words.append(f"--wrapped={papers.held}")
+    with undone_if_it_fails(made):
+        return _hold_and_order(papers, asked, words, to, made, target, signing, desk, clock)
+
+
+def _hold_and_order(
+    papers: Papers, asked: HoldRequest, words: list[object], to: str, made: Path, target: Path, signing: Path,
+    desk: Path, clock: Clock,
+) -> list[str]:  # fmt: skip
     lines = run_command(
         [hold.add_arguments], hold.run, clock,
         "wrap", papers.call, *words, f"--to={to}", f"--case={asked.case}", f"--basis={asked.basis}",
@@ -147,12 +173,13 @@ def check_hold(papers: Papers, settings: Settings, identities: list[Path], desk:
         raise BadInput("there is no hold to be checked in this file")
     signing, target = needed(settings, "signing"), output_of(settings) / f"{papers.id}{CHECK_SUFFIX}"
     privatefile.require_new(target)
-    lines = run_command(
-        [hold.add_arguments], hold.run, clock,
-        "check", papers.wrapped, papers.call, *(f"--identity={path}" for path in identities), f"--key={signing}",
-        f"--desk={desk}",
-    )  # fmt: skip
-    privatefile.write(target, (papers.wrapped / f"{holds.HOLD}{CHECK_SUFFIX}").read_bytes())
+    with undone_if_it_fails(papers.folder):
+        lines = run_command(
+            [hold.add_arguments], hold.run, clock,
+            "check", papers.wrapped, papers.call, *(f"--identity={path}" for path in identities), f"--key={signing}",
+            f"--desk={desk}",
+        )  # fmt: skip
+        privatefile.write(target, (papers.wrapped / f"{holds.HOLD}{CHECK_SUFFIX}").read_bytes())
     return [*lines, str(target)]
 
 
@@ -173,7 +200,8 @@ def rewrap_calls(
             [rewrap.add_arguments], rewrap.run, clock, "rewrap", found.folder / "calls" / call_id, *words, output
         )
 
-    return _for_each_call(found, found.waiting, one, settings, clock)
+    with undone_if_it_fails(found.folder):
+        return _for_each_call(found, found.waiting, one, settings, clock)
 
 
 def check_rewrapped(
@@ -186,7 +214,8 @@ def check_rewrapped(
         place, call = found.place(call_id), found.folder / "calls" / call_id
         return run_command([hold.add_arguments], hold.run, clock, "check", place, call, *words)
 
-    return _for_each_call(found, found.unchecked, one, settings, clock)
+    with undone_if_it_fails(found.folder):
+        return _for_each_call(found, found.unchecked, one, settings, clock)
 
 
 def _for_each_call(
