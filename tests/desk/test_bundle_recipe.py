@@ -186,8 +186,8 @@ def test_the_opening_in_the_report_opens(bundled: BundleRig, case: Path) -> None
     assert done.returncode == 0, done.stderr
     assert not (case.parent / "call.key").exists()
     assert (case.parent / "call.au").read_bytes() == bundled.rig.joined(bundled.call())
-    done = check(bundled, case)  # it is still the bundle that it was
-    assert done.returncode == 0, done.stderr
+    again = check(bundled, case)  # it is still the bundle that it was
+    assert again.returncode == 0, again.stderr
 
 
 def test_the_opening_by_a_group_in_the_report_opens(bundled: BundleRig, tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ class TestWhatTheDeskBrings:
         out, write = desk.root / "out", privatefile.write
         full = [True]
 
-        def writes(path: Path, data: str | bytes) -> None:
+        def writes(path: Path, data: bytes) -> None:
             if full[0] and path.parent == out:
                 raise BadInput(f"{path}: No space left on device")
             write(path, data)
