@@ -223,7 +223,7 @@ def test_a_signal_leaves_no_decrypted_audio_behind(rig: Rig, number: signal.Sign
     (slow / "age").chmod(0o755)
     words = ["--identity", rig.epoch_file, "--identity", rig.custodian_files[1], "--signers", rig.signers_file]
     process = subprocess.Popen(
-        [Path(sys.executable).with_name("linetap"), "open", call, *words, "-o", out / "call.wav"],
+        [Path(sys.executable).with_name("linetap"), "open", call, *map(str, words), "-o", out / "call.wav"],
         env=os.environ | {"PATH": f"{slow}:{os.environ['PATH']}", "HOME": str(rig.root)}, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     until((out / "call.wav").exists)
