@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# check-bundle.sh, version 5: checks an unpacked evidence bundle of linetap with stock tools, and runs nothing out of it.
+# check-bundle.sh, version 6: checks an unpacked evidence bundle of linetap with stock tools, and runs nothing out of it.
 #
 #   bash check-bundle.sh FOLDER SIGNERS [TSA_CA [SIGSUM_POLICY]]
 #
@@ -10,7 +10,8 @@
 # SIGSUM_POLICY  where there is a Sigsum proof: the logs and witnesses that you trust, else the bundle's own are taken
 #
 # It comes from elsewhere than the bundle, and `sha256sum check-bundle.sh` says whether it is the one that was published.
-# Needed: bash, coreutils, findutils, sed, jq, OpenSSH; openssl for a time stamp, sigsum-verify for a Sigsum proof.
+# Needed: bash, coreutils, diffutils, findutils, grep, sed, jq, OpenSSH 9.1 or later (times with Z); openssl for a time
+# stamp, sigsum-verify for a Sigsum proof.
 set -euo pipefail
 export LC_ALL=C
 usage="bash check-bundle.sh FOLDER SIGNERS [TSA_CA [SIGSUM_POLICY]]"
@@ -45,15 +46,22 @@ digits() {  # FILE FIELD...: a time of a document, as ssh-keygen takes it
 }
 
 signature() {  # WHO NAMESPACE TIME FILE SIGNATURE [COUNTED]
-  local at=$3 time
+  local at=$3
   step "Signature of $4 by $1"
   if [[ $2 =~ ^linetap-(record|head)$ ]] && ((10#${at:0:4} < 2026)); then  # by a clock that nobody kept, which says nothing
     at=${6:-}
     echo "note: its clock stood at $3: the key is judged as of ${at:-now}"
+  elif test -n "${6:-}" && ! verified "$1" "$2" "$at" "$4" "$5" > "$work/said" 2>&1; then
+    at=$6
+    echo "note: its clock stood at $3, when the key did not count: judged as of $at, which the unit signed later"
   fi
-  time=(${at:+-O "verify-time=$at"})
-  ssh-keygen -Y verify -f "$signers" -I "$1" -n "$2" "${time[@]}" -s "$5" < "$4"
+  verified "$1" "$2" "$at" "$4" "$5"
   used "$4" "$5"
+}
+
+verified() {  # WHO NAMESPACE TIME FILE SIGNATURE
+  local time=(${3:+-O "verify-time=$3"})
+  ssh-keygen -Y verify -f "$signers" -I "$1" -n "$2" "${time[@]}" -s "$5" < "$4"
 }
 
 people() {  # Those lines of the signers whose keys sign nothing that a unit signs, whichever line would let them
@@ -78,6 +86,20 @@ person() {  # NAMESPACE TIME FILE: signed by somebody who is named for it, and w
     fail "signed by the unit ${who%%[,$'\n']*}: a key that may sign what units sign"
   who=$(< "$work/who")
   signature "${who%%[,$'\n']*}" "$1" "$2" "$3" "$3.sig"
+}
+
+little() {  # NUMBER BYTES: as a WAV counts
+  local number=$1 left=$2
+  while ((left--)); do
+    printf '%b' "\\x$(printf %02x $((number & 255)))"
+    number=$((number >> 8))
+  done
+}
+
+wav_header() {  # SAMPLES: 16 bits, one channel, 8000 a second
+  local size=$((2 * $1))
+  printf RIFF && little $((36 + size)) 4 && printf 'WAVEfmt ' && little 16 4 && little 1 2 && little 1 2
+  little 8000 4 && little 16000 4 && little 2 2 && little 16 2 && printf data && little "$size" 4
 }
 
 inclusion() {  # LEAF PROOF HEAD: hashes the leaf upwards to the root (RFC 6962, section 2.1)
@@ -105,7 +127,7 @@ test -z "$(find . ! -type f ! -type d -print -quit)" || fail "something that is 
 test "$(find . -print0 | tr -d 'A-Za-z0-9._/\0-' | wc -c)" = 0 || fail "a name that none of its files has"
 test -z "$(find . -type f ! -name 'audio.*.age' ! -name call.wav ! -name SHA256SUMS -size +4096k -print -quit)" ||
   fail "a document larger than any is"
-format=$(jq -r 'select(.format == 1 or .format == 2 or .format == 3).format' bundle.json)
+format=$(jq -r 'select(.format == (1, 2, 3, 4)).format' bundle.json)
 test -n "$format" || fail "bundle.json: of a format that this version does not know"
 known="report\.(ko|en)\.html|SHA256SUMS|signers|bundle\.json|policy|sigsum/policy"
 known+="|calls/$id/(record\.json(\.sig)?|meta\.age|key\.age|audio\.[0-9]{3}\.age)|opened/$id/call\.(wav|json)"
@@ -114,7 +136,8 @@ known+="|logs/$unit/(leaves/$id\.json|(head|witness|stamp)/$id\.path|witnessed/$
 known+="|sigsum/$id\.(proof|pub)|holds/$id/(hold|rewrap)\.json(\.sig)?"
 known+="|amended/$id\.json(\.sig)?"
 known+="|certificates/[0-9A-Za-z-]+\.destroyed\.json(\.sig)?"
-if test "$format" = 3; then known+="|logs/$unit/(ends/$id\.json|(head|witness|stamp)/$id\.end\.path)"; fi
+if test "$format" = 4; then known+="|holds/$id/key\.age"; fi
+if test "$format" = 3 || test "$format" = 4; then known+="|logs/$unit/(ends/$id\.json|(head|witness|stamp)/$id\.end\.path)"; fi
 if test "$format" = 1 && test -e CHECK.sh; then
   echo "CHECK.sh: a script in a bundle of an earlier version. Do not run it." >&2
   known+="|CHECK\.sh"
@@ -208,13 +231,20 @@ for record in calls/*/record.json; do
     step "The hold is of this record: $call"
     test "$(jq -r .record_sha256 "$kept")" = "$sha256"
     test "$(jq -r .call_id "$kept")" = "$call"
+    test "$format" = 4 || continue
+    step "The key is the one that the hold names: $call"
+    key=holds/$call/key.age
+    test "$(jq -r .key_sha256 "$kept")" = "$(sha256sum < "$key" | cut -c1-64)"
+    used "$key"
   done
 
   if test -e "opened/$call/call.json"; then
     step "The opened files fit the record in words and length: $call"
     whole=opened/$call/call.json wav=opened/$call/call.wav
     test "$(jq -cS 'del(.dialled, .also_dialled, .caller, .smdr, .unreleased)' "$whole")" = "$(jq -cS . "$record")"
-    test "$(stat -c %s "$wav")" = "$((44 + 2 * $(jq .audio.samples "$record")))"
+    samples=$(jq '.audio.samples | select(type == "number" and . == floor and . >= 0)' "$record")
+    test "$(stat -c %s "$wav")" = "$((44 + 2 * samples))"
+    wav_header "$samples" | cmp - <(head -c 44 -- "$wav") || fail "$wav says another length, rate or coding"
     used "$whole" "$wav"
   fi
 

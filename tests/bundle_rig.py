@@ -7,6 +7,7 @@ import io
 import subprocess
 import zipfile
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -122,24 +123,11 @@ class BundleRig:
 
     def _stamp(self) -> None:
         """Writes the files of `linetap timestamp ask`, from an authority made here."""
-        (self.root / "tsa.cnf").write_text(TSA)
-        (self.root / "ext.cnf").write_text(
-            "basicConstraints=critical,CA:false\nextendedKeyUsage=critical,timeStamping\n"
-        )
-        (self.root / "serial").write_text("01\n")
         (self.root / "stamps").mkdir()
         head = self.root / "stamps" / "closet-3f-000000002.json"
         for suffix in ("", ".sig"):
             Path(f"{head}{suffix}").write_bytes((self.rig.vault / "log" / f"head.json{suffix}").read_bytes())
-        new = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"
-        for line in (
-            f"req -x509 {new} -keyout ca.key -out tsa-ca.pem -subj /CN=CA -days 2",
-            f"req {new} -keyout tsa.key -out tsa.csr -subj /CN=TSA",
-            "x509 -req -in tsa.csr -CA tsa-ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile ext.cnf -out tsa.pem",
-            f"ts -query -data {head} -sha256 -cert -out query",
-            f"ts -reply -config tsa.cnf -section one -queryfile query -out {head}.tsr",
-        ):
-            subprocess.run(["openssl", *line.split()], cwd=self.root, check=True, capture_output=True, timeout=120)
+        Path(f"{head}.tsr").write_bytes(stamped(head, self.root)[0])
 
     def _sigsum(self) -> None:
         (self.root / "sigsum").mkdir()
@@ -162,6 +150,26 @@ class BundleRig:
         path = self.root / "certificates" / "2027-11-24.destroyed.json"
         path.write_bytes(data)
         path.with_name(path.name + ".sig").write_text(sshsig.sign(data, self.key("officer"), namespaces.CERTIFICATE))
+
+
+def stamped(head: Path, folder: Path | None = None, *, ended: bool = False) -> tuple[bytes, bytes]:
+    """A token for the file, and its authority's CA, made in `folder`. `ended`: its certificate ended yesterday."""
+    root = folder or head.parent
+    (root / "tsa.cnf").write_text(TSA)
+    (root / "ext.cnf").write_text("basicConstraints=critical,CA:false\nextendedKeyUsage=critical,timeStamping\n")
+    (root / "serial").write_text("01\n")
+    new = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"
+    began, over = (f"{datetime.now(UTC) - timedelta(days=days):%Y%m%d%H%M%SZ}" for days in (2, 1))
+    valid = f"-not_before {began} -not_after {over}" if ended else "-days 2"
+    for line in (
+        f"req -x509 {new} -keyout ca.key -out tsa-ca.pem -subj /CN=CA -days 2",
+        f"req {new} -keyout tsa.key -out tsa.csr -subj /CN=TSA",
+        f"x509 -req -in tsa.csr -CA tsa-ca.pem -CAkey ca.key -CAcreateserial {valid} -extfile ext.cnf -out tsa.pem",
+        f"ts -query -data {head} -sha256 -cert -out query",
+        "ts -reply -config tsa.cnf -section one -queryfile query -out token",
+    ):
+        subprocess.run(["openssl", *line.split()], cwd=root, check=True, capture_output=True, timeout=120)
+    return (root / "token").read_bytes(), (root / "tsa-ca.pem").read_bytes()
 
 
 def members(path: Path) -> dict[str, bytes]:

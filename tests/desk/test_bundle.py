@@ -34,7 +34,7 @@ def test_everything_and_the_same_bytes_again(bundled: BundleRig, capsys: pytest.
     assert bundled.bundle(*bundled.everything, wav) == 0
     case = bundled.root / "case.zip"
     sha256 = run(["sha256sum", str(case)]).stdout.decode().split()[0]
-    assert capsys.readouterr().out == f"{case}: 2 calls, 43 files, SHA-256 {sha256}\n"
+    assert capsys.readouterr().out == f"{case}: 2 calls, 44 files, SHA-256 {sha256}\n"
     assert stat.S_IMODE(case.stat().st_mode) == 0o600
     os.utime(bundled.call() / "key.age", (0, 0))
     assert bundled.bundle(*bundled.everything, wav, name="again.zip", calls=(SECOND, CALL_ID)) == 0
@@ -43,7 +43,7 @@ def test_everything_and_the_same_bytes_again(bundled: BundleRig, capsys: pytest.
     capsys.readouterr()
     assert bundled.verify(case, "--ca", str(bundled.ca)) == 0
     out = capsys.readouterr().out.splitlines()
-    assert out[:3] == [f"ok   {CALL_ID}", f"ok   {SECOND}", "ok   bundle case.zip, 43 files"]
+    assert out[:3] == [f"ok   {CALL_ID}", f"ok   {SECOND}", "ok   bundle case.zip, 44 files"]
     assert out[4].startswith(f"ok   time stamp of {UNIT}, 20")
     assert out[3].startswith("?    not covered, and not to be believed: the case in bundle.json")
     assert out[5:] == ["?    witness: not witnessed (no --policy)", "4 checked, 4 good"]

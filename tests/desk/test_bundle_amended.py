@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 import shutil
 import subprocess
 import zipfile
@@ -21,15 +23,18 @@ from sealing_rig import CALL_ID, run
 def amended(bundled: BundleRig, tmp_path: Path) -> BundleRig:
     """A copy whose call has an amendment beside its record."""
     shutil.copytree(bundled.root, tmp_path / "rig")
-    rig = BundleRig.at(tmp_path / "rig")
+    return amend(BundleRig.at(tmp_path / "rig"), "2026-11-20T10:00:00.000Z", "2026-11-20T10:05:00.000Z")
+
+
+def amend(rig: BundleRig, began_at: str, ended_at: str) -> BundleRig:
     data = (rig.call() / sealed.RECORD).read_bytes()
     document = amendment.encode(Amendment(
         suite=amendment.SUITE, unit="closet-3f", call_id=CALL_ID, number=1, record_sha256=amendment.digest(data),
-        began_at="2026-11-20T10:00:00.000Z", ended_at="2026-11-20T10:05:00.000Z", uncertainty_s=40,
+        began_at=began_at, ended_at=ended_at, uncertainty_s=40,
         until="2027-01-20T15:00:00.000Z", made_at="2026-11-24T23:00:00.000Z",
     ))  # fmt: skip
     place = rig.rig.vault / amendment.FOLDER / amendment.name(CALL_ID, 1)
-    place.parent.mkdir()
+    place.parent.mkdir(exist_ok=True)
     place.write_bytes(document)
     place.with_name(place.name + namespaces.SUFFIX).write_text(rig.rig.sign(document))
     return rig
@@ -57,6 +62,27 @@ def test_the_amendment_goes_in_and_both_checkers_take_it(amended: BundleRig) -> 
     report = (folder / "report.en.html").read_text()
     assert "at the latest, and at most 40 s earlier" in report
     assert "2027-01-21" in report, "in Korea"
+
+
+def test_a_call_by_a_clock_before_its_key_was_valid(amended: BundleRig) -> None:
+    """As `linetap verify` of the call judges it: by the unit's later statement. Without one it is refused."""
+    published = amended.rig.signers_file
+    lines = published.read_text()
+    published.write_text(lines.replace("closet-3f ssh", 'closet-3f valid-after="20261124225630Z" ssh', 1))
+    assert amended.bundle(name="too-early.zip") == 1, "20 November, by the amendment too"
+    amended = amend(amended, "2026-11-24T22:56:40.000Z", "2026-11-24T22:56:50.000Z")
+    assert amended.bundle() == 0
+    assert amended.verify(amended.root / "case.zip") == 0
+    folder = unpacked(amended)
+    done = checked(amended, folder)
+    assert done.returncode == 0, done.stderr
+    assert "when the key did not count: judged as of 20261124225640Z" in done.stdout
+    report = html.unescape((folder / "report.en.html").read_text())
+    command = next(text for text in re.findall(r"<pre>(ssh.*?)</pre>", report, re.DOTALL) if CALL_ID in text)
+    assert run(["bash", "-c", f"signers={published}\n{command}"], cwd=folder).returncode == 0
+    published.write_text(lines.replace("closet-3f ssh", 'closet-3f valid-after="20261124225645Z" ssh', 1))
+    assert checked(amended, folder).returncode != 0
+    assert amended.verify(amended.root / "case.zip") == 1
 
 
 def test_an_amendment_that_was_changed_is_found_by_both(amended: BundleRig) -> None:

@@ -5,6 +5,7 @@ byte is refused.
 
 from __future__ import annotations
 
+import html
 import os
 import shutil
 import subprocess
@@ -12,10 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from bundle_rig import CHECKER, BundleRig, unpacked
+from bundle_rig import CHECKER, SAMPLES, BundleRig, unpacked
+from group_rig import Members
+from linetap.recorder.vault.callfolder.folder import CallFolder
+from linetap_core.codecs.mulaw import MuLaw
+from linetap_core.evidence.calls.callkey import OfCall
 from linetap_core.records import Audio
-from linetap_desk.bundle import recipe
-from sealing_rig import CALL_ID, TIMEOUT_S, record, run
+from linetap_desk.bundle import layout, recipe
+from sealing_rig import CALL_ID, TIMEOUT_S, UNIT, noise, record, run
 
 # All programs that the checker may call, without linetap and Python.
 TOOLS = [
@@ -27,6 +32,7 @@ TOOLS = [
         "cut",
         "find",
         "grep",
+        "head",
         "mktemp",
         "realpath",
         "rm",
@@ -131,7 +137,12 @@ def test_a_byte_of_what_proves_something_although_the_sums_fit(bundled: BundleRi
 
 def test_an_opened_call_that_does_not_fit(bundled: BundleRig, case: Path) -> None:
     wav, whole = case / "opened" / CALL_ID / "call.wav", case / "opened" / CALL_ID / "call.json"
-    for path, data in ((wav, wav.read_bytes()[:-2]), (whole, whole.read_bytes().replace(b'"in"', b'"out"'))):
+    slower = wav.read_bytes()
+    slower = slower[:24] + (4000).to_bytes(4, "little") + (8000).to_bytes(4, "little") + slower[32:]
+    for path, data in (
+        (wav, wav.read_bytes()[:-2]), (wav, slower), (wav, b"<html>" + wav.read_bytes()[6:]),
+        (whole, whole.read_bytes().replace(b'"in"', b'"out"')),
+    ):  # fmt: skip
         good = path.read_bytes()
         assert data != good
         path.write_bytes(data)
@@ -173,11 +184,39 @@ def test_the_opening_in_the_report_opens(bundled: BundleRig, case: Path) -> None
         recipe = recipe.replace(name, str(path))
     done = run(["bash", "-ec", recipe], cwd=case)
     assert done.returncode == 0, done.stderr
-    assert (case / "calls" / CALL_ID / "call.au").read_bytes() == bundled.rig.joined(bundled.call())
+    assert not (case.parent / "call.key").exists()
+    assert (case.parent / "call.au").read_bytes() == bundled.rig.joined(bundled.call())
+    again = check(bundled, case)  # it is still the bundle that it was
+    assert again.returncode == 0, again.stderr
+
+
+def test_the_opening_by_a_group_in_the_report_opens(bundled: BundleRig, tmp_path: Path) -> None:
+    """As members 1 and 3 of three officers and a custodian would do it, in the same folder."""
+    shutil.copytree(bundled.root, tmp_path / "rig")
+    rig, officers = BundleRig.at(tmp_path / "rig"), Members.make(tmp_path / "officers", 2, 3)
+    call_id = "20261124T225800.000Z-L05"
+    folder = CallFolder.create(rig.rig.vault, OfCall(UNIT, call_id), officers.text, rig.rig.custodians)
+    folder.write(noise(SAMPLES))
+    folder.seal(record(SAMPLES, call_id), rig.rig.sign)
+    rig.rig.publish()
+    assert rig.bundle(calls=(call_id,)) == 0
+    case = unpacked(rig.root / "case.zip", rig.root / "case")
+    page = html.unescape((case / "report.en.html").read_text())
+    recipe, group = page[page.rindex("<pre>") + 5 : page.rindex("</pre>")], page[page.rindex("<code>") + 6 :]
+    group = group[: group.index("</code>")]
+    recipe = recipe.replace(f"age -d -i epoch.txt calls/{call_id}/key.age", group)
+    for name, path in (
+        ("member1.txt", officers.files[0]), ("member3.txt", officers.files[2]),
+        ("custodian.txt", rig.rig.custodian_files[1]),
+    ):  # fmt: skip
+        recipe = recipe.replace(name, str(path))
+    done = run(["bash", "-ec", recipe], cwd=case)
+    assert done.returncode == 0, done.stderr
+    assert (case.parent / "call.au").read_bytes() == MuLaw.header + noise(SAMPLES)
 
 
 def test_what_comes_of_the_parts_is_named_after_its_codec() -> None:
     whole = record(8000)
     for codec, name in (("mulaw", "call.au"), ("opus", "call.opus"), ("of-tomorrow", "call.au")):
         whole.audio = Audio(codec=codec, samples=8000)
-        assert recipe.opening(whole).endswith(f"> {name}")
+        assert f"> ../{name}\n" in recipe.opening(whole, layout.TEXTS)

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import io
 import itertools
 import json
+import os
 import random
+import subprocess
+import sys
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -18,14 +22,16 @@ from pathlib import Path
 
 import pytest
 
-from bundle_rig import SECOND, BundleRig, members, pack
+from bundle_rig import SECOND, BundleRig, members, pack, stamped
 from linetap_core.cli import main
+from linetap_core.errors import BadInput
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.evidence.signing.signers import Signer
-from linetap_desk.bundle import container
+from linetap_desk.bundle import container, facts, report
 from linetap_desk.bundle.check import verify_bundle
 from linetap_desk.proofs import callfolder
-from sealing_rig import CALL_ID, UNIT
+from sealing_rig import CALL_ID, TIMEOUT_S, UNIT
+from small_disk import unshare
 
 EVERY = 307  # bytes of data between two that are flipped
 LOG = f"logs/{UNIT}"
@@ -202,6 +208,35 @@ def test_a_frame_that_is_ours_over_members_that_are_not(whole: Path, tmp_path: P
         assert codes(whole, tmp_path / "case.zip") == [code]
 
 
+def test_a_full_folder_for_temporary_files_is_named(whole: Path, tmp_path: Path) -> None:
+    """It is no verdict on the bundle, and not the zip's own folder."""
+    command = unshare()
+    if command is None:
+        pytest.skip("neither root nor a user namespace: no file system can be mounted to be filled")
+    mount = 'mount -t tmpfs -o size=24k full "$TMPDIR" && exec "$1" verify "$2" --signers "$3"'
+    words = [Path(sys.executable).with_name("linetap"), whole / "case.zip", whole / "allowed_signers"]
+    done = subprocess.run(
+        [*command, "sh", "-c", mount, "sh", *map(str, words)],
+        env={"TMPDIR": str(tmp_path), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}, capture_output=True, text=True,
+        timeout=TIMEOUT_S, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert f"{tmp_path}: No space left on device; a bundle is unpacked there to be verified" in done.stderr
+
+
+def test_a_medium_that_cannot_be_read_is_named(whole: Path) -> None:
+    """A scratched disc is no forged bundle."""
+
+    class Scratched(io.FileIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            if self.tell() < 1000:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return super().read(size)
+
+    with Scratched(whole / "case.zip") as file, pytest.raises(BadInput, match=r"case\.zip: Input/output error"):
+        container.read(file)
+
+
 def test_more_than_a_zip_can_count() -> None:
     for listed in ([container.Member("a", 1 << 32, 0)], [container.Member("a", 0, 0)] * (container.MOST_MEMBERS + 1)):
         with pytest.raises(container.BadBundle, match="fewer calls"):
@@ -283,6 +318,17 @@ def test_a_name_that_is_a_file_and_a_folder(whole: Path, tmp_path: Path) -> None
     assert codes(whole, path) == ["zip_name"]
 
 
+def test_two_names_that_windows_takes_for_one(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Call ids may differ in the case of their suffix: unpacked there, one record would replace the other."""
+    more = {f"calls/{CALL_ID}-{case}/record.json": b"{}" for case in "aA"}
+    with monkeypatch.context() as patch:
+        patch.setattr(container, "_require_apart", lambda _: None)
+        path = pack(tmp_path / "case.zip", members(whole / "case.zip") | more)
+    assert codes(whole, path) == ["zip_name"]
+    with pytest.raises(container.BadBundle, match="the same file as"):
+        pack(tmp_path / "case.zip", members(whole / "case.zip") | more)
+
+
 def test_a_report_that_says_something_else(whole: Path, tmp_path: Path) -> None:
     found = members(whole / "case.zip")
     for name, old, new in (
@@ -309,6 +355,23 @@ def test_a_bundle_of_another_version(whole: Path, tmp_path: Path, change: dict[s
     about = json.loads(found["bundle.json"]) | change
     text = json.dumps(about, sort_keys=True, separators=(",", ":")).encode() + b"\n"
     assert codes(whole, pack(tmp_path / "case.zip", found | {"bundle.json": text})) == [code]
+
+
+def test_a_time_stamp_whose_authority_has_ended_is_not_the_bundles_fault(whole: Path, tmp_path: Path) -> None:
+    """Years later signatures, log and reports hold as before; that verdict alone is bad."""
+    head = f"{LOG}/stamp.json"
+    found = members(whole / "case.zip")
+    (tmp_path / "head.json").write_bytes(found[head])
+    token, ca = stamped(tmp_path / "head.json", ended=True)
+    found |= {f"{head}.tsr": token, f"{LOG}/tsa-ca.pem": ca}
+    found |= report.derived(found, facts.load(found))
+    (tmp_path / "ca.pem").write_bytes(ca)
+    verdicts = list(verify_bundle(pack(tmp_path / "case.zip", found), signers(whole), tmp_path / "ca.pem"))
+    lines = [line for verdict in verdicts for line in verdict.lines()]
+    assert [line for line in lines if line.startswith("BAD")] == [next(line for line in lines if "has expired" in line)]
+    assert any(line.startswith(f"BAD  time stamp of {UNIT}") for line in lines)
+    assert any(line.startswith("ok   bundle") for line in lines)
+    assert lines[-1].startswith("?    witness")
 
 
 def test_what_a_time_stamp_is_asked_for(whole: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import html
 import json
 import re
 import tarfile
+import zipfile
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -27,7 +28,7 @@ from linetap_desk.ceremony import hold
 from linetap_desk.release import unwrap
 from linetap_desk.unitcommands import command
 from release_rig import HAN, KIM, Desk
-from sealing_rig import CALL_ID, UNIT
+from sealing_rig import CALL_ID, UNIT, run
 
 BASIS = "Criminal Procedure Act 215"
 PROOF = f"closing/{CALL_ID}.json"
@@ -233,6 +234,7 @@ def test_a_held_call_opens_with_the_holds_key_when_its_day_is_over(house: Releas
     assert callable(way)
     desk, identity = house.desk, keys.new_identity()
     way(house, wrap(house, identity))
+    outer_layer = run(["age", "-d", "-i", str(desk.rig.epoch_file), str(desk.call / "key.age")]).stdout
     desk.rig.epoch_file.unlink()  # like `linetap epoch destroy`
     (desk.root / "hold.txt").write_text(keys.identity_file(identity, rfc3339(NOW_NS)))
     request_id = house.approved()
@@ -255,6 +257,17 @@ def test_a_held_call_opens_with_the_holds_key_when_its_day_is_over(house: Releas
         assert helper.post(inside, f"/call/{CALL_ID}/listen").status_code == 303
         assert "01012345678" in helper.get(inside, f"/call/{CALL_ID}").text
         assert helper.post(inside, "/bundle").status_code == 303
+        bundle, signers = helper.output / f"{request_id}.zip", desk.rig.signers_file
+        assert "its hold, with its key, is not in the bundle" in helper.get(inside, "/").text, "by nobody who is known"
+        assert main(["verify", str(bundle), "--signers", str(signers)]) == 0
+        bundle.unlink()
+        han = (desk.root / f"{HAN}.pub").read_text()
+        signers.write_text(f'{signers.read_text()}han namespaces="linetap-hold" {han}')
+        assert helper.post(inside, "/bundle").status_code == 303
+        assert main(["verify", str(bundle), "--signers", str(signers)]) == 0
+        with zipfile.ZipFile(bundle) as file:
+            inner = run(["age", "-d", "-i", str(desk.root / "hold.txt")], stdin=file.read(f"holds/{CALL_ID}/key.age"))
+    assert inner.stdout == outer_layer
 
 
 def test_the_newest_that_a_vault_officer_signed_is_taken(house: ReleaseHouse) -> None:

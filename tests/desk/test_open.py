@@ -6,7 +6,12 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
+import shutil
+import signal
 import stat
+import subprocess
+import sys
 import wave
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +23,7 @@ import pyrage
 import pytest
 
 import sealing_rig
+from broker import until
 from linetap.recorder.vault.callfolder.folder import seal_without_audio
 from linetap_core.codecs import g711, mulaw
 from linetap_core.errors import BadInput, Refusal
@@ -201,6 +207,29 @@ def test_audio_that_does_not_open_to_its_length_leaves_nothing_behind(rig: Rig) 
         with pytest.raises(Refusal, match=says):
             run(opening, folder.path, *identities, *more)
         assert not list(rig.root.glob("call.wav*"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_leaves_no_decrypted_audio_behind(rig: Rig, number: signal.Signals) -> None:
+    """As by a closed window or a logout, while `age` opens a part: the half WAV would look whole by its header."""
+    call, out, slow = rig.sealed_call(9000), rig.root / "out", rig.root / "bin"
+    out.mkdir()
+    slow.mkdir()
+    stock = shutil.which("age")
+    script = (
+        f'#!/bin/sh\ncase "$*" in */proc/self/fd/*) [ -e {slow}/meta ] && exec sleep 60; touch {slow}/meta;; esac\n'
+    )
+    (slow / "age").write_text(f'{script}exec {stock} "$@"\n')
+    (slow / "age").chmod(0o755)
+    words = ["--identity", rig.epoch_file, "--identity", rig.custodian_files[1], "--signers", rig.signers_file]
+    process = subprocess.Popen(
+        [Path(sys.executable).with_name("linetap"), "open", call, *map(str, words), "-o", out / "call.wav"],
+        env=os.environ | {"PATH": f"{slow}:{os.environ['PATH']}", "HOME": str(rig.root)}, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    until((out / "call.wav").exists)
+    process.send_signal(number)
+    assert process.wait(sealing_rig.TIMEOUT_S) == (130 if number == signal.SIGINT else -number)
+    assert list(out.iterdir()) == []
 
 
 def test_call_of_which_nothing_was_recorded(rig: Rig) -> None:

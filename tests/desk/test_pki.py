@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import base64
+import errno
 import json
+import os
 import re
 import subprocess
 from datetime import UTC, datetime
@@ -32,6 +34,7 @@ from linetap_core.evidence.signing.signers import SignerExpired
 from linetap_desk.bundle.container import BadBundle
 from linetap_desk.bundle.layout import exact_certificates
 from linetap_desk.doctor import keyfiles
+from linetap_desk.pki import authority
 from linetap_desk.pki.authority import opened
 from linetap_desk.serve.adoption.uploadchecks import require_certificate
 from pki_rig import TIMEOUT_S, Asking, Pki, openssl
@@ -409,6 +412,28 @@ class TestRevoked:
         assert refused(pki, "revoke", "desk:floor-03") == "not_issued"
         for time in ("yesterday", rfc3339(pki.days_from_now(1).utc_ns())):
             assert refused(pki, "revoke", "floor-03", "--since", time) == "bad_input"
+
+    @pytest.mark.parametrize("next_words", [("revoke", "floor-03"), ("list",)])
+    def test_a_revocation_interrupted_before_its_list_is_published_by_the_next_command(
+        self, pki: Pki, monkeypatch: pytest.MonkeyPatch, next_words: tuple[str, ...]
+    ) -> None:
+        unit = pki.unit("floor-03")
+
+        def full(*_: object, **__: object) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(authority, "replace_durably", full)
+            with pytest.raises(BadInput, match=r"crl\.pem: No space left on device; the register has the entry"):
+                pki.run("revoke", "floor-03")
+        assert pki.verified(unit.certificate) == ""
+        if next_words[0] == "revoke":
+            with pytest.raises(PkiFault, match=r"floor-03: revoked at .*; crl\.pem and allowed_signers have it"):
+                pki.run(*next_words)
+        else:
+            assert pki.run(*next_words) == 0
+        assert "certificate revoked" in pki.verified(unit.certificate)
+        assert "valid-before" in pki.signers.read_text()
 
     def test_what_was_lost_of_it_is_made_again_of_the_register(self, pki: Pki) -> None:
         unit = pki.unit("floor-03")

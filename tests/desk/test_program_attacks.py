@@ -13,6 +13,8 @@ from playwright.sync_api import Page
 from program_rig import InThread
 from servesite import chromium, require_accessible
 
+from bundle_rig import BundleRig
+from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput
 from linetap_core.evidence.authorization.command import Command, Envelope
 from linetap_core.evidence.keys import keys
@@ -105,6 +107,13 @@ class TestAnotherProcessOrPage:
         assert browser.post("/remove", what="desk", path="x").status_code == 400
         assert run.program.settings.identities == [str(desk.rig.epoch_file)]
 
+    def test_a_file_that_cannot_be_written_is_named(self, run: InThread) -> None:
+        """A step's own file, and not one of the command that it runs."""
+        place = run.program.desk_folder / settings.NAME
+        place.unlink(missing_ok=True)
+        place.mkdir()
+        assert f"{settings.NAME}: Is a directory" in run.browser.refused("/settings", desk="", name=HAN)
+
     def test_a_desk_that_is_none(self, run: InThread) -> None:
         for url in ("http://desk.example", "https://", "file:///etc", "https://desk.example/x", "https://x:99999"):
             run.browser.refused("/settings", desk=url, name="")
@@ -150,6 +159,36 @@ class TestWhatTheDeskBrings:
         assert not list((desk.root / "out").iterdir())
         assert desk.steps()[-1] == ("approve", "refused", "call_not_as_sealed")
 
+    def test_a_step_is_taken_again_after_a_full_medium(
+        self, run: InThread, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Approval and hold: what they made before their file for the desk did not fit would stand in the way."""
+        run.program.keep(name=KIM, signing=str(desk.root / KIM))
+        out, write = desk.root / "out", privatefile.write
+        full = [True]
+
+        def writes(path: Path, data: bytes) -> None:
+            if full[0] and path.parent == out:
+                raise BadInput(f"{path}: No space left on device")
+            write(path, data)
+
+        monkeypatch.setattr(privatefile, "write", writes)
+        run.browser.do("/choose", what="archive", path=brought(desk, request_files(desk)))
+        assert "No space left" in run.browser.refused("/approve")
+        full[0] = False
+        assert f"verified: {CALL_ID}" in run.browser.do("/approve")
+        assert len(list(out.glob("*.sig"))) == 1
+
+        full[0] = True
+        run.program.keep(name=HAN, signing=str(desk.root / HAN))
+        held = {holdrequest.NAME: holdrequest.encode(ASKED)} | call_files(desk)
+        run.browser.do("/choose", what="archive", path=brought(desk, held))
+        words = {"identity": str(desk.rig.epoch_file), "to": keys.new_identity().recipient}
+        assert "No space left" in run.browser.refused("/hold", **words)
+        full[0] = False
+        run.browser.do("/hold", **words)
+        assert len(list(out.glob("*.command"))) == 1
+
     def test_no_layer_comes_off_without_approvals(self, run: InThread, desk: Desk) -> None:
         run.browser.do("/choose", what="archive", path=brought(desk, request_files(desk)))
         assert "approvals_missing" in run.browser.refused("/unwrap", identity=str(desk.rig.epoch_file))
@@ -183,6 +222,18 @@ class TestWhatTheDeskBrings:
         to = keys.new_identity().recipient
         assert "--until" in run.browser.refused("/hold", identity=str(desk.rig.epoch_file), to=to)
         assert not list((desk.root / "out").glob("*.command"))
+
+    def test_a_bundle_with_a_time_stamp(self, run: InThread, bundled: BundleRig) -> None:
+        """It is refused until the authority's certificate is chosen; that is no fault of a bundle without one."""
+        run.program.signers.write_bytes(bundled.rig.signers_file.read_bytes())
+        assert bundled.bundle(f"--stamps={bundled.root / 'stamps'}", f"--tsa-ca={bundled.ca}") == 0
+        assert bundled.bundle(name="plain.zip") == 0
+        path = {name: str(bundled.root / f"{name}.zip") for name in ("case", "plain")}
+        assert "is not chosen yet: settings" in run.browser.refused("/choose", what="bundle", path=path["case"])
+        run.browser.refused("/choose", what="tsa", path=str(bundled.rig.signers_file))
+        run.browser.choose("tsa", bundled.ca)
+        assert "ok   time stamp of closet-3f" in run.browser.do("/choose", what="bundle", path=path["case"])
+        assert "ok   bundle plain.zip" in run.browser.do("/choose", what="bundle", path=path["plain"])
 
     def test_a_bundle_that_was_changed(self, run: InThread, desk: Desk) -> None:
         path = desk.root / "case.zip"

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import argparse
 import configparser
+import contextlib
 import io
 import os
+import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -129,7 +132,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen = _chosen(arguments)
     service = chosen in commands() and commands()[chosen].service
     try:
-        status = _run(chosen, arguments)
+        with contextlib.nullcontext() if service else _cleaned_up():
+            status = _run(chosen, arguments)
         sys.stdout.flush()
     except LinetapError as error:
         return _fail(str(error), error.exit_status)
@@ -141,6 +145,38 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         return _explain(chosen, error)
     return status
+
+
+class _Ended(KeyboardInterrupt):
+    """A signal that ends the process: a closed terminal window, a logout, `kill`."""
+
+
+@contextlib.contextmanager
+def _cleaned_up() -> Iterator[None]:
+    """Lets a tool remove what it has half written, decrypted audio above all, before such a signal ends it. A command
+    with handlers of its own keeps them, and an ignored signal (nohup) stays ignored."""
+    is_main = threading.current_thread() is threading.main_thread()
+    found = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")]
+    ours = [number for number in found if is_main and number and signal.getsignal(number) is signal.SIG_DFL]
+    ended = list[int]()
+
+    def end(number: int, _frame: object) -> None:
+        for each in ours:  # a second one ends it at once
+            signal.signal(each, signal.SIG_DFL)
+        ended.append(number)
+        raise _Ended
+
+    try:
+        for number in ours:
+            signal.signal(number, end)
+        yield
+    except _Ended:
+        os.kill(os.getpid(), ended[0])  # who waits for the process sees the signal
+        raise
+    finally:
+        for number in ours:
+            if signal.getsignal(number) is end:
+                signal.signal(number, signal.SIG_DFL)
 
 
 def _explain(chosen: str, error: Exception) -> int:

@@ -14,13 +14,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from linetap_core.errors import BadInput, Refusal
+from linetap_core.errors import BadInput, LinetapError, Refusal
 from linetap_core.evidence.calls import hold, sealed
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import namespaces
 from linetap_core.evidence.signing.signers import Signer, require_named, require_trust
 from linetap_core.evidence.witness.quorum import NONE
-from linetap_desk.bundle import container, facts, layout, report
+from linetap_desk.bundle import container, facts, layout, recipe, report
 from linetap_desk.bundle.container import BadBundle, Member, Source
 from linetap_desk.bundle.facts import Facts, Signed
 from linetap_desk.proofs.verdict import Problem, Verdict
@@ -31,14 +31,20 @@ from linetap_desk.witnessing import judge, prove
 from linetap_desk.witnessing.judge import NO_POLICY, NO_RULES, NOBODY, NOT_WITNESSED, Rules
 from linetap_desk.witnessing.timestamp import TOKEN_SUFFIX
 
-NAME = "bundle"
+NAME, STAMP = "bundle", "time stamp"  # begin a verdict's name
 _WAV = "/call.wav"  # a bundle's decrypted audio is never written to disk
 
 
 def verify_bundle(
-    path: Path, signers: list[Signer] | None, ca: Path | None = None, rules: Rules = NO_RULES
+    path: Path,
+    signers: list[Signer] | None,
+    ca: Path | None = None,
+    rules: Rules = NO_RULES,
+    *,
+    must_be_stamped: bool = True,
 ) -> Iterator[Verdict]:
-    """A verdict for every call, one for the bundle as a whole, one of the witnesses, and one for each time stamp."""
+    """A verdict for every call, one for the bundle as a whole, one of the witnesses, and one for each time stamp.
+    BadInput for a `ca` without a time stamp, if it `must_be_stamped`."""
     bundle = Verdict(f"{NAME} {path.name}")
     with path.open("rb") as file, tempfile.TemporaryDirectory(prefix="linetap-bundle-") as folder:
         try:
@@ -65,7 +71,8 @@ def verify_bundle(
         yield bundle
         yield Verdict(f"not covered, and not to be believed: {_uncovered(found)}", counts=False)
         stamped = sorted(unit for unit, heads in found.heads.items() if layout.STAMP in heads)
-        if ca is not None and not stamped:
+        is_unused = ca is not None and not stamped and must_be_stamped
+        if is_unused and not bundle.problems:  # otherwise it may have been removed
             raise BadInput(f"--ca: there is no time stamp in {path.name}")
         for unit in stamped:
             yield _stamp(sources, unit, ca)
@@ -111,7 +118,7 @@ def _unpack(file: BinaryIO, members: list[Member], folder: Path) -> dict[str, So
     measured = []
     for member in members:
         state = hashlib.sha256()
-        with contextlib.ExitStack() as stack:
+        with _writing(folder), contextlib.ExitStack() as stack:
             output = None if member.name.endswith(_WAV) else stack.enter_context(_create(folder / member.name))
             for block in container.content(file, member):
                 state.update(block)
@@ -123,6 +130,18 @@ def _unpack(file: BinaryIO, members: list[Member], folder: Path) -> dict[str, So
     if layout.read(sources, layout.SUMS, layout.SUMS_LIMIT_BYTES) != wanted:
         raise BadBundle("sums", f"{layout.SUMS} does not list what is there: a file was changed, removed or added")
     return sources
+
+
+@contextlib.contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Names the folder for temporary files, if it is too small for the bundle."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, LinetapError):
+            raise
+        text = f"{error.strerror}; a bundle is unpacked there to be verified: TMPDIR with another folder expected"
+        raise BadInput(f"{folder.parent}: {text}") from None
 
 
 def _create(path: Path) -> BinaryIO:
@@ -150,7 +169,7 @@ def _together(verdict: Verdict, found: Facts, sources: Mapping[str, Source], sig
         verdict.problems.append(Problem("other_texts", f"{text}, {layout.TEXTS} in this version: not compared"))
     else:
         for name, data in report.derived(sources, found).items():
-            if sources.get(name) is not None and layout.read(sources, name, len(data)) != data:
+            if name in sources and not layout.holds(sources[name], data):
                 verdict.problems.append(Problem("report", f"{name} is not what this bundle's records make"))
     report.require_kept(found, named)
     for call in found.calls:
@@ -165,7 +184,7 @@ def _together(verdict: Verdict, found: Facts, sources: Mapping[str, Source], sig
 def _require_trust(signed: Signed, signers: list[Signer]) -> None:
     try:
         if signed.who:
-            require_trust(signed.key, signed.namespace, signers, signed.who, signed.at)
+            require_trust(signed.key, signed.namespace, signers, signed.who, recipe.time_of(signed, signers))
         else:
             require_named(signed.key, signed.namespace, signers, signed.at)
     except Refusal as error:
@@ -192,6 +211,7 @@ def _expected(found: Facts, sources: Mapping[str, Source]) -> set[str]:
         if call.kept is not None:
             kept = layout.hold_member(call_id, hold.HOLD if isinstance(call.kept, hold.Hold) else hold.REWRAP)
             names |= {kept, kept + namespaces.SUFFIX}
+            names |= {layout.hold_member(call_id, sealed.KEY)} if found.about.format >= layout.WRAPPED else set()
     for unit, heads in found.heads.items():
         if layout.STAMP in heads:
             names |= {layout.head(unit, layout.STAMP) + TOKEN_SUFFIX, layout.ca(unit)}
@@ -224,9 +244,10 @@ def _check_sigsum(sources: Mapping[str, Source], call: facts.Call) -> None:
 
 
 def _stamp(sources: Mapping[str, Source], unit: str, ca: Path | None) -> Verdict:
-    verdict = Verdict(f"time stamp of {unit}", trusted=ca is not None)
+    verdict = Verdict(f"{STAMP} of {unit}", trusted=ca is not None)
     try:
-        verdict.name += f", {report.stamped(sources, unit, ca)}"
+        stamped = report.stamped(sources, unit, None)  # the copy of the CA belongs to it
+        verdict.name += f", {stamped if ca is None else report.stamped(sources, unit, ca)}"
     except Refusal as error:
         verdict.add(error)
     return verdict

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from linetap_core.errors import Refusal
+from linetap_core.errors import BadInput, Refusal
 
 MOST_MEMBERS = 20_000
 NAME_LIMIT = 200  # characters
@@ -71,6 +71,7 @@ def write(file: BinaryIO, sources: Mapping[str, Source], members: list[Member]) 
     """Writes the zip. `members` as `measure` returned them, in order. BadBundle if a source has changed since, or if
     they are too large."""
     directory, offset = b"", 0
+    _require_apart(members)
     if len(members) > MOST_MEMBERS or sum(m.size + 3 * NAME_LIMIT for m in members) > LIMIT_BYTES:
         raise BadBundle("bundle_too_large", f"more than 4 GiB or {MOST_MEMBERS} files: fewer calls expected")
     for member in members:
@@ -101,6 +102,7 @@ def read(file: BinaryIO) -> list[Member]:
     for one, other in itertools.pairwise(members):
         if one.name >= other.name:
             raise BadBundle("zip_order", f"{other.name} stands behind {one.name}: twice, or out of order")
+    _require_apart(members)
     at, again = 0, b""
     for member in members:
         again += _central(member, at)
@@ -120,7 +122,7 @@ def content(file: BinaryIO, member: Member) -> Iterator[bytes]:
     file.seek(member.offset)
     left, crc = member.size, 0
     while left:
-        block = file.read(min(left, _BLOCK_BYTES))
+        block = _read(file, min(left, _BLOCK_BYTES))
         if not block:
             raise BadBundle("zip_frame", f"{member.name}: ends too soon")
         left, crc = left - len(block), zlib.crc32(block, crc)
@@ -134,6 +136,14 @@ def require_name(name: str) -> None:
     verified file."""
     if len(name) > NAME_LIMIT or _NAME.fullmatch(name) is None or ntpath.isreserved(name):
         raise BadBundle("zip_name", f"{name[:NAME_LIMIT]!r}: no name that a bundle has")
+
+
+def _require_apart(members: list[Member]) -> None:
+    """BadBundle if two names are one file on Windows or a Mac, where `a` and `A` are the same name."""
+    known: dict[str, str] = {}
+    for member in members:
+        if (other := known.setdefault(member.name.lower(), member.name)) != member.name:
+            raise BadBundle("zip_name", f"{member.name}: where a name has no case, the same file as {other}")
 
 
 def _listed(directory: bytes) -> Iterator[Member]:
@@ -177,4 +187,11 @@ def _blocks(source: Source) -> Iterator[bytes]:
 
 def _bytes_at(file: BinaryIO, offset: int, size: int) -> bytes:
     file.seek(offset)
-    return file.read(size)
+    return _read(file, size)
+
+
+def _read(file: BinaryIO, size: int) -> bytes:
+    try:
+        return file.read(size)
+    except OSError as error:  # a scratched disc is no forged bundle
+        raise BadInput(f"{file.name}: {error.strerror}") from None

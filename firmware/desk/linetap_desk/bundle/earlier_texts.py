@@ -35,4 +35,23 @@ EARLIER = {
             "the witness policy of whoever checks to say."
         ),
     ),
+    ("checker_typed", 8): (
+        (
+            "압축을 푼 뒤 그 폴더에서 아래 명령을 직접 입력하여 확인할 수 있습니다. 당사 소프트웨어는 필요 없습니다. "
+            "$signers는 공개된 allowed_signers 파일, $tsa_ca는 시점확인기관이 직접 제공한 CA 인증서입니다."
+        ),
+        (
+            "Unpack the zip and type the commands below in its folder. None of our software is needed. $signers is the "
+            "allowed_signers file that was published, $tsa_ca the CA certificate that the time-stamp authority itself "
+            "gives out."
+        ),
+    ),
+    ("checking_needs", 8): (
+        "필요한 도구: bash, coreutils, findutils, jq, OpenSSH. 시점확인에는 openssl, Sigsum 증명에는 sigsum-verify.",
+        "Needed: bash, coreutils, findutils, jq, OpenSSH; openssl for a time stamp, sigsum-verify for a Sigsum proof.",
+    ),
+    ("checking_inclusion", 8): (
+        "로그 포함 증명은 다음 함수로 확인합니다.",
+        "That a call stands in the log is checked by this function:",
+    ),
 }

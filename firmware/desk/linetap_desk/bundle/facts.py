@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import msgspec
@@ -30,6 +30,7 @@ from linetap_desk.bundle.container import BadBundle, Source
 from linetap_desk.ceremony import certificate as certificates
 from linetap_desk.ceremony.certificate import Certificate
 from linetap_desk.inputs import strict
+from linetap_desk.proofs.callfolder import KEY_LIMIT_BYTES
 from linetap_desk.witnessing.signedheads import PRINCIPAL, WITNESS_SUFFIX
 
 
@@ -44,7 +45,8 @@ class About(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A signature: its required signer (empty: any signer named for the namespace), and its time."""
+    """A signature: its required signer (empty: any signer named for the namespace), and its time. `counted`: of a call
+    by counted time, where its key was not valid at `at` by the unit's clock."""
 
     name: str
     signature: str
@@ -52,6 +54,7 @@ class Signed:
     who: str
     at: datetime
     key: PublicKey
+    counted: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +105,14 @@ def load(sources: Mapping[str, Source]) -> Facts:
 
 
 def _call(sources: Mapping[str, Source], call_id: str, record: CallRecord, data: bytes, facts: Facts) -> Call:
-    sha256 = hashlib.sha256(data).hexdigest()
+    sha256 = _sha256(data)
     amended = _amended(sources, record, sha256, facts)
     at = sealed.call_time(call_id)
-    if is_undated(at) and (counted := amended or record.actual):
-        at = _time(counted.began_at, call_id)
+    counted = _time(true.began_at, call_id) if (true := amended or record.actual) else None
+    if is_undated(at) and counted is not None:
+        at = counted
     signed = _signed(sources, layout.call(call_id, sealed.RECORD), namespaces.RECORD, record.unit, at)
+    signed = replace(signed, counted=counted)
     facts.signed.append(signed)
     line = layout.read(sources, layout.leaf(record.unit, call_id), leaflog.LEAF_LIMIT_BYTES)
     close = _json(line, unitlog.Leaf, layout.leaf(record.unit, call_id))
@@ -226,6 +231,9 @@ def _kept(sources: Mapping[str, Source], call_id: str, sha256: str, facts: Facts
             found = hold.decode(layout.read(sources, name, hold.LIMIT_BYTES))
             if (found.call_id, found.record_sha256) != (call_id, sha256):
                 raise BadBundle("other_call", f"{name}: is of another call")
+            key = layout.hold_member(call_id, sealed.KEY)
+            if key in sources and _sha256(layout.read(sources, key, KEY_LIMIT_BYTES)) != found.key_sha256:
+                raise BadBundle("key_differs", f"{key}: is not the key that {name} names")
             facts.signed.append(_signed(sources, name, namespaces.HOLD, "", _time(found.made_at, name)))
             return found
     return None
@@ -250,6 +258,10 @@ def _signed(
     data = layout.read(sources, name, sealed.RECORD_LIMIT_BYTES)
     key = sshsig.check(data, layout.read(sources, name + suffix, sshsig.SIGNATURE_LIMIT_BYTES), namespace)
     return Signed(name, name + suffix, namespace, who, at, key)
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _is_call_id(text: str) -> bool:

@@ -8,6 +8,7 @@ import argparse
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from linetap_core.clock import parse_rfc3339
 from linetap_core.durable import signedfile
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.calls import amendment, hold, sealed
@@ -26,6 +27,7 @@ from linetap_desk.bundle import layout
 from linetap_desk.bundle.container import Source
 from linetap_desk.bundle.report import CA_LIMIT_BYTES
 from linetap_desk.ceremony import certificate as certificates
+from linetap_desk.copy.recordfile import DeskHolds, read_holds
 from linetap_desk.inputs import strict
 from linetap_desk.proofs import amendments, callfolder
 from linetap_desk.proofs.callfolder import read_named
@@ -51,8 +53,10 @@ class NotBundled(Refusal):
         self.code = code
 
 
-def documents(args: argparse.Namespace, record: CallRecord, call_dir: Path) -> Found:
-    """A call's amendment; and, if requested, its hold, Sigsum proof and the certificate of its day's destroyed key."""
+def documents(args: argparse.Namespace, verdict: Verdict, call_dir: Path, held: DeskHolds) -> Found:
+    """A call's amendment; and, if requested, its hold or re-wrapping with the key, Sigsum proof and the certificate of
+    its day's destroyed key."""
+    record = _record(verdict)
     call_id = call_dir.name
     if (path := amendments.path_of_newest(amendments.home(call_dir), call_id)) is not None:
         yield from _with_signature(layout.amended(call_id), path, amendment.LIMIT_BYTES)
@@ -60,10 +64,10 @@ def documents(args: argparse.Namespace, record: CallRecord, call_dir: Path) -> F
     path = certificates.path_of(args.certificates, epoch) if args.certificates and epoch else None
     if path is not None and path.exists():
         yield from _with_signature(layout.certificate(epoch), path, certificates.LIMIT_BYTES)
-    for name in (hold.HOLD, hold.REWRAP) if args.holds else ():
-        if (args.holds / call_id / name).exists():
-            yield from _with_signature(layout.hold_member(call_id, name), args.holds / call_id / name, hold.LIMIT_BYTES)
-            break
+    if args.holds and (path := _kept_by(args.holds, call_id, verdict.record_sha256, held)) is not None:
+        yield from _with_signature(layout.hold_member(call_id, path.name), path, hold.LIMIT_BYTES)
+        key = path.with_name(sealed.KEY)  # the call's own key may be destroyed with its day
+        yield layout.hold_member(call_id, sealed.KEY), read_named(key, callfolder.KEY_LIMIT_BYTES)
     if args.sigsum is not None:
         data = read_named(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
         armored = read_named(call_dir / sealed.SIGNATURE, sshsig.SIGNATURE_LIMIT_BYTES)
@@ -71,6 +75,19 @@ def documents(args: argparse.Namespace, record: CallRecord, call_dir: Path) -> F
         yield layout.sigsum(call_id, ".pub"), line.encode("ascii")
         yield layout.sigsum(call_id, SUFFIX), read_named(args.sigsum / (call_id + SUFFIX), _JSON_LIMIT_BYTES)
         yield layout.POLICY, read_named(args.sigsum / POLICY, _JSON_LIMIT_BYTES)
+
+
+def _kept_by(folder: Path, call_id: str, record_sha256: str | None, held: DeskHolds) -> Path | None:
+    """The hold of this record that ends last, whatever its folder is named, else the re-wrapping; None without both."""
+    found: dict[str, Path] = {}
+    for path in held.paths.get(call_id, ()):
+        document = hold.decode(read_named(path, hold.LIMIT_BYTES))
+        if document.record_sha256 == record_sha256:
+            found[document.until] = path
+    if found:
+        return found[max(found, key=parse_rfc3339)]
+    named = (folder / call_id / name for name in (hold.HOLD, hold.REWRAP))
+    return next((path for path in named if path.exists()), None)
 
 
 def _with_signature(name: str, path: Path, limit_bytes: int) -> Found:
@@ -176,9 +193,12 @@ def gather(
     """Name -> file or bytes, except for derived members (report, script, sums, signers)."""
     sources: dict[str, Source] = {}
     folders = {path.name: path for path, _ in chosen}
+    held = DeskHolds() if args.holds is None else read_holds(args.holds)
+    if held.unread:
+        raise BadInput(f"--holds {held.unread}")
     for path, verdict in chosen:
         sources |= {layout.call(path.name, name): path / name for name in callfolder.entries(path)}
-        sources |= documents(args, _record(verdict), path)
+        sources |= documents(args, verdict, path, held)
     witnesses = {signedheads.read_cosigned(path, signers).unit: path for path in args.witness}
     logs, closed = _logs(args, chosen, signers)
     for unit, found in closed.items():

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from linetap_core.enrolment.certificates import UNREADABLE
 from linetap_core.errors import BadInput
 from linetap_core.evidence import digest
+from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.witness import quorum, tlogproof
 from linetap_core.evidence.witness.quorum import Policy
 from linetap_desk.bundle.container import MOST_MEMBERS, NAME_LIMIT, BadBundle, Member, Source
@@ -25,7 +26,7 @@ from linetap_desk.proofs import callfolder
 # forge its checker and report too. The reader compares the hash with the published one, and `linetap verify` refuses a
 # report that names any other.
 CHECKER_NAME = "check-bundle.sh"
-CHECKER_VERSION = 5
+CHECKER_VERSION = 6
 # By version; docs/check-bundle.sh.sha256 has the newest; a test compares the three.
 CHECKER_SHA256 = {
     1: "4805366ec73c5090e9031c0db69eb2ea428f1e4d70620a76b218ec0760cda531",
@@ -33,14 +34,16 @@ CHECKER_SHA256 = {
     3: "9fae7c70890aafa2cb7aa9587b98298210566ead9d996b9d7a4e8bf040ecf32e",
     4: "d97ee3721f69a967588f165c0c727f0e18ebf6c7a5a6e3a0de582a44789b1409",
     5: "b388a5c4a9059af754d3b23e824b4358a4e586a9990fe0e7b7b5f356d87ed96c",
+    6: "e8aad9ab5fb89cf1b38249e10836bb11f39258c7ba480212228df0e1aa6abb7b",
 }
 
 
 FORMAT = 2
 ENDED = 3  # a bundle with the log's leaf of a call's end, which earlier versions cannot read
-FORMATS = (1, FORMAT, ENDED)  # format 1 had its own script, CHECK.sh
-TEXTS = 8  # incremented with any change of the report's or script's texts: a report with a later number is not compared
-COMPARED = ((1, 1), (2, 2), (2, 3), (2, 4), (2, 5), (2, 6), (2, 7), (2, 8), (3, 7), (3, 8))  # format, texts
+WRAPPED = 4  # with the keys of calls kept for a case or moved to another day; before, with only the documents of them
+FORMATS = (1, FORMAT, ENDED, WRAPPED)  # format 1 had its own script, CHECK.sh
+TEXTS = 9  # incremented with any change of the report's or script's texts: a report with a later number is not compared
+COMPARED = ((1, 1), *((2, texts) for texts in range(2, 10)), (3, 7), (3, 8), (3, 9), (4, 9))  # format, texts
 
 ABOUT = "bundle.json"
 REPORTS = {"ko": "report.ko.html", "en": "report.en.html"}
@@ -55,6 +58,7 @@ HEAD, WITNESS, STAMP = "head", "witness", "stamp"  # the log's own head, one sig
 HEADS = (HEAD, WITNESS, STAMP)
 
 _END = re.compile(r"logs/[^/]+/ends/[^/]+")
+_WRAPPED = re.compile(rf"holds/[^/]+/{re.escape(sealed.KEY)}")
 _CALL = re.compile(r"calls/([^/]+)/record\.json")
 
 
@@ -106,7 +110,7 @@ def sigsum(call_id: str, suffix: str) -> str:
 
 
 def hold_member(call_id: str, name: str) -> str:
-    """hold.json or rewrap.json."""
+    """hold.json or rewrap.json, and the key.age that it names."""
     return f"holds/{call_id}/{name}"
 
 
@@ -121,7 +125,10 @@ def certificate(epoch: str) -> str:
 
 def format_of(names: Iterable[str]) -> int:
     """The format for these members."""
-    return ENDED if any(_END.fullmatch(name) for name in names) else FORMAT
+    found = list(names)
+    if any(_WRAPPED.fullmatch(name) for name in found):
+        return WRAPPED
+    return ENDED if any(_END.fullmatch(name) for name in found) else FORMAT
 
 
 def call_ids(names: Iterable[str]) -> list[str]:
@@ -143,6 +150,11 @@ def read(sources: Mapping[str, Source], name: str, limit_bytes: int) -> bytes:
     if len(data) > limit_bytes:
         raise BadBundle("member_too_large", f"{name} is larger than {limit_bytes} bytes")
     return data
+
+
+def holds(source: Source, data: bytes) -> bool:
+    """Whether a member, of whatever size, has these bytes."""
+    return data == (source if isinstance(source, bytes) else callfolder.read_head(source, len(data) + 1))
 
 
 _LOG = re.compile(rb"log %b\n" % digest.HEX.encode())

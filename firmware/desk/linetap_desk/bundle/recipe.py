@@ -8,15 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from shlex import quote
 
 from linetap_core.codecs.registry import CODECS, MULAW
+from linetap_core.errors import Refusal
 from linetap_core.evidence.calls import hold, sealed
 from linetap_core.evidence.signing import namespaces
-from linetap_core.evidence.signing.signers import Signer, is_undated, require_named
+from linetap_core.evidence.signing.signers import (
+    Signer,
+    SignerExpired,
+    SignerNotYetValid,
+    is_undated,
+    require_named,
+    require_trust,
+)
 from linetap_core.records import PERSONAL_FIELDS, CallRecord
 from linetap_desk.bundle import layout, texts
-from linetap_desk.bundle.facts import Call, Facts, Signed
+from linetap_desk.bundle.facts import About, Call, Facts, Signed
+from linetap_desk.unsealing.wav import header
 
 END_FIELDS = ("situation", "by", "code_at", "released_at", "seen_by")  # of a record's `end`
 PERSONAL_FIELDS_3 = ("dialled", "caller", "smdr")  # up to texts 3
@@ -62,7 +72,7 @@ def steps(facts: Facts, signers: list[Signer]) -> Iterator[Step]:
         yield Step("step_signature", signed.name, _verify(signed, signers, facts.about.texts > 4))
     personal = PERSONAL_FIELDS if facts.about.texts > 3 else PERSONAL_FIELDS_3
     for call in facts.calls:
-        yield from _of_call(call, personal)
+        yield from _of_call(call, personal, facts.about)
         for kind in call.paths:
             yield _included(call, kind)
         if call.ended is not None:
@@ -93,13 +103,18 @@ def script(facts: Facts, signers: list[Signer]) -> bytes:
     return ("\n".join([head, INCLUSION, "", *found]) + end).encode("utf-8")
 
 
-OPENING_GROUP = f"tar xOf {sealed.KEY} 1.age | age -d -i member1.txt | age -d -i member3.txt"
-
-
-def opening(record: CallRecord) -> str:
-    """The commands that the vault officer and a custodian type in the call's folder."""
+def opening(record: CallRecord, texts: int) -> str:
+    """The commands that the vault officer and a custodian type in the bundle's folder. They write beside it: a file
+    more in it would be found by the check. Up to texts 8 they wrote into the call's folder."""
     codec = CODECS.get(record.audio.codec) if record.audio else None
     stream = f"call{codec.suffix if codec else MULAW.suffix}"
+    if texts > 8:
+        folder = layout.call(record.call_id, "")
+        return (
+            f"age -d -i epoch.txt {folder}{sealed.KEY} | age -d -i custodian.txt > ../call.key\n"
+            f'for part in {folder}audio.*.age; do age -d -i ../call.key "$part"; done > ../{stream}\n'
+            "rm ../call.key"
+        )
     return (
         f"cd calls/{record.call_id}\n"
         f"age -d -i epoch.txt {sealed.KEY} | age -d -i custodian.txt > call.key\n"
@@ -107,12 +122,31 @@ def opening(record: CallRecord) -> str:
     )
 
 
+def opening_group(record: CallRecord, texts: int) -> str:
+    """The command by which two of three people open their layer, in the folder of `opening`."""
+    key = layout.call(record.call_id, sealed.KEY) if texts > 8 else sealed.KEY
+    return f"tar xOf {key} 1.age | age -d -i member1.txt | age -d -i member3.txt"
+
+
 def name_of(signed: Signed, signers: list[Signer]) -> str:
     """The principal under which the signers' file must list the key."""
     return signed.who or require_named(signed.key, signed.namespace, signers, signed.at)
 
 
-def _of_call(call: Call, personal: Iterable[str]) -> Iterator[Step]:
+def time_of(signed: Signed, signers: list[Signer]) -> datetime:
+    """The time at which the key is judged: counted time, if the key was not valid at the time of the unit's clock."""
+    if signed.counted is None:
+        return signed.at
+    try:
+        require_trust(signed.key, signed.namespace, signers, signed.who, signed.at)
+    except (SignerNotYetValid, SignerExpired):
+        return signed.counted
+    except Refusal:
+        pass
+    return signed.at
+
+
+def _of_call(call: Call, personal: Iterable[str], about: About) -> Iterator[Step]:
     record, call_id = call.record, call.record.call_id
     if record.files:
         listed = """jq -r '.files | to_entries[] | "\\(.value)  \\(.key)"' record.json"""
@@ -129,6 +163,10 @@ def _of_call(call: Call, personal: Iterable[str]) -> Iterator[Step]:
         yield Step(
             "step_kept", call_id, f'test "$(jq -r .record_sha256 {name})" = \\\n  "$(sha256sum < {path} | cut -c1-64)"'
         )
+        if about.format >= layout.WRAPPED:
+            key = layout.hold_member(call_id, sealed.KEY)
+            of_key = f'test "$(jq -r .key_sha256 {name})" = \\\n  "$(sha256sum < {key} | cut -c1-64)"'
+            yield Step("step_kept_key", call_id, of_key)
     if call.amended is not None:
         name = layout.amended(call_id)
         of_record = f'test "$(jq -r .record_sha256 {name})" = \\\n  "$(sha256sum < {path} | cut -c1-64)"'
@@ -136,12 +174,16 @@ def _of_call(call: Call, personal: Iterable[str]) -> Iterator[Step]:
     if call.opened:
         sealed_only = ", ".join(f".{name}" for name in (*personal, "unreleased"))
         whole, wav = layout.opened(call_id, "call.json"), layout.opened(call_id, "call.wav")
-        yield Step(
-            "step_opened",
-            call_id,
-            f'test "$(jq -cS \'del({sealed_only})\' {whole})" = "$(jq -cS . {path})"\n'
+        tests = [
+            f'test "$(jq -cS \'del({sealed_only})\' {whole})" = "$(jq -cS . {path})"',
             f'test "$(stat -c %s {wav})" = "$((44 + 2 * $(jq .audio.samples {path})))"',
-        )
+        ]
+        command = "\n".join(tests)
+        if about.texts > 8:  # one status for all of them
+            of_samples = header(record.audio.samples if record.audio else 0).hex()
+            tests.append(f"test \"$(head -c 44 {wav} | od -An -v -tx1 | tr -d ' \\n')\" = \\\n  {of_samples}")
+            command = " &&\n".join(tests)
+        yield Step("step_opened", call_id, command)
 
 
 def _of_end(call: Call) -> Iterator[Step]:
@@ -166,8 +208,9 @@ def _included(call: Call, kind: str) -> Step:
 def _verify(signed: Signed, signers: list[Signer], as_of_now: bool) -> str:
     """The command that verifies a signature. `as_of_now`: at the present time if a clock of 1970 gave the time; up to
     texts 4 that clock counted as valid."""
-    undated = signed.namespace in namespaces.BY_UNIT and is_undated(signed.at) and as_of_now
-    time = "" if undated else f"-O verify-time={signed.at:%Y%m%d%H%M%S}Z "
+    at = time_of(signed, signers)
+    undated = signed.namespace in namespaces.BY_UNIT and is_undated(at) and as_of_now
+    time = "" if undated else f"-O verify-time={at:%Y%m%d%H%M%S}Z "
     return (
         f'ssh-keygen -Y verify -f "$signers" -I {quote(name_of(signed, signers))} -n {signed.namespace} \\\n'
         f"  {time}-s {signed.signature} < {signed.name}"

@@ -247,16 +247,22 @@ class Report:
 
     def _checks(self) -> Iterator[str]:
         yield from self._checker() if self.facts.about.format > 1 else self._script()
-        yield "<ol>"
+        inclusion = f"<p>{self._text('checking_inclusion')}</p><pre>{escape(recipe.INCLUSION)}</pre>"
+        is_first = self.facts.about.texts > 8  # a shell knows a function from its definition on
+        yield f"{inclusion if is_first else ''}<ol>"
         for step in recipe.steps(self.facts, self.signers):
             yield f"<li>{self._text(step.key, step.of)}<pre>{escape(step.command)}</pre></li>"
-        yield f"</ol><p>{self._text('checking_inclusion')}</p><pre>{escape(recipe.INCLUSION)}</pre>"
+        yield f"</ol>{'' if is_first else inclusion}"
         first = next((call.record for call in self.facts.calls if call.record.files), None)
         if first is not None:
             yield f"<h2>{self._text('opening')}</h2><p>{self._text('opening_how')}</p>"
-            yield f"<pre>{escape(recipe.opening(first))}</pre>"
+            yield f"<pre>{escape(recipe.opening(first, self.facts.about.texts))}</pre>"
+            for call in self.facts.calls if self.facts.about.format >= layout.WRAPPED else ():
+                if call.kept is not None:
+                    yield f"<p>{self._text('opening_kept', call.record.call_id)}</p>"
             if self.facts.about.format > 1:  # format 1 had no groups
-                yield f"<p>{self._text('opening_group')} <code>{escape(recipe.OPENING_GROUP)}</code></p>"
+                group = recipe.opening_group(first, self.facts.about.texts)
+                yield f"<p>{self._text('opening_group')} <code>{escape(group)}</code></p>"
 
 
 SIGNERS_LIMIT_BYTES = 1 << 20
@@ -310,7 +316,17 @@ def stamped(sources: Mapping[str, Source], unit: str, ca: Path | None) -> str:
         layout.require_der(token, name + TOKEN_SUFFIX)
         layout.require_exact_certificates(named, layout.ca(unit))
         own.write_bytes(named)
-        stamped = timestamp.time_of(head, ca or own)
+        return _moment(timestamp.time_of(head, ca or own), name)
+
+
+def _stated(sources: Mapping[str, Source], unit: str) -> str:
+    """The time in a unit's time stamp, RFC 3339, for a report. Whether the stamp holds is a verdict of its own: it ends
+    with the authority's certificate, and the rest of the bundle does not."""
+    name = layout.head(unit, layout.STAMP)
+    return _moment(timestamp.stated_time(layout.read(sources, name + TOKEN_SUFFIX, TOKEN_LIMIT_BYTES)), name)
+
+
+def _moment(stamped: str, name: str) -> str:
     try:
         moment = datetime.strptime(_FRACTION.sub("", stamped), "%b %d %H:%M:%S %Y %Z").replace(tzinfo=UTC)
     except ValueError:
@@ -321,6 +337,6 @@ def stamped(sources: Mapping[str, Source], unit: str, ca: Path | None) -> str:
 def derived(sources: Mapping[str, Source], facts: Facts) -> dict[str, bytes]:
     """The reports, from `sources` only; for format 1 the script too."""
     named = _parse(layout.read(sources, layout.SIGNERS, SIGNERS_LIMIT_BYTES))
-    times = {unit: stamped(sources, unit, None) for unit, heads in facts.heads.items() if layout.STAMP in heads}
+    times = {unit: _stated(sources, unit) for unit, heads in facts.heads.items() if layout.STAMP in heads}
     made = {layout.SCRIPT: recipe.script(facts, named)} if facts.about.format == 1 else {}
     return made | {name: Report(facts, named, times, language).html() for language, name in layout.REPORTS.items()}

@@ -208,13 +208,16 @@ _SENTENCES = {
     ),
     "checker_typed": (
         (
-            "압축을 푼 뒤 그 폴더에서 아래 명령을 직접 입력하여 확인할 수 있습니다. 당사 소프트웨어는 필요 없습니다. "
-            "$signers는 공개된 allowed_signers 파일, $tsa_ca는 시점확인기관이 직접 제공한 CA 인증서입니다."
+            "압축을 푼 뒤 그 폴더에서 아래 명령을 위에서부터 차례로 직접 입력하여 확인할 수 있습니다. 당사 "
+            "소프트웨어는 필요 없습니다. $signers는 공개된 allowed_signers 파일, $tsa_ca는 시점확인기관이 직접 제공한 "
+            "CA 인증서입니다. 확인에 성공한 명령은 상태 0으로 끝나며, 아무것도 출력하지 않는 명령도 있습니다. 각 명령 "
+            "다음에 echo $?를 입력하여 0인지 확인하십시오."
         ),
         (
-            "Unpack the zip and type the commands below in its folder. None of our software is needed. $signers is the "
-            "allowed_signers file that was published, $tsa_ca the CA certificate that the time-stamp authority itself "
-            "gives out."
+            "Unpack the zip and type the commands below in its folder, from the first to the last. None of our "
+            "software is needed. $signers is the allowed_signers file that was published, $tsa_ca the CA certificate "
+            "that the time-stamp authority itself gives out. A command whose check holds ends with status 0, and some "
+            "print nothing: type echo $? after each, and see that it is 0."
         ),
     ),
     "checker_which": (
@@ -239,12 +242,18 @@ _SENTENCES = {
         "A bundle holds data only. Run no program that comes out of one.",
     ),
     "checking_needs": (
-        "필요한 도구: bash, coreutils, findutils, jq, OpenSSH. 시점확인에는 openssl, Sigsum 증명에는 sigsum-verify.",
-        "Needed: bash, coreutils, findutils, jq, OpenSSH; openssl for a time stamp, sigsum-verify for a Sigsum proof.",
+        (
+            "필요한 도구: bash, coreutils, diffutils, findutils, sed, jq, OpenSSH 9.1 이상. 시점확인에는 openssl, "
+            "Sigsum 증명에는 sigsum-verify."
+        ),
+        (
+            "Needed: bash, coreutils, diffutils, findutils, sed, jq, OpenSSH 9.1 or later; openssl for a time stamp, "
+            "sigsum-verify for a Sigsum proof."
+        ),
     ),
     "checking_inclusion": (
-        "로그 포함 증명은 다음 함수로 확인합니다.",
-        "That a call stands in the log is checked by this function:",
+        "먼저 아래 함수를 입력합니다. 로그 포함 증명은 이 함수로 확인합니다.",
+        "Type this function first. It checks that a call stands in the log:",
     ),
     "opening": ("개봉", "Opening"),
     "opening_how": (
@@ -255,6 +264,16 @@ _SENTENCES = {
         (
             "The ciphertext opens only with the keys of two people, the vault officer's epoch.txt and a custodian's "
             "custodian.txt:"
+        ),
+    ),
+    "opening_kept": (
+        (
+            "보존 조치를 받았거나 파기일이 바뀐 통화의 키는 holds/{}/key.age입니다. calls의 key.age 대신 이 파일을 "
+            "열고, epoch.txt로는 그 보존 조치나 새 파기일의 키를 씁니다."
+        ),
+        (
+            "A call that is kept for a case, or was moved to another day, has its key in holds/{}/key.age. Open that "
+            "one instead of the key.age in calls; epoch.txt is then the key of the hold or of the new day."
         ),
     ),
     "opening_group": (
@@ -279,6 +298,10 @@ _SENTENCES = {
         "The log's entry of the call's end says what this record says: {}",
     ),
     "step_kept": ("보존 조치는 이 기록의 것입니다: {}", "The hold is of this record: {}"),
+    "step_kept_key": (
+        "보존 조치에 적힌 통화 키가 함께 들어 있습니다: {}",
+        "The key that the hold names is in the bundle: {}",
+    ),
     "step_amended": ("이 기록에 대한 시각 정정입니다: {}", "The amendment is of this record: {}"),
     "step_opened": (
         "개봉된 파일의 내용과 길이가 기록과 맞습니다: {}",

@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from linetap_core.clock import LATEST_NS, NS_PER_S, Clock, parse_rfc3339, rfc3339
+from linetap_core.clock import LATEST_NS, NS_PER_S, Clock, from_utc_ns, parse_rfc3339, rfc3339
 from linetap_core.codecs.codec import RATE_HZ
 from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput, LinetapError, Refusal
@@ -25,9 +25,11 @@ from linetap_core.evidence import sealing
 from linetap_core.evidence.authorization import citizen
 from linetap_core.evidence.authorization.release import Request, require_copy
 from linetap_core.evidence.authorization.roles import Purpose
-from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.calls import hold, sealed
 from linetap_core.evidence.calls.amendment import Amendment
 from linetap_core.evidence.sealing import group
+from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_core.evidence.signing.signers import require_named
 from linetap_core.records import CallRecord, NoticeRecord
 from linetap_desk.accesslog.access import Entry, LoggedStep
 from linetap_desk.accesslog.deskfolder import Desk
@@ -37,11 +39,12 @@ from linetap_desk.custody.citizen import copying
 from linetap_desk.custody.citizen.copying import MadeCopy
 from linetap_desk.custody.citizen.masking import Span
 from linetap_desk.custody.package import Package
-from linetap_desk.proofs import amendments
+from linetap_desk.proofs import amendments, callfolder
 from linetap_desk.release import requestfile, requesting
 from linetap_desk.release.opening import OpeningInputs, Unlocked, hand_on, json_path, open_call, require_released
 from linetap_desk.unsealing import callproof, checkedcall, layers
 from linetap_desk.unsealing.callproof import Basis
+from linetap_desk.unsealing.wrapped import DOCUMENTS
 from linetap_desk.witnessing import options
 
 MOST_MOMENTS = 200  # shown
@@ -291,6 +294,7 @@ class Case:
             words += [f"--log={path}" for path in self.means.logs]
             if not self.means.logs:
                 words += [f"--closing={path}" for path in self.package.closings()]
+            words += self._holds()
             words += [f"--desk={self.desk.folder}", f"--output={self.means.output / self.request.id}.zip"]
             calls = [str(self.package.call(call.call_id)) for call in self.request.calls]
             entry = Entry(verb="bundle", case=self.request.case)
@@ -299,6 +303,24 @@ class Case:
                 self._require_whole_request,
             )  # fmt: skip
             self.done.append(description)
+
+    def _holds(self) -> list[str]:
+        """The option for the re-wrapped keys. Without them the bundle would not open once the key of the call's day is
+        destroyed; but a signer whom nobody knows would make it one that does not verify."""
+        folder = self.package.holds()
+        if folder is None:
+            return []
+        signers = callfolder.load_signers(self.means.signers)
+        for path in (path for name in DOCUMENTS for path in folder.glob(f"*/{name}")):
+            try:
+                data = callfolder.read(path, hold.LIMIT_BYTES)
+                armored = callfolder.read(namespaces.signature_path(path), sshsig.SIGNATURE_LIMIT_BYTES)
+                at = from_utc_ns(parse_rfc3339(hold.decode(data).made_at))
+                require_named(sshsig.check(data, armored, namespaces.HOLD), namespaces.HOLD, signers, at)
+            except (Refusal, ValueError) as error:
+                self.done.append(f"{path.parent.name}: its hold, with its key, is not in the bundle: {error}")
+                return []
+        return [f"--holds={folder}"]
 
     def _require_whole_request(self, step: LoggedStep) -> None:
         """NotReleased unless the request is valid, and each of its calls is as it states."""

@@ -25,7 +25,7 @@ from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence import sealing
 from linetap_core.evidence.authorization.release import MOST_CALLS, Request
-from linetap_core.evidence.calls import amendment, sealed
+from linetap_core.evidence.calls import amendment, hold, sealed
 from linetap_core.evidence.merklelog import closing
 from linetap_core.evidence.signing import document, namespaces, sshsig
 from linetap_core.evidence.witness import tlogproof
@@ -38,6 +38,7 @@ from linetap_desk.release.opening import PART_LIMIT_BYTES
 _SMALL_BYTES = 1 << 20
 _MOST_MEMBERS = MOST_CALLS * (sealed.MOST_PARTS + 2 * amendment.MOST + 8) + 32
 CALL = sealed.CALL_ID.pattern.replace("(", "(?:", 1)
+DOCUMENT = rf"(?:{re.escape(hold.HOLD)}|{re.escape(hold.REWRAP)})"
 # The files of a package, and the largest valid size of each.
 NAMES = [
     (re.compile(pattern, re.ASCII), limit)
@@ -51,6 +52,9 @@ NAMES = [
         (rf"{amendment.FOLDER}/{CALL}\.\d{{3}}\.json", amendment.LIMIT_BYTES),
         (rf"{amendment.FOLDER}/{CALL}\.\d{{3}}\.json\{namespaces.SUFFIX}", sshsig.SIGNATURE_LIMIT_BYTES),
         (rf"calls/{CALL}/(?:record\.json|record\.json\.sig|meta\.age|key\.age)", 2 * _SMALL_BYTES),
+        (rf"holds/{CALL}/{re.escape(sealed.KEY)}", _SMALL_BYTES),
+        (rf"holds/{CALL}/{DOCUMENT}", hold.LIMIT_BYTES),
+        (rf"holds/{CALL}/{DOCUMENT}\{namespaces.SUFFIX}", sshsig.SIGNATURE_LIMIT_BYTES),
         (rf"calls/{CALL}/audio\.\d{{3}}\.age", PART_LIMIT_BYTES),
     )
 ]
@@ -137,6 +141,11 @@ class Package:
         """The file of the previous custodian of a group."""
         path = self.folder / "handed" / f"{call_id}{sealing.SUFFIX}"
         return path if path.exists() else None
+
+    def holds(self) -> Path | None:
+        """The folder of the calls' re-wrapped keys."""
+        path = self.folder / "holds"
+        return path if path.is_dir() else None
 
     def closings(self) -> list[Path]:
         """The closings of the calls for which the desk has one."""

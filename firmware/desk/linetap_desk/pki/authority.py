@@ -37,7 +37,7 @@ from linetap_core.enrolment.request import PkiFault
 from linetap_core.errors import BadInput
 from linetap_core.evidence.signing import document, namespaces, unitnames
 from linetap_core.rundir import read_small
-from linetap_desk.pki.register import Issued, Register, Revoked
+from linetap_desk.pki.register import LIMIT_BYTES, Issued, Register, Revoked
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"(?:{_LABEL}\.)*{_LABEL}")
@@ -90,6 +90,7 @@ def _within(name: x509.GeneralName, subtree: x509.GeneralName) -> bool:
 
 KEY, CERTIFICATE, REGISTER, REVOCATIONS, SIGNERS = "ca.key", "ca.pem", "issued.jsonl", "crl.pem", "allowed_signers"
 _PEM_LIMIT_BYTES = 64 * 1024
+_CRL_LIMIT_BYTES = 16 << 20  # of as many revocations as the register can have
 _HEAD = "# Written by `linetap pki` from issued.jsonl, and overwritten: put your own lines into another file.\n"
 
 
@@ -143,15 +144,37 @@ class Authority:
         self.publish()
 
     def publish(self) -> None:
-        """Writes revocation list and signers' file from the register."""
+        """Writes revocation list and signers' file from the register. BadInput if that fails: the next command writes
+        them."""
         revoked = [(int(e.serial, 16), from_utc_ns(parse_rfc3339(e.at))) for e in self.register.revocations().values()]
-        number = len(self.register.entries) + 1
         at = from_utc_ns(self.clock.utc_ns())
-        made = certificates.revocation_list(self.certificate, self._key, at, number, revoked)
-        replace_durably(self.folder / REVOCATIONS, made.public_bytes(Encoding.PEM), mode=PUBLIC_MODE)
+        made = certificates.revocation_list(self.certificate, self._key, at, self._number, revoked)
+        files = {REVOCATIONS: made.public_bytes(Encoding.PEM), SIGNERS: self._signers()}
+        for name, data in files.items():
+            try:
+                replace_durably(self.folder / name, data, mode=PUBLIC_MODE)
+            except OSError as error:
+                text = f"{error.strerror}; the register has the entry, and the same command again writes {name}"
+                raise BadInput(f"{self.folder / name}: {text}") from None
+
+    @property
+    def is_published(self) -> bool:
+        """Whether both files are those of the register: a command may have ended between its entry and them."""
+        try:
+            crl = x509.load_pem_x509_crl(read_small(self.folder / REVOCATIONS, _CRL_LIMIT_BYTES))
+            number = crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+            return number == self._number and read_small(self.folder / SIGNERS, LIMIT_BYTES) == self._signers()
+        except (BadInput, x509.ExtensionNotFound, *UNREADABLE):
+            return False
+
+    @property
+    def _number(self) -> int:
+        """The number of the revocation list."""
+        return len(self.register.entries) + 1
+
+    def _signers(self) -> bytes:
         lines = [signers_line(*who, before) for who, before in self.register.signers().items()]
-        text = _HEAD + "".join(f"{line}\n" for line in lines)
-        replace_durably(self.folder / SIGNERS, text.encode("ascii"), mode=PUBLIC_MODE)
+        return (_HEAD + "".join(f"{line}\n" for line in lines)).encode("ascii")
 
 
 def make_host(
@@ -194,20 +217,24 @@ def make(folder: Path, name: str, domains: list[str], networks: list[Network], c
     twin_of(folder / REGISTER).unlink(missing_ok=True)  # left by an earlier authority
     privatefile.write(folder / REGISTER, b"")
     privatefile.write_public(folder / CERTIFICATE, made.public_bytes(Encoding.PEM))
-    with opened(folder, clock) as authority:
-        authority.publish()
+    with opened(folder, clock):
+        pass  # writes the first revocation list
 
 
 @contextlib.contextmanager
 def opened(folder: Path, clock: Clock) -> Iterator[Authority]:
-    """The authority, its folder locked for this command. PkiFault if another command has the lock."""
+    """The authority, its folder locked for this command, and its derived files those of the register. PkiFault if
+    another command has the lock."""
     key, certificate = _read_key(folder / KEY), _read_certificate(folder / CERTIFICATE)
     if key.public_key() != certificate.public_key():
         raise PkiFault("ca_key", f"{folder / KEY}: not the key of {CERTIFICATE}")
     fd = os.open(folder / KEY, system.READ)  # the key is never replaced; Windows cannot open a folder
     try:
         system.lock(fd)
-        yield Authority(folder, certificate, Register(folder / REGISTER), clock, key)
+        authority = Authority(folder, certificate, Register(folder / REGISTER), clock, key)
+        if not authority.is_published:
+            authority.publish()
+        yield authority
     except BlockingIOError:
         raise PkiFault("ca_busy", f"{folder}: another command is at work in it") from None
     finally:

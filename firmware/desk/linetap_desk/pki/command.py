@@ -44,13 +44,21 @@ def revoke_certificates(args: argparse.Namespace, clock: Clock) -> int:
     with authority.opened(args.dir, clock) as ca:
         entries = ca.register.standing(role, name) or _again(ca.register, role, name, since, args.keep_signer)
         if not entries:
-            raise PkiFault("not_issued", f"{args.name}: no certificate of this name; `linetap pki list` shows all")
+            raise PkiFault("not_issued", f"{args.name}: {_why_none(ca.register, role, name)}")
         ca.revoke(entries, since, with_signer=not args.keep_signer)
     sys.stdout.write(
         f"{args.name}: {len(entries)} revoked; now {authority.REVOCATIONS} to every broker, and restart it;"
         f" {authority.SIGNERS} to the verifiers\n"
     )
     return 0
+
+
+def _why_none(register: Register, role: Role, name: str) -> str:
+    """The reason for which there is no certificate to revoke."""
+    gone = register.revocations()
+    if at := [gone[entry.serial].at for entry in register.issued(role, name) if entry.serial in gone]:
+        return f"revoked at {max(at)}; {authority.REVOCATIONS} and {authority.SIGNERS} have it"
+    return "no certificate of this name; `linetap pki list` shows all"
 
 
 def _again(register: Register, role: Role, name: str, since: str, keep_signer: bool) -> list[Issued]:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads amendments in a vault, or in a unit's folder of a store: `amended/`, beside the years. In a package it is
-beside `calls/`."""
+"""Reads amendments in a vault, or in a unit's folder of a store: `amended/`, beside the years. In a package and in a
+bundle it is beside `calls/`."""
 
 from __future__ import annotations
 
@@ -38,8 +38,9 @@ def newest(home: Path, call_id: str) -> Amendment | None:
 
 
 def path_of_newest(home: Path, call_id: str) -> Path | None:
-    """The file with the highest number, whatever its content."""
-    return next(iter(reversed(list(_paths(home, call_id)))), None)
+    """The file with the highest number, whatever its content; in a bundle the only one."""
+    alone = home / amendment.FOLDER / f"{call_id}.json"
+    return next(iter(reversed(list(_paths(home, call_id)))), alone if alone.exists() else None)
 
 
 def read_amendment(

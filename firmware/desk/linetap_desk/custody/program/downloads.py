@@ -15,15 +15,14 @@ from linetap_core.evidence import sealing
 from linetap_core.evidence.authorization.release import Request
 from linetap_core.evidence.calls import hold, sealed
 from linetap_core.evidence.signing import namespaces, sshsig
-from linetap_desk.custody.package import CALL, NAMES, Package, complete, members
+from linetap_desk.custody.package import CALL, DOCUMENT, NAMES, Package, complete, members
 from linetap_desk.inputs.ustar import BadPackage, Source
 from linetap_desk.proofs.callfolder import KEY_LIMIT_BYTES
 from linetap_desk.release import holdrequest, requestfile
 from linetap_desk.release.holdrequest import HoldRequest
 from linetap_desk.unsealing.wrapped import CHECK_SUFFIX
 
-_DOCUMENT = rf"(?:{re.escape(hold.HOLD)}|{re.escape(hold.REWRAP)})"
-_AGAIN = rf"(?:holds|held)/{CALL}"  # the re-wrapped key of this hold, or as an earlier hold has it
+_AGAIN = rf"held/{CALL}"  # the re-wrapped key as an earlier hold has it
 _NAMES = [
     *NAMES,
     *(
@@ -31,9 +30,9 @@ _NAMES = [
         for pattern, limit in (
             (r"partial/(?:wrapped-)?[1-7](?:-[1-7]){0,6}\.age", KEY_LIMIT_BYTES),
             (rf"{_AGAIN}/{re.escape(sealed.KEY)}", KEY_LIMIT_BYTES),
-            (rf"{_AGAIN}/{_DOCUMENT}", hold.LIMIT_BYTES),
-            (rf"{_AGAIN}/{_DOCUMENT}\{namespaces.SUFFIX}", sshsig.SIGNATURE_LIMIT_BYTES),
-            (rf"holds/{CALL}/{_DOCUMENT}{re.escape(CHECK_SUFFIX)}", sshsig.SIGNATURE_LIMIT_BYTES),
+            (rf"{_AGAIN}/{DOCUMENT}", hold.LIMIT_BYTES),
+            (rf"{_AGAIN}/{DOCUMENT}\{namespaces.SUFFIX}", sshsig.SIGNATURE_LIMIT_BYTES),
+            (rf"holds/{CALL}/{DOCUMENT}{re.escape(CHECK_SUFFIX)}", sshsig.SIGNATURE_LIMIT_BYTES),
             (re.escape(holdrequest.NAME), holdrequest.LIMIT_BYTES),
         )
     ),

@@ -43,6 +43,7 @@ FILE_KINDS: dict[str, FileKind] = {
     "identities": FileKind(N_("Your keys that open")),
     "index": FileKind(N_("Index keys for searches"), folder=True),
     "ca": FileKind(N_("The desk's certificate authority (ca.pem)"), (".pem", ".crt")),
+    "tsa": FileKind(N_("The time-stamp authority's certificate (tsa-ca.pem)"), (".pem", ".crt")),
     "table": FileKind(N_("Table of lines and departments (.csv)"), (".csv",)),
     "keylist": FileKind(N_("List of keys (keylist.json)"), (".json",)),
     "output": FileKind(N_("Folder for new files"), folder=True, file=False),
@@ -81,7 +82,7 @@ def accept(program: Program, what: str, path: Path) -> None:
             except OSError as error:
                 raise BadInput(f"{path}: {error.strerror or error}") from None
         case "bundle":
-            program.printed = steps.checked_bundle(path, program.signers.parent)
+            program.printed = steps.checked_bundle(path, program.signers.parent, program.settings.path("tsa"))
         case "identities":
             stockage.check_identity_file(path)
             program.add(what, path)
@@ -116,11 +117,11 @@ def accept(program: Program, what: str, path: Path) -> None:
 def _check(program: Program, what: str, path: Path) -> None:
     if what == "signing" and not read_small(path, _KEY_LIMIT_BYTES).startswith(b"-----BEGIN OPENSSH PRIVATE KEY-----"):
         signedfile.load_key(path)  # its error states the kind of file
-    if what == "ca":
+    if what in ("ca", "tsa"):
         try:
             ssl.create_default_context(cafile=path)
         except OSError as error:
-            raise BadInput(f"{path}: {error.strerror or error}; the authority's ca.pem expected") from None
+            raise BadInput(f"{path}: {error.strerror or error}; the authority's certificate expected") from None
     if what == "table":
         Departments.load(path, program.pages.zone)
 

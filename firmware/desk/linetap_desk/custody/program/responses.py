@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from linetap_core.errors import LinetapError
 from linetap_core.evidence.authorization.roles import Roles
+from linetap_desk.custody.program import steps
 from linetap_desk.custody.program.program import Program
 from linetap_desk.custody.refusals import REFUSAL as OF_THE_HELPER
 from linetap_desk.serve.release import steps as release
@@ -31,10 +32,11 @@ async def run_step(request: Request, program: Program, step: Callable[[], None],
 
 
 async def run_alone(program: Program, step: Callable[[], None]) -> None:
-    """Runs a step under the lock of all steps, since each captures the output of its command."""
+    """Runs a step under the lock of all steps, since each captures the output of its command. Of errors it raises
+    LinetapError only."""
 
     def within() -> None:
-        with program.one_at_a_time:
+        with program.one_at_a_time, steps.in_one_line():
             step()
 
     await to_thread.run_sync(within)

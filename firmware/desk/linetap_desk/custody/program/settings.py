@@ -27,6 +27,7 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     desk: Text = ""  # https://desk.city.example:8443
     ca: Text = ""
+    tsa: Text = ""  # the certificate of the time-stamp authority: bundles are checked with it
     name: Text = ""  # the person's name, as in the roles file
     signing: Text = ""  # the person's SSH key: approvals, holds
     identities: Paths = msgspec.field(default_factory=list)  # age identities: an epoch's, a custodian's, a one-time key

@@ -9,7 +9,7 @@ import contextlib
 import io
 import shutil
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from linetap_core.clock import Clock, compact, from_utc_ns
@@ -22,13 +22,14 @@ from linetap_core.evidence.calls import hold as holds
 from linetap_core.evidence.signing import namespaces
 from linetap_core.rundir import read_small
 from linetap_desk.accesslog import deskfolder, roles
-from linetap_desk.bundle.check import verify_bundle
+from linetap_desk.bundle.check import STAMP, verify_bundle
 from linetap_desk.ceremony import hold, keygen, rewrap
 from linetap_desk.custody.program.downloads import OverflowCalls, Papers
 from linetap_desk.custody.program.settings import Settings
 from linetap_desk.inputs import strict
 from linetap_desk.proofs import callfolder
 from linetap_desk.release import requestfile, requesting, unwrap
+from linetap_desk.release.holdrequest import HoldRequest
 from linetap_desk.unitcommands import command
 from linetap_desk.unsealing.callproof import SIGNERS
 from linetap_desk.unsealing.wrapped import CHECK_SUFFIX
@@ -37,6 +38,18 @@ from linetap_desk.witnessing import options
 Add = Callable[[argparse.ArgumentParser], object]
 Run = Callable[[argparse.Namespace, Clock], int]
 _SIGNERS_LIMIT_BYTES = 4 << 20
+
+
+@contextlib.contextmanager
+def in_one_line() -> Iterator[None]:
+    """Turns an OSError, as of a full or removed medium, into a BadInput that names its file."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, LinetapError):
+            raise
+        name = error.filename2 or error.filename  # of a renaming the new name
+        raise BadInput(f"{name}: {error.strerror}" if name else str(error)) from None
 
 
 def run_command(adds: list[Add], run: Run, clock: Clock, *words: object) -> list[str]:
@@ -49,17 +62,27 @@ def run_command(adds: list[Add], run: Run, clock: Clock, *words: object) -> list
         args = parser.parse_args([str(word) for word in words])
     except argparse.ArgumentError as error:
         raise BadInput(str(error)) from None
-    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-        try:
-            status = run(args, clock)
-        except OSError as error:
-            if isinstance(error, LinetapError):
-                raise
-            raise BadInput(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from None
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed), in_one_line():
+        status = run(args, clock)
     lines = printed.getvalue().splitlines()
     if status:
         raise BadInput("; ".join(lines) or "it was refused")
     return lines
+
+
+@contextlib.contextmanager
+def undone_if_it_fails(folder: Path) -> Iterator[None]:
+    """Removes what a step has made in the folder if its file for the desk cannot be written, as on a full medium:
+    otherwise the step could not be taken again."""
+    was_there, before = folder.exists(), set(folder.rglob("*"))
+    try:
+        yield
+    except BaseException:
+        for path in sorted(set(folder.rglob("*")) - before, reverse=True):
+            path.rmdir() if path.is_dir() else path.unlink()
+        if not was_there and folder.exists():
+            folder.rmdir()
+        raise
 
 
 def approve(papers: Papers, settings: Settings, desk: Path, clock: Clock) -> list[str]:
@@ -70,13 +93,15 @@ def approve(papers: Papers, settings: Settings, desk: Path, clock: Clock) -> lis
     target = output / f"{papers.id}.{_role(settings, desk, clock)}{namespaces.SUFFIX}"
     privatefile.require_new(target)
     before = set(requestfile.signatures(papers.request_file))
-    lines = run_command(
-        [requesting.add_approve_arguments, deskfolder.add_argument], requesting.approve_request, clock,
-        papers.request_file, f"--key={signing}", f"--name={settings.name}", f"--call={papers.call}", f"--desk={desk}",
-    )  # fmt: skip
-    for name, data in requestfile.signatures(papers.request_file).items():
-        if name not in before:
-            privatefile.write(target, data)
+    with undone_if_it_fails(papers.folder):
+        lines = run_command(
+            [requesting.add_approve_arguments, deskfolder.add_argument], requesting.approve_request, clock,
+            papers.request_file, f"--key={signing}", f"--name={settings.name}", f"--call={papers.call}",
+            f"--desk={desk}",
+        )  # fmt: skip
+        for name, data in requestfile.signatures(papers.request_file).items():
+            if name not in before:
+                privatefile.write(target, data)
     return [*(line for line in lines if line.startswith("verified: ")), str(target)]
 
 
@@ -117,6 +142,14 @@ def hold_call(
         words.append(f"--partial={_partial(papers, partial)}")
     if papers.held is not None and (partial.startswith("wrapped-") if partial else again):
         words.append(f"--wrapped={papers.held}")
+    with undone_if_it_fails(made):
+        return _hold_and_order(papers, asked, words, to, made, target, signing, desk, clock)
+
+
+def _hold_and_order(
+    papers: Papers, asked: HoldRequest, words: list[object], to: str, made: Path, target: Path, signing: Path,
+    desk: Path, clock: Clock,
+) -> list[str]:  # fmt: skip
     lines = run_command(
         [hold.add_arguments], hold.run, clock,
         "wrap", papers.call, *words, f"--to={to}", f"--case={asked.case}", f"--basis={asked.basis}",
@@ -140,12 +173,13 @@ def check_hold(papers: Papers, settings: Settings, identities: list[Path], desk:
         raise BadInput("there is no hold to be checked in this file")
     signing, target = needed(settings, "signing"), output_of(settings) / f"{papers.id}{CHECK_SUFFIX}"
     privatefile.require_new(target)
-    lines = run_command(
-        [hold.add_arguments], hold.run, clock,
-        "check", papers.wrapped, papers.call, *(f"--identity={path}" for path in identities), f"--key={signing}",
-        f"--desk={desk}",
-    )  # fmt: skip
-    privatefile.write(target, (papers.wrapped / f"{holds.HOLD}{CHECK_SUFFIX}").read_bytes())
+    with undone_if_it_fails(papers.folder):
+        lines = run_command(
+            [hold.add_arguments], hold.run, clock,
+            "check", papers.wrapped, papers.call, *(f"--identity={path}" for path in identities), f"--key={signing}",
+            f"--desk={desk}",
+        )  # fmt: skip
+        privatefile.write(target, (papers.wrapped / f"{holds.HOLD}{CHECK_SUFFIX}").read_bytes())
     return [*lines, str(target)]
 
 
@@ -166,7 +200,8 @@ def rewrap_calls(
             [rewrap.add_arguments], rewrap.run, clock, "rewrap", found.folder / "calls" / call_id, *words, output
         )
 
-    return _for_each_call(found, found.waiting, one, settings, clock)
+    with undone_if_it_fails(found.folder):
+        return _for_each_call(found, found.waiting, one, settings, clock)
 
 
 def check_rewrapped(
@@ -179,7 +214,8 @@ def check_rewrapped(
         place, call = found.place(call_id), found.folder / "calls" / call_id
         return run_command([hold.add_arguments], hold.run, clock, "check", place, call, *words)
 
-    return _for_each_call(found, found.unchecked, one, settings, clock)
+    with undone_if_it_fails(found.folder):
+        return _for_each_call(found, found.unchecked, one, settings, clock)
 
 
 def _for_each_call(
@@ -244,11 +280,14 @@ def take_roles(chosen: dict[str, Path], desk: Path, clock: Clock) -> list[str]:
     return lines
 
 
-def checked_bundle(path: Path, desk: Path) -> list[str]:
-    """The verdicts of `linetap verify`. A Refusal with them unless all are good."""
+def checked_bundle(path: Path, desk: Path, ca: Path | None) -> list[str]:
+    """The verdicts of `linetap verify`. A Refusal with them unless all are good. `ca`: for a time stamp, if it has
+    one."""
     signers = callfolder.load_signers(desk / SIGNERS)
-    verdicts = list(verify_bundle(path, signers, None, options.of_desk(desk)))
+    verdicts = list(verify_bundle(path, signers, ca, options.of_desk(desk), must_be_stamped=False))
     lines = [line for verdict in verdicts for line in verdict.lines()]
+    if ca is None and any(verdict.name.startswith(STAMP) for verdict in verdicts):
+        lines.append(f"{STAMP}: its authority's certificate is not chosen yet: settings")
     if not all(verdict.good for verdict in verdicts):
         raise Refusal("; ".join(lines))
     return lines

@@ -33,6 +33,7 @@ from linetap_desk.serve.handling.site import Site
 from linetap_desk.serve.release import callfiles, store
 from linetap_desk.serve.release.checking import InForce
 from linetap_desk.serve.release.steps import Chain, RequestState, StepFault
+from linetap_desk.unsealing.wrapped import Wrapped
 
 _PIECE_BYTES = 1 << 16
 _SIGNERS_LIMIT_BYTES = 1 << 20
@@ -67,6 +68,7 @@ def members(site: Site, found: RequestState, roles: InForce) -> list[Member]:
         *files,
         as_member(f"inner/{row['call_id']}{sealing.SUFFIX}", bytes(row["inner_age"])),
         *_handed(site, found),
+        *_anew(callfiles.newest_wrapped(site, row, roles.roles), row["call_id"]),
         *_amended(folder),
         *_closing(site, row),
         *_witnessed(folder),
@@ -85,10 +87,15 @@ def _handed(site: Site, found: RequestState) -> list[Member]:
 def for_the_vault(site: Site, found: RequestState, roles: Roles) -> list[Member]:
     """The input of `linetap unwrap`, with a re-wrapped key and earlier officers' partials, without audio."""
     wrapped = callfiles.newest_wrapped(site, found.row, roles)
-    anew = {} if wrapped is None else wrapped.members()
-    named = [as_member(f"holds/{found.row['call_id']}/{name}", data) for name, data in anew.items()]
+    named = _anew(wrapped, found.row["call_id"])
     of_wrapped = "" if wrapped is None else hashlib.sha256(wrapped.key_age).hexdigest()
     return for_an_approver(site, found) + named + handed_on(site, found.row["id"], found.chain, of_wrapped)
+
+
+def _anew(wrapped: Wrapped | None, call_id: str) -> list[Member]:
+    """holds/ID/: the re-wrapped key and its document; for the custodian's bundle too, which must open later."""
+    found = {} if wrapped is None else wrapped.members()
+    return [as_member(f"holds/{call_id}/{name}", data) for name, data in found.items()]
 
 
 def for_an_approver(site: Site, found: RequestState) -> list[Member]:
