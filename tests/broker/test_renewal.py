@@ -64,10 +64,11 @@ def test_renewals_leave_no_socket_open(tmp_path: Path) -> None:
         gc.disable()
         try:
             before = sockets()
+            seen = {link.session}
             for _ in range(5):
-                session = link.session
                 link.renew("for a test")
-                until(lambda session=session: turn(link) and link.connected and link.session != session)
+                until(lambda: turn(link) and link.connected and link.session not in seen)
+                seen.add(link.session)
             until(lambda: turn(link) and sockets() <= before)
         finally:
             gc.enable()

@@ -9,6 +9,7 @@ import contextlib
 import re
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -98,22 +99,26 @@ def floor(tmp_path: Path) -> Iterator[tuple[ServeSite, Speaking]]:
         yield served, speaking
 
 
+def shows(browser: Engine, state: str) -> bool:
+    """Whether the page shows this state of line 2."""
+    line = """document.querySelector('[data-unit="main-01"] [data-line="2"]')"""
+    return bool(browser.run(f"return {line}?.dataset.state") == state)
+
+
 def test_a_line_changes_by_itself_and_not_while_paused(browser: Engine, floor: tuple[ServeSite, Speaking]) -> None:
     served, unit = floor
-    shown = """const line = document.querySelector('[data-unit="main-01"] [data-line="2"]');
-    return line && line.dataset.state;"""
     unit.is_well("main-01", 4)
     log_in(browser, served, "officer")
     browser.open(f"{served.url}/fleet")
     for state in ("idle", "ringing", "recording"):
         unit.say("main-01", "line/2", {**LINE, "state": state})
-        until(lambda state=state: browser.run(shown) == state, LIMIT_S)
+        until(partial(shows, browser, state), LIMIT_S)
     browser.click("#pause")
     unit.say("main-01", "line/2", {**LINE, "state": "idle"})
     until(lambda: served.site.fleet.state(Reader(False, "ko"))[2][0]["lines"]["2"]["state"] == "idle", LIMIT_S)
-    assert browser.run(shown) == "recording"
+    assert shows(browser, "recording")
     browser.click("#pause")
-    until(lambda: browser.run(shown) == "idle", LIMIT_S)
+    until(partial(shows, browser, "idle"), LIMIT_S)
 
 
 def test_a_wrong_password_is_told(browser: Engine, floor: tuple[ServeSite, Speaking]) -> None:
