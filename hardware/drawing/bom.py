@@ -21,20 +21,20 @@ def name_of(variant: str) -> str:
 
 
 def bom(circuit: Circuit, without: Collection[str] = ()) -> str:
-    """The parts list as CSV, one row for each kind of part; `without`: references not fitted."""
-    references: dict[str, list[str]] = {}
+    """The parts list as CSV, one row for each order number; `without`: references not fitted."""
+    references: dict[tuple[str, ...], list[str]] = {}
     for sheet in circuit.sheets.values():
         for _, base in circuit.instances(sheet.name):
             for part in sheet.parts():
-                if part.kind.bought and part.reference(base) not in without:
-                    references.setdefault(part.kind_name, []).append(part.reference(base))
+                kind = part.kind
+                if kind.bought and part.reference(base) not in without:
+                    ordered = (kind.value, kind.rating, kind.maker, kind.number, kind.second, kind.lifecycle)
+                    references.setdefault(ordered, []).append(part.reference(base))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for name, found in references.items():
-        kind = circuit.kinds[name]
-        fixed = (kind.value, kind.rating, kind.maker, kind.number, kind.second, kind.lifecycle)
-        writer.writerow((len(found), *fixed, " ".join(found)))
+    for row, found in references.items():
+        writer.writerow((len(found), *row, " ".join(found)))
     return text.getvalue()
 
 

@@ -150,7 +150,7 @@ LISTED: dict[str, Change] = {
     "a bridge over the contact": joined("/TIP1", "/TIP_TEL1"),
     "one pole of the contact on the neighbour": on("K102", b2="/TIP_TEL2"),
     "a notice relay that stands 1 kV from coil to contact": sheet("K101", insulates_v=1000.0),
-    "a notice relay of basic insulation alone": sheet("K101", insulation="basic"),
+    "a notice relay of supplementary insulation, as Omron's G6S-Y": sheet("K101", insulation="supplementary"),
     "a notice relay of which no grade is known": sheet("K101", insulation=""),
     "a contact's relay of basic insulation": sheet("K102", insulation="basic"),
     "a contact's relay that stands 1.5 kV": sheet("K102", insulates_v=1500.0),

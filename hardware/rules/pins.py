@@ -36,7 +36,7 @@ OPEN = {  # kind, pin or pad: why it may be open; without a sheet's name from me
     ("buck", "6"): "switches it off; open is on (a sister's sheet, by a public project)",
     ("usb", "[AB]8"): "SBU, which USB 2.0 does not use",
     ("usb_esd", "[46]"): "the same two wires as 3 and 1, joined in the part",
-    ("relay", "3|10"): "the contacts that are closed at rest: the pair itself, as the barrier takes it",
+    ("relay", "12|22"): "the contacts that are closed at rest: the pair itself, as the barrier takes it",
     ("relay_closed", "14|24"): "the contacts that are open at rest: the pair itself, as the barrier takes it",
 }
 MECHANICAL = {("db9", "0")}  # kind, pad: mechanical

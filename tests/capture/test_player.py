@@ -101,6 +101,15 @@ def test_late_is_as_soon_as_possible_but_behind_the_relay(bench: Bench) -> None:
     assert bench.relays() == [1, 0, 0], "with an empty queue its first sample would be on the line before the relay"
 
 
+def test_the_relay_has_settled_before_the_first_sample(bench: Bench) -> None:
+    """After a period for its command it operates within 8 ms and bounces for 4 (TE Schrack RT2, Rev. 1014)."""
+    queued = 130  # frames at 8 kHz; less than the relay takes
+    bench.player.play(1, "ko", 0)
+    heard = np.frombuffer(bench.player.fill(0, queued) or b"", np.int16)[1::4]
+    assert bench.relays() == [1, 0, 0]
+    assert queued + int(np.flatnonzero(heard)[0]) >= (10 + 8 + 4) * 8
+
+
 def test_two_lines_at_once_and_a_replacement(bench: Bench) -> None:
     bench.player.play(1, "ko", 1240)
     bench.player.play(2, "en", 1240)

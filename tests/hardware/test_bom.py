@@ -37,6 +37,12 @@ def test_each_row_can_be_ordered() -> None:
         assert all(row[column] for column in bom.COLUMNS), row
 
 
+def test_each_number_has_one_row() -> None:
+    """Also that of the two relays of a line, which are two kinds in the drawing."""
+    numbers = [(row["maker"], row["number"]) for row in ROWS]
+    assert len(set(numbers)) == len(numbers)
+
+
 def test_each_number_is_an_order_number() -> None:
     """Neither a series, nor a choice of modules."""
     loose = re.compile(r"\b(type|series|variant)\b", re.IGNORECASE)

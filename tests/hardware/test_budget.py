@@ -76,14 +76,14 @@ def test_the_warmest_are_as_warm_as_by_hand() -> None:
     assert found["R1006"].mw == pytest.approx((fed["+5V"].gives_ma / 1000) ** 2 * 5)
     assert found["U1203"].celsius == pytest.approx(50 + 0.466 * 31)
     assert "J1001" not in found
-    assert found["K102"].around
+    assert found["K101"].around
 
 
 @pytest.mark.parametrize(
     ("change", "reference"),
     [
         (("parts.toml", "k_per_w = 18.2\n", ""), "U1001"),
-        (("parts.toml", 'around_c = 85.0\nsource = "5 V on 62 ohm', 'source = "5 V on 62 ohm'), "K102"),
+        (("parts.toml", 'around_c = 85.0\nsource = "5 V on 62 ohm', 'source = "5 V on 62 ohm'), "K101"),
     ],
 )
 def test_a_part_of_which_nobody_said_how_warm_it_becomes_is_found(

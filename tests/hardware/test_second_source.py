@@ -11,7 +11,7 @@ from hardware_rig import drawn_card, front_end
 
 from drawing.tables import CIRCUIT, load_kinds, load_sheet
 from rules.relays import LIMIT_MA
-from simulation import audio, contact, corners, levels, oneshot, playing, surge
+from simulation import audio, contact, corners, dialling, levels, oneshot, playing, surge
 from simulation.finding import Finding
 from simulation.netlist import Netlist
 
@@ -40,6 +40,11 @@ def test_a_transformer_that_is_too_small_is_found() -> None:
 @pytest.mark.parametrize("row", [oneshot.bounded, oneshot.without_power, oneshot.coil, contact.line])
 def test_the_other_relay_opens_and_closes_the_line(row: Callable[[Netlist], list[Finding]]) -> None:
     found = row(front_end().given({"K102": KINDS["relay_closed"].second_spice}))
+    assert not [str(each) for each in found if not each.holds]
+
+
+def test_the_other_relay_closes_and_opens_the_notices_way() -> None:
+    found = dialling.relay(front_end().given({"K101": KINDS["relay"].second_spice}))
     assert not [str(each) for each in found if not each.holds]
 
 

@@ -27,8 +27,9 @@ from linetap.notices import Notice, notices_of
 from linetap.notices.level import gain_db, limited, raised
 from linetap.ring import I16, RATE_HZ, SLOT_FRAMES, SLOT_MS
 
-# Omron G6S-2F: operates within 4 ms; the rest is for driver and bounce. No sample is played before the relay settles.
-RELAY_LEAD_MS = 10
+# TE Schrack RT2, Rev. 1014: operates within 8 ms, bounces for 4; the rest is for the meter and the driver. No sample is
+# played before the relay settles.
+RELAY_LEAD_MS = 15
 MOST_PLAYS = 2  # a line: an ending notice and its successor
 
 
