@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from calls_rig import EVIL
 from release_house import NOW_NS, ReleaseHouse, refusal, served_at
@@ -18,6 +19,7 @@ from release_house import NOW_NS, ReleaseHouse, refusal, served_at
 from ingest_rig import Teller, trusted
 from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
 from linetap_core.evidence.authorization.roles import parse
+from linetap_core.evidence.calls import hold as holdfile
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing.namespaces import HOLD_CHECK as CHECK
@@ -77,6 +79,20 @@ def signed(house: ReleaseHouse, *, who: str = HAN, unit: str = UNIT, **more: str
 
 def bring(house: ReleaseHouse, hold_id: str, data: bytes, role: str = "vault", name: str = "") -> httpx.Response:
     return house.bring(f"/hold/{hold_id}/command", data, role, name)
+
+
+def test_the_page_of_the_call_shows_its_hold(house: ReleaseHouse) -> None:
+    """The pages name a hold's folder after the hold, a person after the call. A hold of another unit's call of the same
+    id is not this call's.
+    """
+    hold_id = asked(house)
+    assert bring(house, hold_id, signed(house)).status_code == 303
+    page, told = f"/calls/{UNIT}/{CALL_ID}", "the desk has a vault officer&#39;s hold"
+    assert told in house.client("officer").get(page).text
+    place = house.holds / hold_id / holdfile.HOLD
+    document = holdfile.decode(place.read_bytes())
+    place.write_bytes(holdfile.encode(msgspec.structs.replace(document, unit="closet-9f")))
+    assert told not in house.client("officer").get(page).text
 
 
 def test_from_the_form_to_the_units_word(house: ReleaseHouse, clock: ManualClock) -> None:

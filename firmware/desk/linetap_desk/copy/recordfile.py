@@ -7,6 +7,7 @@ event. The ingest verified its signature before storing the copy, and `linetap v
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shlex
@@ -53,15 +54,18 @@ def read_record(desk: DeskConfig, unit: str, call_id: str, sha256: str | None) -
         return StoredRecord(None, "unreadable")
 
 
-def read_hold(desk: DeskConfig, call_id: str) -> hold.Hold | None:
-    """The hold stored at the desk. The unit verifies its signature, and reports the result."""
+def read_hold(desk: DeskConfig, unit: str, call_id: str) -> hold.Hold | None:
+    """The call's hold stored at the desk, of several the one that ends last. The unit verifies its signature, and
+    reports the result."""
     if desk.copy is None or desk.copy.holds is None or not _is_call_id(call_id):
         return None
-    try:
-        found = hold.decode(callfolder.read(Path(desk.copy.holds) / call_id / hold.HOLD, hold.LIMIT_BYTES))
-    except (OSError, Refusal, ValueError):
-        return None
-    return found if isinstance(found, hold.Hold) else None
+    found = []
+    for path in read_holds(Path(desk.copy.holds)).paths.get(call_id, ()):
+        with contextlib.suppress(OSError, Refusal, ValueError):
+            one = hold.decode(callfolder.read(path, hold.LIMIT_BYTES))
+            if isinstance(one, hold.Hold) and (one.unit, one.call_id) == (unit, call_id):
+                found.append((parse_rfc3339(one.until), one))
+    return max(found, key=lambda each: each[0])[1] if found else None
 
 
 @dataclass(frozen=True, slots=True)
