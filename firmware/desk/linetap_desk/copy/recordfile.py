@@ -57,7 +57,7 @@ def read_record(desk: DeskConfig, unit: str, call_id: str, sha256: str | None) -
 def read_hold(desk: DeskConfig, unit: str, call_id: str) -> hold.Hold | None:
     """The call's hold stored at the desk, of several the one that ends last. The unit verifies its signature, and
     reports the result."""
-    if desk.copy is None or desk.copy.holds is None or not _is_call_id(call_id):
+    if desk.copy is None or desk.copy.holds is None or not is_call_id(call_id):
         return None
     found = []
     for path in read_holds(Path(desk.copy.holds)).paths.get(call_id, ()):
@@ -100,7 +100,7 @@ def read_holds(folder: Path) -> DeskHolds:
                 raise BadInput("not a hold")
             call_id, ends_ns = found.call_id, parse_rfc3339(found.until)
         except (OSError, Refusal, ValueError) as error:
-            if not _is_call_id(name):
+            if not is_call_id(name):
                 unread = unread or f"{path}: {error}"
                 continue
             call_id, ends_ns = name, LATEST_NS
@@ -112,20 +112,21 @@ def read_holds(folder: Path) -> DeskHolds:
 def command(desk: DeskConfig, unit: str, call_id: str, copied: bool) -> str:
     """The command that verifies the call without a secret: on the copy, otherwise in its unit's vault. Empty for an
     invalid call id."""
-    if not _is_call_id(call_id):
+    if not is_call_id(call_id):
         return ""
     folder = (folder_of(desk, unit, call_id) if copied else None) or f"VAULT/{sealed.call_path(call_id)}"
     return f"linetap verify {shlex.quote(str(folder))} --signers allowed_signers"
 
 
 def folder_of(desk: DeskConfig, unit: str, call_id: str) -> Path | None:
-    if desk.copy is None or not _is_call_id(call_id):
+    if desk.copy is None or not is_call_id(call_id):
         return None
     parts = urlsplit(desk.copy.store)
     return Path(unquote(parts.path)) / unit / sealed.call_path(call_id) if parts.scheme == "file" else None
 
 
-def _is_call_id(call_id: str) -> bool:
+def is_call_id(call_id: str) -> bool:
+    """Whether it is a valid call id: a compromised unit can sign any text."""
     try:
         sealed.call_time(call_id)
     except BadInput:

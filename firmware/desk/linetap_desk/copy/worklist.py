@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Collection
 from pathlib import Path
@@ -11,8 +10,6 @@ from pathlib import Path
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
 from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
-from linetap_core.errors import BadInput
-from linetap_core.evidence.calls import sealed
 from linetap_desk.copy import recordfile
 from linetap_desk.copy.incoming import Call, RetentionTerm
 from linetap_desk.copy.recordfile import DeskHolds
@@ -59,7 +56,7 @@ def next_call(db: Connection, unit: str, skipped: set[str]) -> Call | None:
     """The oldest uncopied call, except those in `skipped`."""
     wanted = select(calls.c.call_id, calls.c.record_sha256).where(calls.c.unit == unit, *_OPEN, ~_COPIED)
     found = db.execute(wanted.order_by(calls.c.began_at).limit(_A_LOOK + len(skipped)))
-    return next((Call(unit, *row) for row in found if row[0] not in skipped and _is_call(row[0])), None)
+    return next((Call(unit, *row) for row in found if row[0] not in skipped and recordfile.is_call_id(row[0])), None)
 
 
 def unreported(db: Connection, share: Share = WHOLE) -> list[Call]:
@@ -198,11 +195,3 @@ def removed(db: Connection, call: Call, now_ns: int) -> None:
 
 def _mine(call: Call) -> ColumnElement[bool]:
     return (copies.c.unit == call.unit) & (copies.c.call_id == call.call_id)
-
-
-def _is_call(call_id: str) -> bool:
-    """Whether it is a valid call id. The id becomes a path, and a compromised unit can sign any text."""
-    with contextlib.suppress(BadInput):
-        sealed.call_time(call_id)
-        return True
-    return False
