@@ -7,7 +7,7 @@ The desk decodes JSON only with `decode`; tests/desk/test_foreign.py checks that
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Literal, overload
 from unicodedata import category
 from zoneinfo import ZoneInfo
@@ -83,6 +83,11 @@ def last_ns(text: str, zone: ZoneInfo) -> int:
         following = datetime.fromisoformat(text).replace(tzinfo=zone) + timedelta(days=1)
         return parse_rfc3339(following.isoformat()) - 1
     return at_ns + (60 * NS_PER_S - 1 if text.count(":") == 1 else 0)
+
+
+def is_possible_day(day: date) -> bool:
+    """Whether the day, with its neighbours, has times in every zone."""
+    return 1970 < day.year < 9000
 
 
 # ----------------------------------------------------------------------------------------------------------------------
