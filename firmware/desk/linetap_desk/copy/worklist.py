@@ -7,7 +7,7 @@ import logging
 from collections.abc import Collection
 from pathlib import Path
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, literal, select, tuple_, update
 
 from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
 from linetap_desk.copy import recordfile
@@ -59,15 +59,18 @@ def next_call(db: Connection, unit: str, skipped: set[str]) -> Call | None:
     return next((Call(unit, *row) for row in found if row[0] not in skipped and recordfile.is_call_id(row[0])), None)
 
 
-def unreported(db: Connection, share: Share = WHOLE) -> list[Call]:
-    """Stored copies of online units that have not acknowledged them."""
+def unreported(db: Connection, share: Share = WHOLE, after: tuple[str, str] = ("", "")) -> list[Call]:
+    """Stored copies of online units that have not acknowledged them, by unit and call, from the one behind `after`: a
+    unit that acknowledges nothing must not keep other units' copies from their turn."""
     wanted = select(copies.c.unit, copies.c.call_id, copies.c.record_sha256).join(
         calls, (calls.c.unit == copies.c.unit) & (calls.c.call_id == copies.c.call_id)
     )
     wanted = wanted.join(units, units.c.unit == copies.c.unit).where(
         copies.c.removed_at.is_(None), units.c.state == "online", share.where(units.c.unit), *_OPEN
     )
-    return [Call(*row) for row in db.execute(wanted.limit(MOST_UNREPORTED))]
+    order = (copies.c.unit, copies.c.call_id)
+    behind = wanted.where(tuple_(*order) > tuple_(*map(literal, after)))
+    return [Call(*row) for row in db.execute(behind.order_by(*order).limit(MOST_UNREPORTED))]
 
 
 def units_unclosed(db: Connection, share: Share = WHOLE) -> list[str]:
