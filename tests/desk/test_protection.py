@@ -11,7 +11,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Iterator
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -211,6 +211,20 @@ def test_a_department_of_few_lines_is_not_a_row(engine: Engine, tmp_path: Path) 
     without = "".join(line for line in LINES.splitlines(keepends=True) if "공보팀" not in line)
     found = made(engine, "2026-11", table_of(tmp_path, without))
     assert found.departments == ["민원실", "세무과", report.OTHERS, NO_DEPARTMENT]  # alone it would be one person's
+
+
+@pytest.mark.parametrize("text", ["2026", "2026-11"])
+def test_a_telephone_that_moved_is_one_line(engine: Engine, tmp_path: Path, text: str) -> None:
+    """Three lines one after the other, in years or within the period, are one person's telephone."""
+    moves = [("2024-01-01", 1), ("2025-06-01", 2), ("2026-03-01", 3), ("2026-11-10", 4)]
+    table = LINES
+    for (since, line), (until, _) in pairwise([*moves, ("2026-11-20", 5)]):
+        table += f"floor-05,{line},5001,법무,{since}\nfloor-05,{line},,민원실,{until}\n"
+    table += "floor-05,5,5001,법무,2026-11-20\n"
+    fill(engine, [recorded("floor-05", 4), recorded("floor-01", 1), recorded("floor-04", 2), recorded("floor-04", 1)])
+    found = made(engine, text, table_of(tmp_path, table.replace("2026-11-20", "2026-11-26")))
+    assert found.found.departments["법무"].of["calls"] == 1
+    assert found.departments == ["민원실", report.OTHERS]
 
 
 def test_trunk_lines_have_their_department_or_a_row_of_their_own(engine: Engine, tmp_path: Path) -> None:
