@@ -46,6 +46,15 @@ class TestTimes:
         criteria = read(house, from_="2026-11-24", to="2026-11-24").criteria
         assert (criteria.since, criteria.until) == ("2026-11-23T15:00:00.000Z", "2026-11-24T15:00:00.000Z")
 
+    @pytest.mark.parametrize(
+        ("to", "until"),
+        [("20261124", "15:00"), ("2026W482", "15:00"), ("2026-11-24T13", "05:00"), ("20261124T1300", "04:01"),
+         ("2026-11-24T13:00+09:00", "04:01"), ("2026-11-24 13:00", "04:01")],
+    )  # fmt: skip
+    def test_the_end_is_included_however_it_is_written(self, house: Directory, to: str, until: str) -> None:
+        """Typed without hyphens, as a Korean keyboard invites to, the last day was left out silently."""
+        assert read(house, to=to).criteria.until == f"2026-11-24T{until}:00.000Z"
+
     def test_a_minute_too(self, house: Directory) -> None:
         criteria = read(house, from_="2026-11-24T13:00", to="2026-11-24T13:00").criteria
         assert (criteria.since, criteria.until) == ("2026-11-24T04:00:00.000Z", "2026-11-24T04:01:00.000Z")
