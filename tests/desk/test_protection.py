@@ -31,7 +31,7 @@ from linetap_desk.coverage.register import imported
 from linetap_desk.ingest import tables
 from linetap_desk.ingest.destroyedcalls import clear_destroyed
 from linetap_desk.protection import period, report, sheet
-from linetap_desk.protection.figures import NO_DEPARTMENT, TRUNKS, Found
+from linetap_desk.protection.figures import NO_DEPARTMENT, TRUNKS, Found, _of_days
 from linetap_desk.protection.report import Report
 from linetap_desk.searching.departments import Departments
 from linetap_desk.serve.database.tables import requests
@@ -376,3 +376,28 @@ def test_the_file_is_the_commands(
     capsysbinary.readouterr()
     assert cli.main(words) == 0
     assert "열람·제공 건수는 표시하지 않습니다" in capsysbinary.readouterr().out.decode()
+
+
+def test_a_call_that_is_cleared_while_it_is_counted_counts_once(
+    served: ServeSite, engine: Engine, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """The ingest clears destroyed calls every minute, and a year's figures take longer."""
+    with engine.begin() as db:
+        db.execute(tables.calls.update().values(destroyed_at="2026-12-01T00:00:00.000Z"))
+
+    def slowly(*words: Any) -> Any:
+        with engine.begin() as db:
+            while clear_destroyed(db, zone=KOREA):
+                pass
+        return _of_days(*words)
+
+    def whole() -> list[str]:
+        assert cli.main(["desk", "protection", "2026", "--config", str(served.config), "--language", "en"]) == 0
+        return next(row for row in cells_of(capsysbinary.readouterr().out) if row and row[0] == "Whole office")
+
+    before = whole()
+    monkeypatch.setattr("linetap_desk.protection.figures._of_days", slowly)
+    during = whole()
+    assert served.client("officer").get("/protection?period=2026").status_code == 200
+    assert during == before
+    assert int(before[1].replace(",", "")) > 0
