@@ -343,7 +343,11 @@ def test_a_mail_server_whose_answer_does_not_end(piece: bytes, every_s: float, m
 def test_what_the_mail_cannot_does_not_keep_the_webhook(house: CallsHouse) -> None:
     """A password file that is missing, or has a word that RFC 4616's client of Python cannot send."""
     with serving(Hooks, Hook) as hook, serving(Quiet, Smtp) as mail:
-        words = {"mail_server": f"{HOST}:{mail.server_address[1]}", "mail_from": "a@b.example", "attempts": 1}
+        words: dict[str, Any] = {
+            "mail_server": f"{HOST}:{mail.server_address[1]}",
+            "mail_from": "a@b.example",
+            "attempts": 1,
+        }
         words |= {"mail_to": ["c@d.example"], "mail_user": "desk", "mail_password": "word"}
         configure(house, webhook=f"https://{HOST}:{hook.server_address[1]}/hook", **words)
         with pytest.raises(BadInput, match=r"summary\.mail_password"):

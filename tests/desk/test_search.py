@@ -131,7 +131,14 @@ def test_a_search_long_after_the_last(house: SearchHouse) -> None:
 def test_days_that_no_desk_grants(days: str) -> None:
     """Such days from a desk in other hands ended `linetap search` with a traceback."""
     first, last = days.split("/")
-    granted = {"token": "t" * 20, "id": "F-1", "person": "choi", "purpose": "dispute", "case": "1", "from": first}
+    granted: dict[str, object] = {
+        "token": "t" * 20,
+        "id": "F-1",
+        "person": "choi",
+        "purpose": "dispute",
+        "case": "1",
+        "from": first,
+    }
     granted |= {"to": last, "zone": "Asia/Seoul", "units": []}
     with pytest.raises(BadInput, match="are no days of a search"):
         strict.decode(json.dumps(granted), GrantedSession)

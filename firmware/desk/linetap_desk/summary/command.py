@@ -35,7 +35,7 @@ from linetap_desk.summary import delivery
 MOST_NAMED = 20  # units listed for each kind; others are only counted
 
 
-def named(db: Connection, wanted: Select[tuple[str]]) -> dict[str, Any]:
+def named(db: Connection, wanted: Select[Any]) -> dict[str, Any]:
     """The number of units, and the names of the first ones."""
     return named_of(set(db.execute(wanted).scalars()))
 
