@@ -5,7 +5,10 @@ and opened recordings."""
 from __future__ import annotations
 
 import argparse
+import contextlib
+import hashlib
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 
 from linetap_core.durable import signedfile
@@ -60,10 +63,8 @@ def documents(args: argparse.Namespace, record: CallRecord, call_dir: Path) -> F
     path = certificates.path_of(args.certificates, epoch) if args.certificates and epoch else None
     if path is not None and path.exists():
         yield from _with_signature(layout.certificate(epoch), path, certificates.LIMIT_BYTES)
-    for name in (hold.HOLD, hold.REWRAP) if args.holds else ():
-        if (args.holds / call_id / name).exists():
-            yield from _with_signature(layout.hold_member(call_id, name), args.holds / call_id / name, hold.LIMIT_BYTES)
-            break
+    if args.holds and (path := _hold_of(args.holds, call_dir)) is not None:
+        yield from _with_signature(layout.hold_member(call_id, path.name), path, hold.LIMIT_BYTES)
     if args.sigsum is not None:
         data = read_named(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
         armored = read_named(call_dir / sealed.SIGNATURE, sshsig.SIGNATURE_LIMIT_BYTES)
@@ -71,6 +72,28 @@ def documents(args: argparse.Namespace, record: CallRecord, call_dir: Path) -> F
         yield layout.sigsum(call_id, ".pub"), line.encode("ascii")
         yield layout.sigsum(call_id, SUFFIX), read_named(args.sigsum / (call_id + SUFFIX), _JSON_LIMIT_BYTES)
         yield layout.POLICY, read_named(args.sigsum / POLICY, _JSON_LIMIT_BYTES)
+
+
+def _hold_of(holds: Path, call_dir: Path) -> Path | None:
+    """The newest hold of this record, else its re-wrapping, whatever its folder is named; else what the folder of the
+    call's name has, which the check of the bundle then refuses. None if there is nothing."""
+    sha256 = hashlib.sha256(read_named(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)).hexdigest()
+    found, named = list[tuple[bool, str, Path]](), list[Path]()
+    for folder, name in product(sorted(holds.iterdir()), (hold.HOLD, hold.REWRAP)):
+        path = folder / name
+        if not path.exists():
+            continue
+        named += [path] if folder.name == call_dir.name else []
+        with contextlib.suppress(Refusal):
+            document = hold.decode(callfolder.read(path, hold.LIMIT_BYTES))
+            if document.record_sha256 == sha256:
+                found.append((name == hold.HOLD, document.made_at, path))
+    return max(found)[-1] if found else next(iter(named), None)
+
+
+def json_of(wav: Path) -> Path:
+    """The call.json of an opened recording."""
+    return wav.with_suffix(".json")
 
 
 def _with_signature(name: str, path: Path, limit_bytes: int) -> Found:
@@ -81,11 +104,11 @@ def _with_signature(name: str, path: Path, limit_bytes: int) -> Found:
 def opened(wavs: list[Path], call_ids: set[str]) -> Found:
     """call.wav, and the call.json beside it, which names its call."""
     for wav in wavs:
-        data = read_named(wav.with_suffix(".json"), _JSON_LIMIT_BYTES)
+        data = read_named(json_of(wav), _JSON_LIMIT_BYTES)
         try:
             call_id = strict.decode(data, dict[str, object]).get("call_id")
         except (ValueError, RecursionError) as error:
-            raise BadInput(f"{wav.with_suffix('.json')}: {error}") from None
+            raise BadInput(f"{json_of(wav)}: {error}") from None
         if call_id not in call_ids:
             raise NotBundled("other_call", f"{wav}: is of {call_id}, which is none of these calls")
         yield layout.opened(str(call_id), "call.wav"), wav
