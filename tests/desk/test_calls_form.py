@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from unicodedata import normalize
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -79,6 +80,17 @@ class TestPlaces:
         assert read(house, building="본관", unit=OTHER, line="3").unit_alone == (OTHER, 3)
         assert read(house, department="민원실", building="본관").criteria.seats is not None
         assert read(house, department=EVIL).unit_alone == (UNIT, 2)
+
+    def test_tables_saved_by_a_mac(self, tmp_path: Path) -> None:
+        """Hangul as single letters looks the same on the page, and its choice found no call."""
+        for name, text in (("lines.csv", LINES), ("places.toml", PLACES)):
+            (tmp_path / name).write_text(normalize("NFD", text))
+        (tmp_path / "desk.toml").write_text('[watch]\nplaces = "places.toml"\n[serve]\nlines = "lines.csv"\n')
+        house = Directory(pages.read_settings(tmp_path / "desk.toml"))
+        for department in house.lines.names():
+            assert read(house, department=department).criteria.seats
+        for building in house.places.buildings():
+            assert read(house, building=building).criteria.seats
 
     def test_where_nobody_sits_nothing_is_found(self, house: Directory) -> None:
         assert read(house, extension="9999").criteria.seats == []

@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, get_args
+from unicodedata import normalize
 
 from linetap_core.evidence.signing import unitnames
 from linetap_core.tomlfile.source import Source
@@ -113,7 +114,8 @@ class _Reader:
             if not isinstance(value, str | int) or isinstance(value, bool) or not _is_short(str(value)):
                 self._source.add(path, f'the {name} of {unit}: a number or a short text expected, "B1"')
                 return None
-        return Place(building, str(floor), str(switch), str(port), of_all | self._contacts(path, fields))
+        texts = (normalize("NFC", str(text)) for text in (building, floor, switch, port))  # as searched for
+        return Place(*texts, contacts=of_all | self._contacts(path, fields))
 
     def _contacts(self, path: tuple[str, ...], said: dict[str, Any]) -> dict[str, str]:
         found: dict[str, str] = {}
