@@ -310,6 +310,20 @@ def test_every_unit_of_the_signers_file_is_in_it(house: CallsHouse, capsys: pyte
     assert f"이날 녹음 중단 did not record for a time: 1 ({UNIT})\n" in said
 
 
+def test_no_word_of_a_unit_stands_for_the_total(house: CallsHouse, capsys: pytest.CaptureFixture[str]) -> None:
+    configure(house)
+    assert run(house) == 0
+    total = int(re.search(r"calls: total (\d+)", capsys.readouterr().out)[1])  # type: ignore[index]
+    for number, word in enumerate(("total", "01012345678")):
+        house.passed(word, UNIT, 5, 2000 + number, word)
+    house._store()
+    assert run(house) == 0
+    said = capsys.readouterr().out
+    assert f"calls: total {total + 2}, " in said
+    assert "other 2" in said
+    assert "01012345678" not in said
+
+
 @pytest.mark.parametrize("day", ["0001-01-01", "1970-01-01", "9999-12-31", "24.11.2026"])
 def test_a_day_that_is_none(house: CallsHouse, day: str) -> None:
     configure(house)
@@ -318,7 +332,7 @@ def test_a_day_that_is_none(house: CallsHouse, day: str) -> None:
 
 
 class Unending(socketserver.StreamRequestHandler):
-    """Its first answer does not end: `server.piece`, again and again."""
+    """A first answer that does not end: `server.piece`, again and again."""
 
     server: Any
 

@@ -213,6 +213,13 @@ def test_a_department_of_few_lines_is_not_a_row(engine: Engine, tmp_path: Path) 
     assert found.departments == ["민원실", "세무과", report.OTHERS, NO_DEPARTMENT]  # alone it would be one person's
 
 
+def test_a_units_own_word_is_no_number(engine: Engine, tmp_path: Path) -> None:
+    """A unit can sign any text as the situation, and the report goes out of the house."""
+    words = ["01012345678", "a01012345678", "own2", "<b>"]
+    fill(engine, [recorded("floor-01", 1, 60 * n, situation=word) for n, word in enumerate(words)])
+    assert made(engine, "2026-11", table_of(tmp_path)).situations == ["other", "own2"]
+
+
 @pytest.mark.parametrize("text", ["2026", "2026-11"])
 def test_a_telephone_that_moved_is_one_line(engine: Engine, tmp_path: Path, text: str) -> None:
     """Three lines one after the other, in years or within the period, are one person's telephone."""

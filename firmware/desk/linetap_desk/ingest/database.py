@@ -78,7 +78,7 @@ def open_reader(text: str) -> Engine:
 
 
 def begin_snapshot(db: Connection) -> None:
-    """From here on all statements of this connection read the same state. Called before its first one."""
+    """Lets all statements of this connection read the same state. Called before its first one."""
     sqlite = db.dialect.name == "sqlite"
     db.exec_driver_sql("BEGIN" if sqlite else "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
@@ -24,7 +25,7 @@ from linetap_core.zones import local_time, start_of_ns
 from linetap_desk.config import desk as desksettings
 from linetap_desk.config.desk import SummaryConfig
 from linetap_desk.ingest import database
-from linetap_desk.ingest.measures import percent
+from linetap_desk.ingest.measures import disposition_word, percent
 from linetap_desk.ingest.outages import DESK, UNHEARD_S
 from linetap_desk.ingest.register import Names
 from linetap_desk.ingest.tables import alerts, calls, copies, outages, pbx_days, unit_alerts, units
@@ -88,7 +89,9 @@ def summary(db: Connection, day: date, zone: ZoneInfo, now_ns: int, names: Names
     present = present_units(db, names)
     began = (calls.c.began_at >= since, calls.c.began_at < until)
     kinds = select(calls.c.disposition, func.count()).where(*began).group_by(calls.c.disposition)
-    known = {row[0] or "open": row[1] for row in db.execute(kinds)}
+    known = Counter[str]()
+    for disposition, number in db.execute(kinds):
+        known[disposition_word(disposition)] += number
     ours = unit_alerts.c.unit.in_(select(units.c.unit).where(units.c.named))  # unnamed units could report anything
     standing = select(unit_alerts.c.severity, func.count()).where(ours).group_by(unit_alerts.c.severity)
     new = select(alerts.c.code, func.count()).where(alerts.c.alerted_at >= since, alerts.c.alerted_at < until)
@@ -96,7 +99,7 @@ def summary(db: Connection, day: date, zone: ZoneInfo, now_ns: int, names: Names
         "day": day.isoformat(),
         "zone": zone.key,
         "made_at": rfc3339(now_ns),
-        "calls": {"total": sum(known.values()), **dict(sorted(known.items()))},
+        "calls": {"total": known.total(), **dict(sorted(known.items()))},
         "coverage": coverage(db, day, present),
         "alerts": {
             "standing": _counted(db, standing),
