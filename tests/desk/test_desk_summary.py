@@ -375,7 +375,8 @@ def test_what_the_mail_cannot_does_not_keep_the_webhook(house: CallsHouse) -> No
 
 @pytest.mark.parametrize(("words", "wanted"), [
     ({"webhook": "http://chat.example/"}, "https://"), ({"webhook": "https://chat.example/훅"}, "https://"),
-    ({"webhook": "https://["}, "https://"), ({"webhook": "https://chat.example:x/"}, "https://"), ({"mail_server": "mail"}, "mail.city.example:465"),
+    ({"webhook": "https://["}, "https://"), ({"webhook": "https://chat.example:x/"}, "https://"),
+    ({"mail_server": "mail"}, "mail.city.example:465"),
     ({"mail_server": "mail:465"}, "mail_from and mail_to"), ({"mail_to": ["a@b\nBcc: c@d"]}, "mail_to"),
 ])  # fmt: skip
 def test_what_cannot_be_is_refused_at_the_start(house: CallsHouse, words: dict[str, Any], wanted: str) -> None:

@@ -129,7 +129,7 @@ def test_a_search_long_after_the_last(house: SearchHouse) -> None:
 
 @pytest.mark.parametrize("days", ["0001-01-01/2026-11-24", "2026-11-24/9999-12-31", "2026-11-25/2026-11-24"])
 def test_days_that_no_desk_grants(days: str) -> None:
-    """Such days from a desk in other hands ended `linetap search` with a traceback."""
+    """Such days from a desk in other hands ended `linetap search` as a fault of its own."""
     first, last = days.split("/")
     granted: dict[str, object] = {
         "token": "t" * 20,
