@@ -26,6 +26,7 @@ from linetap_core.evidence.signing.namespaces import HOLD_CHECK as CHECK
 from linetap_desk.ceremony import hold
 from linetap_desk.ceremony.destructionchecks import missing
 from linetap_desk.ingest.store import Store
+from linetap_desk.serve.holds import holdfiles
 from linetap_desk.unitcommands import command
 from release_rig import HAN, KIM, PEOPLE, Desk
 from sealing_rig import CALL_ID, UNIT
@@ -155,7 +156,7 @@ def lacks(house: ReleaseHouse) -> list[str]:
 
 
 @pytest.mark.usefixtures("two")
-def test_the_wrapped_key_is_checked_by_another_officer(house: ReleaseHouse) -> None:
+def test_the_wrapped_key_is_checked_by_another_officer(house: ReleaseHouse, monkeypatch: pytest.MonkeyPatch) -> None:
     """A hold made on the page keeps its day's key until another person has verified that it opens."""
     hold_id = asked(house)
     assert refusal(house.bring(f"/hold/{hold_id}/check", b"x", "vault")) == "step_not_yet"
@@ -173,6 +174,9 @@ def test_the_wrapped_key_is_checked_by_another_officer(house: ReleaseHouse) -> N
         assert refusal(house.bring(f"/hold/{hold_id}/check", sig, "vault", "second")) == "hold_check"
     assert "not shown that its key opens" in "".join(lacks(house))
     sig = check(house, hold_id, SECOND)
+    with monkeypatch.context() as full:
+        full.setattr(holdfiles, "replace_durably", lambda *_words, **_more: (_ for _ in ()).throw(OSError(28, "full")))
+        assert refusal(house.bring(f"/hold/{hold_id}/check", sig, "vault", "second")) == "holds_missing"
     assert house.bring(f"/hold/{hold_id}/check", sig, "vault", "second").status_code == 303
     assert lacks(house) == []
     assert f"checked by {SECOND}" in house.client("vault").get(f"/hold/{hold_id}").text
