@@ -360,7 +360,9 @@ def test_two_units_calls_of_the_same_id(overflow: Overflow) -> None:
     """Units whose clocks begin at the same time after a power cut have such calls. Each keeps its own key, and one
     unit's upload replaces no other's.
     """
+    assert "?unit=" not in overflow.client().get("/overflow").text
     TwinCall(overflow)
+    assert all(f"?unit={unit}" in overflow.client().get("/overflow").text for unit in (UNIT, TWIN))
     at = overflow.fetched(unit=UNIT)
     overflow.rewrap(at, AMENDED)
     answer = overflow.bring(at)

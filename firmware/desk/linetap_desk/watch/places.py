@@ -114,8 +114,8 @@ class _Reader:
             if not isinstance(value, str | int) or isinstance(value, bool) or not _is_short(str(value)):
                 self._source.add(path, f'the {name} of {unit}: a number or a short text expected, "B1"')
                 return None
-        texts = (normalize("NFC", str(text)) for text in (building, floor, switch, port))  # as searched for
-        return Place(*texts, contacts=of_all | self._contacts(path, fields))
+        building, floor, switch, port = (normalize("NFC", str(one)) for one in (building, floor, switch, port))
+        return Place(building, floor, switch, port, of_all | self._contacts(path, fields))  # names as searched for
 
     def _contacts(self, path: tuple[str, ...], said: dict[str, Any]) -> dict[str, str]:
         found: dict[str, str] = {}

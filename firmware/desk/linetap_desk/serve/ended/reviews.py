@@ -82,7 +82,7 @@ def due(
     )
     found = list[Name]()
     for some in batched(desk.execute(wanted.order_by(calls.c.began_at.desc())).mappings(), _AT_ONCE, strict=False):
-        names = [(row["unit"], row["call_id"]) for row in some if sees(row)]
+        names = [(row["unit"], row["call_id"]) for row in some if sees(dict(row))]
         done = last_of(own, names)
         found += [name for name in names if name not in done]
         if len(found) >= MOST_DUE:
