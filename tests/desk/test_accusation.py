@@ -80,6 +80,18 @@ def test_what_was_not_released_does_not_go_out(bundled: BundleRig, capsys: pytes
     assert not list(bundled.root.glob("matter.*"))
 
 
+def test_the_checked_file_is_the_bundled_one(bundled: BundleRig, capsys: pytest.CaptureFixture[str]) -> None:
+    """A recording of another name: what was checked was call.bin.json, and what went out call.json."""
+    bundled.opened()
+    whole = json.loads((bundled.root / "call.json").read_bytes())
+    whole.pop("unreleased")
+    (bundled.root / "call.bin.json").write_text(json.dumps(whole))
+    (bundled.root / "call.wav").rename(bundled.root / "call.bin")
+    assert accuse(bundled, f"--wav={bundled.root / 'call.bin'}") == 1
+    assert capsys.readouterr().err.strip().endswith("it was opened without a release [call_not_released]")
+    assert not list(bundled.root.glob("matter.*"))
+
+
 def test_another_calls_recording_is_no_release(bundled: BundleRig) -> None:
     wav = released(bundled)
     path = bundled.root / "call.json"

@@ -276,6 +276,18 @@ def test_what_others_have_not_signed(bundled: BundleRig, capsys: pytest.CaptureF
     assert "no signer is named for it" in refused(bundled, capsys, *bundled.everything)
 
 
+def test_a_hold_in_a_folder_of_another_name(bundled: BundleRig) -> None:
+    """The pages name it after the hold. One of another call in the folder of this call's name is not this call's."""
+    holds = bundled.root / "holds"
+    (holds / CALL_ID).rename(holds / "H2026-0001")
+    (holds / CALL_ID).mkdir()
+    own = json.loads((holds / "H2026-0001" / "hold.json").read_bytes())
+    (holds / CALL_ID / "hold.json").write_text(json.dumps(own | {"record_sha256": "0" * 64}))
+    assert bundled.bundle(f"--holds={holds}") == 0
+    found = members(bundled.root / "case.zip")
+    assert found[f"holds/{CALL_ID}/hold.json"] == (holds / "H2026-0001" / "hold.json").read_bytes()
+
+
 def test_usage(bundled: BundleRig, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["bundle", str(bundled.call()), "-o", str(bundled.root / "case.zip")])

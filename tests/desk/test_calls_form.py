@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from unicodedata import normalize
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -46,6 +47,15 @@ class TestTimes:
         criteria = read(house, from_="2026-11-24", to="2026-11-24").criteria
         assert (criteria.since, criteria.until) == ("2026-11-23T15:00:00.000Z", "2026-11-24T15:00:00.000Z")
 
+    @pytest.mark.parametrize(
+        ("to", "until"),
+        [("20261124", "15:00"), ("2026W482", "15:00"), ("2026-11-24T13", "05:00"), ("20261124T1300", "04:01"),
+         ("2026-11-24T13:00+09:00", "04:01"), ("2026-11-24 13:00", "04:01")],
+    )  # fmt: skip
+    def test_the_end_is_included_however_it_is_written(self, house: Directory, to: str, until: str) -> None:
+        """Typed without hyphens, as a Korean keyboard invites to, the last day was left out silently."""
+        assert read(house, to=to).criteria.until == f"2026-11-24T{until}:00.000Z"
+
     def test_a_minute_too(self, house: Directory) -> None:
         criteria = read(house, from_="2026-11-24T13:00", to="2026-11-24T13:00").criteria
         assert (criteria.since, criteria.until) == ("2026-11-24T04:00:00.000Z", "2026-11-24T04:01:00.000Z")
@@ -70,6 +80,17 @@ class TestPlaces:
         assert read(house, building="본관", unit=OTHER, line="3").unit_alone == (OTHER, 3)
         assert read(house, department="민원실", building="본관").criteria.seats is not None
         assert read(house, department=EVIL).unit_alone == (UNIT, 2)
+
+    def test_tables_saved_by_a_mac(self, tmp_path: Path) -> None:
+        """Hangul as single letters looks the same on the page, and its choice found no call."""
+        for name, text in (("lines.csv", LINES), ("places.toml", PLACES)):
+            (tmp_path / name).write_text(normalize("NFD", text))
+        (tmp_path / "desk.toml").write_text('[watch]\nplaces = "places.toml"\n[serve]\nlines = "lines.csv"\n')
+        house = Directory(pages.read_settings(tmp_path / "desk.toml"))
+        for department in house.lines.names():
+            assert read(house, department=department).criteria.seats
+        for building in house.places.buildings():
+            assert read(house, building=building).criteria.seats
 
     def test_where_nobody_sits_nothing_is_found(self, house: Directory) -> None:
         assert read(house, extension="9999").criteria.seats == []

@@ -95,6 +95,28 @@ def test_a_unit_that_nobody_knows(house: CallsHouse) -> None:
     assert (found.none, found.heard_at) == (False, None)
 
 
+@pytest.mark.parametrize("days", [-3, 400])
+def test_a_unit_whose_clock_is_wrong(house: CallsHouse, days: int) -> None:
+    """It began with the time of before the weekend, or of next year; its call of noon has that time."""
+    teller, wrong_s = house.tellers[UNIT], days * 86_400
+    house.passed("wrong", UNIT, 7, 1500 + wrong_s, "missed")
+    Store(house.engine).write(teller.reports(teller.outbox.last_seq, late_s=-wrong_s), trusted(*house.tellers.values()))
+    house._hear(NOW_NS - NS_PER_S, UNIT)
+    found = known(house, UNIT, 7, 0, 3600)
+    assert (found.none, found.calls, found.misdated) == (False, 0, 1)
+    assert known(house, UNIT, 6, 0, 3600).none
+    assert known(house, UNIT, 7, 1600, 3600).none, "it did not arrive then"
+
+
+def test_a_call_that_an_outage_made_late_is_not_misdated(house: CallsHouse) -> None:
+    teller = house.tellers[OTHER]
+    house.passed("backlog", OTHER, 7, 3500, "missed")  # while OTHER was offline, until 4000
+    Store(house.engine).write(teller.reports(teller.outbox.last_seq, late_s=700), trusted(*house.tellers.values()))
+    house._hear(NOW_NS - NS_PER_S, OTHER)
+    found = known(house, OTHER, 7, 4100, 5000)
+    assert (found.none, found.misdated) == (True, 0)
+
+
 @pytest.mark.parametrize("how", ["hole", "health"])
 def test_events_that_are_missing(house: CallsHouse, how: str) -> None:
     """One event lost with a later one received; or the newest, known only from the unit's health."""

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import pytest
 from copy_rig import DAY_NS, UNIT, Units, arrived, contents
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
 from broker import until
 from ingest_rig import rows
@@ -29,6 +29,7 @@ from linetap_core.evidence.keys import keys
 from linetap_core.evidence.merklelog import closing
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import Retention
+from linetap_desk.copy import worklist
 from linetap_desk.copy.incoming import Call, Incoming, RetentionTerm
 from linetap_desk.copy.transfers import POSTPONE_S, Hours
 from linetap_desk.copy.worklist import MOST_EXPIRED
@@ -763,3 +764,23 @@ class TestForgetting:
         units.tell("destroyed", record.call_id, units.clock.utc_ns(), why="retention")
         self.clear(units)
         assert units.row(record)["direction"] is None
+
+
+def test_a_unit_that_acknowledges_nothing_keeps_no_others_copies(units: Units, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worklist, "MOST_UNREPORTED", 3)
+    at = "2026-11-24T00:00:00.000Z"
+    names = [("mute-01", f"20261124T00000{n}.000Z-L01") for n in range(7)] + [("z-01", "20261124T000000.000Z-L01")]
+    with units.engine.begin() as db:
+        for unit in ("mute-01", "z-01"):
+            db.execute(insert(tables.units).values(unit=unit, named=True, state="online", heard_at=at))
+        for unit, call_id in names:
+            row = {"unit": unit, "call_id": call_id, "record_sha256": "ab" * 32}
+            db.execute(insert(tables.calls).values(**row, began_at=at, sealed_at=at, late=False))
+            db.execute(insert(tables.copies).values(**row, stored_at=at))
+    seen = set[str]()
+    for _ in range(3):
+        units.copying._tidy()
+        seen |= {call.unit for call in units.copying._to_confirm}
+    assert seen == {"mute-01", "z-01"}
+    units.copying._tidy()
+    assert [(call.unit, call.call_id) for call in units.copying._to_confirm] == names[:3], "from the beginning again"

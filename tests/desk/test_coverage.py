@@ -179,6 +179,19 @@ def test_each_telephone_has_its_state(engine: Engine, tmp_path: Path) -> None:
     assert [(one.days, one.calls, one.missing) for one in found.pbx] == [(2, 200, 3)]
 
 
+def test_calls_of_the_line_before_it_had_the_telephone_cover_none(engine: Engine, tmp_path: Path) -> None:
+    """A telephone that got the line yesterday, with its wire not in place, had the calls of the former one."""
+    (tmp_path / "lines.csv").write_text(LINES + "floor-01,1,2005,민원실,2026-11-25\n")
+    found = {one.extension.number: (one.state, one.last) for one in compared(engine, tmp_path).extensions}
+    assert found["2005"] == ("silent", None)
+
+
+def test_a_call_of_the_future_covers_no_telephone(engine: Engine, tmp_path: Path) -> None:
+    """By a unit's wrong clock its line would be covered for years."""
+    fill(engine, [recorded("floor-01", 2, 3000 * 86400)])
+    assert {one.extension.number: one.state for one in compared(engine, tmp_path).extensions} == STATES
+
+
 def test_a_line_that_its_unit_does_not_report(engine: Engine, tmp_path: Path) -> None:
     live = {("floor-01", line) for line in range(1, 6)}
     found = {one.extension.number: one.state for one in compared(engine, tmp_path, live - {("floor-01", 2)}).extensions}

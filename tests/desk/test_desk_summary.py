@@ -10,6 +10,7 @@ import email
 import email.policy
 import json
 import re
+import smtplib
 import socketserver
 import ssl
 import subprocess
@@ -26,7 +27,9 @@ from servesite import tls
 from sqlalchemy import insert, update
 
 from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
+from linetap_core.errors import BadInput
 from linetap_desk.commands import desk
+from linetap_desk.config.desk import SummaryConfig
 from linetap_desk.ingest import tables
 from linetap_desk.summary import delivery
 
@@ -174,18 +177,18 @@ def house(tmp_path: Path) -> Iterator[CallsHouse]:
     house.engine.dispose()
 
 
-def configure(house: CallsHouse, **words: object) -> None:
+def configure(house: CallsHouse, top: str = "", **words: object) -> None:
     lines = [f"{name} = {json.dumps(value)}" for name, value in {"pause_s": 60, "ca": str(tls()[1]), **words}.items()]
-    text = "\n".join(['db = "sqlite:///desk.db"', "[summary]", *lines])
+    text = "\n".join(['db = "sqlite:///desk.db"', top, "[summary]", *lines])
     (house.folder / "summary.toml").write_text(text)
 
 
-def run(house: CallsHouse, clock: ManualClock | None = None) -> int:
+def run(house: CallsHouse, clock: ManualClock | None = None, day: str = DAY) -> int:
     import argparse
 
     parser = argparse.ArgumentParser()
     desk.add_arguments(parser)
-    args = parser.parse_args(["summary", "--config", str(house.folder / "summary.toml"), "--day", DAY])
+    args = parser.parse_args(["summary", "--config", str(house.folder / "summary.toml"), "--day", day])
     return desk.run(args, clock or ManualClock(NOW_NS, NS_PER_S))
 
 
@@ -285,8 +288,95 @@ def test_a_server_that_is_not_the_named_one_gets_nothing(house: CallsHouse, caps
     assert capsys.readouterr().err.count("CERTIFICATE_VERIFY_FAILED") == 2
 
 
+def test_every_unit_of_the_signers_file_is_in_it(house: CallsHouse, capsys: pytest.CaptureFixture[str]) -> None:
+    """One that never reported is listed; one that the file does not name any more is not; and one that did not record
+    for an hour of the day, and does now.
+    """
+    with house.engine.begin() as db:
+        db.execute(insert(tables.units).values(unit="retired-01", named=True, heard_at="2026-01-01T00:00:00.000Z"))
+        db.execute(insert(tables.outages), [
+            {"unit": UNIT, "kind": "not_recording", "why": "capture", "began_at": f"2026-11-{day}T02:00:00.000Z",
+             "ended_at": f"2026-11-{day}T03:00:00.000Z", "times": 1} for day in (23, 24)
+        ])  # fmt: skip
+    signers = house.folder / "allowed_signers"
+    key = signers.read_text().splitlines()[0].split(maxsplit=1)[1]
+    signers.write_text(signers.read_text() + f"never-01 {key}\nfloor-* {key}\n")
+    configure(house, top='signers = "allowed_signers"')
+    assert run(house) == 0
+    said = capsys.readouterr().out
+    assert "기기 units: 3\n" in said
+    assert "보고한 적 없음 never heard: 1 (never-01)\n" in said
+    assert "retired-01" not in said
+    assert f"이날 녹음 중단 did not record for a time: 1 ({UNIT})\n" in said
+
+
+def test_no_word_of_a_unit_stands_for_the_total(house: CallsHouse, capsys: pytest.CaptureFixture[str]) -> None:
+    configure(house)
+    assert run(house) == 0
+    total = int(re.search(r"calls: total (\d+)", capsys.readouterr().out)[1])  # type: ignore[index]
+    for number, word in enumerate(("total", "01012345678")):
+        house.passed(word, UNIT, 5, 2000 + number, word)
+    house._store()
+    assert run(house) == 0
+    said = capsys.readouterr().out
+    assert f"calls: total {total + 2}, " in said
+    assert "other 2" in said
+    assert "01012345678" not in said
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "1970-01-01", "9999-12-31", "24.11.2026"])
+def test_a_day_that_is_none(house: CallsHouse, day: str) -> None:
+    configure(house)
+    with pytest.raises(BadInput, match=f"--day {day}: a day as"):
+        run(house, day=day)
+
+
+class Unending(socketserver.StreamRequestHandler):
+    """A first answer that does not end: `server.piece`, again and again."""
+
+    server: Any
+
+    def handle(self) -> None:
+        with contextlib.suppress(OSError):
+            while not self.server.done.wait(self.server.every_s):
+                self.wfile.write(self.server.piece)
+
+
+@pytest.mark.parametrize(("piece", "every_s"), [(b"220-" + b"x" * 996 + b"\r\n", 0.0), (b"x", 0.05)])
+def test_a_mail_server_whose_answer_does_not_end(piece: bytes, every_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "EXCHANGE_S", 60 if every_s == 0 else 0.5)
+    done = threading.Event()
+    with serving(Quiet, Unending, piece=piece, every_s=every_s, done=done) as server:
+        config = SummaryConfig(mail_server=f"{HOST}:{server.server_address[1]}", mail_tls="starttls",
+                               mail_from="a@b.example", mail_to=("c@d.example",))  # fmt: skip
+        with pytest.raises(smtplib.SMTPException, match="more than any answer" if every_s == 0 else "time"):
+            delivery._connected(config, *config.mail_host(), ssl.create_default_context())
+        done.set()
+
+
+def test_what_the_mail_cannot_does_not_keep_the_webhook(house: CallsHouse) -> None:
+    """A password file that is missing, or has a word that RFC 4616's client of Python cannot send."""
+    with serving(Hooks, Hook) as hook, serving(Quiet, Smtp) as mail:
+        words: dict[str, Any] = {
+            "mail_server": f"{HOST}:{mail.server_address[1]}",
+            "mail_from": "a@b.example",
+            "attempts": 1,
+        }
+        words |= {"mail_to": ["c@d.example"], "mail_user": "desk", "mail_password": "word"}
+        configure(house, webhook=f"https://{HOST}:{hook.server_address[1]}/hook", **words)
+        with pytest.raises(BadInput, match=r"summary\.mail_password"):
+            run(house)
+        assert len(hook.letters) == 1
+        (house.folder / "word").write_text("비밀번호")
+        assert run(house) == 1
+        assert len(hook.letters) == 2
+        assert not mail.letters
+
+
 @pytest.mark.parametrize(("words", "wanted"), [
-    ({"webhook": "http://chat.example/"}, "https://"), ({"mail_server": "mail"}, "mail.city.example:465"),
+    ({"webhook": "http://chat.example/"}, "https://"), ({"webhook": "https://chat.example/훅"}, "https://"),
+    ({"webhook": "https://["}, "https://"), ({"webhook": "https://chat.example:x/"}, "https://"),
+    ({"mail_server": "mail"}, "mail.city.example:465"),
     ({"mail_server": "mail:465"}, "mail_from and mail_to"), ({"mail_to": ["a@b\nBcc: c@d"]}, "mail_to"),
 ])  # fmt: skip
 def test_what_cannot_be_is_refused_at_the_start(house: CallsHouse, words: dict[str, Any], wanted: str) -> None:

@@ -17,7 +17,7 @@ import pytest
 from broker import HOST, until
 from linetap_core.clock import SYSTEM, ManualClock, from_utc_ns
 from linetap_core.wire.mqtt import Broker
-from linetap_desk.config.desk import DeskConfig, ServeConfig
+from linetap_desk.config.desk import CopyConfig, DeskConfig, ServeConfig
 from linetap_desk.doctor import Finding, brokerprobe, keyfiles, serverstate
 from linetap_desk.setup import machine
 from pki_rig import DAY_NS, Pki
@@ -136,3 +136,21 @@ def test_owners_and_modes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert Finding("file", f"{tmp_path}/desk.key is {me}'s", f"chown nobody {tmp_path}/desk.key") in list(
         keyfiles.modes(config, broker_here=False)
     )
+
+
+def test_a_hold_that_the_ingest_cannot_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then the ingest deletes no copy, and only its journal told so."""
+    monkeypatch.setattr(serverstate, "as_user", lambda _user, *words: words)
+    folder = tmp_path / "holds"
+    config = DeskConfig(copy=CopyConfig(store=f"file://{tmp_path}/copies", holds=str(folder)))
+
+    def said() -> str:
+        (found,) = serverstate.holds(config)
+        return str(found)
+
+    assert said().startswith(f"WRONG holds: {folder}: No such file or directory; ")
+    (folder / "H-1").mkdir(parents=True)
+    assert said() == f"ok    holds: {folder}: those of 0 calls are read"
+    (folder / "H-1" / "hold.json").write_bytes(b"{")
+    assert said().startswith(f"WRONG holds: {folder}/H-1/hold.json: not a hold or a re-wrapping: ")
+    assert list(serverstate.holds(DeskConfig())) == []

@@ -20,6 +20,7 @@ from linetap_core import cli
 from linetap_core.clock import NS_PER_S, ManualClock
 from linetap_desk.serve.database.tables import access, people
 from linetap_desk.serve.database.transactions import writing
+from linetap_desk.serve.ended import reviews
 
 SUPERVISOR = "approver-manager"
 LINES = f"""unit,line,extension,department,from
@@ -89,6 +90,19 @@ def test_a_supervisor_has_their_departments(served: ServeSite, monkeypatch: pyte
     supervisors(served, monkeypatch, choi=["민원실"], park=["세무과", "건설과, 도로"], chief=[])
     for name, lines in (("choi", {1}), ("park", {2, 3}), ("chief", {1, 2, 3, 4})):
         assert (told(served, name), listed(served, name), waiting(served, name)) == (lines, lines, len(lines))
+
+
+def test_no_newer_call_of_others_keeps_one_from_the_first_page(
+    served: ServeSite, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither one of another department, nor a reviewed one: a call would be left without a review."""
+    supervisors(served, monkeypatch, choi=["민원실"], park=["세무과", "건설과, 도로"])
+    monkeypatch.setattr(reviews, "MOST_DUE", 2)
+    assert waiting(served, "choi") == 2, "that of no department is the newest, its own the oldest"
+    with served.site.own.begin() as db:
+        for department in ("", "건설과, 도로"):
+            reviews.add(db, (UNIT, house.names[department]), "justified", "", "park", NOW_NS)
+    assert waiting(served, "park") == 1, "that of 세무과 is older"
 
 
 def test_what_is_nobodys_is_everybodys(served: ServeSite, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import pytest
 from calls_house import NOON_NS, NOW_NS, OTHER, CallsHouse
 from calls_house import UNIT as MAIN
 from copy_rig import DAY_NS, Units
-from sqlalchemy import Engine, delete
+from sqlalchemy import Engine, delete, func, select
 from sqlalchemy.exc import InternalError
 
 from broker import Broker, until
@@ -182,6 +182,19 @@ def test_a_reader_writes_nothing(engine: Engine, teller: Teller, server: Postgre
         with pytest.raises(InternalError, match="read-only transaction"), reader.begin() as db:
             db.execute(delete(tables.calls))
     assert len(rows(reader, tables.calls)) == 6
+    reader.dispose()
+
+
+def test_a_snapshot_reads_one_state(engine: Engine, server: Postgres, teller: Teller) -> None:
+    reader = database.open_reader(server.url)
+    count = select(func.count()).select_from(tables.calls)
+    with reader.connect() as db:
+        database.begin_snapshot(db)
+        before = db.execute(count).scalar_one()
+        Store(engine).write(teller.reports(), trusted(teller))
+        assert db.execute(count).scalar_one() == before == 0
+    with reader.connect() as db:
+        assert db.execute(count).scalar_one() > 0
     reader.dispose()
 
 

@@ -99,6 +99,19 @@ def test_what_is_told_of_a_unit(engine: Engine, teller: Teller) -> None:
     assert not any("calls_last_day" in series for series in figures(engine, NOW_NS + 86_400 * NS_PER_S))
 
 
+def test_words_of_a_unit_are_no_labels(engine: Engine, teller: Teller) -> None:
+    """A word of its own, as `open` of a call that has ended or a telephone number, would repeat a sample, or be one."""
+    for number, word in enumerate(("open", "01012345678", "missed")):
+        teller.tell("ended", call_id=f"20261124T00000{number}.000Z-L01", line=1, disposition=word)
+    Store(engine).write(teller.reports(), trusted(teller))
+    with engine.connect() as db:
+        text = exposition(db, NOW_NS)
+    promtool("check", "metrics", given=text)
+    assert "01012345678" not in text
+    assert len(re.findall(r'linetap_calls_last_day\{[^}]*disposition="open"', text)) <= 1
+    assert re.search(r'linetap_calls_last_day\{[^}]*disposition="other"\} 2\n', text)
+
+
 def test_nothing_personal_is_reported(engine: Engine, teller: Teller) -> None:
     teller.call(1)
     Store(engine).write([*teller.reports(), said("alert", HUM, "hum")], trusted(teller))

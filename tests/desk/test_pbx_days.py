@@ -21,7 +21,7 @@ from linetap_desk.ingest import database, metrics, tables
 from linetap_desk.ingest.pbxdays import AHEAD_DAYS, KEPT_DAYS
 from linetap_desk.ingest.register import LIMIT_BYTES, Notice
 from linetap_desk.ingest.store import Store
-from linetap_desk.summary.command import MOST_NAMED, coverage
+from linetap_desk.summary.command import MOST_NAMED, coverage, present_units
 from postgres_rig import Postgres
 
 DAY = date(2026, 11, 25)
@@ -47,7 +47,7 @@ class Desk:
 
     def covered(self, day: date = DAY) -> dict[str, Any]:
         with self.engine.connect() as db:
-            return coverage(db, day)
+            return coverage(db, day, present_units(db, None))
 
 
 def told(calls: int, recorded: int, missing: int, unseen: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Iterator
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -31,7 +31,7 @@ from linetap_desk.coverage.register import imported
 from linetap_desk.ingest import tables
 from linetap_desk.ingest.destroyedcalls import clear_destroyed
 from linetap_desk.protection import period, report, sheet
-from linetap_desk.protection.figures import NO_DEPARTMENT, TRUNKS, Found
+from linetap_desk.protection.figures import NO_DEPARTMENT, TRUNKS, Found, _of_days
 from linetap_desk.protection.report import Report
 from linetap_desk.searching.departments import Departments
 from linetap_desk.serve.database.tables import requests
@@ -213,6 +213,27 @@ def test_a_department_of_few_lines_is_not_a_row(engine: Engine, tmp_path: Path) 
     assert found.departments == ["민원실", "세무과", report.OTHERS, NO_DEPARTMENT]  # alone it would be one person's
 
 
+def test_a_units_own_word_is_no_number(engine: Engine, tmp_path: Path) -> None:
+    """A unit can sign any text as the situation, and the report goes out of the house."""
+    words = ["01012345678", "a01012345678", "own2", "<b>"]
+    fill(engine, [recorded("floor-01", 1, 60 * n, situation=word) for n, word in enumerate(words)])
+    assert made(engine, "2026-11", table_of(tmp_path)).situations == ["other", "own2"]
+
+
+@pytest.mark.parametrize("text", ["2026", "2026-11"])
+def test_a_telephone_that_moved_is_one_line(engine: Engine, tmp_path: Path, text: str) -> None:
+    """Three lines one after the other, in years or within the period, are one person's telephone."""
+    moves = [("2024-01-01", 1), ("2025-06-01", 2), ("2026-03-01", 3), ("2026-11-10", 4)]
+    table = LINES
+    for (since, line), (until, _) in pairwise([*moves, ("2026-11-20", 5)]):
+        table += f"floor-05,{line},5001,법무,{since}\nfloor-05,{line},,민원실,{until}\n"
+    table += "floor-05,5,5001,법무,2026-11-20\n"
+    fill(engine, [recorded("floor-05", 4), recorded("floor-01", 1), recorded("floor-04", 2), recorded("floor-04", 1)])
+    found = made(engine, text, table_of(tmp_path, table.replace("2026-11-20", "2026-11-26")))
+    assert found.found.departments["법무"].of["calls"] == 1
+    assert found.departments == ["민원실", report.OTHERS]
+
+
 def test_trunk_lines_have_their_department_or_a_row_of_their_own(engine: Engine, tmp_path: Path) -> None:
     """By the table, by the register for the trunk's name, or by neither."""
     table = LINES + "".join(f"trunks,{line},{name},{of},2026-01-01\n" for line, name, of in (
@@ -362,3 +383,28 @@ def test_the_file_is_the_commands(
     capsysbinary.readouterr()
     assert cli.main(words) == 0
     assert "열람·제공 건수는 표시하지 않습니다" in capsysbinary.readouterr().out.decode()
+
+
+def test_a_call_that_is_cleared_while_it_is_counted_counts_once(
+    served: ServeSite, engine: Engine, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """The ingest clears destroyed calls every minute, and a year's figures take longer."""
+    with engine.begin() as db:
+        db.execute(tables.calls.update().values(destroyed_at="2026-12-01T00:00:00.000Z"))
+
+    def slowly(*words: Any) -> Any:
+        with engine.begin() as db:
+            while clear_destroyed(db, zone=KOREA):
+                pass
+        return _of_days(*words)
+
+    def whole() -> list[str]:
+        assert cli.main(["desk", "protection", "2026", "--config", str(served.config), "--language", "en"]) == 0
+        return next(row for row in cells_of(capsysbinary.readouterr().out) if row and row[0] == "Whole office")
+
+    before = whole()
+    monkeypatch.setattr("linetap_desk.protection.figures._of_days", slowly)
+    during = whole()
+    assert served.client("officer").get("/protection?period=2026").status_code == 200
+    assert during == before
+    assert int(before[1].replace(",", "")) > 0

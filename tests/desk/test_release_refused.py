@@ -11,13 +11,14 @@ import pytest
 
 import sealing_rig
 from linetap_core.clock import rfc3339
+from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput, LinetapError, Refusal
 from linetap_core.evidence.authorization.release import NotReleased
 from linetap_core.evidence.authorization.roles import RolesFault
 from linetap_core.evidence.calls import hold
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.sealing import age
-from linetap_desk.accesslog import roles
+from linetap_desk.accesslog import deskfolder, roles
 from linetap_desk.release import unwrap
 from release_rig import CHOI, DAY_NS, HAN, ID, KIM, LEE, PARK, PEOPLE, PURPOSES, Desk
 from sealing_rig import CALL_ID, UNIT
@@ -345,3 +346,28 @@ def test_a_desk_that_was_gutted_is_no_demo(desk: Desk, call: Path) -> None:
 
 def test_roles_fault_is_a_refusal() -> None:
     assert RolesFault("x", "y").exit_status == NotReleased("x", "y").exit_status == 1
+
+
+@pytest.mark.parametrize("written", [0, 1, 2])
+def test_a_desks_folder_after_a_crash_while_it_was_made(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, written: int
+) -> None:
+    words = ("use", desk.root / "roles.json", "--authority", desk.root / "authority.pub", "--desk", desk.root / "new")
+    write, left = privatefile.write, [None] * written
+    with monkeypatch.context() as crashing:
+        crashing.setattr(privatefile, "write", lambda path, data: (left.pop(), write(path, data)))
+        with pytest.raises(IndexError):
+            desk.run(roles, *words)
+    assert desk.run(roles, *words)[0] == 0
+    assert deskfolder.is_complete(desk.root / "new")
+
+
+@pytest.mark.parametrize("lost", [deskfolder.KEY, deskfolder.AUTHORITY])
+def test_a_used_desk_gets_no_other_key_and_no_other_authority(desk: Desk, lost: str) -> None:
+    (desk.folder / lost).unlink()
+    before = {path.name for path in desk.folder.iterdir()}
+    with pytest.raises(BadInput, match="the folder of a backup expected"):
+        desk.run(
+            roles, "use", desk.root / "roles.json", "--authority", desk.root / "authority.pub", "--desk", desk.folder
+        )
+    assert {path.name for path in desk.folder.iterdir()} == before

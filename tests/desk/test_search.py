@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -17,8 +18,9 @@ from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.calls.index import Entry
 from linetap_core.mask import masked
 from linetap_desk.custody.search import unitindex
-from linetap_desk.custody.search.connection import DeskConnection, NotLogged
+from linetap_desk.custody.search.connection import DeskConnection, GrantedSession, NotLogged
 from linetap_desk.custody.search.memory import SearchQuery
+from linetap_desk.inputs import strict
 from linetap_desk.searching.departments import Row
 from linetap_desk.serve.people import accounts
 
@@ -123,6 +125,23 @@ def test_a_search_long_after_the_last(house: SearchHouse) -> None:
         if (open_one := session._connection._connection.sock) is not None:
             open_one.shutdown(socket.SHUT_RDWR)
         assert house.found(session, "number", NUMBER) == [NUMBER]
+
+
+@pytest.mark.parametrize("days", ["0001-01-01/2026-11-24", "2026-11-24/9999-12-31", "2026-11-25/2026-11-24"])
+def test_days_that_no_desk_grants(days: str) -> None:
+    """Such days from a desk in other hands ended `linetap search` as a fault of its own."""
+    first, last = days.split("/")
+    granted: dict[str, object] = {
+        "token": "t" * 20,
+        "id": "F-1",
+        "person": "choi",
+        "purpose": "dispute",
+        "case": "1",
+        "from": first,
+    }
+    granted |= {"to": last, "zone": "Asia/Seoul", "units": []}
+    with pytest.raises(BadInput, match="are no days of a search"):
+        strict.decode(json.dumps(granted), GrantedSession)
 
 
 class TestReason:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from calls_rig import EVIL
 from release_house import NOW_NS, ReleaseHouse, refusal, served_at
@@ -18,12 +19,14 @@ from release_house import NOW_NS, ReleaseHouse, refusal, served_at
 from ingest_rig import Teller, trusted
 from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
 from linetap_core.evidence.authorization.roles import parse
+from linetap_core.evidence.calls import hold as holdfile
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing.namespaces import HOLD_CHECK as CHECK
 from linetap_desk.ceremony import hold
 from linetap_desk.ceremony.destructionchecks import missing
 from linetap_desk.ingest.store import Store
+from linetap_desk.serve.holds import holdfiles
 from linetap_desk.unitcommands import command
 from release_rig import HAN, KIM, PEOPLE, Desk
 from sealing_rig import CALL_ID, UNIT
@@ -77,6 +80,20 @@ def signed(house: ReleaseHouse, *, who: str = HAN, unit: str = UNIT, **more: str
 
 def bring(house: ReleaseHouse, hold_id: str, data: bytes, role: str = "vault", name: str = "") -> httpx.Response:
     return house.bring(f"/hold/{hold_id}/command", data, role, name)
+
+
+def test_the_page_of_the_call_shows_its_hold(house: ReleaseHouse) -> None:
+    """The pages name a hold's folder after the hold, a person after the call. A hold of another unit's call of the same
+    id is not this call's.
+    """
+    hold_id = asked(house)
+    assert bring(house, hold_id, signed(house)).status_code == 303
+    page, told = f"/calls/{UNIT}/{CALL_ID}", "the desk has a vault officer&#39;s hold"
+    assert told in house.client("officer").get(page).text
+    place = house.holds / hold_id / holdfile.HOLD
+    document = holdfile.decode(place.read_bytes())
+    place.write_bytes(holdfile.encode(msgspec.structs.replace(document, unit="closet-9f")))
+    assert told not in house.client("officer").get(page).text
 
 
 def test_from_the_form_to_the_units_word(house: ReleaseHouse, clock: ManualClock) -> None:
@@ -139,7 +156,7 @@ def lacks(house: ReleaseHouse) -> list[str]:
 
 
 @pytest.mark.usefixtures("two")
-def test_the_wrapped_key_is_checked_by_another_officer(house: ReleaseHouse) -> None:
+def test_the_wrapped_key_is_checked_by_another_officer(house: ReleaseHouse, monkeypatch: pytest.MonkeyPatch) -> None:
     """A hold made on the page keeps its day's key until another person has verified that it opens."""
     hold_id = asked(house)
     assert refusal(house.bring(f"/hold/{hold_id}/check", b"x", "vault")) == "step_not_yet"
@@ -157,6 +174,9 @@ def test_the_wrapped_key_is_checked_by_another_officer(house: ReleaseHouse) -> N
         assert refusal(house.bring(f"/hold/{hold_id}/check", sig, "vault", "second")) == "hold_check"
     assert "not shown that its key opens" in "".join(lacks(house))
     sig = check(house, hold_id, SECOND)
+    with monkeypatch.context() as full:
+        full.setattr(holdfiles, "replace_durably", lambda *_words, **_more: (_ for _ in ()).throw(OSError(28, "full")))
+        assert refusal(house.bring(f"/hold/{hold_id}/check", sig, "vault", "second")) == "holds_missing"
     assert house.bring(f"/hold/{hold_id}/check", sig, "vault", "second").status_code == 303
     assert lacks(house) == []
     assert f"checked by {SECOND}" in house.client("vault").get(f"/hold/{hold_id}").text

@@ -5,7 +5,9 @@ another, and then the day's key opens them for a release.
 
 from __future__ import annotations
 
+import hashlib
 import io
+import shutil
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,11 +19,15 @@ from release_house import ReleaseHouse, refusal
 from sqlalchemy import insert
 
 from linetap.recorder.vault.callfolder.folder import CallFolder
-from linetap_core.clock import parse_rfc3339
+from linetap.recorder.vault.log.log import UnitLog
+from linetap_core.clock import ManualClock, parse_rfc3339
 from linetap_core.errors import Refusal
 from linetap_core.evidence.calls import amendment, hold, sealed
 from linetap_core.evidence.calls.amendment import Amendment
 from linetap_core.evidence.calls.callkey import OfCall
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.merklelog import closing
+from linetap_core.evidence.merklelog.closing import closing_path
 from linetap_core.evidence.sealing import keylist
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import Retention
@@ -103,9 +109,9 @@ class Overflow:
     def client(self, name: str = "vault") -> httpx.Client:
         return self.house.client("vault", name)
 
-    def fetched(self, name: str = "vault") -> Path:
+    def fetched(self, name: str = "vault", **query: str) -> Path:
         """The archive, unpacked at an officer's machine."""
-        answer = self.client(name).get("/overflow/overflow.tar")
+        answer = self.client(name).get("/overflow/overflow.tar", params=query)
         assert answer.status_code == 200, refusal(answer)
         folder = self.desk.root / f"officer-{len(list(self.desk.root.glob('officer-*')))}"
         with tarfile.open(fileobj=io.BytesIO(answer.content), mode="r:") as archive:
@@ -312,6 +318,83 @@ def test_several_calls_in_one_command(overflow: Overflow, monkeypatch: pytest.Mo
         desk.run(rewrap, "rewrap", at / "calls" / AMENDED, at / "calls" / BY_CLASS, *words)
     found = hold.decode((at / "holds" / AMENDED / hold.REWRAP).read_bytes())
     assert (found.epoch if isinstance(found, hold.Rewrap) else "") == DAY
+
+
+TWIN = "closet-4f"
+
+
+class TwinCall:
+    """A call of another unit with the id of AMENDED, in the second copy."""
+
+    def __init__(self, overflow: Overflow) -> None:
+        self.overflow, self.vault, key = overflow, overflow.desk.root / "twin", keys.new_unit_key()
+        self.vault.mkdir()
+        rig, clock = overflow.desk.rig, ManualClock(parse_rfc3339(AT))
+        with rig.signers_file.open("a") as file:
+            file.write(f"{TWIN} {keys.public_line(key.public_key())}\n")
+        (overflow.desk.folder / "allowed_signers").write_bytes(rig.signers_file.read_bytes())
+        folder = CallFolder.create(self.vault, OfCall(TWIN, AMENDED), overflow.newest().recipient, rig.custodians)
+        folder.write(noise(1000))
+        whole = record(1000, AMENDED)
+        whole.unit, whole.retention = TWIN, Retention(class_="standard", epoch=overflow.epoch)
+        folder.seal(whole, lambda data: sshsig.sign(data, key, namespaces.RECORD))
+        log = UnitLog(self.vault, TWIN, key, clock)
+        log.publish()
+        closed = log.closing(AMENDED)
+        log.close()
+        copies = overflow.house.copies / TWIN
+        shutil.copytree(folder.path, copies / sealed.call_path(AMENDED))
+        (copies / closing_path(AMENDED)).parent.mkdir(parents=True)
+        assert closed is not None
+        (copies / closing_path(AMENDED)).write_bytes(closing.encode(closed))
+        digest = hashlib.sha256((folder.path / sealed.RECORD).read_bytes()).hexdigest()
+        row = {"unit": TWIN, "call_id": AMENDED, "record_sha256": digest}
+        with overflow.house.engine.begin() as db:
+            db.execute(insert(tables.copies).values(**row, stored_at=AT))
+            db.execute(insert(tables.calls).values(
+                **row, line=3, disposition="recorded", began_at=AT, sealed_at=AT, late=False
+            ))  # fmt: skip
+
+
+def test_two_units_calls_of_the_same_id(overflow: Overflow) -> None:
+    """Units whose clocks begin at the same time after a power cut have such calls. Each keeps its own key, and one
+    unit's upload replaces no other's.
+    """
+    assert "?unit=" not in overflow.client().get("/overflow").text
+    TwinCall(overflow)
+    assert all(f"?unit={unit}" in overflow.client().get("/overflow").text for unit in (UNIT, TWIN))
+    at = overflow.fetched(unit=UNIT)
+    overflow.rewrap(at, AMENDED)
+    answer = overflow.bring(at)
+    assert answer.status_code == 303, refusal(answer)
+    mine = {path.name: path.read_bytes() for path in (overflow.house.holds / AMENDED).iterdir()}
+    theirs = overflow.fetched(unit=TWIN)
+    overflow.rewrap(theirs, AMENDED, to=OTHER_DAY)
+    answer = overflow.bring(theirs)
+    assert answer.status_code == 303, refusal(answer)
+    assert {path.name: path.read_bytes() for path in (overflow.house.holds / AMENDED).iterdir()} == mine
+    for unit, day in ((UNIT, DAY), (TWIN, OTHER_DAY)):
+        second = overflow.fetched("second", unit=unit)
+        overflow.check(second, AMENDED, day)
+        answer = overflow.bring(second, "second")
+        assert answer.status_code == 303, refusal(answer)
+    folders = sorted(path.name for path in overflow.house.holds.iterdir())
+    assert folders == [AMENDED, f"{AMENDED}.{TWIN}"]
+    assert all((overflow.house.holds / name / f"{hold.REWRAP}{CHECK_SUFFIX}").exists() for name in folders)
+    assert overflow.client().get("/overflow/overflow.tar", params={"unit": TWIN}).status_code == 404
+
+
+def test_a_hold_beside_is_not_overwritten(overflow: Overflow) -> None:
+    """`linetap hold wrap` writes to holds/CALL_ID too, with a key.age of its own."""
+    kept = overflow.house.holds / AMENDED
+    kept.mkdir(parents=True)
+    (kept / hold.HOLD).write_bytes(b"of a vault officer")
+    (kept / sealed.KEY).write_bytes(b"its key")
+    at = overflow.fetched()
+    overflow.rewrap(at, AMENDED)
+    assert overflow.bring(at).status_code == 303
+    assert (kept / sealed.KEY).read_bytes() == b"its key"
+    assert overflow.states()[AMENDED] == "unchecked"
 
 
 @pytest.mark.parametrize(("until", "day"), [(UNTIL, DAY), (MOVED, DAY), (None, ""), ("", "")])

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from calls_rig import EVIL
+from calls_rig import EVIL, fill, recorded
 from release_house import LEGAL, MANAGER, NOW_NS, ReleaseHouse, refusal
 from sqlalchemy import func, select
 
@@ -70,6 +70,15 @@ def test_one_person_takes_one_step(house: ReleaseHouse) -> None:
         ("officer", "request_key", "refused", "one_person_two_steps"),
         ("lee", "request_unwrap", "refused", "one_person_two_steps"),
     ]
+
+
+def test_a_call_whose_name_is_none(house: ReleaseHouse) -> None:
+    """A compromised unit can sign any text as a call's name."""
+    name = "20269999T225600.123Z-L03"
+    fill(house.engine, [recorded(UNIT, 3, call_id=name)])
+    answer = house.client("officer").get(f"/release/ask/{UNIT}/{name}")
+    assert (answer.status_code, refusal(answer)) == (409, "copy_no_call_id")
+    assert refusal(house.ask(call_id=name)) == "copy_no_call_id"
 
 
 def test_the_requester_does_not_approve(house: ReleaseHouse) -> None:

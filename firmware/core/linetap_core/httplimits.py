@@ -24,14 +24,20 @@ class TooSlow(TimeoutError):
     """The exchange is over its time, or too slow; another attempt may be faster."""
 
 
+class TooLarge(OSError):
+    """The server has sent more than any answer has."""
+
+
 class Limits:
     """The limits of one exchange. `end_ns`: its end (monotonic). `piece_s`: of the connection to an address, of the
-    handshake, and of each piece. `large`: at least LEAST_BYTES must come in each LEAST_S.
+    handshake, and of each piece. `large`: at least LEAST_BYTES must come in each LEAST_S. `most_bytes`: of all answers.
     """
 
-    def __init__(self, clock: Clock, end_ns: int, piece_s: float, large: bool = False) -> None:
+    def __init__(
+        self, clock: Clock, end_ns: int, piece_s: float, large: bool = False, most_bytes: int | None = None
+    ) -> None:
         self._clock, self._end_ns, self._piece_s, self._large = clock, end_ns, piece_s, large
-        self._since_ns, self._bytes = clock.monotonic_ns(), 0
+        self._since_ns, self._bytes, self._left_bytes = clock.monotonic_ns(), 0, most_bytes
 
     def begin(self, whole_s: float) -> None:
         """Begins another exchange."""
@@ -39,9 +45,9 @@ class Limits:
         self._end_ns = self._since_ns + ns_of(whole_s)
 
     @classmethod
-    def within(cls, whole_s: float, piece_s: float, large: bool = False) -> Limits:
+    def within(cls, whole_s: float, piece_s: float, large: bool = False, most_bytes: int | None = None) -> Limits:
         """The limits of an exchange that begins now, by the machine's clock."""
-        return cls(SYSTEM, SYSTEM.monotonic_ns() + ns_of(whole_s), piece_s, large)
+        return cls(SYSTEM, SYSTEM.monotonic_ns() + ns_of(whole_s), piece_s, large, most_bytes)
 
     @property
     def is_over(self) -> bool:
@@ -52,7 +58,7 @@ class Limits:
     ) -> HTTPConnection:
         """A connection, not yet open; with `context` by TLS. Other arguments of http.client are ignored."""
         made = HTTPConnection(host, port) if context is None else HTTPSConnection(host, port, context=context)
-        made._create_connection = self._connect  # type: ignore[attr-defined]  # which http.client calls
+        made._create_connection = self.connect  # type: ignore[attr-defined]  # which http.client calls
         made.response_class = self._response  # type: ignore[assignment]
         return made
 
@@ -60,7 +66,7 @@ class Limits:
         """urllib's opener, with the proxies of the environment. A redirect is part of the same exchange."""
         return urllib.request.build_opener(_Http(self), _Https(self, context), *more)
 
-    def _connect(self, address: tuple[str, int], *_: object) -> socket.socket:
+    def connect(self, address: tuple[str, int], *_: object) -> socket.socket:
         """Replaces socket.create_connection, whose time limit begins anew with each address."""
         try:
             found = socket.getaddrinfo(*address, 0, socket.SOCK_STREAM)
@@ -107,8 +113,12 @@ class Limits:
         return size
 
     def _took(self, size: int) -> None:
-        """Counts received bytes. TooSlow if a limit is exceeded."""
+        """Counts received bytes. TooSlow or TooLarge if a limit is exceeded."""
         self._left_s()
+        if self._left_bytes is not None:
+            self._left_bytes -= size
+            if self._left_bytes < 0:
+                raise TooLarge("the server sent more than any answer has")
         now_ns = self._clock.monotonic_ns()
         self._bytes += size
         if self._large and now_ns - self._since_ns >= LEAST_S * NS_PER_S:

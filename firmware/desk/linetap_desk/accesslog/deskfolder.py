@@ -73,6 +73,10 @@ def is_made(folder: Path) -> bool:
     return any((folder / name).exists() for name in _MARKS)
 
 
+def is_complete(folder: Path) -> bool:
+    return (folder / KEY).exists() and (folder / AUTHORITY).exists()
+
+
 def find(args: argparse.Namespace, clock: Clock = KEPT) -> Desk | None:
     """The desk, or None if none was ever created. BadInput if a named one does not exist."""
     folder = folder_of(args)
@@ -105,12 +109,17 @@ def open_desk(folder: Path, clock: Clock) -> Desk:
 
 
 def make(folder: Path, authority: PublicKey | Authority, clock: Clock) -> Desk:
-    """Makes a desk that trusts `authority` permanently, with its own key for the access log."""
+    """Makes a desk that trusts `authority` permanently, with its own key for the access log. The key is written last:
+    after a crash the folder is not complete (`is_complete`), and is made again. BadInput for a desk that has been used.
+    """
+    if used := next((name for name in (ACCESS, ROLES) if (folder / name).exists()), None):
+        raise BadInput(f"{folder}: has {used}, and lacks {KEY} or {AUTHORITY}; the folder of a backup expected")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = keys.new_unit_key()
-    privatefile.write(folder / KEY, keys.unit_key_file(key))
-    privatefile.write(folder / PUBLIC, keys.public_line(key.public_key(), log_name(key.public_key())).encode() + b"\n")
-    privatefile.write(folder / AUTHORITY, authorities.of(authority).text().encode())
+    public = keys.public_line(key.public_key(), log_name(key.public_key())).encode() + b"\n"
+    privatefile.replace(folder / AUTHORITY, authorities.of(authority).text().encode())
+    privatefile.replace(folder / PUBLIC, public)
+    privatefile.replace(folder / KEY, keys.unit_key_file(key))
     return open_desk(folder, clock)
 
 

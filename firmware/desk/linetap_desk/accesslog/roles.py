@@ -79,7 +79,7 @@ def _check(args: argparse.Namespace) -> Roles:
 def _use(args: argparse.Namespace, clock: Clock) -> Roles:
     given = None if args.authority is None else deskfolder.read_authority(args.authority)
     folder = deskfolder.folder_of(args)
-    desk = deskfolder.open_desk(folder, clock) if (folder / deskfolder.KEY).exists() else None
+    desk = deskfolder.open_desk(folder, clock) if deskfolder.is_complete(folder) else None
     if desk is None:
         if given is None:
             raise BadInput("--authority: the authority's .pub file is needed the first time")

@@ -23,9 +23,9 @@ from linetap_desk.accesslog import deskfolder
 from linetap_desk.accesslog.access import Entry
 from linetap_desk.accusation import statement
 from linetap_desk.bundle import command as bundle
+from linetap_desk.bundle.gather import json_of
 from linetap_desk.inputs import strict
 from linetap_desk.proofs import callfolder
-from linetap_desk.release.opening import json_path
 
 _JSON_LIMIT_BYTES = 1 << 20
 _SUFFIX = ".statement.html"
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
 def _require_released(calls: list[Path], wavs: list[Path]) -> None:
     opened: dict[str, bool] = {}
     for wav in wavs:
-        path = json_path(wav)
+        path = json_of(wav)  # the one that is bundled
         whole = strict.decode(callfolder.read(path, _JSON_LIMIT_BYTES), dict[str, Any], path)
         opened[str(whole.get("call_id"))] = whole.get("unreleased") is not True
     for path in calls:

@@ -90,6 +90,11 @@ def _kept_by(folder: Path, call_id: str, record_sha256: str | None, held: DeskHo
     return next((path for path in named if path.exists()), None)
 
 
+def json_of(wav: Path) -> Path:
+    """The call.json of an opened recording."""
+    return wav.with_suffix(".json")
+
+
 def _with_signature(name: str, path: Path, limit_bytes: int) -> Found:
     yield name, read_named(path, limit_bytes)
     yield name + namespaces.SUFFIX, read_named(signedfile.signature_of(path), sshsig.SIGNATURE_LIMIT_BYTES)
@@ -98,11 +103,11 @@ def _with_signature(name: str, path: Path, limit_bytes: int) -> Found:
 def opened(wavs: list[Path], call_ids: set[str]) -> Found:
     """call.wav, and the call.json beside it, which names its call."""
     for wav in wavs:
-        data = read_named(wav.with_suffix(".json"), _JSON_LIMIT_BYTES)
+        data = read_named(json_of(wav), _JSON_LIMIT_BYTES)
         try:
             call_id = strict.decode(data, dict[str, object]).get("call_id")
         except (ValueError, RecursionError) as error:
-            raise BadInput(f"{wav.with_suffix('.json')}: {error}") from None
+            raise BadInput(f"{json_of(wav)}: {error}") from None
         if call_id not in call_ids:
             raise NotBundled("other_call", f"{wav}: is of {call_id}, which is none of these calls")
         yield layout.opened(str(call_id), "call.wav"), wav

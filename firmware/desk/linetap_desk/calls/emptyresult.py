@@ -4,13 +4,14 @@ nothing, or the calls are destroyed. Gaps in the desk's knowledge are stated too
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import ColumnElement, Connection, exists, func, or_, select
 
 from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
 from linetap_desk.ingest.outages import DESK, UNHEARD_S
-from linetap_desk.ingest.tables import WHOLE_UNIT, calls, origins, outages, units
+from linetap_desk.ingest.tables import WHOLE_UNIT, calls, events, origins, outages, units
 
 PASSED = ("skipped", "exempt", "fax", "modem", "discarded")
 MOST_CALLS = 20_000  # counted calls of the span
@@ -39,9 +40,11 @@ class AbsencePeriod:
 
 @dataclass(frozen=True, slots=True)
 class KnownFacts:
-    """The desk's information on a unit, or one of its lines, in a span. `whole`: it has all of the unit's events."""
+    """The desk's information on a unit, or one of its lines, in a span. `whole`: it has all of the unit's events.
+    `misdated`: calls that it reported then, and whose times are others."""
 
     calls: int
+    misdated: int
     destroyed: int
     passed: list[ExcludedCalls]
     away: list[AbsencePeriod]
@@ -53,7 +56,8 @@ class KnownFacts:
     @property
     def none(self) -> bool:
         """Whether certainly no call was made: the unit was received all the time, and all of its events are stored."""
-        return not self.calls and self.heard_at is not None and self.whole and not self.away and not self.ahead
+        known = self.heard_at is not None and self.whole and not self.away and not self.ahead
+        return known and not self.calls and not self.misdated
 
 
 def known_reasons(db: Connection, unit: str, line: int | None, since: str, until: str, now_ns: int) -> KnownFacts:
@@ -78,6 +82,7 @@ def known_reasons(db: Connection, unit: str, line: int | None, since: str, until
     heard_at = db.execute(select(units.c.heard_at).where(units.c.unit == unit)).scalar()
     return KnownFacts(
         calls=count,
+        misdated=_misdated(db, mine, (since, until), now_ns),
         destroyed=sum(number for *_, destroyed, number in groups if destroyed),
         passed=sorted(passed, key=lambda one: -one.count),
         away=away[:MOST_AWAY],
@@ -95,6 +100,22 @@ def _absences(db: Connection, unit: str, since: str, until: str) -> list[Absence
         or_(outages.c.ended_at.is_(None), outages.c.ended_at > since),
     )
     return [AbsencePeriod(*row) for row in db.execute(wanted.order_by(outages.c.began_at.desc()).limit(MOST_AWAY + 1))]
+
+
+def _misdated(db: Connection, mine: Sequence[ColumnElement[bool]], span: tuple[str, str], now_ns: int) -> int:
+    """The number of calls with an event that arrived in the span with a time outside it, and of which no outage is the
+    reason: the unit's clock was wrong. A clock that was ahead is noticed while its calls are still of the future."""
+    began, at = calls.c.began_at, events.c.at
+    wrong = or_(began < span[0], began >= span[1]) & or_(calls.c.late, began > rfc3339(now_ns))
+    its = (events.c.unit == calls.c.unit, events.c.call_id == calls.c.call_id)
+    arrived = events.c.received_at.between(*span) & or_(at < span[0], at >= span[1])
+    reason = (outages.c.kind.in_(("offline", "unheard", "desk")), outages.c.unit.in_((calls.c.unit, DESK)))
+    away = (outages.c.began_at <= began, or_(outages.c.ended_at.is_(None), outages.c.ended_at >= began))
+    found = select(calls.c.call_id).where(
+        *mine, wrong, exists().where(*its, arrived), ~exists().where(*reason, *away)
+    )  # fmt: skip
+    some = found.limit(MOST_AWAY).subquery()
+    return db.execute(select(func.count()).select_from(some)).scalar_one()
 
 
 def _is_whole(db: Connection, unit: str) -> bool:

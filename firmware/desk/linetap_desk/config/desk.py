@@ -20,6 +20,16 @@ from linetap_core.zones import KOREA
 _Address = Annotated[str, Meta(max_length=254, pattern=r"\A[^\s<>,;@]+@[^\s<>,;@]+\Z")]
 
 
+def _is_https(text: str) -> bool:
+    """Whether it is an HTTPS address, in ASCII as HTTP sends it, without a user."""
+    try:
+        url = urlsplit(text)
+        named = bool(url.hostname) and url.port != 0
+    except ValueError:
+        return False
+    return named and url.scheme == "https" and not url.username and text.isascii() and text.isprintable()
+
+
 class SummaryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """[summary]. Without `mail_server` and `webhook` it is printed to standard output."""
 
@@ -37,10 +47,8 @@ class SummaryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
     def checked(self) -> Self:
         """The settings. BadInput for contradictory ones."""
-        if self.webhook is not None:
-            url = urlsplit(self.webhook)
-            if url.scheme != "https" or not url.hostname or url.username:
-                raise BadInput("summary.webhook: https://chat.city.example/hook expected")
+        if self.webhook is not None and not _is_https(self.webhook):
+            raise BadInput("summary.webhook: https://chat.city.example/hook expected")
         if self.mail_server is not None:
             self.mail_host()
             if self.mail_from is None or not self.mail_to:

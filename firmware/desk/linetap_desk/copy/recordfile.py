@@ -7,6 +7,7 @@ event. The ingest verified its signature before storing the copy, and `linetap v
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shlex
@@ -53,15 +54,18 @@ def read_record(desk: DeskConfig, unit: str, call_id: str, sha256: str | None) -
         return StoredRecord(None, "unreadable")
 
 
-def read_hold(desk: DeskConfig, call_id: str) -> hold.Hold | None:
-    """The hold stored at the desk. The unit verifies its signature, and reports the result."""
-    if desk.copy is None or desk.copy.holds is None or not _is_call_id(call_id):
+def read_hold(desk: DeskConfig, unit: str, call_id: str) -> hold.Hold | None:
+    """The call's hold stored at the desk, of several the one that ends last. The unit verifies its signature, and
+    reports the result."""
+    if desk.copy is None or desk.copy.holds is None or not is_call_id(call_id):
         return None
-    try:
-        found = hold.decode(callfolder.read(Path(desk.copy.holds) / call_id / hold.HOLD, hold.LIMIT_BYTES))
-    except (OSError, Refusal, ValueError):
-        return None
-    return found if isinstance(found, hold.Hold) else None
+    found = []
+    for path in read_holds(Path(desk.copy.holds)).paths.get(call_id, ()):
+        with contextlib.suppress(OSError, Refusal, ValueError):
+            one = hold.decode(callfolder.read(path, hold.LIMIT_BYTES))
+            if isinstance(one, hold.Hold) and (one.unit, one.call_id) == (unit, call_id):
+                found.append((parse_rfc3339(one.until), one))
+    return max(found, key=lambda each: each[0])[1] if found else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,7 @@ def read_holds(folder: Path) -> DeskHolds:
                 raise BadInput("not a hold")
             call_id, ends_ns = found.call_id, parse_rfc3339(found.until)
         except (OSError, Refusal, ValueError) as error:
-            if not _is_call_id(name):
+            if not is_call_id(name):
                 unread = unread or f"{path}: {error}"
                 continue
             call_id, ends_ns = name, LATEST_NS
@@ -108,20 +112,21 @@ def read_holds(folder: Path) -> DeskHolds:
 def command(desk: DeskConfig, unit: str, call_id: str, copied: bool) -> str:
     """The command that verifies the call without a secret: on the copy, otherwise in its unit's vault. Empty for an
     invalid call id."""
-    if not _is_call_id(call_id):
+    if not is_call_id(call_id):
         return ""
     folder = (folder_of(desk, unit, call_id) if copied else None) or f"VAULT/{sealed.call_path(call_id)}"
     return f"linetap verify {shlex.quote(str(folder))} --signers allowed_signers"
 
 
 def folder_of(desk: DeskConfig, unit: str, call_id: str) -> Path | None:
-    if desk.copy is None or not _is_call_id(call_id):
+    if desk.copy is None or not is_call_id(call_id):
         return None
     parts = urlsplit(desk.copy.store)
     return Path(unquote(parts.path)) / unit / sealed.call_path(call_id) if parts.scheme == "file" else None
 
 
-def _is_call_id(call_id: str) -> bool:
+def is_call_id(call_id: str) -> bool:
+    """Whether it is a valid call id: a compromised unit can sign any text."""
     try:
         sealed.call_time(call_id)
     except BadInput:

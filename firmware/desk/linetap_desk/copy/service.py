@@ -91,6 +91,7 @@ class Copying:
         self._worker = Worker(store)
         self._units: dict[str, Transfer] = {}
         self._to_confirm: list[Call] = []
+        self._confirmed = ("", "")  # the last one of a full list: the next list begins behind it
         self._finished: list[Done] = []  # not in the database yet
         self._assign_ns = self._tidy_ns = self._store_ns = 0
         self._counted_ns: int | None = None  # monotonic; time counted in the database so far
@@ -311,8 +312,11 @@ class Copying:
             for call in worklist.expired(db, now_ns, self._holds, self._share, later):
                 if not self._worker.has(call):
                     self._worker.submit(Job("remove", call))
-            self._to_confirm = [call for call in worklist.unreported(db, self._share) if not self._worker.has(call)]
+            found = worklist.unreported(db, self._share, self._confirmed)
+            self._to_confirm = [call for call in found if not self._worker.has(call)]
             self._tidy_indexes(db)
+        full = len(found) == worklist.MOST_UNREPORTED
+        self._confirmed = (found[-1].unit, found[-1].call_id) if full else ("", "")
         self._counted_ns = mono_ns  # set after the commit: after a failure the next turn counts the time
 
     def _store_finished(self) -> None:

@@ -3,16 +3,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Collection
 from pathlib import Path
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, literal, select, tuple_, update
 
 from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
-from linetap_core.errors import BadInput
-from linetap_core.evidence.calls import sealed
 from linetap_desk.copy import recordfile
 from linetap_desk.copy.incoming import Call, RetentionTerm
 from linetap_desk.copy.recordfile import DeskHolds
@@ -59,18 +56,21 @@ def next_call(db: Connection, unit: str, skipped: set[str]) -> Call | None:
     """The oldest uncopied call, except those in `skipped`."""
     wanted = select(calls.c.call_id, calls.c.record_sha256).where(calls.c.unit == unit, *_OPEN, ~_COPIED)
     found = db.execute(wanted.order_by(calls.c.began_at).limit(_A_LOOK + len(skipped)))
-    return next((Call(unit, *row) for row in found if row[0] not in skipped and _is_call(row[0])), None)
+    return next((Call(unit, *row) for row in found if row[0] not in skipped and recordfile.is_call_id(row[0])), None)
 
 
-def unreported(db: Connection, share: Share = WHOLE) -> list[Call]:
-    """Stored copies of online units that have not acknowledged them."""
+def unreported(db: Connection, share: Share = WHOLE, after: tuple[str, str] = ("", "")) -> list[Call]:
+    """Stored copies of online units that have not acknowledged them, by unit and call, from the one behind `after`: a
+    unit that acknowledges nothing must not keep other units' copies from their turn."""
     wanted = select(copies.c.unit, copies.c.call_id, copies.c.record_sha256).join(
         calls, (calls.c.unit == copies.c.unit) & (calls.c.call_id == copies.c.call_id)
     )
     wanted = wanted.join(units, units.c.unit == copies.c.unit).where(
         copies.c.removed_at.is_(None), units.c.state == "online", share.where(units.c.unit), *_OPEN
     )
-    return [Call(*row) for row in db.execute(wanted.limit(MOST_UNREPORTED))]
+    order = (copies.c.unit, copies.c.call_id)
+    behind = wanted.where(tuple_(*order) > tuple_(*map(literal, after)))
+    return [Call(*row) for row in db.execute(behind.order_by(*order).limit(MOST_UNREPORTED))]
 
 
 def units_unclosed(db: Connection, share: Share = WHOLE) -> list[str]:
@@ -198,11 +198,3 @@ def removed(db: Connection, call: Call, now_ns: int) -> None:
 
 def _mine(call: Call) -> ColumnElement[bool]:
     return (copies.c.unit == call.unit) & (copies.c.call_id == call.call_id)
-
-
-def _is_call(call_id: str) -> bool:
-    """Whether it is a valid call id. The id becomes a path, and a compromised unit can sign any text."""
-    with contextlib.suppress(BadInput):
-        sealed.call_time(call_id)
-        return True
-    return False

@@ -33,7 +33,7 @@ Place = tuple[str, int]
 @dataclass(frozen=True, slots=True)
 class TelephoneCoverage:
     """An extension's coverage. `place`: its unit and line by the table of lines; line 0: behind trunk lines. `last`:
-    its line's newest call."""
+    its line's newest call since it has the line."""
 
     extension: Extension
     state: State
@@ -92,15 +92,18 @@ def compare(
     found = Coverage(pbx=_pbx(db, now_ns))
     for one in register.extensions:
         place = places.get(one.number)
-        state = _state(one, place, seen, live, named)
-        found.extensions.append(TelephoneCoverage(one, state, place, seen.get(place) if place is not None else None))
+        last = None if place is None else seen.get(place)
+        if place is not None and last is not None and last < rfc3339(table.since_ns(*place, now_ns)):
+            last = None  # of the telephone that had the line before
+        state = _state(one, place, last, live, named)
+        found.extensions.append(TelephoneCoverage(one, state, place, last))
     found.strays = sorted(places.keys() - {one.number for one in register.extensions} - {""})
     found.nobodys = sorted(known - set(places.values()) - table.trunks(now_ns))
     return found
 
 
 def _state(
-    one: Extension, place: Place | None, seen: dict[Place, str], live: Collection[Place] | None, named: set[str]
+    one: Extension, place: Place | None, last: str | None, live: Collection[Place] | None, named: set[str]
 ) -> State:
     if place is None:
         return "untapped" if one.kind == "analog" else one.kind
@@ -110,17 +113,19 @@ def _state(
         return one.kind  # type: ignore[return-value]  # of NO_STAFF
     if not place[1]:
         return "trunk"
-    if place in seen:
+    if last is not None:
         return "tapped"
     there = place in live if live is not None else place[0] in named
     return "silent" if there else "no_line"
 
 
 def _seen(db: Connection, now_ns: int) -> dict[Place, str]:
-    """Each line with a recent call, and the time of its newest."""
-    since = rfc3339(now_ns - SEEN_DAYS * NS_PER_DAY)
+    """Each line with a recent call, and the time of its newest. A call of the future has it from a wrong clock, and
+    would be recent for years."""
+    since, until = rfc3339(now_ns - SEEN_DAYS * NS_PER_DAY), rfc3339(now_ns + NS_PER_DAY)
     lines = select(calls.c.unit, calls.c.line, func.max(calls.c.began_at).label("last"))
-    wanted = lines.where(calls.c.began_at >= since, calls.c.line.is_not(None)).group_by(calls.c.unit, calls.c.line)
+    recent = (calls.c.began_at >= since, calls.c.began_at < until, calls.c.line.is_not(None))
+    wanted = lines.where(*recent).group_by(calls.c.unit, calls.c.line)
     return {(row.unit, row.line): row.last for row in db.execute(wanted)}
 
 

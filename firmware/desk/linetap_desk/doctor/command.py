@@ -54,6 +54,7 @@ def findings(path: Path, clock: Clock) -> Iterator[Finding]:
     yield from serverstate.databases(config, path)
     yield from serverstate.pages(settings)
     yield from serverstate.disks(config)
+    yield from serverstate.holds(config)
     yield serverstate.timekeeping(clock)
 
 

@@ -12,9 +12,11 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from linetap_core.clock import NS_PER_S, Clock
+from linetap_core.evidence.calls import hold
 from linetap_core.timekeeping import kernel_synced
 from linetap_desk.config.desk import DeskConfig
 from linetap_desk.config.pages import Settings
+from linetap_desk.copy import recordfile
 from linetap_desk.doctor import Finding
 from linetap_desk.setup import machine
 from linetap_desk.setup.machine import as_user, run_program
@@ -157,6 +159,25 @@ def disks(config: DeskConfig) -> Iterator[Finding]:
         folder = folders[-1]
         if run_program(as_user(machine.DESK, "test", "-w", str(folder))).returncode:
             yield Finding("copies", f"{folder} takes nothing from {machine.DESK}", f"chown {machine.DESK} {folder}")
+
+
+def holds(config: DeskConfig) -> Iterator[Finding]:
+    """Whether the ingest can read every hold, and the pages can store one. While one cannot be read, the ingest deletes
+    no expired copy."""
+    if config.copy is None or config.copy.holds is None:
+        return
+    folder = Path(config.copy.holds)
+    named = ("find", str(folder), "-maxdepth", "2", "-name", hold.HOLD, "!", "-readable")
+    hidden = run_program(as_user(machine.DESK, *named))
+    lines = (hidden.stdout or hidden.stderr).strip().splitlines()
+    kept = recordfile.read_holds(folder)
+    if hidden.returncode or lines or kept.unread:
+        why = kept.unread or f"not readable by {machine.DESK}: {(lines or [str(folder)])[0]}"
+        yield Finding("holds", why, "linetap desk setup makes the folder; have a vault officer look at the hold")
+    elif run_program(as_user(machine.PAGES, "test", "-w", str(folder))).returncode:
+        yield Finding("holds", f"{folder} takes nothing from {machine.PAGES}", f"chown {machine.PAGES} {folder}")
+    else:
+        yield Finding("holds", f"{folder}: those of {len(kept.paths)} calls are read")
 
 
 def _room(folder: Path) -> Finding:

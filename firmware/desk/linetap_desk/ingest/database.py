@@ -77,6 +77,12 @@ def open_reader(text: str) -> Engine:
     return engine
 
 
+def begin_snapshot(db: Connection) -> None:
+    """Lets all statements of this connection read the same state. Called before its first one."""
+    sqlite = db.dialect.name == "sqlite"
+    db.exec_driver_sql("BEGIN" if sqlite else "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+
+
 def parse_url(text: str) -> URL:
     try:
         url = make_url(text)

@@ -4,10 +4,12 @@ rows are cleared."""
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, get_args
 
 from sqlalchemy import ColumnElement, Integer, and_, case, func, literal, literal_column
 
+from linetap_core.records import Disposition
 from linetap_desk.ingest.tables import CALL_FIGURES, calls
 
 LONG_S, OVERLONG_S = 15 * 60, 20 * 60
@@ -54,6 +56,24 @@ def _count(what: ColumnElement[bool]) -> ColumnElement[Any]:
 
 
 MEASURES = tuple(_count(_OF[name]).label(name) for name in CALL_FIGURES)
+
+
+DISPOSITIONS: tuple[Disposition, ...] = get_args(Disposition)
+OTHER = "other"
+_SITUATION = re.compile(r"[a-z][a-z0-9_]{1,31}", re.ASCII)  # as in unit.toml
+_MOST_DIGITS = 4
+
+
+def disposition_word(signed: str | None) -> str:
+    """The disposition in figures that leave the desk; without one the call is open. A unit can sign any word: one of a
+    label or a total, or a telephone number."""
+    return "open" if signed is None else signed if signed in DISPOSITIONS else OTHER
+
+
+def situation_word(signed: str) -> str:
+    """The situation in such figures: a site's own is a name as in unit.toml, and no number."""
+    fits = _SITUATION.fullmatch(signed) and sum(sign.isdigit() for sign in signed) <= _MOST_DIGITS
+    return signed if fits else OTHER
 
 
 def percent(part: int, whole: int) -> float | None:

@@ -12,6 +12,7 @@ access is by node_exporter's textfile collector, or a proxy with TLS.
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ from linetap_core.clock import NS_PER_DAY, NS_PER_S, Clock, parse_rfc3339, rfc33
 from linetap_core.errors import BadInput
 from linetap_core.service import Stop
 from linetap_desk.ingest import database, heads, missingevents, vaults
+from linetap_desk.ingest.measures import disposition_word
 from linetap_desk.ingest.tables import alerts, calls, origins, pbx_days, unit_alerts, units
 from linetap_desk.web.server import LoopbackHandler, LoopbackServer, address_of
 
@@ -145,10 +147,12 @@ def _calls(db: Connection, known: set[str], now_ns: int) -> Iterator[Sample]:
     wanted = select(calls.c.unit, calls.c.disposition, func.count()).where(
         calls.c.began_at >= rfc3339(now_ns - NS_PER_DAY)
     )
-    wanted = wanted.group_by(calls.c.unit, calls.c.disposition).order_by(calls.c.unit, calls.c.disposition)
-    for unit, disposition, count in db.execute(wanted):
+    found = Counter[tuple[str, str]]()
+    for unit, disposition, count in db.execute(wanted.group_by(calls.c.unit, calls.c.disposition)):
         if unit in known:
-            yield {"unit": unit, "disposition": disposition or "open"}, count
+            found[unit, disposition_word(disposition)] += count
+    for (unit, word), count in sorted(found.items()):
+        yield {"unit": unit, "disposition": word}, count
 
 
 def _ended(db: Connection, known: set[str], now_ns: int) -> Iterator[Sample]:

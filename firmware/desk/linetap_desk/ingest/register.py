@@ -69,6 +69,11 @@ class Names:
         self._signers = signers
         self._known: dict[str, bool] = {}
 
+    def in_full(self) -> set[str]:
+        """The units that a line names in full, not by a pattern."""
+        names = (name for signer in self._signers if signer.is_unit for name in signer.principals.split(","))
+        return set(filter(unitnames.is_name, names))
+
     def belong_to(self, signers: Sequence[Signer]) -> bool:
         return signers is self._signers
 

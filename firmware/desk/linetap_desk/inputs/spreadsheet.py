@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from unicodedata import normalize
 
 from linetap_core.errors import BadInput
 from linetap_core.rundir import read_small
@@ -71,10 +72,12 @@ def _rows(path: Path, text: str, delimiter: str, above: int) -> Iterator[tuple[i
 
 
 def _text(path: Path) -> str:
+    """The text in Unicode's composed form, as people's input to pages and commands: a Mac may save Hangul as single
+    letters, and a name in that form would match no other."""
     data = read_small(path, _LIMIT_BYTES)
     for encoding in ("utf-16",) if data.startswith(_UTF_16) else ("utf-8-sig", "cp949"):
         try:
-            return data.decode(encoding)
+            return normalize("NFC", data.decode(encoding))
         except UnicodeDecodeError:
             continue
     raise BadInput(f"{path}: neither UTF-8, UTF-16 nor CP949 text; a CSV expected")

@@ -7,7 +7,8 @@ The desk decodes JSON only with `decode`; tests/desk/test_foreign.py checks that
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import re
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Literal, overload
 from unicodedata import category
 from zoneinfo import ZoneInfo
@@ -54,7 +55,9 @@ def legible_lines(text: str, where: object) -> list[str]:
 # --- Times as people type them, in their own zone ---------------------------------------------------------------------
 
 
-_DAY_ONLY = len("2026-11-24")
+# Digits of a time behind its day -> its last moment: of an hour, of a minute; of a second its beginning counts.
+_TIME_OF_DAY = re.compile(r"[0-9W-]+[^0-9W-](\d\d(?::?\d\d)*)", re.ASCII)
+_LASTS_NS = {2: 3600 * NS_PER_S - 1, 4: 60 * NS_PER_S - 1}
 
 
 def zone_of(name: str) -> ZoneInfo:
@@ -77,12 +80,18 @@ def moment_ns(text: str, zone: ZoneInfo) -> int:
 
 
 def last_ns(text: str, zone: ZoneInfo) -> int:
-    """Like `moment_ns`, for the end of a period: of a day or a minute the last moment."""
-    at_ns = moment_ns(text, zone)
-    if len(text) == _DAY_ONLY:
+    """Like `moment_ns`, for the end of a period: of a day, an hour or a minute the last moment, however it is written
+    (2026-11-24 or 20261124)."""
+    at_ns, time = moment_ns(text, zone), _TIME_OF_DAY.match(text)
+    if time is None:
         following = datetime.fromisoformat(text).replace(tzinfo=zone) + timedelta(days=1)
         return parse_rfc3339(following.isoformat()) - 1
-    return at_ns + (60 * NS_PER_S - 1 if text.count(":") == 1 else 0)
+    return at_ns + _LASTS_NS.get(sum(sign.isdigit() for sign in time[1]), 0)
+
+
+def is_possible_day(day: date) -> bool:
+    """Whether the day, with its neighbours, has times in every zone."""
+    return 1970 < day.year < 9000
 
 
 # ----------------------------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from sqlalchemy import Connection, Table, and_, func, not_, select
 
 from linetap_core.clock import NS_PER_DAY, parse_rfc3339, rfc3339
 from linetap_core.zones import local_time
-from linetap_desk.ingest.measures import CLEARED, LINE, MEASURES, SITUATION
+from linetap_desk.ingest.measures import CLEARED, LINE, MEASURES, SITUATION, situation_word
 from linetap_desk.ingest.tables import CALL_FIGURES, DESTROYED_FIGURES, calls, cleared_days, copies, destroyed_days
 from linetap_desk.protection.period import Period
 from linetap_desk.searching.departments import Departments
@@ -103,7 +103,7 @@ def _add(found: Found, departments: Departments, at_ns: int, row: dict[str, Any]
     department = department_of(departments, row["unit"], row["line"], at_ns)
     its = Figures(Counter({name: int(row[name]) for name in names}), lines={(row["unit"], row["line"])})
     if row.get("situation"):
-        its.situations[row["situation"]] += int(row["ended"])
+        its.situations[situation_word(row["situation"])] += int(row["ended"])
     found.departments.setdefault(department, Figures()).add(its)
 
 

@@ -116,7 +116,7 @@ def make(
     report = Report(period, now_ns, found, _pbx(db, period), released is not None, covered, releases)
     for name, number in (released or {}).items():
         found.departments.setdefault(name, Figures()).of["released"] += number
-    rows, report.joined = _joined(found.departments, departments)
+    rows, report.joined = _joined(found.departments, departments, period)
     named = sorted(name for name in rows if name not in UNNAMED)
     report.departments = [*named, *(name for name in UNNAMED if name in rows)]
     report.situations = sorted({name for one in rows.values() for name in one.situations})
@@ -143,13 +143,9 @@ def _hidden(report: Report) -> frozenset[Cell]:
     return hidden(shown, sums, parts)
 
 
-def _joined(found: Mapping[str, Figures], table: Departments) -> tuple[dict[str, Figures], int]:
+def _joined(found: Mapping[str, Figures], table: Departments, of: Period) -> tuple[dict[str, Figures], int]:
     """Departments with fewer than three lines as one row, together with the next smallest if needed for three lines."""
-    lines = {
-        name: len({(sat.row.unit, sat.row.line) for sat in table.periods_of(department=name)})
-        for name in found
-        if name not in UNNAMED
-    }
+    lines = {name: table.lines_at_once(name, of.since_ns, of.until_ns) for name in found if name not in UNNAMED}
     few = [name for name in lines if lines[name] < LEAST_LINES]
     for name in sorted(lines, key=lambda name: (lines[name], name)):
         if few and name not in few and sum(lines[each] for each in few) < LEAST_LINES:

@@ -122,6 +122,21 @@ class Departments:
                 found[row.extension] = max(found.get(row.extension, (0, place)), (row.from_ns, place))
         return {extension: place for extension, (_, place) in found.items()}
 
+    def since_ns(self, unit: str, line: int, at_ns: int) -> int:
+        """Since when the line has its telephone of that time; 0 if the table names none."""
+        row = _newest(self._of_line.get((unit, line), []), at_ns)
+        return 0 if row is None else row.from_ns
+
+    def lines_at_once(self, department: str, since_ns: int, until_ns: int) -> int:
+        """The most lines that the department had at one time of the period: a telephone that moved is one line."""
+        seats = [one for one in self.periods_of(department=department) if one.row.from_ns < until_ns]
+        begins = {since_ns, *(one.row.from_ns for one in seats if one.row.from_ns > since_ns)}
+        had = (
+            sum(one.row.from_ns <= at_ns and (one.until_ns is None or at_ns < one.until_ns) for one in seats)
+            for at_ns in begins
+        )
+        return max(had, default=0)
+
     def trunks(self, at_ns: int) -> set[tuple[str, int]]:
         """Lines that the table names without an extension."""
         newest = {place: _newest(rows, at_ns) for place, rows in self._of_line.items()}

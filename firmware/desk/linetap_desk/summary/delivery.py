@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import smtplib
+import socket
 import ssl
 import urllib.error
 import urllib.request
@@ -43,6 +45,8 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
     yield f"지연 late: {_of(units['late'])}"
     yield f"오프라인 offline: {_of(units['offline'])}"
     yield f"고장 at fault: {_of(units['at_fault'])}"
+    yield f"보고한 적 없음 never heard: {_of(units['never_heard'])}"
+    yield f"이날 녹음 중단 did not record for a time: {_of(units['not_recording_that_day'])}"
     if found["desk_heard_nothing"]:
         yield f"데스크 수신 중단 interruptions of the desk's reception: {found['desk_heard_nothing']}"
 
@@ -73,7 +77,7 @@ def _of(named: dict[str, Any]) -> str:
     return f"{named['count']}" + (f" ({', '.join(named['units'])}{more})" if named["units"] else "")
 
 
-TIMEOUT_S, EXCHANGE_S = 30, 120  # for each piece of an answer; for a webhook's whole answer
+TIMEOUT_S, EXCHANGE_S = 30, 120  # for each piece of an answer; for the whole exchange
 _MOST_ANSWER_BYTES = 64 << 10
 
 
@@ -113,11 +117,13 @@ def mail(config: SummaryConfig, found: dict[str, Any], now_ns: int) -> None:
     host, port = config.mail_host()
     secret, trust = password(config), context(config)
     try:
-        with _connected(config, host, port, trust) as server:
+        with contextlib.closing(_connected(config, host, port, trust)) as server:
             if config.mail_user is not None:
                 server.login(config.mail_user, secret)
             refused = server.send_message(message)
-    except (OSError, smtplib.SMTPException) as error:
+            with contextlib.suppress(OSError, smtplib.SMTPException):  # the mail is accepted, whatever follows
+                server.quit()
+    except (OSError, smtplib.SMTPException, UnicodeError) as error:
         raise NotDelivered(f"mail to {host}:{port}: {_line(error)}") from None
     if refused:
         raise NotDelivered(f"mail to {host}:{port}: {len(refused)} of {len(config.mail_to)} were refused")
@@ -126,14 +132,37 @@ def mail(config: SummaryConfig, found: dict[str, Any], now_ns: int) -> None:
 def _connected(config: SummaryConfig, host: str, port: int, trust: ssl.SSLContext) -> smtplib.SMTP:
     """A connection with TLS: a server without STARTTLS gets no mail."""
     if config.mail_tls == "tls":
-        return smtplib.SMTP_SSL(host, port, timeout=TIMEOUT_S, context=trust)
-    server = smtplib.SMTP(host, port, timeout=TIMEOUT_S)
+        return _Smtp(host, port, trust)
+    server = _Smtp(host, port)
     try:
         server.starttls(context=trust)
     except BaseException:  # re-raised; closes the connection
         server.close()
         raise
     return server
+
+
+class _Smtp(smtplib.SMTP):
+    """An SMTP client whose whole exchange has limits. `trust`: for TLS from the beginning."""
+
+    def __init__(self, host: str, port: int, trust: ssl.SSLContext | None = None) -> None:
+        self._limits = Limits.within(EXCHANGE_S, TIMEOUT_S, most_bytes=_MOST_ANSWER_BYTES)
+        self._trust = trust
+        super().__init__(host, port, timeout=TIMEOUT_S)
+
+    def _get_socket(self, host: str, port: int, _timeout: float) -> socket.socket:
+        """Replaces smtplib's, whose time limit begins anew with each address."""
+        line = self._limits.connect((host, port))
+        try:
+            return line if self._trust is None else self._trust.wrap_socket(line, server_hostname=host)
+        except BaseException:  # re-raised; closes the connection
+            line.close()
+            raise
+
+    def getreply(self) -> tuple[int, bytes]:
+        if self.file is None and self.sock is not None:
+            self.file = self._limits.reader(self.sock)
+        return super().getreply()
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

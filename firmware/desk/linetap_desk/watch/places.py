@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, get_args
+from unicodedata import normalize
 
 from linetap_core.evidence.signing import unitnames
 from linetap_core.tomlfile.source import Source
@@ -113,7 +114,8 @@ class _Reader:
             if not isinstance(value, str | int) or isinstance(value, bool) or not _is_short(str(value)):
                 self._source.add(path, f'the {name} of {unit}: a number or a short text expected, "B1"')
                 return None
-        return Place(building, str(floor), str(switch), str(port), of_all | self._contacts(path, fields))
+        building, floor, switch, port = (normalize("NFC", str(one)) for one in (building, floor, switch, port))
+        return Place(building, floor, switch, port, of_all | self._contacts(path, fields))  # names as searched for
 
     def _contacts(self, path: tuple[str, ...], said: dict[str, Any]) -> dict[str, str]:
         found: dict[str, str] = {}

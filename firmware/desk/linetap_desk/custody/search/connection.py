@@ -51,6 +51,11 @@ class GrantedSession(msgspec.Struct, frozen=True, kw_only=True):
     zone: _Name
     units: Annotated[list[_Name], Meta(max_length=10_000)]
 
+    def __post_init__(self) -> None:
+        """ValueError, which the decoder reports, for days that no desk grants."""
+        if self.last < self.first or not all(map(strict.is_possible_day, (self.first, self.last))):
+            raise ValueError("`from` and `to` are no days of a search")
+
 
 class Logged(msgspec.Struct, frozen=True, kw_only=True):
     seq: Annotated[int, Meta(ge=1)]

@@ -82,7 +82,7 @@ async def call(request: Request, site: Site) -> Response:
             return found, recordfile.StoredRecord(None), None, None
         stored = recordfile.read_record(desk, unit, call_id, found.row["record_sha256"])
         seen = None if stored.record is None else checking.witness_verdict(site, found.row)
-        return found, stored, recordfile.read_hold(desk, call_id), seen
+        return found, stored, recordfile.read_hold(desk, unit, call_id), seen
 
     found, stored, hold, seen = await read_ingest(site, read)
     if found is None:

@@ -14,6 +14,7 @@ from linetap_core.clock import NS_PER_S, rfc3339
 from linetap_core.errors import BadInput
 from linetap_core.evidence.authorization.citizen import DIGITS
 from linetap_core.evidence.signing import document
+from linetap_desk.inputs.strict import is_possible_day
 from linetap_desk.serve.access.log import without_numbers
 from linetap_desk.serve.citizen.steps import ASKED, CLOSES, DECISIONS, GROUNDS_OF, VERIFIED
 from linetap_desk.serve.release.steps import StepFault
@@ -107,7 +108,7 @@ def _day(text: str, what: str) -> date:
         found = date.fromisoformat(text)
     except ValueError:
         raise BadInput(f"{what}: a day as 2026-11-24 expected") from None
-    if not 1970 < found.year < 9000:
+    if not is_possible_day(found):
         raise BadInput(f"{what}: a day of this age expected")
     return found
 

@@ -71,14 +71,23 @@ def last_of(db: Connection, names: Iterable[Name]) -> dict[Name, str]:
     return found
 
 
-def due(desk: Connection, now_ns: int) -> list[Mapping[str, Any]]:
-    """The ended calls of the last months, newest first, at most MOST_DUE, with their lines."""
+def due(
+    desk: Connection, own: Connection, now_ns: int, sees: Callable[[Mapping[str, Any]], bool]
+) -> list[Name]:  # fmt: skip
+    """The ended calls of the last months that the person sees and that wait for a review, newest first, at most
+    MOST_DUE. Reviewed calls, and those of other departments, keep no older one from the list."""
     since = rfc3339(now_ns - DUE_DAYS * NS_PER_DAY)
     wanted = select(calls.c.unit, calls.c.call_id, calls.c.line, calls.c.began_at).where(
         calls.c.situation.is_not(None), calls.c.began_at >= since
     )
-    rows = desk.execute(wanted.order_by(calls.c.began_at.desc()).limit(MOST_DUE)).mappings()
-    return [dict(row) for row in rows]
+    found = list[Name]()
+    for some in batched(desk.execute(wanted.order_by(calls.c.began_at.desc())).mappings(), _AT_ONCE, strict=False):
+        names = [(row["unit"], row["call_id"]) for row in some if sees(dict(row))]
+        done = last_of(own, names)
+        found += [name for name in names if name not in done]
+        if len(found) >= MOST_DUE:
+            break
+    return found[:MOST_DUE]
 
 
 def prune(engine: Engine) -> None:

@@ -16,6 +16,7 @@ from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization.release import CASE_LIMIT
 from linetap_core.evidence.authorization.roles import Purpose, RolesFault
 from linetap_core.evidence.signing import document
+from linetap_desk.inputs.strict import is_possible_day
 from linetap_desk.serve.access.log import DONE, REFUSED, Subject, has_number
 from linetap_desk.serve.finding.grants import TICKET_S, Grant
 from linetap_desk.serve.handling.site import Route, Site
@@ -85,7 +86,8 @@ def _grant(typed: dict[str, str], purposes: Sequence[Purpose], person: str) -> G
         first, last = date.fromisoformat(typed["from"]), date.fromisoformat(typed["to"])
     except ValueError:
         raise BadInput("from, to: days as 2026-11-24 expected") from None
-    if not (timedelta(0) <= last - first <= timedelta(days=MOST_DAYS) and first.year > 1970 and last.year < 9000):
+    possible = is_possible_day(first) and is_possible_day(last)
+    if not possible or not timedelta(0) <= last - first <= timedelta(days=MOST_DAYS):
         raise BadInput(f"from, to: at most {MOST_DAYS} days expected, the first day first")
     return Grant(f"F-{secrets.token_hex(4)}", person, typed["purpose"], typed["case"], first, last)
 

@@ -62,7 +62,8 @@ def checked_by(site: Site, row: Mapping[str, Any], roles: Roles) -> str:
 
 
 def take_check(site: Site, row: Mapping[str, Any], armored: bytes, roles: Roles) -> None:
-    """Stores the check. StepFault unless another vault officer has signed that the key of this hold opens."""
+    """Stores the check. StepFault unless another vault officer has signed that the key of this hold opens, or if it
+    cannot be stored."""
     folder, papers = folder_of(site, row["id"]), of_row(row)
     if folder is None:
         raise StepFault("holds_missing", "[copy] holds: desk.toml names no folder for them")
@@ -70,9 +71,12 @@ def take_check(site: Site, row: Mapping[str, Any], armored: bytes, roles: Roles)
         _checker(papers, armored, roles, row["signer"])
     except Refusal as error:
         raise StepFault("hold_check", f"{row['id']}: {error}") from None
-    if not (folder / papers.name).exists() or (folder / papers.name).read_bytes() != papers.document:
-        write_files(site, row["id"], papers)  # uploaded in a version that stored no papers
-    replace_durably(folder / _CHECK, armored, mode=_MODE)
+    try:
+        if not (folder / papers.name).exists() or (folder / papers.name).read_bytes() != papers.document:
+            write_files(site, row["id"], papers)  # uploaded in a version that stored no papers
+        replace_durably(folder / _CHECK, armored, mode=_MODE)
+    except OSError as error:
+        raise StepFault("holds_missing", f"[copy] holds: {folder.name}: {error.strerror}") from None
 
 
 def of_row(row: Mapping[str, Any]) -> Wrapped:

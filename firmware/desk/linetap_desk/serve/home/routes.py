@@ -72,9 +72,7 @@ def _tasks(site: Site, who: Who) -> list[Task]:
             opened = [one.id for one in citizens.open_requests(db)]
             found.append(_task(N_("Access requests that are open"), "/citizen", opened))
         if who.roles & SUPERVISORS:
-            names = _ended(site, db, who, now_ns)
-            done = reviews.last_of(db, names)
-            due = [f"call/{unit}/{call_id}" for unit, call_id in names if (unit, call_id) not in done]
+            due = [f"call/{unit}/{call_id}" for unit, call_id in _ended(site, db, who, now_ns)]
             found.append(_task(N_("Ended calls without a review"), "/ended", due))
         if who.roles & OFFICER:
             waiting = select(func.count()).select_from(adoptions).where(adoptions.c.closed_at.is_(None))
@@ -92,17 +90,16 @@ def _task(says: str, path: str, waiting: list[str]) -> Task:
 
 
 def _ended(site: Site, db: Connection, who: Who, now_ns: int) -> list[reviews.Name]:
-    """The ended calls that the person may see. Empty if the ingest's database is unavailable: the page has other
+    """The ended calls that the person may review. Empty if the ingest's database is unavailable: the page has other
     parts."""
     if site.ingest_db is None:
         return []
+    sees, lines = seen_by(db, who), site.calls.directory.lines
     try:
         with site.ingest_db.connect() as desk:
-            found = reviews.due(desk, now_ns)
+            return reviews.due(desk, db, now_ns, lambda row: sees(seat_of(row, lines).department))
     except SQLAlchemyError:
         return []
-    sees, lines = seen_by(db, who), site.calls.directory.lines
-    return [(row["unit"], row["call_id"]) for row in found if sees(seat_of(row, lines).department)]
 
 
 def _holds(db: Connection, name: str, now_ns: int) -> int:

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, desc, literal, select, tuple_
 from linetap_core.clock import from_utc_ns, parse_rfc3339
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization.roles import Roles
-from linetap_core.evidence.calls import hold, sealed
+from linetap_core.evidence.calls import hold
 from linetap_core.evidence.calls.hold import Rewrap
 from linetap_core.evidence.sealing.keylist import is_overflow
 from linetap_core.evidence.signing import namespaces, sshsig
@@ -71,7 +71,7 @@ def candidates(desk: Connection, after: Mapping[str, Any] | None = None) -> list
 
 def may_be_done(site: Site, row: Mapping[str, Any]) -> bool:
     """Whether there is the signature of a check, unverified."""
-    folder = folder_of(site, row["call_id"])
+    folder = folder_of(site, row)
     return folder is not None and (folder / _CHECK).exists()
 
 
@@ -88,7 +88,7 @@ def overflow_calls(site: Site, rows: Iterable[Mapping[str, Any]], roles: Roles |
 
 
 def _of(site: Site, row: Mapping[str, Any], epoch: str, roles: Roles | None, why: str) -> OverflowCall:
-    papers = stored_rewrap(site, row["call_id"])
+    papers = stored_rewrap(site, row)
     day = day_of(row["amended_until"], site.pages.zone)
     if papers is None or roles is None:
         return OverflowCall(row, epoch, day, None, "", False, why)
@@ -99,9 +99,7 @@ def _of(site: Site, row: Mapping[str, Any], epoch: str, roles: Roles | None, why
     if not isinstance(document, Rewrap):
         return OverflowCall(row, epoch, day, None, "", False, why)
     signer = signer_of(papers, roles)
-    return OverflowCall(
-        row, epoch, day, document, signer, _is_checked(site, row["call_id"], papers, roles, signer), why
-    )
+    return OverflowCall(row, epoch, day, document, signer, _is_checked(site, row, papers, roles, signer), why)
 
 
 def day_of(until: str | None, zone: ZoneInfo) -> str:
@@ -109,17 +107,32 @@ def day_of(until: str | None, zone: ZoneInfo) -> str:
     return day_of_end(from_utc_ns(parse_rfc3339(until)), zone.key).isoformat() if until else ""
 
 
-def folder_of(site: Site, call_id: str) -> Path | None:
-    """The call's folder in the desk's folder of holds."""
-    copy = site.settings.desk.copy
-    if copy is None or copy.holds is None or sealed.CALL_ID.fullmatch(call_id) is None:
-        return None
-    return Path(copy.holds) / call_id
+def folder_of(site: Site, row: Mapping[str, Any]) -> Path | None:
+    """The folder for the call's re-wrapping: not one with a hold, or with another call's papers, since each has its own
+    key.age. None if there is no free one."""
+    return next((folder for folder in callfiles.hold_folders(site, row) if not _is_taken(folder, row)), None)
 
 
-def stored_rewrap(site: Site, call_id: str) -> Wrapped | None:
-    """The re-wrapping stored there, unverified."""
-    return next((one for one in callfiles.hold_documents(site, call_id) if one.name == hold.REWRAP), None)
+def _is_taken(folder: Path, row: Mapping[str, Any]) -> bool:
+    try:
+        named = record_of(callfolder.read(folder / hold.REWRAP, hold.LIMIT_BYTES))
+    except callfolder.Damaged:
+        named = ""
+    return named != row["record_sha256"] if named else (folder / hold.HOLD).exists()
+
+
+def record_of(document: bytes) -> str:
+    """The hash of the record that the document names; empty if it cannot be read."""
+    try:
+        return hold.decode(document).record_sha256
+    except Refusal:
+        return ""
+
+
+def stored_rewrap(site: Site, row: Mapping[str, Any]) -> Wrapped | None:
+    """The call's stored re-wrapping, unverified."""
+    folder = folder_of(site, row)
+    return next((one for at, one in callfiles.hold_documents(site, row) if at == folder), None)
 
 
 def signer_of(papers: Wrapped, roles: Roles) -> str:
@@ -127,8 +140,8 @@ def signer_of(papers: Wrapped, roles: Roles) -> str:
     return "" if person is None else person.name
 
 
-def _is_checked(site: Site, call_id: str, papers: Wrapped, roles: Roles, signer: str) -> bool:
-    folder = folder_of(site, call_id)
+def _is_checked(site: Site, row: Mapping[str, Any], papers: Wrapped, roles: Roles, signer: str) -> bool:
+    folder = folder_of(site, row)
     if folder is None:
         return False
     try:
@@ -138,9 +151,9 @@ def _is_checked(site: Site, call_id: str, papers: Wrapped, roles: Roles, signer:
     return True
 
 
-def papers_of(site: Site, call_id: str) -> dict[str, bytes]:
+def papers_of(site: Site, row: Mapping[str, Any]) -> dict[str, bytes]:
     """The re-wrapping's files by name, with the check's signature if there is one."""
-    found, folder = stored_rewrap(site, call_id), folder_of(site, call_id)
+    found, folder = stored_rewrap(site, row), folder_of(site, row)
     if found is None or folder is None:
         return {}
     members = found.members()

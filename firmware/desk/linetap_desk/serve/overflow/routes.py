@@ -5,7 +5,7 @@ keys stay with the officers; the page transfers and checks papers, and shows wha
 from __future__ import annotations
 
 import shlex
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -42,8 +42,9 @@ async def _page(request: Request, site: Site, error: Exception | None = None) ->
     unchecked = [one for one in calls if one.rewrapped is not None and not one.checked]
     return site.pages.page(
         request, "release/overflow.html", 200 if error is None else 409, waits=waits, unchecked=unchecked,
-        done=[one for one in calls if one.checked], more=more, archive=ARCHIVE, rewrap=_rewrap(waits),
-        checks=[_check(one) for one in unchecked], place=uploads.place(site), words=steps,
+        done=[one for one in calls if one.checked], more=more, archive=ARCHIVE,
+        rewrap=_rewrap(_first_of_each_id(waits)), checks=[_check(one) for one in _first_of_each_id(unchecked)],
+        twins=_twins([*waits, *unchecked]), place=uploads.place(site), words=steps,
         error=None if error is None else error_texts(site, request, error),
     )  # fmt: skip
 
@@ -84,6 +85,11 @@ def _roles(site: Site) -> Roles | None:
         return None
 
 
+def _first_of_each_id(calls: Sequence[OverflowCall]) -> list[OverflowCall]:
+    """An archive has one folder for a call id, and two units may have calls of the same."""
+    return list({one.call_id: one for one in reversed(calls)}.values())[::-1]
+
+
 def _rewrap(calls: Sequence[OverflowCall]) -> list[str]:
     """A command for each overflow epoch, with the days that the units stated. Calls without a day follow by hand."""
     lines = []
@@ -99,6 +105,12 @@ def _rewrap(calls: Sequence[OverflowCall]) -> list[str]:
     return lines
 
 
+def _twins(calls: Sequence[OverflowCall]) -> list[str]:
+    """The units with a call whose id another unit's call has too."""
+    count = Counter(one.call_id for one in calls)
+    return sorted({one.row["unit"] for one in calls if count[one.call_id] > 1})
+
+
 def _check(one: OverflowCall) -> str:
     day = "" if one.rewrapped is None else one.rewrapped.epoch
     holds = shlex.quote(f"holds/{one.call_id}")
@@ -110,17 +122,18 @@ def _folder(one: OverflowCall) -> str:
 
 
 async def archive(request: Request, site: Site) -> Response:
-    """An archive of the calls without their audio, their proofs, and the stored papers."""
+    """An archive of the calls without their audio, their proofs, and the stored papers; of calls of one id the first.
+    `unit`: only its calls."""
     calls, _more = await _calls(site)
+    unit = request.query_params.get("unit")
+    undone = [one for one in calls if not one.why and not one.checked and unit in (None, one.row["unit"])]
 
     def members() -> list[package.Member]:
         roles, found = in_force(site).roles, []
-        for one in calls:
-            if one.why or one.checked:
-                continue
+        for one in _first_of_each_id(undone):
             checking.require_call(site, one.row, roles, opens=False)
             found += package.of_call(site, one.row)
-            papers = overflowcalls.papers_of(site, one.call_id)
+            papers = overflowcalls.papers_of(site, one.row)
             found += [package.as_member(f"holds/{one.call_id}/{name}", data) for name, data in papers.items()]
         return found
 
@@ -137,7 +150,6 @@ async def archive(request: Request, site: Site) -> Response:
 async def bring(request: Request, site: Site) -> Response:
     form = await request.form()
     calls, _more = await _calls(site)
-    by_id = {one.call_id: one for one in calls}
     subject = Subject()
     try:
         try:
@@ -145,7 +157,7 @@ async def bring(request: Request, site: Site) -> Response:
             if uploads.place(site) is None:
                 raise StepFault("holds_missing", "[copy] holds: desk.toml names no folder for them")
             roles = (await anyio.to_thread.run_sync(in_force, site)).roles
-            taken = await anyio.to_thread.run_sync(uploads.checked_files, site, data, by_id, roles)
+            taken = await anyio.to_thread.run_sync(uploads.checked_files, site, data, calls, roles)
             subject = Subject(calls=tuple(one.call_id for one in taken))
         except (Refusal, BadInput) as error:
             await store.log_refusal(request, site, "overflow_take", subject, error)
@@ -170,5 +182,5 @@ LARGER = {PATH: uploads.MOST_BYTES}
 ROUTES: tuple[Route, ...] = (
     Route(PATH, ("GET",), VAULT | AUDITOR, "overflow_view", page),
     Route(PATH, ("POST",), VAULT, None, bring, takes=FILE, answers=(303, 409)),
-    Route(f"{PATH}/{ARCHIVE}", ("GET",), VAULT, "export", archive, answers=(200, 404, 409)),
+    Route(f"{PATH}/{ARCHIVE}", ("GET",), VAULT, "export", archive, takes=("unit",), answers=(200, 404, 409)),
 )

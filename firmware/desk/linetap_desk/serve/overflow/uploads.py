@@ -12,7 +12,7 @@ from __future__ import annotations
 import io
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,13 +45,18 @@ _MODE = 0o644  # the officers of the ceremony are other users
 
 @dataclass(frozen=True, slots=True)
 class UploadedCall:
-    """The files of one call to be stored. `papers`: None if the re-wrapping is stored already. `check`: the signature
-    of a second officer; empty without one. `before`: the stored re-wrapping at the time of the check."""
+    """The files of one call to be stored. `row`: of the OverflowCall. `papers`: None if the re-wrapping is stored
+    already. `check`: the signature of a second officer; empty without one. `before`: the stored re-wrapping at the time
+    of the check."""
 
-    call_id: str
+    row: Mapping[str, Any]
     papers: Wrapped | None
     check: bytes
     before: Wrapped | None
+
+    @property
+    def call_id(self) -> str:
+        return str(self.row["call_id"])
 
 
 def unpack(data: bytes) -> dict[str, dict[str, bytes]]:
@@ -68,18 +73,41 @@ def unpack(data: bytes) -> dict[str, dict[str, bytes]]:
     return found
 
 
-def checked_files(site: Site, data: bytes, calls: Mapping[str, OverflowCall], roles: Roles) -> list[UploadedCall]:
+def checked_files(site: Site, data: bytes, calls: Sequence[OverflowCall], roles: Roles) -> list[UploadedCall]:
     """The checked files. StepFault or NotReleased names the first faulty call; then nothing is stored."""
-    return [_judge(site, call_id, files, calls.get(call_id), roles) for call_id, files in sorted(unpack(data).items())]
+    found = list[UploadedCall]()
+    for call_id, files in sorted(unpack(data).items()):
+        brought = _papers(call_id, files)
+        found.append(_judge(site, files, brought, _named(site, call_id, files, brought, calls, roles), roles))
+    return found
+
+
+def _named(
+    site: Site, call_id: str, files: Mapping[str, bytes], brought: Wrapped | None, calls: Sequence[OverflowCall],
+    roles: Roles,
+) -> OverflowCall:  # fmt: skip
+    """The call that the files belong to: of two units' calls of the same id the one whose record they name, or whose
+    re-wrapping they check."""
+    mine = [one for one in calls if one.call_id == call_id]
+    if not mine:
+        raise StepFault("rewrap_other_call", f"{call_id}: it is not among the calls that wait here")
+    for one in mine:
+        papers = brought or overflowcalls.stored_rewrap(site, one.row)
+        if papers is None or overflowcalls.record_of(papers.document) != one.row["record_sha256"]:
+            continue
+        if brought is None:
+            try:
+                _require_check(call_id, papers, files.get(_CHECK, b""), roles)
+            except StepFault:
+                continue
+        return one
+    return mine[0]
 
 
 def _judge(
-    site: Site, call_id: str, files: Mapping[str, bytes], call: OverflowCall | None, roles: Roles
+    site: Site, files: Mapping[str, bytes], brought: Wrapped | None, call: OverflowCall, roles: Roles
 ) -> UploadedCall:
-    if call is None:
-        raise StepFault("rewrap_other_call", f"{call_id}: it is not among the calls that wait here")
-    brought = _papers(call_id, files)
-    before = overflowcalls.stored_rewrap(site, call_id)
+    call_id, before = call.call_id, overflowcalls.stored_rewrap(site, call.row)
     known = before if call.rewrapped is not None else None
     if known is not None and brought is not None and brought.members() != known.members():
         raise StepFault("step_done", f"{call_id}: it was re-wrapped by {call.signer} already, for another key")
@@ -93,7 +121,7 @@ def _judge(
         _require_check(call_id, papers, check, roles)
     elif known is not None:
         raise StepFault("step_done", f"{call_id}: it was re-wrapped by {call.signer} already")
-    return UploadedCall(call_id, brought if known is None else None, check, before)
+    return UploadedCall(call.row, brought if known is None else None, check, before)
 
 
 def _papers(call_id: str, files: Mapping[str, bytes]) -> Wrapped | None:
@@ -132,14 +160,14 @@ _KEEPING = threading.Lock()
 def keep(site: Site, taken: UploadedCall) -> None:
     """Writes the files into the desk's folder of holds, the document last. StepFault if another upload was first, or
     the folder cannot be written."""
-    folder = overflowcalls.folder_of(site, taken.call_id)
-    if folder is None:
-        raise StepFault("holds_missing", "[copy] holds: desk.toml names no folder for them")
     files = {} if taken.papers is None else taken.papers.members()
     if taken.check:
         files[_CHECK] = taken.check
     with _KEEPING:
-        if overflowcalls.stored_rewrap(site, taken.call_id) != taken.before:
+        folder = overflowcalls.folder_of(site, taken.row)
+        if folder is None:
+            raise StepFault("holds_missing", f"[copy] holds: no folder for {taken.call_id}, or other papers are in it")
+        if overflowcalls.stored_rewrap(site, taken.row) != taken.before:
             raise StepFault("step_done", f"{taken.call_id}: somebody else has uploaded it meanwhile")
         try:
             folder.mkdir(parents=True, exist_ok=True)

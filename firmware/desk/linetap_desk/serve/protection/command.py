@@ -56,6 +56,7 @@ def make_report(settings: Settings, of: Period, now_ns: int) -> Report:
     engine = database.open_reader(settings.desk.db)
     try:
         with engine.connect() as db:
+            database.begin_snapshot(db)
             opened = _released(settings, of, table)
             return report.make(db, of, table, opened, now_ns, _covered(db, register, table, now_ns))
     except SQLAlchemyError as error:

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 
 import anyio
 import anyio.to_thread
+from sqlalchemy import Connection
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from linetap_core.clock import NS_PER_S
 from linetap_core.errors import BadInput
+from linetap_desk.ingest.database import begin_snapshot
 from linetap_desk.protection import period, report, sheet, words
 from linetap_desk.protection.period import Period
 from linetap_desk.protection.report import COLUMNS, Report, end_of
@@ -62,7 +64,11 @@ async def _made(site: Site, of: Period, now_ns: int) -> Report:
     live = site.fleet.releases()
     releases = None if live is None else Counter(how for how in live.values() if how is not None)
 
-    return await read_ingest(site, lambda db: report.make(db, of, table, opened, now_ns, covered, releases))
+    def make(db: Connection) -> Report:
+        begin_snapshot(db)  # a call that is cleared meanwhile counts once
+        return report.make(db, of, table, opened, now_ns, covered, releases)
+
+    return await read_ingest(site, make)
 
 
 def period_of(request: Request, site: Site) -> Period:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
@@ -24,7 +25,7 @@ from linetap_core.evidence.merklelog import closing
 from linetap_core.evidence.merklelog.closing import closing_path
 from linetap_core.evidence.sealing import group
 from linetap_core.evidence.sealing.group import Place
-from linetap_core.evidence.signing import document, namespaces, sshsig
+from linetap_core.evidence.signing import document, namespaces, sshsig, unitnames
 from linetap_desk.copy import recordfile
 from linetap_desk.inputs import strict
 from linetap_desk.proofs import callfolder
@@ -84,7 +85,7 @@ def newest_wrapped(site: Site, row: Mapping[str, Any], roles: Roles) -> Wrapped 
     """The latest re-wrapped key that `linetap unwrap --wrapped` accepts: from the vault officer's folder of holds, or
     from an uploaded command. `row`: of a request, or of a hold, whose own command is excluded."""
     call_id, sha256, signed = row["call_id"], row["record_sha256"], dict[str, Wrapped]()
-    for one in (*hold_documents(site, call_id), *_brought(site, row)):
+    for one in (*(one for _, one in hold_documents(site, row)), *_brought(site, row)):
         try:
             signed[verify_wrapped(one, one.name, call_id, sha256, roles).made_at] = one
         except Refusal:
@@ -92,17 +93,22 @@ def newest_wrapped(site: Site, row: Mapping[str, Any], roles: Roles) -> Wrapped 
     return signed[max(signed)] if signed else None
 
 
-def hold_documents(site: Site, call_id: str) -> Iterator[Wrapped]:
-    """The documents in the vault officer's folder of holds, unverified."""
-    copy = site.settings.desk.copy
+def hold_folders(site: Site, row: Mapping[str, Any]) -> list[Path]:
+    """The call's places in the vault officer's folder of holds: by its id, and for papers of two units' calls of the
+    same id also by its unit. Empty without such a folder."""
+    copy, call_id, unit = site.settings.desk.copy, row["call_id"], row["unit"]
     if copy is None or copy.holds is None or sealed.CALL_ID.fullmatch(call_id) is None:
-        return
-    folder = Path(copy.holds) / call_id
-    for name in DOCUMENTS:
+        return []
+    return [Path(copy.holds) / name for name in (call_id, f"{call_id}.{unit}")[: 1 + unitnames.is_name(unit)]]
+
+
+def hold_documents(site: Site, row: Mapping[str, Any]) -> Iterator[tuple[Path, Wrapped]]:
+    """The documents in these places, each with its folder, unverified: they may be another call's."""
+    for folder, name in product(hold_folders(site, row), DOCUMENTS):
         try:
             text = callfolder.read(folder / name, hold.LIMIT_BYTES)
             sig = callfolder.read(folder / f"{name}{namespaces.SUFFIX}", sshsig.SIGNATURE_LIMIT_BYTES)
-            yield Wrapped(name, text, sig, callfolder.read(folder / sealed.KEY, KEY_LIMIT_BYTES))
+            yield folder, Wrapped(name, text, sig, callfolder.read(folder / sealed.KEY, KEY_LIMIT_BYTES))
         except callfolder.Damaged:
             continue
 

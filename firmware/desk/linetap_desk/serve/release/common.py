@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from linetap_core.evidence.authorization.release import NamedCall
+from linetap_desk.copy import recordfile
 from linetap_desk.ingest.tables import calls
 from linetap_desk.serve.access.log import Subject, has_number
 from linetap_desk.serve.database.tables import holds, requests
@@ -56,6 +57,8 @@ def require_recorded(row: Mapping[str, Any]) -> Call:
         raise StepFault("call_destroyed", f"{row['call_id']}: it is destroyed")
     if row["record_sha256"] is None or row["disposition"] != "recorded":
         raise StepFault("call_not_recorded", f"{row['call_id']}: nothing of it was recorded and sealed")
+    if not recordfile.is_call_id(row["call_id"]):
+        raise StepFault("copy_no_call_id", f"{row['call_id']}: not the name of a call")
     return Call(row["unit"], NamedCall(row["call_id"], row["line"], row["record_sha256"]))
 
 
