@@ -128,6 +128,10 @@ class Card:
         """The card with pins of a part on other nets."""
         return self._with(replace(self.parts[reference], nets=self.parts[reference].nets | nets))
 
+    def with_nets(self, reference: str, nets: dict[str, str]) -> Card:
+        """The card with these nets alone at a part."""
+        return self._with(replace(self.parts[reference], nets=nets))
+
     def opened(self, reference: str, pin: str) -> Card:
         """The card with a pin on no net."""
         part = self.parts[reference]

@@ -14,6 +14,7 @@ DIVIDERS = {  # pin: the divided net, the threshold at the pin, and the permitte
 }
 CHARGES_A, LETS_THROUGH_A = (0.5, 1.25), (4.5, 5.5)
 STORES_F = (250e-6, 1000e-6)  # nominal value: at 5 V 0.4 of it is left, and 100 uF are required
+COIL_H = (1.5e-6, 4.7e-6)  # 2.2 uH (LTC4041 and its demonstration board); the range from memory
 FAULT_OHM = (1e6, 2e6)  # low at its 10 uA, high at its leakage
 
 
@@ -26,8 +27,8 @@ def stored(card: Card) -> Iterator[str]:
             yield f"{part.reference}: not two of 25 F in a row"
         elif [each.nets["1"] for each in row] != [cap, mid]:
             yield f"{part.reference}: the plus of one of the two is not at its upper end"
-        if len(card.between(part.nets.get("sw", ""), cap, "L")) != 1:
-            yield f"{part.reference}: no coil between its switches and the cells"
+        if [COIL_H[0] <= each.value <= COIL_H[1] for each in card.between(part.nets.get("sw", ""), cap, "L")] != [True]:
+            yield f"{part.reference}: not one coil of 2.2 uH between its switches and the cells"
 
 
 def managed(card: Card) -> Iterator[str]:
