@@ -91,5 +91,9 @@ DIGITAL: dict[str, Change] = {
     "a diode of 24 V at the entry's gate": sheet("D1002", stands_v=24.0),
     "a coil of 22 uH at the hold-up": worth("L1001", "22u"),
     "10 uF at the hold-up's filter": worth("C1013", "10u"),
+    "a capacitor of 6.3 V ordered for one of 16 V": sheet("C1010", number="GRM31CR70J106KA01L"),
+    "1 kohm ordered for 10 kohm": sheet("R1001", number="RC0603FR-071KL"),
+    "a resistor of 5 % ordered for one of 0.1 %": sheet("R1007", number="RG1608P-363-J-T5"),
+    "a resistor of 0402 ordered as second source": sheet("R1001", second="Vishay CRCW040210K0FKED"),
     "the meter's clock without its enable": opened("U1102", "en"),
 }

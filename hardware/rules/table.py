@@ -18,6 +18,7 @@ from rules import (
     levels,
     lines,
     needed,
+    ordernumbers,
     pins,
     purposes,
     relays,
@@ -81,6 +82,7 @@ RULES: dict[str, Rule] = {
     "plugged": Rule("the fuse of 12 V carries the card, and stands that it is plugged in", entry.plugged),
     "guarded": Rule("what guards the entry of 12 V is there, and the right way round", entry.guarded),
     "carried": Rule("no wire to the Pi carries more of its 5 V than it is good for", entry.carried),
+    "ordered": Rule("an order number says the value, volts, tolerance and case of its row", ordernumbers.ordered),
     "rated": Rule("no part carries more volts than it stands", voltages.rated),
     "within": Rule("no pin of a chip sees more than its supply", voltages.within),
 }
