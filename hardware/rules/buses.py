@@ -184,8 +184,8 @@ def strapped(card: Card) -> Iterator[str]:
     for (kind, pin), (to, least, most) in LED.items():
         for part in card.of(kind):
             net = part.nets.get(pin, "")
-            by = [each.value for each in card.between(net, part.nets.get(to, ""), "R")]
-            if len(card.nets.get(net, [])) != 2 or len(by) != 1 or not least <= by[0] <= most:
+            by = [each.ends for each in card.between(net, part.nets.get(to, ""), "R")]
+            if len(card.nets.get(net, [])) != 2 or len(by) != 1 or not least <= by[0][0] <= by[0][1] <= most:
                 yield f"{part.reference} ({part.kind.value}): {pin} is not led to {to} by {least:g} to {most:g} ohm"
     for part in card.parts.values():
         for pin in part.nets:

@@ -37,9 +37,11 @@ def managed(card: Card) -> Iterator[str]:
         ground = part.nets.get("gnd", "")
         for pin, (top, acts, least, most) in DIVIDERS.items():
             net = part.nets.get(pin, "")
-            above, below = _one(card, part.nets.get(top, ""), net), _one(card, net, ground)
-            volts = acts * (1 + above / below)
-            if not least <= volts <= most or any(each.symbol not in ("R", "box") for each, _ in card.nets.get(net, [])):
+            above, below = _ends(card, part.nets.get(top, ""), net), _ends(card, net, ground)
+            lowest, volts = (acts * (1 + above[i] / below[1 - i]) for i in (0, 1))
+            if not least <= lowest <= volts <= most or any(
+                each.symbol not in ("R", "box") for each, _ in card.nets.get(net, [])
+            ):
                 yield f"{part.reference}: {pin} acts at {volts:.3g} V of {top}, asked {least:g} to {most:g}"
         for pin, other, ampere, (least, most) in (
             ("prog", "gnd", 2000.0, CHARGES_A),
@@ -56,6 +58,12 @@ def managed(card: Card) -> Iterator[str]:
         passes = [each for each in card.of("nmos_30V") if _lets_through(each, part)]
         if len(passes) != 1:
             yield f"{part.reference}: no transistor whose diode leads from the input to its output, at igate"
+
+
+def _ends(card: Card, one: str, other: str) -> tuple[float, float]:
+    """The resistor between two nets at both ends of its tolerance; nan unless there is exactly one."""
+    found = [each.ends for each in card.between(one, other, "R")]
+    return found[0] if len(found) == 1 else (float("nan"), float("nan"))
 
 
 def _one(card: Card, one: str, other: str) -> float:

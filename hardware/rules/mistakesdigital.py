@@ -95,5 +95,7 @@ DIGITAL: dict[str, Change] = {
     "1 kohm ordered for 10 kohm": sheet("R1001", number="RC0603FR-071KL"),
     "a resistor of 5 % ordered for one of 0.1 %": sheet("R1007", number="RG1608P-363-J-T5"),
     "a resistor of 0402 ordered as second source": sheet("R1001", second="Vishay CRCW040210K0FKED"),
+    "a resistor of 1 % at the divider of the hold-up's cells": sheet("R1011", off=1.0),
+    "the hub's bias of 5 %": sheet("R1505", off=5.0),
     "the meter's clock without its enable": opened("U1102", "en"),
 }

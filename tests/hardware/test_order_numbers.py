@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import pytest
+from hardware_rig import drawn_card
 
 from drawing.tables import load_kinds
-from rules.ordernumbers import Read, read
+from rules.ordernumbers import Read, ordered, read
 
 UNREAD = {  # of another scheme: a series of one value, or a part that is not a chip
     "r5m", "c25F", "c2u2_time", "c2u2_400V", "c47n_y2", "c47u", "c220u_35V",
@@ -32,6 +33,11 @@ def test_a_number_is_read(number: str, said: Read) -> None:
     assert found is not None
     assert found[0] == pytest.approx(said[0])
     assert found[1:] == said[1:]
+
+
+def test_a_wrong_value_is_not_detected_by_its_number_alone() -> None:
+    """Otherwise no other rule would be tested by the wrong cards with another value."""
+    assert list(ordered(drawn_card().revalued("R1001", "1M"))) == []
 
 
 def test_each_resistor_and_capacitor_has_a_number_that_is_read_or_is_known_as_of_another_scheme() -> None:
