@@ -157,7 +157,12 @@ def usb(card: Card) -> Iterator[str]:
         for pin in ("cc1", "cc2"):
             net = plug.nets.get(pin, "")
             pulls = card.between(net, "GND", "R")
-            if len(pulls) != 1 or not CC_OHM[0] <= pulls[0].value <= CC_OHM[1] or net in seen:
+            if (
+                len(pulls) != 1
+                or len(card.nets[net]) != 2
+                or not CC_OHM[0] <= pulls[0].value <= CC_OHM[1]
+                or net in seen
+            ):
                 yield f"{plug.reference}: {pin} has not 5.1 kohm to ground of its own"
             seen.add(net)
 

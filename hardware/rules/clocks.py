@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from rules.card import Card
 
 HOST = "usb_audio"
+HOST_ENDS = 2  # the module's pin and its resistor
 WIRES = {  # kind, pin: the module's pin that feeds it (SLAS831D and SLES211C: system clock, bit clock, frame)
     ("adc4", "mclk"): "mclk",
     ("adc4", "sclk"): "sclk",
@@ -37,6 +38,10 @@ def clocked(card: Card) -> Iterator[str]:
             near = {each.other(net) for each in by}
             if len(by) != 1 or near != {host.nets.get(source) for host in hosts}:
                 yield f"{part.reference} ({part.kind.value}): {pin} is not the module's {source}"
+    for host in hosts:
+        for source in sorted(set(WIRES.values())):
+            if len(card.nets.get(host.nets.get(source, ""), [])) != HOST_ENDS:
+                yield f"{host.reference}: more than a resistor at {source}"
 
 
 def assumed(card: Card) -> Iterator[str]:

@@ -71,6 +71,8 @@ def _arms(card: Card, part: Fitted) -> Iterator[str]:
     plugs = [each for each in card.of("header4") if "swdio" not in {pin for _, pin in _ends(card, each)}]
     if [[each.nets.get(pin) for pin in PLUG] for each in plugs] != [others]:
         yield f"{part.reference}: the pins of [arm] are not in their order on the plug of the other cards"
+    if any(len(card.nets.get(net or "", [])) != 2 for net in others):
+        yield f"{part.reference}: more than the header and the plug on a wire of ARM"
     for each in plugs:
         if each.nets.get("d") != GROUND:
             yield f"{each.reference}: the last wire is not ground"
