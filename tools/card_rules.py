@@ -20,12 +20,13 @@ from drawing.project import Circuit
 from rules.barrier import open_grades
 from rules.card import Card
 from rules.cardfaults import faults as card_faults
+from rules.chance import benign, of_chance
 from rules.faults import COIL_MA, OVERLOADS, SEIZES, UNTOLD, effects, said
 from rules.faulttable import Row, rows_of, told_by
 from rules.judge import judged
 from rules.linestates import SEIZES as OF_ITS_WIRES
 from rules.linestates import edges_must_reach, opening_s, references, states
-from rules.mistakes import LISTED, benign, of_chance
+from rules.mistakes import LISTED
 from rules.table import RULES, broken
 from simulation.netlist import Netlist
 

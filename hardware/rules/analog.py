@@ -8,11 +8,13 @@ A simulator finds an operating point even for an amplifier with exchanged inputs
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import pi
 
 from rules.card import Card
 
 AMPLIFIERS = ("opamp", "opamp_precise")
-CLAMP = "rail_clamp"
+CLAMP, BURDEN = "rail_clamp", "r237"
+BAND_HZ = 300.0
 REFERENCE, HOLD_UP = "REFC", {"VREF", "+3V3"}
 
 
@@ -24,6 +26,21 @@ def fed_back(card: Card) -> Iterator[str]:
             yield f"{part.reference}: nothing leads from its output to its inverting input"
         if part.nets.get("inp") in back:
             yield f"{part.reference}: its output leads to the input that does not invert"
+
+
+def coupled(card: Card) -> Iterator[str]:
+    """A capacitor in series with a winding passes 300 Hz with the resistor before it alone, and the two halves of a
+    burden meet on ground: a floating middle lets a surge on both wires through to the amplifier.
+    """
+    for part in card.of("transformer"):
+        for net in part.nets.values():
+            for each in card.on(net, "C"):
+                ohm = max((series.value for series in card.on(each.other(net), "R")), default=0.0)
+                if 2 * pi * BAND_HZ * ohm * each.value < 1:
+                    yield f"{each.reference} ({each.kind.value}): with {ohm:g} ohm it does not pass {BAND_HZ:g} Hz"
+            for each in card.on(net, "R"):
+                if each.kind_name == BURDEN and each.other(net) != "GND":
+                    yield f"{each.reference}: half of a burden, not to ground"
 
 
 def held_up(card: Card) -> Iterator[str]:

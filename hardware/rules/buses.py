@@ -15,7 +15,7 @@ ADDRESSES = {  # kind: its address, and the pins that add 1, 2, 4 when high
     "rtc": (0x52, ()),
     "adc4": (0x4A, ("ad",)),
 }
-HIGH = {"+3V3", "PI3V3", "+5V", "/audio/v33d"}
+HIGH = {"+3V3", "PI3V3", "+5V", "/audio/v33d"}  # supplies of a bus
 STRAPS = {  # kind, pin: the pin of the same part whose net it must share
     ("shift8", "oe"): "gnd",
     ("shift8", "clr"): "vcc",
@@ -23,6 +23,9 @@ STRAPS = {  # kind, pin: the pin of the same part whose net it must share
     ("oneshot", "clr"): "vcc",
     ("ldo", "en"): "in",
     ("adc4", "xi"): "dgnd",
+    ("adc4", "iovdd"): "dvdd",  # pin 14 beside 13
+    ("dac8", "vcc2"): "vcc1",
+    ("hub", "vddc"): "vdd",
     ("adc4", "md0"): "dgnd",
     ("dac8", "din2"): "dgnd",
     ("dac8", "din3"): "dgnd",
@@ -42,6 +45,7 @@ STRAPS = {  # kind, pin: the pin of the same part whose net it must share
     ("eeprom", "a1"): "vss",
     ("eeprom", "a2"): "vss",
     ("hub", "test"): "vss",
+    **{("hub", f"ocs{port}"): "vdd" for port in range(1, 5)},  # low reports an overcurrent, and the port is off
     ("rs232", "din2"): "gnd",
 }
 LED = {  # the same, by a resistor with no other part on its pin: least and most
@@ -53,6 +57,7 @@ LED = {  # the same, by a resistor with no other part on its pin: least and most
     ("hub", "nonrem1"): ("vdd", 9e3, 11e3),
     ("hub", "cfg0"): ("vss", 9e3, 11e3),
     ("hub", "cfg1"): ("vss", 9e3, 11e3),
+    ("hub", "rbias"): ("vss", 11.88e3, 12.12e3),  # 12.0 kohm, 1 %: the currents of both USB wires (DS00001692C)
 }
 RESETS = {("meter", "nrst"), ("hub", "reset")}
 # Its supply may rise for 0.4 ms, or for 100 ms if a chip holds the reset until then (DS00001692C, note 6-2).
@@ -60,7 +65,8 @@ WATCHED = {("hub", "reset"): "supervisor"}
 # Kind: its supply, and the pins fed from it through a ferrite (SC571231).
 ANALOG = {"hub": ("vdd", ("vdda", "vddb", "vddd", "vdde"))}
 OFF_OHM = (9e3, 11e3)  # from the hub's supply to both data lines of a disabled port (SC571231 has one at each)
-RESET_OHM = (1e3, 100e3)
+RESET_OHM = (4e3, 100e3)  # a chip's own reset pulls its pin down against it; from memory
+RESET_F = (10e-9, 1e-6)  # AN5096 has 100 nF; 10 uF at 10 kohm would be 0.1 s, and a burst into the pin
 DECOUPLING_F = 90e-9
 BULK_F = 4e-6
 # Pins with 4.7 uF nearby, on both sides of the hub's ferrite (SC571231; AN5096); a regulator's output has it anyway.
@@ -93,7 +99,7 @@ def i2c(card: Card) -> Iterator[str]:
         for part in chips:
             if part.kind_name in ADDRESSES:
                 base, pins = ADDRESSES[part.kind_name]
-                address = base + sum(1 << i for i, pin in enumerate(pins) if part.nets.get(pin) in HIGH)
+                address = base + sum(1 << i for i, pin in enumerate(pins) if part.nets.get(pin) != "GND")
                 if (other := answers.setdefault(address, part.reference)) != part.reference:
                     yield f"{data}: {other} and {part.reference} both answer to {address:#x}"
 
@@ -114,12 +120,25 @@ def serial(card: Card) -> Iterator[str]:
     for chip in card.of("rs232"):
         for far in FARTHER.values():
             found = {(part.kind_name, name) for part, name in card.nets.get(chip.nets.get(far, ""), [])}
-            if ("db9", PLUG_PIN[far]) not in found:
+            if ("db9", PLUG_PIN[far]) not in found or len(found) != 2:
                 yield f"{far} of {chip.reference} does not reach {PLUG_PIN[far]} of the plug"
+    for plug in card.of("db9"):
+        if plug.nets.get("rts") != plug.nets.get("cts") or len(card.on(plug.nets.get("rts", ""))) != 1:
+            yield f"{plug.reference}: RTS is not CTS and nothing else, so that the exchange may send"
 
 
 def usb(card: Card) -> Iterator[str]:
-    """D+ is wired to D+ and D- to D-; a plug of type C has the resistors of a device that draws no power."""
+    """D+ is wired to D+ and D- to D-; a plug of type C has the resistors of a device that draws no power.
+
+    The protection of the plug's wires is between its own supply and ground; a device's 5 V comes through a fuse alone.
+    """
+    for array in card.of("usb_esd"):
+        if array.nets.get("vbus") not in {plug.nets.get("vbus") for plug in card.of("usb")}:
+            yield f"{array.reference}: its supply is not the plug's"
+    for socket in card.of("usb_a"):
+        fuses = card.on(socket.nets.get("vbus", ""), "F")
+        if [each.other(socket.nets.get("vbus", "")) for each in fuses] != ["+5V"]:
+            yield f"{socket.reference}: its 5 V does not come through one fuse"
     for net, ends in card.nets.items():
         wires = {pin.replace("up_", "").rstrip("1234") for _, pin in ends} & {"dp", "dm"}
         if len(wires) > 1 and not _off(card, net):
@@ -129,14 +148,28 @@ def usb(card: Card) -> Iterator[str]:
             far = [{each.reference for each in card.on(hub.nets.get(pin, ""))} for pin in (plus, minus)]
             if far[0] != far[1]:
                 yield f"{hub.reference}: {plus} and {minus} go to different parts"
+            for pin in (plus, minus):
+                ends = [(each, name) for each, name in card.nets.get(hub.nets.get(pin, ""), []) if each is not hub]
+                if wrong := [f"{name} of {each.reference}" for each, name in ends if not _same_wire(each, name, pin)]:
+                    yield f"{hub.reference}: {pin} goes to {' and '.join(wrong)}"
     for plug in card.of("usb"):
         seen = set()
         for pin in ("cc1", "cc2"):
             net = plug.nets.get(pin, "")
             pulls = card.between(net, "GND", "R")
-            if len(pulls) != 1 or not CC_OHM[0] <= pulls[0].value <= CC_OHM[1] or net in seen:
+            if (
+                len(pulls) != 1
+                or len(card.nets[net]) != 2
+                or not CC_OHM[0] <= pulls[0].value <= CC_OHM[1]
+                or net in seen
+            ):
                 yield f"{plug.reference}: {pin} has not 5.1 kohm to ground of its own"
             seen.add(net)
+
+
+def _same_wire(part: Fitted, name: str, pin: str) -> bool:
+    """Whether a pin is the same wire of USB as the hub's; protection, and a resistor that disables a port, are both."""
+    return part.symbol == "R" or part.kind_name == "usb_esd" or name == pin.replace("up_", "").rstrip("1234")
 
 
 def _off(card: Card, net: str) -> bool:
@@ -156,8 +189,8 @@ def strapped(card: Card) -> Iterator[str]:
     for (kind, pin), (to, least, most) in LED.items():
         for part in card.of(kind):
             net = part.nets.get(pin, "")
-            by = [each.value for each in card.between(net, part.nets.get(to, ""), "R")]
-            if len(card.nets.get(net, [])) != 2 or len(by) != 1 or not least <= by[0] <= most:
+            by = [each.ends for each in card.between(net, part.nets.get(to, ""), "R")]
+            if len(card.nets.get(net, [])) != 2 or len(by) != 1 or not least <= by[0][0] <= by[0][1] <= most:
                 yield f"{part.reference} ({part.kind.value}): {pin} is not led to {to} by {least:g} to {most:g} ohm"
     for part in card.parts.values():
         for pin in part.nets:
@@ -169,8 +202,9 @@ def strapped(card: Card) -> Iterator[str]:
                 watch = WATCHED.get((part.kind_name, pin))
                 if watch and not any((each.kind_name, name) == (watch, "out") for each, name in card.nets[net]):
                     yield f"{part.reference}: no {watch} holds {pin} until the supply is there"
-                elif not watch and not card.between(net, "GND", "C"):
-                    yield f"{part.reference}: {pin} has no capacitor, so that it comes after the supply"
+                stores = sum(each.value for each in card.between(net, "GND", "C"))
+                if not watch and not RESET_F[0] <= stores <= RESET_F[1]:
+                    yield f"{part.reference}: {pin} has no capacitor of {RESET_F[0]:g} to {RESET_F[1]:g} F"
     for chip in card.of("supervisor"):
         if not any(part.nets.get("vdd") == chip.nets.get("vcc") for part in card.of("hub")):
             yield f"{chip.reference}: watches {chip.nets.get('vcc')}, which is not the hub's supply"

@@ -35,6 +35,11 @@ class Fitted:
         return float(matched[1]) * UNITS[matched[2]] if matched else float("nan")
 
     @property
+    def ends(self) -> tuple[float, float]:
+        """The value at both ends of its tolerance."""
+        return self.value * (1 - self.kind.off / 100), self.value * (1 + self.kind.off / 100)
+
+    @property
     def symbol(self) -> str:
         return self.kind.symbol
 
@@ -128,6 +133,10 @@ class Card:
         """The card with pins of a part on other nets."""
         return self._with(replace(self.parts[reference], nets=self.parts[reference].nets | nets))
 
+    def with_nets(self, reference: str, nets: dict[str, str]) -> Card:
+        """The card with these nets alone at a part."""
+        return self._with(replace(self.parts[reference], nets=nets))
+
     def opened(self, reference: str, pin: str) -> Card:
         """The card with a pin on no net."""
         part = self.parts[reference]
@@ -146,9 +155,9 @@ class Card:
         )
 
     def revalued(self, reference: str, value: str) -> Card:
-        """The card with a part of another value in the same place."""
+        """The card with a part of another value in the same place, ordered as such."""
         part = self.parts[reference]
-        return self._with(replace(part, kind=structs.replace(part.kind, value=value)))
+        return self._with(replace(part, kind=structs.replace(part.kind, value=value, number="", second="")))
 
     def specified(self, reference: str, **fields: float | str) -> Card:
         """The card with other ratings for a part of the same kind."""

@@ -15,6 +15,7 @@ from simulation.inrush import ENTRY, PULSES, charging_j
 
 COLD = 1 / 1.15  # share of its resistance in parts.toml, which is that of a warm fuse
 PLUG, FUSED, VIN, RETURN = "/supply/plug", "/supply/fused", "/supply/vin", "/supply/ret"
+GATE_V = (6.0, 18.0)  # of the diode: the transistor is on at 6 V, its gate stands 20 V (SQJ457EP)
 GATE_OHM = (10e3, 1e6)  # limits the current of the gate's diode, and holds the gate against leakage; from memory
 
 
@@ -54,6 +55,9 @@ def guarded(card: Card) -> Iterator[str]:
         gate, source = part.nets.get("g", ""), part.nets.get("s", "")
         if not any(_leads(each, gate, source) for each in card.of("zener12")):
             yield f"{part.reference}: no diode of 12 V from its gate to its source, cathode at the source"
+        for each in card.between(gate, source, "D"):
+            if not GATE_V[0] <= (volts := each.kind.stands_v) <= GATE_V[1]:
+                yield f"{each.reference}: holds the gate at {volts:g} V, asked {GATE_V[0]:g} to {GATE_V[1]:g}"
         holds = [each for each in card.between(gate, RETURN, "R") if GATE_OHM[0] <= each.value <= GATE_OHM[1]]
         if len(holds) != 1:
             yield f"{part.reference}: {len(holds)} resistors of 10 kohm to 1 Mohm turn it on, from its gate to {RETURN}"

@@ -14,6 +14,7 @@ DIVIDERS = {  # pin: the divided net, the threshold at the pin, and the permitte
 }
 CHARGES_A, LETS_THROUGH_A = (0.5, 1.25), (4.5, 5.5)
 STORES_F = (250e-6, 1000e-6)  # nominal value: at 5 V 0.4 of it is left, and 100 uF are required
+COIL_H = (1.5e-6, 4.7e-6)  # 2.2 uH (LTC4041 and its demonstration board); the range from memory
 FAULT_OHM = (1e6, 2e6)  # low at its 10 uA, high at its leakage
 
 
@@ -26,8 +27,8 @@ def stored(card: Card) -> Iterator[str]:
             yield f"{part.reference}: not two of 25 F in a row"
         elif [each.nets["1"] for each in row] != [cap, mid]:
             yield f"{part.reference}: the plus of one of the two is not at its upper end"
-        if len(card.between(part.nets.get("sw", ""), cap, "L")) != 1:
-            yield f"{part.reference}: no coil between its switches and the cells"
+        if [COIL_H[0] <= each.value <= COIL_H[1] for each in card.between(part.nets.get("sw", ""), cap, "L")] != [True]:
+            yield f"{part.reference}: not one coil of 2.2 uH between its switches and the cells"
 
 
 def managed(card: Card) -> Iterator[str]:
@@ -36,9 +37,11 @@ def managed(card: Card) -> Iterator[str]:
         ground = part.nets.get("gnd", "")
         for pin, (top, acts, least, most) in DIVIDERS.items():
             net = part.nets.get(pin, "")
-            above, below = _one(card, part.nets.get(top, ""), net), _one(card, net, ground)
-            volts = acts * (1 + above / below)
-            if not least <= volts <= most or any(each.symbol not in ("R", "box") for each, _ in card.nets.get(net, [])):
+            above, below = _ends(card, part.nets.get(top, ""), net), _ends(card, net, ground)
+            lowest, volts = (acts * (1 + above[i] / below[1 - i]) for i in (0, 1))
+            if not least <= lowest <= volts <= most or any(
+                each.symbol not in ("R", "box") for each, _ in card.nets.get(net, [])
+            ):
                 yield f"{part.reference}: {pin} acts at {volts:.3g} V of {top}, asked {least:g} to {most:g}"
         for pin, other, ampere, (least, most) in (
             ("prog", "gnd", 2000.0, CHARGES_A),
@@ -55,6 +58,12 @@ def managed(card: Card) -> Iterator[str]:
         passes = [each for each in card.of("nmos_30V") if _lets_through(each, part)]
         if len(passes) != 1:
             yield f"{part.reference}: no transistor whose diode leads from the input to its output, at igate"
+
+
+def _ends(card: Card, one: str, other: str) -> tuple[float, float]:
+    """The resistor between two nets at both ends of its tolerance; nan unless there is exactly one."""
+    found = [each.ends for each in card.between(one, other, "R")]
+    return found[0] if len(found) == 1 else (float("nan"), float("nan"))
 
 
 def _one(card: Card, one: str, other: str) -> float:

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from drawing.tables import Kind
 from linetap_core.errors import Refusal
 from rules.card import Card, Fitted
 from rules.table import broken
-from simulation import audio, contact, dialling, levels, oneshot, playing, surge
+from simulation import audio, contact, dialling, levels, oneshot, playing, production, surge
 from simulation.finding import Finding
 from simulation.netlist import Netlist
 
@@ -28,6 +29,7 @@ ROWS: dict[str, tuple[Callable[[Netlist], list[Finding]], set[str]]] = {  # with
     "contact_power": (oneshot.without_power, {CONTACT, EDGES, LASTS, STRING}),
     "contact_pause": (oneshot.pause, {LASTS}),
     "contact_line": (contact.line, {CONTACT, PROTECTION}),
+    "references": (production.middles, {STRING, BUFFERS}),
     "surge": (surge.surge, {SENSE, RECEIVE, NOTICE, PROTECTION}),
     "notice": (playing.notice, {NOTICE, BUFFERS}),
     "contact_dead_meter": (oneshot.dead_meter, {EDGES, LASTS}),
@@ -64,10 +66,14 @@ def by_simulation(before: Card, after: Card) -> str | None:
 
 
 def _changed(before: Card, after: Card) -> list[Fitted]:
-    def seen(part: Fitted | None) -> tuple[str, dict[str, str]] | None:
-        return (part.kind_name, part.nets) if part else None
+    """The parts with another kind, value, rating or net, in either card."""
 
-    return [part for name, part in before.parts.items() if seen(part) != seen(after.parts.get(name))]
+    def seen(part: Fitted | None) -> tuple[Kind, dict[str, str]] | None:
+        return (part.kind, part.nets) if part else None
+
+    names = before.parts.keys() | after.parts.keys()
+    one, other = before.parts, after.parts
+    return [one.get(name) or other[name] for name in sorted(names) if seen(one.get(name)) != seen(other.get(name))]
 
 
 def judged(before: Card, after: Card) -> str | None:

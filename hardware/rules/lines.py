@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from drawing.project import LINES
@@ -10,8 +11,13 @@ from rules.card import Card
 
 PLUG = "rj21"
 ADC_CHANNELS = 4
+COUPLING_F = (0.5e-6, 10e-6)  # 20 kohm of the converter, from memory: 16 Hz at 0.5 uF; settles in a second at 10
 SENSE_OHM, SENSE_F = (100.0, 10e3), (1e-9, 100e-9)  # between VM and the meter: slows no edge of pulse dialling
+COMMAND_ENDS = {"R": 3, "C": 2}  # of a relay: pin and two resistors; of a contact: pin and capacitor
+FILTER_ENDS = 3  # pin, resistor, capacitor
 SHARED = {"GND", "+3V3", "+5V", "COIL", "VMID", "V2V5", "REFC"}
+PORT = re.compile(r"/(TIP|RING|TIP_TEL|RELAY|CONTACT|VM|RX|TX)[1-8]")
+ON_A_WIRE = {"rj21", "fuse", "relay_closed"}  # kinds on a pair's wire before its fuse
 FORWARD_V = {"led_green": 2.0, "led_red": 1.9, "led_blue": 3.2}
 LAMP_A = (1e-3, 10e-3)
 LAMP_WIRES = {"sck": "sck", "latch": "latch", "data": "ser"}  # pins of the meter and of the registers
@@ -19,11 +25,14 @@ LAMPS = {"led_green": 0, "led_red": 1}  # position of its register in the chain
 
 
 def kept_apart(card: Card) -> Iterator[str]:
-    """A net of a line connects only that line's parts and shared chips."""
+    """A net of a line connects only that line's parts, and leaves its sheet by its ports alone."""
     for net, ends in card.nets.items():
         lines = {part.sheet for part, _ in ends if part.sheet.startswith("Line")}
         if len(lines) > 1 and net not in SHARED:
             yield f"{net}: on {' and '.join(sorted(lines))}"
+        others = sorted({part.sheet for part, _ in ends} - lines - {"references"})
+        if len(lines) == 1 and others and net not in SHARED and not PORT.fullmatch(net):
+            yield f"{net}: of {lines.pop()} and of {' and '.join(others)}, and no port of the line"
 
 
 def plugs(card: Card) -> Iterator[str]:
@@ -44,6 +53,10 @@ def plugs(card: Card) -> Iterator[str]:
             yield f"line {line}: tip of J2 does not reach tip of J3 through both poles of its contact"
         if telephones.nets.get(f"R{line}") != ring:
             yield f"line {line}: ring is not the same at both plugs"
+        for net in (tip, ring, behind):
+            for part in card.on(net or ""):
+                if part.kind_name not in ON_A_WIRE:
+                    yield f"{part.reference} ({part.kind.value}): on {net}, before its fuse"
         if any(fuse is None or net not in fuse.nets.values() for fuse, net in zip(fuses, (tip, ring), strict=True)):
             yield f"line {line}: its fuses are not at its own pair"
 
@@ -61,10 +74,14 @@ def meter(card: Card) -> Iterator[str]:
                 yield f"vm{line} of the meter hears {', '.join(from_) or 'nothing'}"
             if not any(SENSE_F[0] <= each.value <= SENSE_F[1] for each in card.between(pin, "GND", "C")):
                 yield f"vm{line} of the meter has no filter"
+            if len(card.nets.get(pin, [])) > FILTER_ENDS:
+                yield f"vm{line} of the meter has more than its filter on it"
             for name, symbol in ((f"relay{line}", "R"), (f"contact{line}", "C")):
                 sheets = {each.sheet for each in card.on(chip.nets.get(name, ""), symbol)}
                 if sheets != {f"Line{line}"}:
                     yield f"{name} of the meter goes to {', '.join(sorted(sheets)) or 'nothing'}"
+                if len(card.nets.get(chip.nets.get(name, ""), [])) != COMMAND_ENDS[symbol]:
+                    yield f"{name} of the meter has more or less on it than a command's parts"
 
 
 def audio(card: Card) -> Iterator[str]:
@@ -82,6 +99,11 @@ def audio(card: Card) -> Iterator[str]:
         heard = {part.sheet for each in card.on(near, "C") for part in card.on(each.other(near), "R")}
         if heard != {f"Line{line}"}:
             yield f"channel {line} records {', '.join(sorted(heard)) or 'nothing'}"
+        beside = [each.value for each in card.on(near) if each.kind_name != "adc4"]
+        if [COUPLING_F[0] <= farad <= COUPLING_F[1] for farad in beside] != [True]:
+            yield f"channel {line} has more or less at its input than one capacitor of 0.5 to 10 uF"
+        if any(len(card.nets[each.other(near)]) != 2 for each in card.on(near, "C")):
+            yield f"channel {line}: more than a resistor and a capacitor between amplifier and converter"
         for chip in card.of("dac8"):
             played = {part.sheet for part in card.on(chip.nets.get(f"out{line}", "")) if part is not chip}
             if played != {f"Line{line}"}:
@@ -114,14 +136,23 @@ def lamps(card: Card) -> Iterator[str]:
 
 
 def lit(card: Card) -> Iterator[str]:
-    """Each lamp has one resistor, from a supply or a register, and the current of a lamp."""
+    """Each lamp has one resistor, from a supply or a register, and the current of a lamp; the one that a supply lights
+    is green.
+    """
     for led in card.of(*FORWARD_V):
+        low = led.nets.get("k", "")
+        if low != "GND" and not any(pin == "d" for _, pin in card.nets.get(low, [])):
+            yield f"{led.reference}: its cathode is on {low}"
+        if low != "GND" and len(card.nets.get(low, [])) != 2:
+            yield f"{led.reference}: more than a transistor at its cathode"
         end = led.nets.get("a", "")
         resistors = card.on(end, "R")
-        if len(resistors) != 1:
-            yield f"{led.reference}: {len(resistors)} resistors at its anode"
+        if len(resistors) != 1 or len(card.nets[end]) != 2:
+            yield f"{led.reference}: {len(resistors)} resistors at its anode, and {len(card.nets.get(end, []))} ends"
             continue
         fed = 5.0 if resistors[0].other(end) == "+5V" else 3.3
+        if fed == 5.0 and low == "GND" and led.kind_name != "led_green":
+            yield f"{led.reference}: POWER is not green"
         amperes = (fed - FORWARD_V[led.kind_name]) / resistors[0].value
         if not LAMP_A[0] <= amperes <= LAMP_A[1]:
             yield f"{led.reference}: {amperes * 1000:.2g} mA"

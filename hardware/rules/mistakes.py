@@ -1,58 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cards with one mistake each, as made in drawing by hand or by program: a fixed list, and random ones.
-
-The random choice is a hash of the mistake's own text, so that a change of the drawing changes few of them.
-"""
+"""Cards with one mistake each, as made in drawing by hand or by program. `chance.py` has random ones."""
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Callable, Iterator
-from itertools import combinations
+from rules.changes import Change, gone, joined, on, opened, pins, places, sheet, worth
+from rules.mistakesdigital import DIGITAL
 
-from rules.card import Card, Fitted
-
-Change = Callable[[Card], Card]
-SEED = "1"
-OF_CHANCE = 48
-ONE_OF_EIGHT = re.compile(r"Line[2-8]$")
-SYMMETRIC = {"R", "C", "F", "TVS"}
-
-
-def pins(one: str, a: str, other: str, b: str) -> Change:
-    return lambda card: card.exchanged((one, a), (other, b))
-
-
-def on(reference: str, **nets: str) -> Change:
-    return lambda card: card.rewired(reference, **nets)
-
-
-def places(one: str, other: str) -> Change:
-    return lambda card: card.refitted(one, other)
-
-
-def gone(*references: str) -> Change:
-    return lambda card: card.without(*references)
-
-
-def opened(reference: str, pin: str) -> Change:
-    return lambda card: card.opened(reference, pin)
-
-
-def worth(reference: str, value: str) -> Change:
-    return lambda card: card.revalued(reference, value)
-
-
-def sheet(reference: str, **fields: float | str) -> Change:
-    return lambda card: card.specified(reference, **fields)
-
-
-def joined(one: str, other: str) -> Change:
-    return lambda card: card.bridged(one, other)
-
-
-LISTED: dict[str, Change] = {
+LISTED: dict[str, Change] = DIGITAL | {
     "TX1 and TX2 exchanged": pins("U1203", "out1", "U1203", "out2"),
     "RX1 and RX2 exchanged": pins("U1201", "ain1", "U1201", "ain2"),
     "RX4 and RX5 exchanged, across two converters": pins("U1201", "ain4", "U1202", "ain1"),
@@ -183,6 +137,11 @@ LISTED: dict[str, Change] = {
     "inputs of the measuring amplifier exchanged": pins("U101", "inp", "U101", "inn"),
     "inputs of the notice's amplifier exchanged": pins("U109", "inp", "U109", "inn"),
     "inputs of the timer exchanged": pins("U111", "inp", "U111", "inn"),
+    "the notice through 220 nF": worth("C110", "220n"),
+    "the middle of the burden floats": lambda card: card.rewired("R122", **{"2": "/Line1/m"}).rewired(
+        "R123", **{"2": "/Line1/m"}
+    ),
+    "the contacts' reference at 1.8 V": worth("R908", "15k"),
     "a burden of 1 kohm": places("R122", "R124"),
     "the lower half of the contacts' reference bridged": joined("GND", "/references/rm"),
     "nothing holds the contacts' reference up": gone("R908"),
@@ -192,80 +151,3 @@ LISTED: dict[str, Change] = {
     "a clamp on another rail": on("D103", k="V2V5"),
     "an output through 51 ohm on another's": joined("/RX1", "/audio/m0"),
 }
-
-
-def of_chance(card: Card, count: int = OF_CHANCE) -> dict[str, Change]:
-    """Random mistakes, the same number of each kind, on line 1 and the parts shared by lines."""
-    kinds = (_two_pins, _another_net, _two_places, _one_gone, _two_nets)
-    return {name: change for kind in kinds for name, change in _drawn(kind(card), count // len(kinds) + 1)}
-
-
-def _drawn(candidates: Iterator[tuple[str, Change]], count: int) -> list[tuple[str, Change]]:
-    return sorted(candidates, key=lambda each: hashlib.sha256((SEED + each[0]).encode()).digest())[:count]
-
-
-def _parts(card: Card) -> list[Fitted]:
-    return [part for part in card.parts.values() if part.kind.fitted and not ONE_OF_EIGHT.match(part.sheet)]
-
-
-def _two_pins(card: Card) -> Iterator[tuple[str, Change]]:
-    for part in _parts(card):
-        if part.symbol not in SYMMETRIC:
-            for a, b in combinations(part.nets, 2):
-                if part.nets[a] != part.nets[b]:
-                    yield (
-                        f"{part.reference} ({part.kind_name}): {a} and {b} exchanged",
-                        pins(part.reference, a, part.reference, b),
-                    )
-
-
-def _another_net(card: Card) -> Iterator[tuple[str, Change]]:
-    nets = _nets_of_sheets(card)
-    for part in _parts(card):
-        for pin, net in part.nets.items():
-            for other in nets[part.sheet]:
-                if other not in part.nets.values():
-                    yield (
-                        f"{part.reference} ({part.kind_name}): {pin} on {other}, not {net}",
-                        on(part.reference, **{pin: other}),
-                    )
-
-
-def _two_places(card: Card) -> Iterator[tuple[str, Change]]:
-    for one, other in combinations(_parts(card), 2):
-        alike = (one.sheet, one.symbol, one.nets.keys()) == (other.sheet, other.symbol, other.nets.keys())
-        if alike and one.kind_name != other.kind_name and one.symbol != "box":
-            yield (
-                f"{one.reference} ({one.kind_name}) and {other.reference} ({other.kind_name}) exchanged",
-                places(one.reference, other.reference),
-            )
-
-
-def _one_gone(card: Card) -> Iterator[tuple[str, Change]]:
-    for part in _parts(card):
-        yield f"{part.reference} ({part.kind_name}) gone", gone(part.reference)
-
-
-def _two_nets(card: Card) -> Iterator[tuple[str, Change]]:
-    for nets in _nets_of_sheets(card).values():
-        for one, other in combinations(nets, 2):
-            yield f"{one} and {other} joined", joined(one, other)
-
-
-def _nets_of_sheets(card: Card) -> dict[str, list[str]]:
-    nets: dict[str, set[str]] = {}
-    for part in _parts(card):
-        nets.setdefault(part.sheet, set()).update(part.nets.values())
-    return {sheet: sorted(found) for sheet, found in sorted(nets.items())}
-
-
-BENIGN: tuple[tuple[str, str], ...] = (  # random mistakes that no rule reports, and why that is right
-    (r"C\d+ \(c(100n|1u|10u)\) gone", "one capacitor of several at its supply: noise, which no row asks for"),
-    (r"C1(08|09) \(c47p\) gone", "keeps radio out of the receive amplifier: far above what is simulated"),
-    (r"C\d+ \(c(1u|10u)\) and C\d+ \(c(1u|10u)\) exchanged", "each is enough in the place of the other"),
-    (r"C\d+ \(c(100n|10u)(_\d+)?\) and C\d+ \(c\1(_\d+)?\) exchanged", "the same in another case"),
-)
-
-
-def benign(name: str) -> str | None:
-    return next((why for pattern, why in BENIGN if re.match(pattern, name)), None)

@@ -39,20 +39,34 @@ BOTH = {
     "pi_header": ("eeprom", ("ID_SD", "ID_SC")),
 }  # the pins by which each requires the other
 LOADED_F = {"crystal_24MHz": 18e-12}  # ABM8-24.000MHZ-B2-T, by public projects' lists
+CRYSTAL_ENDS = 3  # of each of its nets: hub, crystal, capacitor
 STRAY_F = (4e-12, 10e-12)  # capacitance of a pin with its pad and track; from memory
 HALF = (0.4, 0.6)
+HALF_OHM = 110e3  # 10 uA of leakage are then 0.55 V of 2.5 (DS00001692C, table 6-4, and the maker's list: 100k)
+OWN = {  # kind: pins that their chip drives itself: no supply, other chip or transistor is on them
+    "adc4": ("vref", "ldo"),
+    "dac8": ("vcom",),
+    "hub": ("crfilt", "pllfilt"),
+    "rtc": ("vbackup",),
+    "holdup": ("cap", "mid", "cpf", "sw", "prog", "capflt"),
+    "load_switch": ("ilim",),
+    "oneshot": ("cext", "rcext"),
+    "rs232": ("c1p", "c1n", "c2p", "c2n", "vpos", "vneg", "dout"),
+}
 # Pins of two kinds on one net. VREF+ may exceed the meter's supply by 0.4 V at most (STM32G0's sheet, as quoted by a
 # public project), so the meter's supply feeds the reference; the reference needs 50 mV above 3.0 V (SBVS032K), and has
 # at least 0.21.
 TOGETHER = {("reference", "in"): ("meter", "vdd")}
 ANY = float("inf")
 STORES_F = {  # kind, pin: the capacitors' other pin, and the limits of their sum; without a sheet's name from memory
-    ("meter", "vref"): ("vss", 0.08e-6, ANY),
+    ("meter", "vref"): ("vss", 1.8e-6, ANY),  # AN5096 has 1 uF and 100 nF at VREF+; the reference has 1 uF of its own
     ("reference", "out"): ("gnd", 0.08e-6, ANY),
     ("holdup", "vsys"): ("gnd", 8e-6, ANY),
     ("holdup", "vin"): ("gnd", 8e-6, ANY),
     ("holdup", "cap"): ("gnd", 8e-6, ANY),
-    ("holdup", "cpf"): ("gnd", 1e-9, ANY),
+    ("holdup", "cpf"): ("gnd", 8e-9, 20e-9),  # 10 nF (LTC4041's demonstration board)
+    ("rtc", "vbackup"): ("vss", 8e-6, ANY),  # 10 uF carry 45 nA for a minute
+    ("usb_a", "vbus"): ("gnd", 8e-6, ANY),
     ("ldo", "out"): ("gnd", 0.8e-6, ANY),
     ("ldo", "in"): ("gnd", 0.8e-6, ANY),
     # "Up to a 0.1 uF" (DS00001692C, table 3-1), "at least 0.1" (SC571231, the maker's list for schematics).
@@ -72,6 +86,7 @@ STORES_F = {  # kind, pin: the capacitors' other pin, and the limits of their su
 # kind, pin: a small capacitor of its own on its sheet, in addition to larger ones.
 QUICK = {
     ("oneshot", "vcc"): "gnd",  # 0.1 uF (SCES586D)
+    ("meter", "vref"): "vss",  # AN5096, beside its 1 uF
     ("adc4", "avdd"): "agnd",  # 0.1 uF at each of the three (SLAS831D, pin functions)
     ("adc4", "dvdd"): "dgnd",
     ("adc4", "ldo"): "dgnd",
@@ -105,6 +120,13 @@ def beside(card: Card) -> Iterator[str]:
             stores = card.between(part.nets.get(pin, ""), part.nets.get(ground, ""), "C")
             if not least <= (stored := sum(each.value for each in stores)) <= most:
                 yield f"{part.reference}: {stored * 1e6:g} uF at {pin}, asked {least * 1e6:g} to {most * 1e6:g}"
+    for kind, names in OWN.items():
+        for part in card.of(kind):
+            for pin in names:
+                for each, name in card.nets.get(part.nets.get(pin, ""), []):
+                    own = each is part and (name == pin or each.type_of(name) == "passive")
+                    if not own and _drives(each, name):
+                        yield f"{part.reference}: {pin}, which it supplies itself, is on {name} of {each.reference}"
     for (kind, pin), ground in QUICK.items():
         for part in card.of(kind):
             net = part.nets.get(pin, "")
@@ -112,6 +134,11 @@ def beside(card: Card) -> Iterator[str]:
             quick = sum(QUICK_F[0] <= each.value <= QUICK_F[1] for each in small)
             if quick < (asked := sum(each.nets.get(pin) == net for each in card.of(kind))):
                 yield f"{part.reference}: {quick} capacitors of 0.1 uF at {pin}, asked {asked}"
+
+
+def _drives(part: Fitted, pin: str) -> bool:
+    """Whether a pin is that of a supply, a chip, a transistor, the Pi or the host."""
+    return part.type_of(pin).startswith("power") or part.reference[0] in "UQ" or part.kind_name in ("pi_header", "usb")
 
 
 def _held(card: Card, net: str, to: str) -> bool:
@@ -138,7 +165,7 @@ def timed(card: Card) -> Iterator[str]:
             least, most = (2 * LOADED_F[crystal.kind_name] - each for each in reversed(STRAY_F))
             for net in (xin, xout):
                 loads = [each.value for each in card.between(net, "GND", "C")]
-                if len(loads) != 1 or not least <= loads[0] <= most:
+                if len(loads) != 1 or not least <= loads[0] <= most or len(card.nets[net]) != CRYSTAL_ENDS:
                     yield f"{hub.reference}: {net} has not one capacitor of {least * 1e12:g} to {most * 1e12:g} pF"
         there = hub.nets.get("vbus", "")
         below = [each.value for each in card.between(there, "GND", "R")]
@@ -149,3 +176,5 @@ def timed(card: Card) -> Iterator[str]:
         ]
         if len(below) != 1 or len(above) != 1 or not HALF[0] <= below[0] / (below[0] + above[0]) <= HALF[1]:
             yield f"{hub.reference}: vbus is not half of the plug's"
+        elif below[0] > HALF_OHM:
+            yield f"{hub.reference}: its leakage moves vbus, behind {below[0]:g} ohm"

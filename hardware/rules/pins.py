@@ -40,10 +40,15 @@ OPEN = {  # kind, pin or pad: why it may be open; without a sheet's name from me
     ("relay_closed", "14|24"): "the contacts that are open at rest: the pair itself, as the barrier takes it",
 }
 MECHANICAL = {("db9", "0")}  # kind, pad: mechanical
-WEAK_OHM = (470.0, 1e6)  # range of a pull-up for an open collector
+WEAK_OHM = (470.0, 220e3)  # range of a pull-up for an open collector; above it a few uA of leakage are its level
 SAYS = {"input", "output", "bidirectional"}
 KEEPS_APART_OHM = 200.0
 DRIVES = {"output", "power_out"}
+REALLY = {  # kind, pin: its type where parts.toml has a passive pin, since its part may also be wired otherwise
+    ("nmos", r"d"): "output",
+    ("pi_header", r"GPIO(4|6|7|8|1[6-9])"): "output",
+    ("pi_header", r"GPIO[23]|ID_S[DC]"): "bidirectional",
+}
 
 
 def connected(card: Card) -> Iterator[str]:
@@ -57,6 +62,8 @@ def connected(card: Card) -> Iterator[str]:
     for net, ends in card.nets.items():
         if len(ends) < 2:
             yield f"{net}: nothing but {ends[0][0].reference} {ends[0][1]}"
+        elif {part.symbol for part, _ in ends} == {"C"}:
+            yield f"{net}: nothing but capacitors"
 
 
 @cache
@@ -87,7 +94,7 @@ def shorted(card: Card) -> Iterator[str]:
 def driven(card: Card) -> Iterator[str]:
     """A net has one driver; an input has one; a supply pin is fed; an open collector is pulled up."""
     for net, ends in card.nets.items():
-        types = [part.type_of(pin) for part, pin in ends]
+        types = [_type(part, pin) for part, pin in ends]
         strong = [f"{part.reference} {pin}" for (part, pin), type_ in zip(ends, types, strict=True) if type_ in DRIVES]
         if len(strong) > 1:
             yield f"{net}: driven by {' and '.join(strong)}"
@@ -97,6 +104,8 @@ def driven(card: Card) -> Iterator[str]:
                 yield f"{net}: {' and '.join(own)} of {part.reference} joined"
         if strong and (other := _behind(card, net)):
             yield f"{net}: driven by {strong[0]}, and through next to nothing by {other}"
+        if strong and "bidirectional" in types:
+            yield f"{net}: {strong[0]} drives what others drive too"
         if strong and "open_collector" in types:
             yield f"{net}: {strong[0]} drives what an open collector pulls down"
         if "power_in" in types and "power_out" not in types:
@@ -105,6 +114,11 @@ def driven(card: Card) -> Iterator[str]:
             yield f"{net}: inputs only"
         if "open_collector" in types and not _pulled(card, net):
             yield f"{net}: an open collector that nothing pulls up"
+
+
+def _type(part: Fitted, pin: str) -> str:
+    found = (type_ for (kind, name), type_ in REALLY.items() if kind == part.kind_name and re.fullmatch(name, pin))
+    return next(found, part.type_of(pin))
 
 
 def _behind(card: Card, net: str) -> str | None:

@@ -30,6 +30,8 @@ def armed(card: Card) -> Iterator[str]:
     for part in card.on(COIL):
         if part.symbol not in ("C", "R") and part.kind_name not in ON_COIL:
             yield f"{COIL}: {part.reference} is on it, which is neither coil, diode nor the load switch"
+        if part.symbol == "D" and not any(each.kind_name in RELAYS for each in card.on(part.other(COIL))):
+            yield f"{COIL}: {part.reference} leads {part.other(COIL)} to it, past the load switch"
     switches, shots = card.of("load_switch"), card.of("oneshot")
     if (len(switches), len(shots)) != (1, 1):
         yield "one load switch and one one-shot arm the relays"
@@ -101,6 +103,8 @@ def commanded(card: Card) -> Iterator[str]:
         if others:
             yield f"{low}: {', '.join(sorted(others))} beside the coil of {part.reference}"
     for transistor in card.of("nmos"):
+        if transistor.nets.get("s") != GROUND:
+            yield f"{transistor.reference}: its source is not on {GROUND}"
         yield from _gate(card, transistor)
 
 
@@ -113,7 +117,7 @@ def _gate(card: Card, transistor: Fitted) -> Iterator[str]:
         yield f"{transistor.reference}: its gate is on {gate or 'nothing'}"
         return
     before = [gate, *(each.other(gate) for each in card.on(gate, "R") if each.value <= GATE_OHM)]
-    down = any(card.between(net, GROUND, "R") for net in before)
+    down = any(each.value <= PULL_DOWN_OHM[1] for net in before for each in card.between(net, GROUND, "R"))
     shot = any(pin == "out" and part.kind_name == "comparator" for part, pin in card.nets[gate])
     if not down and not shot:
         yield f"{transistor.reference}: nothing holds its gate down"

@@ -65,6 +65,9 @@ def whole(card: Card) -> Iterator[str]:
     for kind in ON_THE_HEADER:
         if (found := len(card.of(kind))) != len(headers):
             yield f"{len(headers)} headers of the Pi, and {found} {kind}"
+    for part in card.on(PI_SUPPLY):
+        if part.reference.startswith("U") and part.kind_name not in ON_THE_HEADER:
+            yield f"{part.reference} hangs on {PI_SUPPLY}, which a card beside card 1 has not"
     if not headers:
         for part in card.on(PI_SUPPLY):
             yield f"{part.reference} hangs on {PI_SUPPLY}, which nothing brings here"

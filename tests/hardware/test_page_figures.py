@@ -11,8 +11,9 @@ from hardware_rig import drawn_card, front_end
 
 from linetap.board.frontend import ECHO_DB
 from linetap.board.pins import load_pins
+from rules.chance import of_chance
 from rules.faults import faults
-from rules.mistakes import LISTED, of_chance
+from rules.mistakes import LISTED
 from simulation.converters import DAC_FULL_V, full_db
 from simulation.netlist import HARDWARE
 
