@@ -95,7 +95,7 @@ def test_no_member_goes_and_none_comes_unseen(whole: Path, tmp_path: Path) -> No
         assert problems(whole, pack(tmp_path / "case.zip", rest)), f"{name} gone"
     folders = {""} | {name.rpartition("/")[0] + "/" for name in good if "/" in name}
     for folder in sorted(folders):
-        for stray in ("note.txt", "x.sig", "record.JSON", "head.json.tmp"):
+        for stray in ("note.txt", "x.sig", "other.JSON", "head.json.tmp"):
             if folder + stray not in good:
                 changed = pack(tmp_path / "case.zip", good | {folder + stray: b"x"})
                 assert problems(whole, changed), folder + stray
