@@ -222,8 +222,9 @@ def test_a_signal_leaves_no_decrypted_audio_behind(rig: Rig, number: signal.Sign
     (slow / "age").write_text(f'{script}exec {stock} "$@"\n')
     (slow / "age").chmod(0o755)
     words = ["--identity", rig.epoch_file, "--identity", rig.custodian_files[1], "--signers", rig.signers_file]
+    own = ["env", "--default-signal"]  # else ignored signals, as below nohup, stay ignored
     process = subprocess.Popen(
-        [Path(sys.executable).with_name("linetap"), "open", call, *map(str, words), "-o", out / "call.wav"],
+        [*own, Path(sys.executable).with_name("linetap"), "open", call, *map(str, words), "-o", out / "call.wav"],
         env=os.environ | {"PATH": f"{slow}:{os.environ['PATH']}", "HOME": str(rig.root)}, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     until((out / "call.wav").exists)
