@@ -242,7 +242,21 @@ def _read(path: Path) -> DeskConfig:
     config = source.convert(DeskConfig)
     source.check()
     assert config is not None
+    _require_addresses(path, config)
     return _with_distinct_keys(path, config)
+
+
+def _require_addresses(path: Path, config: DeskConfig) -> None:
+    """BadInput for an address that cannot be split, so that every reader of the configuration can split it."""
+    serve = config.serve
+    found = {"serve.url": serve.url, "serve.signing": serve.signing, "summary.webhook": config.summary.webhook}
+    found |= {"serve.oidc.issuer": serve.oidc.issuer} if serve.oidc else {}
+    found |= {"copy.store": config.copy.store} if config.copy else {}
+    for name, text in found.items():
+        try:
+            _ = urlsplit(text or "").port
+        except ValueError as error:
+            raise BadInput(f"{path}: {name} {text}: {error}") from None
 
 
 def _with_distinct_keys(path: Path, config: DeskConfig) -> DeskConfig:
