@@ -111,6 +111,13 @@ def test_cut_and_lengthened(whole: Path, tmp_path: Path, cut: int) -> None:
         assert codes(whole, path), number
 
 
+def test_an_unpacked_bundle(whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with zipfile.ZipFile(whole / "case.zip") as bundle:
+        bundle.extractall(tmp_path)
+    assert main(["verify", str(tmp_path)]) == 2
+    assert "an unpacked bundle; its zip expected" in capsys.readouterr().err
+
+
 def test_what_is_no_zip(whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for data in (b"", b"hello", b"PK\x05\x06" + bytes(18), b"PK\x05\x06" + b"\xff" * 18, bytes(1 << 20)):
         path = tmp_path / "case.zip"

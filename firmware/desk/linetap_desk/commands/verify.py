@@ -15,6 +15,7 @@ from pathlib import Path
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.merklelog import closing
 from linetap_core.evidence.signing.signers import Signer
+from linetap_desk.bundle import layout
 from linetap_desk.bundle.check import verify_bundle
 from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.verdict import Problem, Verdict
@@ -70,6 +71,8 @@ def _verdicts(args: argparse.Namespace, path: Path, signers: list[Signer] | None
         raise BadInput(f"{args.path}: not there; a call folder, a vault or a bundle expected")
     if args.ca is not None:
         raise BadInput(f"--ca: {args.path} is not a bundle; use `linetap timestamp check` for stamped heads")
+    if (path / layout.ABOUT).is_file():
+        raise BadInput(f"{args.path}: an unpacked bundle; its zip expected, or docs/check-bundle.sh for the folder")
     if not callfolder.is_call(path):
         return verify_vault(path, signers, args.witness, options.rules(args, binding=False))
     if args.witness is not None:
