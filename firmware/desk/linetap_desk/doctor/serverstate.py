@@ -167,7 +167,8 @@ def holds(config: DeskConfig) -> Iterator[Finding]:
     if config.copy is None or config.copy.holds is None:
         return
     folder = Path(config.copy.holds)
-    named = ("find", str(folder), "-maxdepth", "2", "-name", hold.HOLD, "!", "-readable")
+    # find(1) fails in a folder that its user may not enter, such as root's home.
+    named = ("env", "--chdir=/", "find", str(folder), "-maxdepth", "2", "-name", hold.HOLD, "!", "-readable")
     hidden = run_program(as_user(machine.DESK, *named))
     lines = (hidden.stdout or hidden.stderr).strip().splitlines()
     kept = recordfile.read_holds(folder)

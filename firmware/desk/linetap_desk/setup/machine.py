@@ -36,8 +36,7 @@ def run_program(words: Sequence[str], given: str | None = None) -> subprocess.Co
 
 
 def as_user(user: str, *words: str) -> tuple[str, ...]:
-    """The program as another user, who may not enter root's present folder: find(1) fails there."""
-    return ("runuser", "-u", user, "--", "env", "--chdir=/", *words)
+    return ("runuser", "-u", user, "--", *words)
 
 
 def set_owner(path: Path, user: str, group: str, mode: int) -> None:
