@@ -77,7 +77,7 @@ def undone_if_it_fails(folder: Path) -> Iterator[None]:
     was_there, before = folder.exists(), set(folder.rglob("*"))
     try:
         yield
-    except BaseException:
+    except BaseException:  # re-raised; on Ctrl-C too the step must be possible again
         for path in sorted(set(folder.rglob("*")) - before, reverse=True):
             path.rmdir() if path.is_dir() else path.unlink()
         if not was_there and folder.exists():
