@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import functools
 import hashlib
 import sys
@@ -22,6 +23,7 @@ from linetap_core.errors import BadInput, LinetapError
 from linetap_core.tomlfile.source import Source
 
 DONE, ERROR = "linetap-done.txt", "linetap-error.txt"
+FULL = "linetap-error-card-is-full.txt"  # empty: on a card without a free block a name is all that can be written
 _TAKEN = ".linetap.taken"  # name of an order while it is wiped; systemd/provision-linetap.service looks for it
 _WRONG = f"""{order.NAME}: 이 파일에 잘못이 있어 아무것도 바꾸지 않았습니다. 고쳐서 다시 넣어 주십시오.
 {order.NAME}: something in this file is wrong, and nothing was changed. Put it right, and start the unit again.
@@ -111,6 +113,7 @@ def apply(
     digest: str | None = None
     try:
         with contextlib.suppress(OSError):  # a folder of that name must not prevent the rest
+            (boot / FULL).unlink(missing_ok=True)
             (boot / ERROR).unlink(missing_ok=True)
         with contextlib.suppress(BadInput):  # the next start tries it again
             _finish_wiping(boot)
@@ -143,7 +146,7 @@ def apply(
     except (LinetapError, OSError) as error:
         fault = str(error).replace(f"{boot}/", "")
         with contextlib.suppress(OSError):
-            replace_durably(boot / ERROR, _explained(error, fault).encode())
+            _write_error(boot, _explained(error, fault).encode())
         with contextlib.suppress(OSError):
             (run_dir / CARD_WRONG).touch()
             cardresult.write_order_result(run_dir, _code_of(error), digest)
@@ -153,6 +156,21 @@ def apply(
             replace_durably(boot / DONE, done.encode())
         sys.stdout.write(done)
     return 0
+
+
+def _write_error(boot: Path, text: bytes) -> None:
+    """Writes linetap-error.txt. On a full card the last linetap-done.txt makes room for it; without one, the name of
+    an empty file is the message."""
+    try:
+        replace_durably(boot / ERROR, text)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        if not (boot / DONE).exists():
+            (boot / FULL).touch()
+            return
+        (boot / DONE).unlink()
+        _write_error(boot, text)
 
 
 def _name_desk(boot: Path, run_dir: Path) -> None:
