@@ -95,8 +95,9 @@ def test_an_orders_wi_fi_comes_before_a_cable_that_is_plugged_in_too(unit: Guest
 
 
 def name_servers(unit: Guest) -> dict[str, list[str]]:
-    """Of each interface, as resolved reads them from networkd. It lists those of all interfaces together, in the order
-    of a hash, and a program asks the first that answers (manager_compile_dns_servers in resolved-manager.c).
+    """The servers of each interface, as resolved reads them from networkd. It lists those of all interfaces together,
+    in the order of a hash, and a program asks the first that answers (manager_compile_dns_servers in
+    resolved-manager.c).
     """
     found = {}
     for name in ENDS:
