@@ -94,6 +94,17 @@ def test_a_newer_one_is_greater_as_text() -> None:
     assert rfc3339(10**18) < rfc3339(10**18 + 10**6) < rfc3339(2 * 10**18)
 
 
+def test_one_watch_serves_every_part_of_a_service(tmp_path: Path) -> None:
+    watch = LearnedWatch(tmp_path)
+    parts = [watch.found, watch.found]
+    save(tmp_path, 1, FULL)
+    watch.poll()
+    assert all(watch.found is not before and watch.found[1] == FULL for before in parts)
+    after = watch.found
+    watch.poll()
+    assert watch.found is after, "another object after a change alone"
+
+
 def test_a_reading_that_hangs_is_seen_by_the_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock, reads, ends = ManualClock(0, 5 * NS_PER_S), threading.Event(), threading.Event()
     steps = Steps("learned", clock)

@@ -17,7 +17,7 @@ from linetap.boardchoice import open_card
 from linetap.capture.player import LineGains, Player
 from linetap.config.numbers import NoticeNumbers, ProofNumbers
 from linetap.config.schema import Config, Recording
-from linetap.learned import Learned
+from linetap.learned import Learned, LearnedWatch
 from linetap.notices import Notice, load_notices, notices_of
 from linetap.notices.defaults import make_default_notices
 from linetap.notices.level import PEAK, gain_db, level_of, limited, raised
@@ -137,7 +137,9 @@ def test_a_notice_that_is_held_down_is_still_proven(notice: Notice) -> None:
 def test_capture_plays_nothing_above_it(tmp_path: Path, run_dir: Path) -> None:
     config = make_unit(tmp_path, run_dir).config
     loud = {name: with_samples(each, tone(4, 32_767)) for name, each in notices_of(config).items()}
-    player = Player(config.card_number(1), config.lines_of(1), loud, open_card(config, 1))
+    player = Player(
+        config.card_number(1), config.lines_of(1), loud, open_card(config, 1, LearnedWatch(Path(config.learned)))
+    )
     player.set_shift(0, playback_restarted=False)
     assert player.play(1, "ko", 1000) is None
     assert three_seconds_dbm0(played_on(player, 1)) <= NUMBERS.most_mean_dbm0 + 0.001
@@ -163,7 +165,9 @@ def played_on(player: Player, line: int, first: int = 0) -> npt.NDArray[np.int16
 
 def player_of(config: Config) -> Player:
     lines = config.lines_of(1)
-    player = Player(config.card_number(1), lines, notices_of(config), open_card(config, 1))
+    player = Player(
+        config.card_number(1), lines, notices_of(config), open_card(config, 1, LearnedWatch(Path(config.learned)))
+    )
     player.set_shift(0, playback_restarted=False)
     return player
 
@@ -179,14 +183,15 @@ def loudest(player: Player, line: int, *, plain: bool = False) -> int:
 def test_what_is_learnt_of_a_line_while_capture_runs_is_how_loud_it_plays_there(tmp_path: Path, run_dir: Path) -> None:
     config = make_unit(tmp_path, run_dir).config
     player = player_of(config)
-    gains = LineGains(config, config.lines_of(1), player)
+    watch = LearnedWatch(Path(config.learned))
+    gains = LineGains(config, config.lines_of(1), player, watch)
     gains.follow()
     before = loudest(player, 1)
     folder = Path(config.learned)
     learned.save(folder, 1, Learned(echo_db=-14.0, learned_at=AT))
     gains.follow()
     assert loudest(player, 1) == before, "the disk may block: a thread reads it"
-    gains.watch.poll()
+    watch.poll()
     for _ in range(4):
         gains.follow()
     assert loudest(player, 1) > 1.5 * before
@@ -194,7 +199,7 @@ def test_what_is_learnt_of_a_line_while_capture_runs_is_how_loud_it_plays_there(
     assert loudest(player, 1, plain=True) == before  # used by `line learn`
     learned.save(folder, 1, Learned(echo_db=6.0, learned_at=AT))
     os.utime(folder, ns=(0, learned.stamp(folder) + 10**9))  # only in a test is a line learnt twice within 4 ms
-    gains.watch.poll()
+    watch.poll()
     for _ in range(4):
         gains.follow()
     assert loudest(player, 1) == before

@@ -237,6 +237,32 @@ def test_a_function_stands_once() -> None:
     assert not [each for each in found.values() if len(each) > 1]
 
 
+# Others use `system.lock`, or as a service InstanceLock. The bench's JACK runs only on Linux.
+LOCKING = {"bench/linetap_bench/stage/jack.py", f"{CORE}/system.py"}
+
+
+def test_a_file_is_locked_in_one_place() -> None:
+    found = {
+        path for path, each in nodes().items()
+        for node in each if isinstance(node, ast.Attribute) and node.attr in ("flock", "lockf", "locking")
+    }  # fmt: skip
+    assert found == LOCKING
+
+
+# One is a copy of an error in another process, one the file of its own log.
+NAMING = {
+    f"{CORE}/errors.py", "desk/linetap_desk/vaultproofs/verifylog.py", "unit/linetap/recorder/replay/vaultserver.py",
+}  # fmt: skip
+
+
+def test_the_file_of_an_error_is_named_in_one_place() -> None:
+    found = {
+        path for path, each in nodes().items()
+        for node in each if isinstance(node, ast.Attribute) and re.fullmatch(r"error\.filename2?", ast.unparse(node))
+    }  # fmt: skip
+    assert found == NAMING
+
+
 def test_zone_data_is_read_in_one_place() -> None:
     """Elsewhere Korea would have no zone on a machine with damaged data."""
     found = [

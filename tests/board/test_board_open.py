@@ -19,6 +19,7 @@ from linetap.board.pins import arm_pin, load_pins
 from linetap.board.simulated import SimulatedCard, SimulatedPanel
 from linetap.boardchoice import open_card, open_panel
 from linetap.config.schema import Board, Card, Config
+from linetap.learned import LearnedWatch
 from linetap_core.clock import ManualClock
 from linetap_core.errors import BadInput, DeviceFault
 from state_files import unit
@@ -42,7 +43,8 @@ def gpio(monkeypatch: pytest.MonkeyPatch) -> FakeGpio:
 
 
 def test_simulated(run_dir: Path) -> None:
-    card, panel = open_card(unit(run_dir), 1), open_panel(unit(run_dir))
+    config = unit(run_dir)
+    card, panel = open_card(config, 1, LearnedWatch(Path(config.learned))), open_panel(config)
     assert isinstance(card, SimulatedCard)
     assert isinstance(panel, SimulatedPanel)
     assert card.levels(10**12).hook.shape == (2, 10)
@@ -52,7 +54,7 @@ def test_hardware(run_dir: Path, gpio: FakeGpio) -> None:
     """A card is its meter, by udev's name for its port, and an arm line."""
     config = on_hardware(run_dir)
     assert config.meter_port(1) == "/dev/linetap/card1/meter"
-    with closing(open_card(config, 1)) as card:
+    with closing(open_card(config, 1, LearnedWatch(Path(config.learned)))) as card:
         assert isinstance(card, MeteredCard)
         assert gpio.outputs == {16: 0}
         panel = open_panel(config)
@@ -64,14 +66,16 @@ def test_real_leds_beside_simulated_lines(run_dir: Path, gpio: FakeGpio) -> None
     config = msgspec.structs.replace(
         on_hardware(run_dir), board=Board(kind="hardware", lines="simulated", pins=str(TABLE))
     )
-    assert isinstance(open_card(config, 1), SimulatedCard)
+    assert isinstance(open_card(config, 1, LearnedWatch(Path(config.learned))), SimulatedCard)
     assert isinstance(open_panel(config), HardwarePanel)
     assert gpio.outputs == {6: 0, 7: 0, 8: 0}
 
 
 def test_hardware_that_is_not_there_is_a_fault(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "RPi.GPIO", None)
-    for opening in (lambda: open_card(on_hardware(run_dir), 1), lambda: open_panel(on_hardware(run_dir))):
+    config = on_hardware(run_dir)
+    learned = LearnedWatch(Path(config.learned))
+    for opening in (lambda: open_card(config, 1, learned), lambda: open_panel(config)):
         with pytest.raises(DeviceFault) as fault:
             opening()
         assert fault.value.code == "gpio_absent"

@@ -27,6 +27,7 @@ from linetap.capture.loop import Loop
 from linetap.capture.player import Player
 from linetap.config.profile import MeterNumbers
 from linetap.config.schema import Board, Card, Config, Keys, Line
+from linetap.learned import LearnedWatch
 from linetap.ring import NO_VOLTS, RingReader, RingWriter
 from linetap_bench.exchange.meter import Measures, Meter, MeterOnPty
 from linetap_bench.exchange.meterlines import VoltsAt, WireVolts
@@ -75,7 +76,8 @@ class CardRig(MeterRig):
     def __init__(self, run_dir: Path, volts: VoltsAt, lines: int) -> None:
         super().__init__(volts, lines)
         self.config = unit(run_dir, lines)
-        self.learned = LearnedLimits(self.config, 1)
+        self.watch = LearnedWatch(Path(self.config.learned))
+        self.learned = LearnedLimits(self.config, 1, self.watch)
         self.reader = Reader(
             self.cable, range(lines), Decider(self.learned.limits, [MeterNumbers()] * lines), self.clock
         )
@@ -123,7 +125,7 @@ def test_what_is_learnt_while_capture_runs_counts(run_dir: Path) -> None:
     rig = CardRig(run_dir, volts_at(steps((0, -24), (1, -6), (2, -24))), 1)
     assert rig.levels(3)[-1].hook.all()
     learned.save(run_dir / "learned", 10, learned.Learned(on_hook_v=24, off_hook_v=6, learned_at=WHEN))
-    rig.learned.watch.poll()
+    rig.watch.poll()
     assert not rig.levels(0.4)[-1].hook.any()
     assert rig.meter.limits == [(1320, 1680)]
 
@@ -301,7 +303,7 @@ def on_a_terminal[M: Measures](
 ) -> Iterator[tuple[MeterOnPty[M], CardBoard, Wires]]:
     """A simulated card of two lines with its meter, on a real terminal with the real clock."""
     config = unit(run_dir, port=str(run_dir / "meter-1"))
-    board = open_card(config, 1)
+    board = open_card(config, 1, LearnedWatch(Path(config.learned)))
     wires = Wires.create(wires_path(run_dir, 1), 2)
     meter = made(WireVolts(wires))
     with closing(WiredMeter(meter, run_dir / "meter-1", wires)) as port, closing(board), closing(wires):
@@ -362,7 +364,8 @@ def test_the_program_of_a_real_meter_is_heard_and_missed(run_dir: Path) -> None:
 
 
 def test_no_meter_at_the_port(run_dir: Path) -> None:
-    with closing(open_card(unit(run_dir, port=str(run_dir / "nothing")), 1)) as board:
+    config = unit(run_dir, port=str(run_dir / "nothing"))
+    with closing(open_card(config, 1, LearnedWatch(Path(config.learned)))) as board:
         assert board.meter is not None
         for _ in range(20):
             assert not board.levels(SYSTEM.monotonic_ns()).hook.any()
@@ -370,8 +373,9 @@ def test_no_meter_at_the_port(run_dir: Path) -> None:
 
 
 def test_a_line_on_a_channel_that_no_meter_has(run_dir: Path) -> None:
+    config = unit(run_dir, port="/dev/null", channel=8)
     with pytest.raises(BadInput, match="line 11 is on channel 9"):
-        open_card(unit(run_dir, port="/dev/null", channel=8), 1)
+        open_card(config, 1, LearnedWatch(Path(config.learned)))
 
 
 def test_the_simulated_meter_rings_as_an_exchange_does(run_dir: Path) -> None:

@@ -17,6 +17,7 @@ from linetap.capture.lineaudio import LineAudio
 from linetap.capture.loop import Loop
 from linetap.capture.player import Player
 from linetap.capture.service import _first_state
+from linetap.learned import LearnedWatch
 from linetap.notices import load_notices
 from linetap.ring import RATE_HZ, SLOT_MS, RingWriter
 from linetap_core.clock import NS_PER_MS, NS_PER_S, ManualClock
@@ -99,7 +100,7 @@ def on_codec(tmp_path: Path, run_dir: Path) -> Iterator[tuple[Loop, Codec, Captu
     clock = ManualClock(1_795_647_360 * NS_PER_S, 50 * NS_PER_S)
     numbers = [line.number for line in lines]
     with (
-        closing(open_card(config, 1)) as board,
+        closing(open_card(config, 1, LearnedWatch(Path(config.learned)))) as board,
         closing(RingWriter(config.run_path, 1, numbers, card.ring_s, card.rate_hz)) as ring,
     ):
         player = Player(card, lines, load_notices(Path(config.notices)), board)

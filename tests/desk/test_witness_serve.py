@@ -17,7 +17,6 @@ from pathlib import Path
 import pytest
 
 from dripping import DRIPS, EVERY_S
-from linetap_core import system
 from linetap_core.cli import main
 from linetap_core.clock import ManualClock, parse_rfc3339
 from linetap_core.evidence.keys import keys
@@ -25,6 +24,7 @@ from linetap_core.evidence.merklelog.merkle import EMPTY_ROOT, Tree
 from linetap_core.evidence.witness import checkpoint, note
 from linetap_core.evidence.witness.checkpoint import AddRequest, Checkpoint
 from linetap_core.evidence.witness.note import Note
+from linetap_core.service import InstanceLock
 from linetap_desk.web import server
 from linetap_desk.witnessing import signedheads
 from linetap_desk.witnessing.witness import CheckpointWitness, Server
@@ -177,8 +177,8 @@ def test_who_forgets_does_not_start(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "what this witness has written expected" in refused()
     assert "--name 'a b': without spaces and +" in refused(name="a b")
     assert "only on the loopback" in refused(listen="0.0.0.0:7380", state=tmp_path / "new")
-    with (tmp_path / "new.served").open("a") as held:  # two would read it at the same moment, and cosign a fork
-        system.lock(held.fileno())
-        assert "another witness has this state" in refused(listen="0.0.0.0:7380", state=tmp_path / "new")
+    with InstanceLock(tmp_path, "new.witness"):  # two would read it at the same moment, and cosign a fork
+        told = refused(listen="0.0.0.0:7380", state=tmp_path / "new")
+        assert told.endswith(f"new.witness is already running, held by pid {os.getpid()}\n")
     signers.write_text(f"closet {keys.public_line(LOG.public_key())}\n")
     assert "names no keeper" in refused()

@@ -19,6 +19,7 @@ from linetap.board.meter.limits import LearnedLimits
 from linetap.capture.contacts import Contacts
 from linetap.capture.player import Player
 from linetap.config.schema import Board, Card, Config, Keys, Line
+from linetap.learned import LearnedWatch
 from linetap_core.clock import NS_PER_MS, NS_PER_S, ManualClock
 from linetap_core.records import LEAST_OPEN_MS, CaptureState
 from meter_rig import BATCH_MS, BEHIND_MS, START_NS
@@ -53,7 +54,7 @@ class DrivenRig(PartRig):
         super().__init__(inputs, elf, limits=list(map(limits, learnt)) or None)
         self.gpio = TimedGpio(self.clock)
         self.arm = ArmLine(self.gpio, ARM_PIN, self.clock)
-        learned = LearnedLimits(_config(), CARD.number)
+        learned = LearnedLimits(_config(), CARD.number, LearnedWatch(Path(_config().learned)))
         learned._limits = self.limits
         numbers = [line.number for line in LINE_LIST]
         contacts = MeterContacts(self.reader, range(LINES), numbers, self.clock)

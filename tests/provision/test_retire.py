@@ -75,6 +75,25 @@ def test_no_copy_of_the_key_outlives_it(card: Card) -> None:
     assert [path.name for path in home.glob("unit.key*")] == []
 
 
+def test_a_damaged_tls_key_is_put_back_and_no_copy_outlives_the_unit(card: Card) -> None:
+    home = card.etc / "linetap"
+    key = home / "tls.key"
+    good = key.read_bytes()
+    assert command.run(argparse.Namespace(verb="key", etc=card.etc)) == 0
+    assert (home / "tls.key.kept").stat().st_mode & 0o777 == 0o600
+    data, before = bytearray(good), key.stat()
+    data[100] ^= 1
+    key.write_bytes(data)
+    os.utime(key, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert command.run(argparse.Namespace(verb="key", etc=card.etc)) == 0
+    assert key.read_bytes() == good
+    key.write_bytes(b"no key")
+    os.utime(key, ns=(0, 1))
+    assert command.run(argparse.Namespace(verb="key", etc=card.etc)) == 1, "somebody has replaced it"
+    assert start(card) == 0
+    assert [path.name for path in home.glob("tls.key*")] == []
+
+
 def test_a_key_that_was_never_good_gets_no_copy(card: Card) -> None:
     home = card.etc / "linetap"
     (home / "unit.key").unlink()

@@ -25,6 +25,8 @@ DHCPServer=yes
 LinkLocalAddressing=no
 [DHCPServer]
 EmitRouter=yes
+EmitDNS=yes
+DNS={address}
 Router={address}
 """
 
@@ -49,7 +51,8 @@ def connect(unit: Guest, name: str) -> str:
 
 def order(unit: Guest, network: Network) -> None:
     for path, text in files_of(network).items():
-        if text is not None and path.endswith(".network"):  # a cable stands for the VLAN, as for the radio
+        if text is not None and path.startswith("systemd/network/") and not path.endswith(".netdev"):
+            # a cable stands for the VLAN, as for the radio
             write(unit, f"/etc/{path}", text)
 
 
@@ -89,3 +92,31 @@ def test_an_orders_wi_fi_comes_before_a_cable_that_is_plugged_in_too(unit: Guest
     assert way(unit) == "wlan0"
     unit.run("ip", "link", "set", "radio", "down")
     until(lambda: way(unit) == "end0", "the cable serves again")
+
+
+def name_servers(unit: Guest) -> dict[str, list[str]]:
+    """The servers of each interface, as resolved reads them from networkd. It lists those of all interfaces together,
+    in the order of a hash, and a program asks the first that answers (manager_compile_dns_servers in
+    resolved-manager.c).
+    """
+    found = {}
+    for name in ENDS:
+        index = unit.run("cat", f"/sys/class/net/{name}/ifindex", check=False).strip()
+        said = unit.run("cat", f"/run/systemd/netif/links/{index}", check=False) if index.isdigit() else ""
+        found[name] = next((line.removeprefix("DNS=").split() for line in said.splitlines() if line[:4] == "DNS="), [])
+    return found
+
+
+def test_the_name_servers_of_an_order_for_wi_fi_are_not_mixed_with_a_cables(unit: Guest) -> None:
+    order(unit, Network(wifi=Wifi(ssid="city", passphrase="twelve chars"), dns=["10.9.9.9"]))
+    connect(unit, "end0")
+    connect(unit, "wlan0")
+    until(lambda: unit.run("ip", "route", "show", "default").count("via") == 2, "both have a lease")
+    until(lambda: name_servers(unit)["wlan0"] == ["10.9.9.9", "10.9.2.1"], "the order's come first")
+    assert name_servers(unit)["end0"] == []
+
+
+def test_without_name_servers_in_the_order_the_cables_serve_too(unit: Guest) -> None:
+    order(unit, Network(wifi=Wifi(ssid="city", passphrase="twelve chars")))
+    connect(unit, "end0")
+    until(lambda: name_servers(unit)["end0"] == ["10.9.1.1"], "the cable serves alone")

@@ -30,7 +30,9 @@ from systemd_rig import (
 )
 
 from linetap import unitkeys
+from linetap_core import cli
 from linetap_core.durable import privatefile
+from linetap_core.enrolment import certificates
 from linetap_core.evidence.calls import sealed
 from linetap_core.records import CaptureState, PanelState, RecorderState, ReporterState, ServiceState
 
@@ -191,18 +193,21 @@ def test_a_key_that_is_gone_is_reported_in_one_line_a_start(unit: Guest) -> None
 
 
 LAST_BLOCK = 2047  # of 8 MiB
-# A recorder that only reads its key.
+# A service that only reads its key.
 READS = """[Service]
 Type=exec
+ExecStartPre=
 ExecStart=
-ExecStart=/bin/sh -c 'grep -q OPENSSH "$CREDENTIALS_DIRECTORY/unit.key" && exec sleep infinity; exit 2'
+ExecStart=/bin/sh -c 'grep -q PRIVATE "$CREDENTIALS_DIRECTORY/{key}" && exec sleep infinity; exit 2'
 WatchdogSec=0
 """
+READERS = {"unit.key": "linetap-recorder", "tls.key": "linetap-reporter"}
 
 
-@pytest.fixture
-def unreadable(tmp_path: Path) -> Iterator[Guest]:
-    """A guest with /etc/linetap on an ext2 whose disk cannot read the block of unit.key: its file ends before."""
+@pytest.fixture(params=READERS)
+def unreadable(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Guest, str]]:
+    """A guest with /etc/linetap on an ext2 whose disk cannot read the block of a key: its file ends before."""
+    key: str = request.param
     disk = tmp_path / "disk.img"
     subprocess.run(["mke2fs", "-q", "-t", "ext2", "-b", "4096", str(disk), "8M"], check=True, timeout=60)
     with guest() as made:
@@ -211,24 +216,27 @@ def unreadable(tmp_path: Path) -> Iterator[Guest]:
         mount = ["mount", "-o", "loop", str(disk), str(home)]
         subprocess.run(mount, check=True, timeout=60)
         privatefile.write(home / "unit.key", unitkeys.make())
-        unitkeys.keep_copy(home / "unit.key")
+        privatefile.write(home / "tls.key", certificates.key_pem(certificates.new_key()))
+        assert cli.main(["provision", "key", "--etc", str(made.root / "etc")]) == 0
         subprocess.run(["umount", str(home)], check=True, timeout=60)
-        lost = ["debugfs", "-w", "-R", f"sif unit.key block[0] {LAST_BLOCK}", str(disk)]
+        lost = ["debugfs", "-w", "-R", f"sif {key} block[0] {LAST_BLOCK}", str(disk)]
         subprocess.run(lost, check=True, capture_output=True, timeout=60)
         subprocess.run(mount, check=True, timeout=60)
         os.truncate(disk, LAST_BLOCK * 4096)
         try:
             made.write("/usr/bin/linetap", COMMAND, 0o755)
-            made.write("/etc/systemd/system/linetap-recorder.service.d/90-reads.conf", READS)
+            made.write(f"/etc/systemd/system/{READERS[key]}.service.d/90-reads.conf", READS.format(key=key))
             made.boot()
-            yield made
+            yield made, key
         finally:
             subprocess.run(["umount", "-l", str(home)], check=True, timeout=60)
 
 
-def test_a_key_that_the_medium_cannot_read_is_put_back_from_its_copy(unreadable: Guest) -> None:
+def test_a_key_that_the_medium_cannot_read_is_put_back_from_its_copy(unreadable: tuple[Guest, str]) -> None:
     """systemd reads it, and starts no service whose credential it cannot read."""
-    assert "Input/output error" in unreadable.run("sh", "-c", "cat /etc/linetap/unit.key 2>&1", check=False)
-    unreadable.run("systemctl", "start", "linetap-recorder.service", check=False)
-    until(lambda: unreadable.property("linetap-recorder", "SubState") == "running", "it has its key", 60)
-    assert "OPENSSH" in unreadable.run("cat", "/etc/linetap/unit.key")
+    unit, key = unreadable
+    service = READERS[key]
+    assert "Input/output error" in unit.run("sh", "-c", f"cat /etc/linetap/{key} 2>&1", check=False)
+    unit.run("systemctl", "start", f"{service}.service", check=False)
+    until(lambda: unit.property(service, "SubState") == "running", "it has its key", 60)
+    assert "PRIVATE KEY" in unit.run("cat", f"/etc/linetap/{key}")

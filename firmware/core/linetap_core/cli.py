@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from linetap_core import __version__
 from linetap_core.clock import Clock
-from linetap_core.errors import BadInput, LinetapError
+from linetap_core.errors import BadInput, LinetapError, file_and_reason
 
 if TYPE_CHECKING:
     Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -185,7 +185,7 @@ def _explain(chosen: str, error: Exception) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     if isinstance(error, OSError):
-        return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), BAD_INPUT)
+        return _fail(file_and_reason(error), BAD_INPUT)
     package = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
     if package in _OF_DESK.split() and __file__.startswith(_DEBIANS):
         return _fail(f"this needs {package}: apt install linetap-desk brings it", BAD_INPUT)

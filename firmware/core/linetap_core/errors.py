@@ -11,6 +11,13 @@ def plain(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
+def file_and_reason(error: OSError, at: object = None) -> str:
+    """`file: reason`; of a rename the new name, which a person knows. `at`: the place of an error without a file."""
+    name = error.filename2 or error.filename or at
+    reason = error.strerror or str(error)
+    return plain(f"{name}: {reason}" if name else reason)
+
+
 class LinetapError(Exception):
     """An error that linetap reports in one line.
 

@@ -12,10 +12,12 @@ from linetap_core.clock import SYSTEM
 if TYPE_CHECKING:  # the panel needs no numpy: 14 MB less
     from linetap.board.meter.card import Arm
     from linetap.config.schema import Board, Config
+    from linetap.learned import LearnedWatch
 
 
-def open_card(config: Config, card: int) -> CardBoard:
-    """The board of card number `card`. DeviceFault or BadInput if it does not match the configuration."""
+def open_card(config: Config, card: int, learned: LearnedWatch) -> CardBoard:
+    """The board of card number `card`; `learned`: the measurements of its lines. DeviceFault or BadInput if it does not
+    match the configuration."""
     port, lines = config.meter_port(card), len(config.lines_of(card))
     if config.board.lines_are_simulated:
         from linetap.board.simulated import SimulatedArm, SimulatedCard
@@ -31,7 +33,7 @@ def open_card(config: Config, card: int) -> CardBoard:
     from linetap.board.meter.card import open_metered
 
     assert port is not None
-    return open_metered(config, card, port, arm, SYSTEM)
+    return open_metered(config, card, port, arm, learned, SYSTEM)
 
 
 def open_panel(config: Config) -> PanelBoard:

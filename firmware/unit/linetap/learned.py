@@ -100,7 +100,7 @@ def accept(folder: Path, line: int, learned: Learned) -> Path:
 
 class LearnedWatch:
     """All measurements, read now and after each change in a separate thread: the files are on the disk, which may block
-    a reader.
+    a reader. One for each process.
     """
 
     EVERY_S = 2.0
@@ -110,7 +110,6 @@ class LearnedWatch:
         self._folder, self._steps = folder, steps
         self._stamp: int | None = None
         self._found: dict[int, Learned] = {}
-        self._taken: dict[int, Learned] | None = None
         self._stopped = threading.Event()
         self.poll()
 
@@ -128,13 +127,10 @@ class LearnedWatch:
             self._stamp = now
             self._found = load(self._folder)
 
-    def take(self) -> dict[int, Learned] | None:
-        """Returns the measurements once after each change, else None. Never waits."""
-        found = self._found  # read once, since the thread may replace it meanwhile
-        if found is self._taken:
-            return None
-        self._taken = found
-        return found
+    @property
+    def found(self) -> dict[int, Learned]:
+        """The measurements: after each change another object. Never waits."""
+        return self._found
 
     def _run(self) -> None:
         if self._steps is not None:

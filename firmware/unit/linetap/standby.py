@@ -19,7 +19,7 @@ from linetap.config import load_config
 from linetap.config.schema import RUN_DIR, Config
 from linetap_core import __version__
 from linetap_core.clock import NS_PER_S, SYSTEM, Clock
-from linetap_core.errors import BadInput
+from linetap_core.errors import BadInput, file_and_reason
 from linetap_core.records import CaptureState, Fault, RecorderState, ReporterState, ServiceState
 from linetap_core.rundir import capture_service
 from linetap_core.service import START_AGAIN, StateFile, Stop, lock_of, start_logging
@@ -37,7 +37,7 @@ def stand_by(
     error: OSError, places: Sequence[Path], state: ServiceState, file: StateFile, stop: Stop, clock: Clock
 ) -> int:
     """Waits. Returns START_AGAIN once a file can be written in all of `places`, or 0 if the service is stopped."""
-    why = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
+    why = file_and_reason(error)
     log.error("%s: %s; tries again when its folders can be written", CANNOT_BEGIN, why)
     state.fault = Fault(CANNOT_BEGIN, why)
     next_ns = clock.monotonic_ns() + TRY_EVERY_S * NS_PER_S

@@ -50,13 +50,12 @@ def keep_copy(path: Path) -> None:
 
     A key that the medium has since changed is restored from the copy. OSError: nothing has changed.
     """
-    try:
-        data = copies.damaged(path) or path.read_bytes()
-    except FileNotFoundError:
-        return
+    copies.keep_if(path, _require_key)
+
+
+def _require_key(data: bytes) -> None:
     if data.lstrip()[:1] != b"{":  # otherwise wrapped by a TPM, which alone can check it
         keys.load_signing_key(data)
-    copies.keep(path)
 
 
 def next_of(path: Path) -> str | None:

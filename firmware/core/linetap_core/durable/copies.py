@@ -18,7 +18,7 @@ import hashlib
 import logging
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
@@ -192,6 +192,17 @@ def keep(path: Path, binds: bool = False, sha256: str | None = None) -> None:
     now = msgspec.structs.replace(_now(path), binds=binds)
     if sha256 in (None, hashlib.sha256(now.data).hexdigest()) and _KEPT_FILE.load(kept_of(path)) != now:
         _write(path, now)
+
+
+def keep_if(path: Path, check: Callable[[bytes], object]) -> None:
+    """`keep`, if `check` raises nothing for the file or, where the medium has changed it, for its copy. Nothing without
+    a file."""
+    try:
+        data = damaged(path) or path.read_bytes()
+    except FileNotFoundError:
+        return
+    check(data)
+    keep(path)
 
 
 def _write(path: Path, kept: _Kept) -> None:

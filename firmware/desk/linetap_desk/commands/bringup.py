@@ -9,7 +9,7 @@ from pathlib import Path
 
 from linetap_core.clock import from_utc_ns, parse_rfc3339
 from linetap_core.durable.files import replace_durably
-from linetap_core.errors import BadInput
+from linetap_core.errors import BadInput, file_and_reason
 from linetap_core.evidence.signing import document, namespaces, signers
 from linetap_core.evidence.signing.signers import Signer
 from linetap_core.evidence.signing.sshsig import SignatureFault
@@ -45,7 +45,7 @@ def _read(path: Path, listed: list[Signer]) -> tuple[bytes, bytes, BringupReport
         with path.open("rb") as file, namespaces.signature_path(path).open("rb") as beside:
             data, signature = file.read(document.LIMIT_BYTES + 1), beside.read(_SIGNATURE_BYTES)
     except OSError as error:
-        raise BadInput(f"{error.filename}: {error.strerror}") from None
+        raise BadInput(file_and_reason(error)) from None
     try:
         report = bringup.decode(data)
         at = from_utc_ns(parse_rfc3339(report.ended_at))

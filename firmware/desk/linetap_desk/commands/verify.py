@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from linetap_core.errors import BadInput, Refusal
+from linetap_core.errors import BadInput, Refusal, file_and_reason
 from linetap_core.evidence.merklelog import closing
 from linetap_core.evidence.signing.signers import Signer
 from linetap_desk.bundle import layout
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
             good += verdict.counts and verdict.good
             sys.stdout.writelines(line + "\n" for line in verdict.lines())
     except PermissionError as error:
-        raise BadInput(f"{error.filename}: {error.strerror}; a vault you may read expected") from None
+        raise BadInput(f"{file_and_reason(error, path)}; a vault you may read expected") from None
     if not count:
         raise BadInput(f"{args.path}: there is no call in it; a call folder or a vault expected")
     sys.stdout.write(f"{count} checked, {good} good\n")

@@ -13,7 +13,7 @@ from pathlib import Path
 from cryptography import x509
 
 from linetap_core.enrolment.certificates import UNREADABLE
-from linetap_core.errors import BadInput
+from linetap_core.errors import BadInput, file_and_reason
 from linetap_desk.config.desk import DeskConfig
 from linetap_desk.doctor import Finding
 from linetap_desk.ingest import database
@@ -83,7 +83,7 @@ def certificate_and_key(path: Path, key: Path | None, now: datetime) -> Finding:
     except ssl.SSLError:
         return Finding("certificate", f"{path}: does not fit its key {key}", _AGAIN)
     except OSError as error:
-        return Finding("certificate", f"{error.filename or path}: {error.strerror}", _AGAIN)
+        return Finding("certificate", file_and_reason(error, path), _AGAIN)
     except UNREADABLE:
         return Finding("certificate", f"{path}: not a certificate in PEM", _AGAIN)
     until = made.not_valid_after_utc

@@ -5,10 +5,10 @@ each head with the cosignatures of its witnesses. The whole folder is published:
 from __future__ import annotations
 
 import contextlib
-import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 
+from linetap_core import system
 from linetap_core.durable.files import replace_durably
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.merklelog import leaflog
@@ -43,7 +43,7 @@ def opened(folder: Path) -> Iterator[LeafLog]:
     """The log, made if missing, for this process alone. BadInput if entries are missing that a head covers."""
     heads_of(folder).mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        system.wait_for_lock(lock.fileno())
         newest = next(_kept(folder, newest_first=True), None)
         try:
             log = LeafLog(folder, 0 if newest is None else newest.checkpoint.size, misses=True)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import fcntl
 import sys
 import threading
 from collections.abc import Collection, Iterator
@@ -35,7 +34,7 @@ from linetap_core.evidence.signing.signers import Signer
 from linetap_core.evidence.witness import checkpoint, note
 from linetap_core.evidence.witness.checkpoint import PATH, SIZE_TYPE, Checkpoint
 from linetap_core.evidence.witness.note import BadNote, Key
-from linetap_core.service import Stop
+from linetap_core.service import InstanceLock, Stop
 from linetap_core.timekeeping import KEPT, require_possible
 from linetap_desk.proofs import callfolder
 from linetap_desk.web.server import LoopbackHandler, LoopbackServer, address_of
@@ -122,15 +121,7 @@ def serve_witness(args: argparse.Namespace, clock: Clock) -> int:
 @contextlib.contextmanager
 def _held_state(path: Path) -> Iterator[None]:
     """Keeps the state for this process: two that read it at the same moment would cosign two logs."""
-    try:
-        file = path.with_name(f"{path.name}.served").open("a")
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}") from None
-    with file:
-        try:
-            system.lock(file.fileno())
-        except BlockingIOError:
-            raise BadInput(f"{path}: another witness has this state; one process for each state expected") from None
+    with InstanceLock(path.absolute().parent, f"{path.name}.witness"):
         signedheads.load_state(SEEN, path)
         yield
 
@@ -282,7 +273,7 @@ def run(args: argparse.Namespace) -> int:
             raise BadInput(f"{folder}: not a folder; one for the heads expected")
     refused = 0
     with args.state.with_name(args.state.name + ".lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        system.wait_for_lock(lock.fileno())
         state = signedheads.load_state(_SEEN, args.state)
         for path in args.log:
             try:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -197,17 +196,18 @@ class LineGains:
     One notice of one line at a time: the gain costs some milliseconds of a thread with a period of ten.
     """
 
-    def __init__(self, config: Config, lines: list[Line], player: Player) -> None:
+    def __init__(self, config: Config, lines: list[Line], player: Player, watch: LearnedWatch) -> None:
         self._config, self._lines, self._player = config, [line for line in lines if not line.exempt], player
         self._notices = notices_of(config)
         self._gains: dict[tuple[int, str], float] = {}
         self._work: Iterator[None] = iter(())
-        self.watch = LearnedWatch(Path(config.learned))
+        self._watch, self._found = watch, dict[int, Learned]()
 
     def follow(self) -> None:
         """Applies changed gains; call it a few times a second. Never waits for the disk."""
-        if (found := self.watch.take()) is not None:
-            self._work = self._renew(found)
+        found = self._watch.found  # read once: the thread may replace it meanwhile
+        if found is not self._found:
+            self._found, self._work = found, self._renew(found)
         next(self._work, None)
 
     def _renew(self, found: dict[int, Learned]) -> Iterator[None]:

@@ -7,6 +7,7 @@ import gc
 import logging
 import os
 from contextlib import ExitStack, closing
+from pathlib import Path
 
 from linetap.boardchoice import open_card
 from linetap.capture.alsa import Codec
@@ -17,6 +18,7 @@ from linetap.capture.lineleds import LineLights
 from linetap.capture.loop import Loop
 from linetap.capture.player import LineGains, Player
 from linetap.config.schema import Card, Config
+from linetap.learned import LearnedWatch
 from linetap.notices import notices_of
 from linetap.ring import RingWriter
 from linetap.standby import stand_by
@@ -60,11 +62,12 @@ def run(config: Config, card_number: int) -> int:
 def _serve(config: Config, card: Card, stop: Stop, state: CaptureState, file: StateFile, log: logging.Logger) -> None:
     lines = config.lines_of(card.number)
     with ExitStack() as opened:
-        board = opened.enter_context(closing(open_card(config, card.number)))  # first, opens every relay
+        learned = LearnedWatch(Path(config.learned))
+        board = opened.enter_context(closing(open_card(config, card.number, learned)))  # opens every relay
         player = Player(card, lines, notices_of(config), board)
-        gains = LineGains(config, lines, player)
-        gains.watch.start()  # before capture has its priority, which the thread would inherit
-        opened.callback(gains.watch.stop)
+        gains = LineGains(config, lines, player, learned)
+        learned.start()  # before capture has its priority, which the thread would inherit
+        opened.callback(learned.stop)
         numbers = [line.number for line in lines]
         ring = opened.enter_context(
             closing(RingWriter(config.run_path, card.number, numbers, card.ring_s, card.rate_hz))

@@ -22,7 +22,7 @@ from linetap.sockets import Caller
 from linetap_core import jsontext
 from linetap_core.cli import say
 from linetap_core.clock import SYSTEM, Clock, rfc3339
-from linetap_core.errors import BadInput, Refusal
+from linetap_core.errors import BadInput, Refusal, file_and_reason
 from linetap_core.records import LEAST_OPEN_MS, MOST_OPEN_MS, PlayNotice, Refused, ReleaseLine
 from linetap_core.rundir import socket_path
 
@@ -194,7 +194,7 @@ def _save(folder: Path, line: int, found: Learned) -> None:
     try:
         learned.save(folder, line, found)
     except OSError as error:
-        raise BadInput(f"{error.filename or folder}: {error.strerror}; a folder that you can write expected") from None
+        raise BadInput(f"{file_and_reason(error, folder)}; a folder that you can write expected") from None
 
 
 def _volts(volts: float | None) -> str:

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from linetap import unitkeys
 from linetap.config import Config, load_config
 from linetap.config.require import HOME, TLS_KEY, UNIT_KEY, require_usual_place
-from linetap_core.durable import privatefile, signedfile
+from linetap_core.durable import copies, privatefile, signedfile
 from linetap_core.enrolment import certificates, request
 from linetap_core.errors import BadInput
 from linetap_core.evidence.keys import keys
@@ -100,15 +100,26 @@ def _tls_key(path: Path, new: bool) -> ec.EllipticCurvePrivateKey:
 
 
 def _load(path: Path) -> ec.EllipticCurvePrivateKey:
+    data = copies.damaged(path) or read_small(path, _KEY_LIMIT_BYTES)
     try:
-        key = load_pem_private_key(read_small(path, _KEY_LIMIT_BYTES), None)
-    except BadInput:
-        raise
+        return _key_of(data)
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}") from None
+
+
+def _key_of(data: bytes) -> ec.EllipticCurvePrivateKey:
+    try:
+        key = load_pem_private_key(data, None)
     except (*certificates.UNREADABLE, TypeError):
-        raise BadInput(f"{path}: {_WANTED}") from None
+        raise BadInput(_WANTED) from None
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise BadInput(f"{path}: {_WANTED}")
+        raise BadInput(_WANTED)
     return key
+
+
+def keep_copy(path: Path) -> None:
+    """Keeps a copy of a good TLS key, as `unitkeys.keep_copy` does of the unit's."""
+    copies.keep_if(path, _key_of)
 
 
 _WANTED = "not a P-256 key in PEM without a passphrase; --new-key makes one in its place"

@@ -16,7 +16,7 @@ from linetap.notices import LONGEST_S, Notice, tag_of, wavfile
 from linetap.notices.level import active_level_dbm0, require_audible
 from linetap.ring import RATE_HZ
 from linetap_core.durable.files import replace_durably
-from linetap_core.errors import BadInput
+from linetap_core.errors import BadInput, file_and_reason
 
 LEVEL_DBM0 = -16.0
 LONGEST_TEXT = 1000
@@ -44,7 +44,7 @@ def import_notice(path: Path, text: str, folder: Path, notice_id: str | None = N
         replace_durably(target.with_suffix(".txt"), f"{text}\n".encode(), mode=_READABLE)
         replace_durably(target, wav_bytes(samples), mode=_READABLE)
     except OSError as error:
-        raise BadInput(f"{error.filename or folder}: {error.strerror}") from None
+        raise BadInput(file_and_reason(error, folder)) from None
     return Notice(notice_id, text, samples, tag_of(samples))
 
 

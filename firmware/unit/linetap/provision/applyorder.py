@@ -221,6 +221,9 @@ def _permit_ssh(key: str | None, run: Path) -> None:
 
 BROKER_NETWORKS = "linetap/broker.networks"  # read by the image's generator
 WIRE, AIR = "end0 eth0 en*", "wlan0"
+# A cable beside Wi-Fi: its name servers would be in one list with the order's, in no certain order.
+SPARE = "systemd/network/80-linetap-new.network.d/10-linetap.conf"
+_ONLY_A_WAY = "".join(f"[{each}]\nUseDNS=no\n" for each in ("DHCPv4", "DHCPv6", "IPv6AcceptRA"))
 SECRET = f"wpa_supplicant/wpa_supplicant-{AIR}.conf"  # contains a passphrase
 
 
@@ -233,6 +236,7 @@ def files_of(network: Network) -> dict[str, str | None]:
         "systemd/network/10-linetap.network": _network(name, network, vlan),
         "systemd/network/20-linetap-vlan.netdev": vlan and netdev,
         "systemd/network/20-linetap-vlan.network": vlan and _network(vlan, network, None),
+        SPARE: _ONLY_A_WAY if network.wifi is not None and network.dns else None,
         SECRET: _wifi(network.wifi) if network.wifi is not None else None,
         BROKER_NETWORKS: "".join(f"{each}\n" for each in _reached(network)) or None,
         "chrony/sources.d/linetap.sources": "".join(f"server {host} iburst\n" for host in network.ntp) or None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import functools
 import hashlib
 import sys
@@ -12,6 +13,8 @@ from pathlib import Path
 
 from linetap import cardresult, unitkeys
 from linetap.cardresult import CARD_WRONG
+from linetap.commission import tlsrequest
+from linetap.config.require import TLS_KEY
 from linetap.provision import acceptorder, adopted, cardfiles, memory, pack, retire
 from linetap.provision.applyorder import apply_order, describe, leave_request, take_certificate
 from linetap_core.clock import SYSTEM, Clock
@@ -22,6 +25,7 @@ from linetap_core.errors import BadInput, LinetapError
 from linetap_core.tomlfile.source import Source
 
 DONE, ERROR = "linetap-done.txt", "linetap-error.txt"
+FULL = "linetap-error-card-is-full.txt"  # empty: on a card without a free block a name is all that can be written
 _TAKEN = ".linetap.taken"  # name of an order while it is wiped; systemd/provision-linetap.service looks for it
 _WRONG = f"""{order.NAME}: 이 파일에 잘못이 있어 아무것도 바꾸지 않았습니다. 고쳐서 다시 넣어 주십시오.
 {order.NAME}: something in this file is wrong, and nothing was changed. Put it right, and start the unit again.
@@ -56,7 +60,7 @@ class RequestNotWritten(BadInput):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     pack.add_arguments(verbs.add_parser("pack", help="one file of all that a unit is to know"))
-    key = verbs.add_parser("key", help="on the unit: renew the copy of its key, or put a damaged key back from it")
+    key = verbs.add_parser("key", help="on the unit: renew the copies of its keys, or put a damaged key back from them")
     key.add_argument("--etc", type=Path, default=Path("/etc"), metavar="DIR", help="default %(default)s")
     apply = verbs.add_parser("apply", help="on the unit, at boot: take what is on the card")
     apply.add_argument("boot", type=Path, metavar="DIR", help="the boot partition")
@@ -75,7 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the command. Returns 0 also if nothing was on the card."""
     if args.verb == "key":
-        return 0 if _keep_key(args.etc / "linetap" / memory.KEY) else 1
+        return 0 if _keep_keys(args.etc / "linetap") else 1
     if args.verb == "pack":
         return pack.run(args)
     act = functools.partial(apply, kept_etc=args.kept)
@@ -86,14 +90,17 @@ def run(args: argparse.Namespace) -> int:
     )
 
 
-def _keep_key(path: Path) -> bool:
-    """Keeps a copy of the key, so that one flipped bit cannot stop the unit. False if it is no key and has no copy."""
-    try:
-        unitkeys.keep_copy(path)
-    except (LinetapError, OSError) as error:
-        sys.stderr.write(f"{path}: {error}\n")  # the recorder and the LEDs report it too
-        return False
-    return True
+def _keep_keys(home: Path) -> bool:
+    """Keeps copies of both keys, so that one flipped bit cannot stop recorder or reporter. False if one is no key and
+    has no copy."""
+    good = True
+    for name, keep in ((memory.KEY, unitkeys.keep_copy), (TLS_KEY, tlsrequest.keep_copy)):
+        try:
+            keep(home / name)
+        except (LinetapError, OSError) as error:
+            sys.stderr.write(f"{home / name}: {error}\n")  # its service and the LEDs report it too
+            good = False
+    return good
 
 
 def apply(
@@ -111,6 +118,7 @@ def apply(
     digest: str | None = None
     try:
         with contextlib.suppress(OSError):  # a folder of that name must not prevent the rest
+            (boot / FULL).unlink(missing_ok=True)
             (boot / ERROR).unlink(missing_ok=True)
         with contextlib.suppress(BadInput):  # the next start tries it again
             _finish_wiping(boot)
@@ -139,11 +147,11 @@ def apply(
                 leave_request(etc, boot)
             with contextlib.suppress(LinetapError, OSError):
                 done += _finish_wiped(boot, etc, run_dir)
-        _keep_key(etc / "linetap" / memory.KEY)
+        _keep_keys(etc / "linetap")
     except (LinetapError, OSError) as error:
         fault = str(error).replace(f"{boot}/", "")
         with contextlib.suppress(OSError):
-            replace_durably(boot / ERROR, _explained(error, fault).encode())
+            _write_error(boot, _explained(error, fault).encode())
         with contextlib.suppress(OSError):
             (run_dir / CARD_WRONG).touch()
             cardresult.write_order_result(run_dir, _code_of(error), digest)
@@ -153,6 +161,21 @@ def apply(
             replace_durably(boot / DONE, done.encode())
         sys.stdout.write(done)
     return 0
+
+
+def _write_error(boot: Path, text: bytes) -> None:
+    """Writes linetap-error.txt. On a full card the last linetap-done.txt makes room for it; without one, the name of
+    an empty file is the message."""
+    try:
+        replace_durably(boot / ERROR, text)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        if not (boot / DONE).exists():
+            (boot / FULL).touch()
+            return
+        (boot / DONE).unlink()
+        _write_error(boot, text)
 
 
 def _name_desk(boot: Path, run_dir: Path) -> None:

@@ -23,6 +23,7 @@ import msgspec
 from linetap import unitkeys
 from linetap.boardchoice import panel_of
 from linetap.config import load_config
+from linetap.config.require import TLS_CERTIFICATE, TLS_KEY
 from linetap.config.schema import Keys
 from linetap.provision import acceptorder, cardfiles, memory
 from linetap.provision.memory import KEY, Memory
@@ -41,7 +42,7 @@ ASKED = cardfiles.DECOMMISSION  # on the card: the unit's name
 FOLDER = "retired"  # in /etc/linetap
 HOLD_S, LOOK_EVERY_S = 5, 0.1
 _KEY_LINE_WORDS = 3  # unit.key.pub has type, key and the unit's name
-_ENDS = (f"{KEY}.pub", "tls.key", "tls.pem", UNIT, f"{memory.NAME}{TWIN_SUFFIX}", memory.NAME)
+_ENDS = (f"{KEY}.pub", TLS_KEY, TLS_CERTIFICATE, UNIT, f"{memory.NAME}{TWIN_SUFFIX}", memory.NAME)
 # The memory is removed last: until then all steps are repeated.
 
 
@@ -186,6 +187,8 @@ def _public(path: Path) -> str:
 
 
 def _forget(home: Path) -> None:
+    for aside in home.glob(f"{TLS_KEY}.broken-*"):
+        aside.unlink()
     for each in _ENDS:
         place = (home / each).resolve()
         filecopies.kept_of(place).unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from typing import Literal
 from linetap import restartstate, unitkeys
 from linetap.config import Config, change, config_sha256
 from linetap.config.retention import default_class
-from linetap.learned import LearnedWatch
+from linetap.learned import Learned, LearnedWatch
 from linetap.notices import keep_copies, notices_of
 from linetap.recorder import checkpoint, selflog
 from linetap.recorder.calls.context import LineMemory, Names, Shared
@@ -133,6 +133,7 @@ class Service:
         self._learned_steps = Steps("learned", clock)
         self._learned = LearnedWatch(Path(config.learned), self._learned_steps)
         self._learned.start()
+        self._applied: dict[int, Learned] | None = None
         self.vault.resume_jobs(remembered.jobs)
         if self.smdr is None and remembered.smdr is not None:
             self.vault.resume_jobs([*remembered.smdr.jobs()])
@@ -225,7 +226,9 @@ class Service:
         return None
 
     def _reload_learned(self) -> None:
-        if (found := self._learned.take()) is not None:
+        found = self._learned.found  # read once: the thread may replace it meanwhile
+        if found is not self._applied:
+            self._applied = found
             self.core.update_learned(found)
 
     def _write_state(self) -> None:

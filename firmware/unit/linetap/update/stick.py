@@ -21,7 +21,7 @@ from linetap.update.install import Machine, require_room
 from linetap.update.judge import TRIED, require_fit, require_running
 from linetap.update.state import UpdateFault, UpdateRequest
 from linetap_core.durable import files
-from linetap_core.errors import AlreadyRunning, BadInput, LinetapError
+from linetap_core.errors import AlreadyRunning, BadInput, LinetapError, file_and_reason
 from linetap_core.rundir import make_private_folder
 from linetap_core.service import InstanceLock
 from linetap_core.wire.updates import LARGEST_BYTES
@@ -56,7 +56,7 @@ def accept(top: Path, config: Config, machine: Machine) -> UpdateRequest | None:
     try:
         return _accept(top, config, machine)
     except OSError as error:
-        raise UpdateFault("update_stick", f"{error.filename or top}: {error.strerror}") from None
+        raise UpdateFault("update_stick", file_and_reason(error, top)) from None
 
 
 def _accept(top: Path, config: Config, machine: Machine) -> UpdateRequest | None:

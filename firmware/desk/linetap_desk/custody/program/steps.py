@@ -15,7 +15,7 @@ from pathlib import Path
 from linetap_core.clock import Clock, compact, from_utc_ns
 from linetap_core.durable import privatefile
 from linetap_core.durable.files import replace_durably
-from linetap_core.errors import BadInput, LinetapError, Refusal
+from linetap_core.errors import BadInput, LinetapError, Refusal, file_and_reason
 from linetap_core.evidence import sealing
 from linetap_core.evidence.authorization.command import SUFFIX
 from linetap_core.evidence.calls import hold as holds
@@ -48,8 +48,7 @@ def in_one_line() -> Iterator[None]:
     except OSError as error:
         if isinstance(error, LinetapError):
             raise
-        name = error.filename2 or error.filename  # of a renaming the new name
-        raise BadInput(f"{name}: {error.strerror}" if name else str(error)) from None
+        raise BadInput(file_and_reason(error)) from None
 
 
 def run_command(adds: list[Add], run: Run, clock: Clock, *words: object) -> list[str]:

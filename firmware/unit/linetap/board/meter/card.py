@@ -22,6 +22,7 @@ from linetap.board.meter.protocol import MOST_CHANNELS
 from linetap.board.meter.reader import Reader
 from linetap.config import profile_of
 from linetap.config.schema import Config
+from linetap.learned import LearnedWatch
 from linetap.ring import NO_VOLTS
 from linetap_core.clock import NS_PER_MS, Clock
 from linetap_core.errors import BadInput
@@ -93,22 +94,20 @@ class MeteredCard:
         self._reader.lights(leds)
 
     def close(self) -> None:
-        self._learned.watch.stop()
         self._closed = 0
         with contextlib.closing(self._arm), contextlib.closing(self._reader), contextlib.closing(self._contacts):
             self._send_relays()
 
 
-def open_metered(config: Config, card: int, port: str, arm: Arm, clock: Clock) -> MeteredCard:
+def open_metered(config: Config, card: int, port: str, arm: Arm, watch: LearnedWatch, clock: Clock) -> MeteredCard:
     """Opens a card, whose meter may be absent, appear and disappear. BadInput for a line on an impossible channel."""
     lines = config.lines_of(card)
     channels = [line.channel - 1 for line in lines]
     for line in lines:
         if line.channel > MOST_CHANNELS:
             raise BadInput(f"line {line.number} is on channel {line.channel}; a line meter has {MOST_CHANNELS}")
-    learned = LearnedLimits(config, card)
+    learned = LearnedLimits(config, card, watch)
     numbers = [profile_of(config, line.profile).meter for line in lines]
     reader = Reader(SerialPort(port), channels, Decider(learned.limits, numbers), clock)
-    learned.watch.start()
     contacts = MeterContacts(reader, channels, [line.number for line in lines], clock)
     return MeteredCard(arm, reader, channels, learned, contacts, clock)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -68,17 +67,18 @@ def _column(volts: Sequence[float]) -> npt.NDArray[np.int16]:
 
 
 class LearnedLimits:
-    """The present limits; after a change `limits` is another object. `watch`: reads the files."""
+    """The present limits; after a change `limits` is another object."""
 
-    def __init__(self, config: Config, card: int) -> None:
+    def __init__(self, config: Config, card: int, watch: LearnedWatch) -> None:
         self._lines = [(line.number, profile_of(config, line.profile)) for line in config.lines_of(card)]
-        self.watch = LearnedWatch(Path(config.learned))
-        self._limits = self._of(self.watch.take() or {})
+        self._watch, self._found = watch, watch.found
+        self._limits = self._of(self._found)
 
     @property
     def limits(self) -> LimitArrays:
-        if (found := self.watch.take()) is not None:
-            self._limits = self._of(found)
+        found = self._watch.found  # read once: the thread may replace it meanwhile
+        if found is not self._found:
+            self._found, self._limits = found, self._of(found)
         return self._limits
 
     def _of(self, found: dict[int, Learned]) -> LimitArrays:
