@@ -31,7 +31,6 @@ from linetap_desk.inputs import strict
 from linetap_desk.proofs import callfolder
 from linetap_desk.unsealing import stockage
 
-
 _LOCK = ".destroying.lock"
 
 

@@ -166,6 +166,6 @@ def _pbx(db: Connection, period: Period, now_ns: int) -> Pbx:
     ours = pbx_days.c.unit.in_(select(units.c.unit).where(units.c.named))
     within = (pbx_days.c.day >= period.first.isoformat(), pbx_days.c.day < period.end.isoformat())
     sums = [func.coalesce(func.sum(column), 0) for column in (pbx_days.c.calls, pbx_days.c.missing)]
-    found = (int(value) for value in db.execute(select(func.count(), *sums).where(ours, *within)).one())
+    days, listed, missing = db.execute(select(func.count(), *sums).where(ours, *within)).one()
     first = first_kept(now_ns)
-    return Pbx(*found, first if period.first < first else None)
+    return Pbx(int(days), int(listed), int(missing), first if period.first < first else None)
