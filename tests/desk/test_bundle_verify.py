@@ -118,6 +118,81 @@ def test_an_unpacked_bundle(whole: Path, tmp_path: Path, capsys: pytest.CaptureF
     assert "an unpacked bundle; its zip expected" in capsys.readouterr().err
 
 
+AS_HANDED_OVER = "the zip as it was handed over expected"
+
+
+def _zip_in_a_folder(good: Path, place: Path) -> tuple[Path, str]:
+    (place / "__MACOSX").mkdir()
+    (place / "__MACOSX" / "._case.zip").write_bytes(b"\0\5\26\7")
+    (place / "case.zip").write_bytes(good.read_bytes())
+    return place, f"{place / 'case.zip'} is a bundle: name it"
+
+
+def _one_deeper(good: Path, place: Path) -> tuple[Path, str]:
+    inner = place / "사건 2026-117 (1)"
+    zipfile.ZipFile(good).extractall(inner)
+    (place / "__MACOSX").mkdir()
+    (inner / ".DS_Store").write_bytes(b"x")
+    return place, f"{inner}: an unpacked bundle; its zip expected"
+
+
+def _backslashes(good: Path, place: Path) -> tuple[Path, str]:
+    """As by a program that takes them for part of a name."""
+    with zipfile.ZipFile(good) as bundle:
+        for name in bundle.namelist():
+            (place / name.replace("/", "\\")).write_bytes(bundle.read(name))
+    return place, "unpacked with \\ in the names; its zip expected"
+
+
+def _a_part(good: Path, place: Path) -> tuple[Path, str]:
+    zipfile.ZipFile(good).extractall(place)
+    return place / "calls", f"{place}: an unpacked bundle; its zip expected"
+
+
+def _packed_again(good: Path, place: Path) -> tuple[Path, str]:
+    """As a Mac's "Compress" does with the unpacked folder."""
+    with zipfile.ZipFile(good) as bundle, zipfile.ZipFile(place / "again.zip", "w", zipfile.ZIP_DEFLATED) as made:
+        for name in bundle.namelist():
+            made.writestr(f"case/{name}", bundle.read(name))
+            made.writestr(f"__MACOSX/case/{name}", b"see case.zip")
+    return place / "again.zip", AS_HANDED_OVER
+
+
+def _zip_in_a_zip(good: Path, place: Path) -> tuple[Path, str]:
+    with zipfile.ZipFile(place / "mail.zip", "w") as made:
+        made.write(good, "첨부/case.zip")
+    return place / "mail.zip", "a zip in it: unpack this one, and name that"
+
+
+def _cut_off(good: Path, place: Path) -> tuple[Path, str]:
+    (place / "case.zip").write_bytes(good.read_bytes()[:-5000])
+    return place / "case.zip", AS_HANDED_OVER
+
+
+def _nothing(_: Path, place: Path) -> tuple[Path, str]:
+    (place / "a.zip").write_bytes(b"x")
+    return place, "there is no call in it"
+
+
+LAYOUTS = (_zip_in_a_folder, _one_deeper, _backslashes, _a_part, _packed_again, _zip_in_a_zip, _cut_off, _nothing)
+
+
+@pytest.mark.parametrize("laid", LAYOUTS, ids=lambda laid: laid.__name__.strip("_"))
+def test_each_layout_of_a_recipient_is_told_what_to_do(
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], laid: Callable[[Path, Path], tuple[Path, str]]
+) -> None:
+    path, told = laid(whole / "case.zip", tmp_path)
+    assert main(["verify", str(path), "--signers", str(whole / "allowed_signers")]) in (1, 2)
+    said = capsys.readouterr()
+    assert told in said.out + said.err
+
+
+@pytest.mark.parametrize("name", ["case (1).zip", "사건.ZIP", "case.zip.download", "case"])
+def test_a_renamed_zip_is_verified(whole: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes((whole / "case.zip").read_bytes())
+    assert main(["verify", str(tmp_path / name), "--signers", str(whole / "allowed_signers")]) in (0, 1)
+
+
 def test_what_is_no_zip(whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for data in (b"", b"hello", b"PK\x05\x06" + bytes(18), b"PK\x05\x06" + b"\xff" * 18, bytes(1 << 20)):
         path = tmp_path / "case.zip"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from calls_house import NOW_NS, UNIT, CallsHouse, name_of
@@ -12,7 +13,9 @@ from playwright.sync_api import Browser, expect
 from servesite import ServeSite, chromium, require_accessible
 from sqlalchemy import select
 
+from ingest_rig import trusted
 from linetap_core.clock import NS_PER_S, ManualClock
+from linetap_desk.ingest.store import Store
 from linetap_desk.serve.database.tables import access
 from linetap_desk.serve.ended import endingcalls
 
@@ -30,6 +33,12 @@ class House(CallsHouse):
 
     def says(self, name: str, line: int, seconds: float, event: str, **more: object) -> None:
         self.tell(event, UNIT, self.names[name], line, AT_S - seconds, **more)
+
+    def store_now(self) -> None:
+        """Stores all reports as received at NOW_NS, whatever the unit's clock says."""
+        for teller in self.tellers.values():
+            reports = [replace(report, received_ns=NOW_NS) for report in teller.reports()]
+            Store(self.engine).write(reports, trusted(*self.tellers.values()))
 
     def fill(self) -> None:
         self.begins("ending", 3, 300)
@@ -105,6 +114,32 @@ def test_an_old_report_that_came_late_is_no_alarm(served: ServeSite, clock: Manu
     """A unit disconnected in the middle of an end, without a later report."""
     clock.advance(endingcalls.SHOWN_S * NS_PER_S + NS_PER_S)
     assert told(served) == []
+
+
+@pytest.mark.parametrize("wrong_s", [-86_400 * 365 * 20, -7200, 7200, 86_400 * 365])
+@pytest.mark.parametrize("is_over", [False, True])
+def test_a_unit_whose_clock_is_wrong_is_told_too(
+    house: House, served: ServeSite, clock: ManualClock, wrong_s: int, is_over: bool
+) -> None:
+    house.begins("wrong", 4, 200 - wrong_s)
+    house.says("wrong", 4, 20 - wrong_s, "ending", situation="abuse")
+    if is_over:
+        house.says("wrong", 4, 10 - wrong_s, "ended", situation="abuse", seen_by="dial_tone", disposition="recorded")
+    house.store_now()
+    state, text = next(one for one in told(served) if "4번 회선" in one[1])
+    assert state == ("ended" if is_over else "ending")
+    assert "18:00:00" in text  # the desk's time, since the unit's is of another day
+    clock.advance(endingcalls.SHOWN_S * NS_PER_S + NS_PER_S)
+    assert told(served) == []
+
+
+def test_an_end_during_an_outage_is_no_news_when_it_is_reported(house: House, served: ServeSite) -> None:
+    house.begins("away", 4, 4000)
+    house.says("away", 4, 3700, "ending", situation="abuse")
+    house.says("away", 4, 3600, "ended", situation="abuse", seen_by="dial_tone", disposition="recorded")
+    house.offline(UNIT, AT_S - 3800, AT_S - 10)
+    house.store_now()
+    assert not [text for _, text in told(served) if "4번 회선" in text]
 
 
 def test_nobody_else_is_told_and_nothing_of_the_caller_is(house: House, served: ServeSite) -> None:

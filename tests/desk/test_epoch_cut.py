@@ -268,3 +268,28 @@ def test_officers_of_a_group_who_are_cut_short(tmp_path: Path, monkeypatch: pyte
     found = certificate.read(certificate.path_of(desk.certificates, DAY, [1, 3]), None)
     assert (found.officers, len(found.files)) == ([1, 3], 4)
     assert callfolder.read(certificate.path_of(desk.certificates, DAY, [2]), 1 << 20)
+
+
+@pytest.mark.parametrize("other", [DAY, NEXT_DAY])
+def test_a_second_run_at_the_same_time_is_refused_and_changes_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    """Without the lock both find no journal, and the second one's says of a destroyed file that it is whole."""
+    refused: list[str] = []
+
+    def second(_: int, path: Path) -> None:
+        if path.suffix == ".txt" and not refused:
+            before = {each: each.read_bytes() for each in [*begun(desk), *desk.keys_of(other)]}
+            refused.append("")
+            with pytest.raises(BadInput, match="another `linetap epoch destroy` is at work") as error:
+                desk.destroy(other, at=LATE)
+            refused[0] = str(error.value)
+            assert {each: each.read_bytes() for each in before} == before
+
+    on_sync(monkeypatch, second)
+    assert desk.destroy(DAY, at=LATE) == 0
+    assert str(desk.certificates) in refused[0]
+    assert not begun(desk)
+    assert certificate.path_of(desk.certificates, DAY).exists()
+    if other != DAY:
+        assert desk.destroy(other, at=LATE) == 0

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -387,7 +389,7 @@ def amend(vaults: Vaults, call_id: str, began_at: str) -> None:
     """Writes an amendment beside a record of that call, like its unit."""
     document = amendment.encode(Amendment(
         suite=amendment.SUITE, unit="floor-03", call_id=call_id, number=1, record_sha256="5f" * 32, began_at=began_at,
-        ended_at=began_at, uncertainty_s=40, until="2027-01-23T15:00:00.000Z", made_at=began_at,
+        ended_at=began_at, uncertainty_s=40, until=max("2027-01-23T15:00:00.000Z", began_at), made_at=began_at,
     ))  # fmt: skip
     place = vaults.vault / amendment.FOLDER / amendment.name(call_id, 1)
     place.parent.mkdir(exist_ok=True)
@@ -422,3 +424,71 @@ def test_an_amendment_that_was_changed_moves_no_call(vaults: Vaults) -> None:
     path = vaults.vault / amendment.FOLDER / amendment.name(f"{NOON}-L03", 1)
     path.write_bytes(path.read_bytes().replace(b"2026-11-20", b"2026-11-19"))
     assert vaults.find("--from", "2026-11-24", "--to", "2026-11-24", "--identity", vaults.keys("2027-01-23")) == 0
+
+
+IMPOSSIBLE = ("20261399T000000.000Z-L03", "00010101T000000.000Z-L03", "99991231T235959.999Z-L03")
+
+
+@pytest.mark.parametrize("call_id", IMPOSSIBLE)
+def test_an_amendment_of_an_impossible_time_stops_no_search(vaults: Vaults, call_id: str) -> None:
+    """Anybody's key signs one: the search trusts none before the record is read."""
+    vaults.lay("2027-01-23", "2026-11-24", call())
+    amend(vaults, call_id, "2026-11-24T04:30:00.000Z")
+    assert vaults.find("--from", "2026-11-24", "--to", "2026-11-24", "--identity", vaults.keys("2027-01-23")) == 0
+
+
+@pytest.mark.parametrize("call_id", IMPOSSIBLE)
+def test_an_entry_of_an_impossible_time_stops_no_search(
+    vaults: Vaults, capsys: pytest.CaptureFixture[str], call_id: str
+) -> None:
+    vaults.lay("2027-01-23", "2026-11-24", call())
+    vaults.lay("2027-01-23", "2026-11-24", msgspec.structs.replace(call(), call_id=call_id), number=2)
+    assert vaults.find("--identity", vaults.keys("2027-01-23"), "--json") == 0
+    found, _ = lines(capsys)
+    assert f"{NOON}-L03" in {each["call_id"] for each in found}
+
+
+def test_what_is_no_amendment_is_passed_over(vaults: Vaults, tmp_path: Path) -> None:
+    vaults.lay("2027-01-23", "2026-11-24", call())
+    folder = vaults.vault / amendment.FOLDER
+    (folder / f"{NOON}-L03.001.json").mkdir(parents=True)
+    (folder / ".001.json").write_text("{}")
+    (folder / ".." / "x.001.json").write_text("{}")
+    (folder / "link.001.json").symlink_to("/dev/zero")
+    (folder / "dangling.001.json").symlink_to(tmp_path / "nowhere")
+    (folder / f"{'가' * 80}.001.json").write_bytes(b"\xff" * 9000)
+    asked = ["--from", "2026-11-24", "--to", "2026-11-24", "--identity", vaults.keys("2027-01-23")]
+    assert vaults.find(*asked) == 0
+
+
+@pytest.mark.parametrize("by", ["amendment", "record"])
+def test_a_begin_in_the_last_hours_of_all_times_stops_no_search(vaults: Vaults, by: str) -> None:
+    last = "9999-12-31T23:59:59.000Z"
+    vaults.lay("2027-01-23", "2026-11-24", call())
+    if by == "amendment":
+        amend(vaults, f"{NOON}-L03", last)
+    else:
+        folder = vaults.vault / sealed.call_path(f"{NOON}-L03")
+        folder.mkdir(parents=True)
+        (folder / sealed.RECORD).write_text(json.dumps({"actual": {"began_at": last}}))
+    assert vaults.find("--identity", vaults.keys("2027-01-23")) == 0
+
+
+def test_amendments_that_cannot_be_read_are_said(
+    vaults: Vaults, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vaults.lay("2027-01-23", "2026-11-24", call())
+    amend(vaults, f"{NOON}-L03", "2026-11-20T04:00:00.000Z")
+    assert vaults.find("--from", "2026-11-20", "--to", "2026-11-20", "--identity", vaults.keys("2027-01-23")) == 0
+    listdir = os.listdir
+
+    def failing(path: str | Path = ".") -> list[str]:
+        if path == vaults.vault / amendment.FOLDER:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return listdir(path)
+
+    with monkeypatch.context() as medium:
+        medium.setattr(os, "listdir", failing)
+        vaults.find("--from", "2026-11-20", "--to", "2026-11-20", "--identity", vaults.folder / "medium")
+    said = capsys.readouterr().err
+    assert f"not looked into: {vaults.vault / amendment.FOLDER}: Input/output error" in said

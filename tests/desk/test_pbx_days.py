@@ -10,18 +10,20 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import Engine, create_engine, event, text
 
 from ingest_rig import UNIT, Teller, rows, trusted
 from linetap_core import cli
-from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
+from linetap_core.clock import NS_PER_DAY, NS_PER_S, parse_rfc3339, rfc3339
 from linetap_desk.ingest import database, metrics, tables
 from linetap_desk.ingest.pbxdays import AHEAD_DAYS, KEPT_DAYS
 from linetap_desk.ingest.register import LIMIT_BYTES, Notice
 from linetap_desk.ingest.store import Store
-from linetap_desk.summary.command import MOST_NAMED, coverage, present_units
+from linetap_desk.summary.command import MOST_NAMED, coverage, present_units, summary
+from linetap_desk.summary.delivery import mail_text
 from postgres_rig import Postgres
 
 DAY = date(2026, 11, 25)
@@ -145,6 +147,17 @@ def test_the_summary_names_who_differs_who_told_nothing_and_who_is_unknown(desk:
     assert (found["told_nothing"]["count"], found["unknown"]["count"]) == (0, 0)
     before = desk.covered(DAY - timedelta(days=1))
     assert (before["percent"], before["told_nothing"]["units"]) == (None, ["floor-03", "floor-04", "floor-06"])
+
+
+def test_a_day_that_is_no_longer_kept_has_no_unit_that_told_nothing(desk: Desk) -> None:
+    desk.hear()
+    with desk.engine.connect() as db:
+        last, first = (
+            summary(db, DAY, ZoneInfo("Asia/Seoul"), NOW_NS + days * NS_PER_DAY) for days in (KEPT_DAYS, KEPT_DAYS + 1)
+        )
+    assert last["coverage"]["told"]["units"] == 1
+    assert first["coverage"] is None
+    assert "no longer kept" in mail_text(first)
 
 
 def test_a_recorder_that_is_dead_takes_back_no_word(desk: Desk) -> None:

@@ -30,7 +30,7 @@ from linetap_core.records import LineRelease
 from linetap_desk.coverage.register import imported
 from linetap_desk.ingest import tables
 from linetap_desk.ingest.destroyedcalls import clear_destroyed
-from linetap_desk.protection import period, report, sheet
+from linetap_desk.protection import period, report, sheet, words
 from linetap_desk.protection.figures import NO_DEPARTMENT, TRUNKS, Found, _of_days
 from linetap_desk.protection.report import Report
 from linetap_desk.searching.departments import Departments
@@ -99,9 +99,11 @@ def plainly(rows: list[dict[str, Any]], of: period.Period, departments: Departme
     return found
 
 
-def made(engine: Engine, text: str, departments: Departments, released: Counter[str] | None = None) -> Report:
+def made(
+    engine: Engine, text: str, departments: Departments, released: Counter[str] | None = None, now: str = NOW
+) -> Report:
     with engine.connect() as db:
-        return report.make(db, period.parse(text, KOREA), departments, released, parse_rfc3339(NOW))
+        return report.make(db, period.parse(text, KOREA), departments, released, parse_rfc3339(now))
 
 
 @pytest.mark.parametrize("text", ["2026-11", "2026-10", "2026"])
@@ -311,6 +313,26 @@ def test_all_is_all_and_nothing_is_no_share(engine: Engine, tmp_path: Path) -> N
     assert [sheet.value(line) for line in recording] == ["1,999 / 2,000 (99.9 %)", "1,999 / 1,999 (100.0 %)", ""]
     empty = made(engine, "2025", table_of(tmp_path))
     assert [sheet.value(line) for line in sheet.answers(empty)[0][1]] == ["0 / 0", "0 / 0", ""]
+
+
+def test_cleared_figures_of_a_pbx_are_stated(engine: Engine, tmp_path: Path) -> None:
+    with engine.begin() as db:
+        db.execute(insert(tables.units).values(unit="floor-01", named=True, set_aside=0))
+        db.execute(insert(tables.pbx_days).values(
+            unit="floor-01", day="2026-11-20", calls=500, recorded=496, missing=4, unseen=0, told_at=NOW,
+        ))  # fmt: skip
+
+    def lines(period: str, now: str) -> tuple[str, list[str]]:
+        found = made(engine, period, table_of(tmp_path), now=now)
+        answer = next(line for line in sheet.answers(found)[0][1] if "PBX" in line.says)
+        return answer.says, [note for note in sheet.notes(found, str) if "no longer kept" in note]
+
+    assert lines("2026", "2027-12-31T14:00:00Z") == (words.ANSWERS["pbx_missing"], [])  # the whole last year
+    says, notes = lines("2026", "2029-01-20T00:00:00Z")
+    assert says == words.ANSWERS["pbx_missing"]
+    assert notes == [words.PBX_CLEARED % {"day": "2026-11-12"}]
+    assert lines("2025", "2029-01-20T00:00:00Z") == (words.ANSWERS["pbx_cleared"], [])
+    assert lines("2028", "2029-01-20T00:00:00Z") == (words.ANSWERS["pbx_none"], [])
 
 
 # --- the page and the command -----------------------------------------------------------------------------------------

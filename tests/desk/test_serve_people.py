@@ -21,6 +21,8 @@ from linetap_core import cli
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
 from linetap_core.errors import BadInput
 from linetap_desk.config import pages
+from linetap_desk.copy.s3 import open_store
+from linetap_desk.ingest import database
 from linetap_desk.serve.database.tables import access, people
 from linetap_desk.serve.login import login
 from linetap_desk.serve.people import accounts, sessions
@@ -351,6 +353,22 @@ def test_the_servers_terminal(
         ('signing = "https://["', r"serve.signing https://\[: "),
         ('oidc = { issuer = "https://[", client_id = "a", client_secret = "b" }', r"serve.oidc.issuer https://\[: "),
         ('\n[copy]\nstore = "s3://["', r"copy.store s3://\[: "),
+        ('url = "https://민원.kr"', "serve.url .*in its form xn--"),
+        ('url = "https://desk..example"', "serve.url .*https://desk.city.example expected"),
+        ('url = "https://desk example"', "serve.url .*https://desk.city.example expected"),
+        ('url = "https://desk.example:0"', "serve.url .*https://desk.city.example expected"),
+        ('url = "https://desk.example#top"', "serve.url .*https://desk.city.example expected"),
+        ('url = "https://@desk.example"', "serve.url .*https://desk.city.example expected"),
+        ('url = "https://[fe80::1%25eth0]"', "serve.url .*https://desk.city.example expected"),
+        ('signing = "https://서명.kr"', "serve.signing .*in its form xn--"),
+        ('signing = "https://sign.example:0"', "serve.signing .*https://sign.city.example expected"),
+        ('oidc = { issuer = "https://", client_id = "a", client_secret = "b" }', "serve.oidc.issuer https://: "),
+        ('oidc = { issuer = "https://a:b@id.kr", client_id = "a", client_secret = "b" }', "serve.oidc.issuer"),
+        (
+            '\n[broker]\nca = "ca.pem"\nhost = "mqtts://mqtt.city.kr"',
+            "broker.host mqtts://.*name or address alone",
+        ),
+        ('\n[broker]\nca = "ca.pem"\nhost = "mqtt.city.example:8883"', "broker.host mqtt.*name or address alone"),
         ('proxies = ["proxy"]', "serve.proxies"),
         ('working_hours = "19:00-08:00"', "08:00-19:00 expected"),
         ('zone = "Seoul"', "Asia/Seoul expected"),
@@ -362,6 +380,36 @@ def test_what_is_no_settings(tmp_path: Path, text: str, word: str) -> None:
     (tmp_path / "desk.toml").write_text(f"[serve]\n{text}\n")
     with pytest.raises(BadInput, match=word):
         pages.read_settings(tmp_path / "desk.toml")
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("https://DESK.example:443/", "https://desk.example"),
+        ("https://desk.example:", "https://desk.example"),
+        ("https://[2001:db8::5]:8443", "https://[2001:db8::5]:8443"),
+        ("https://xn--2j1br3zwnf.kr", "https://xn--2j1br3zwnf.kr"),
+    ],
+)
+def test_the_address_is_as_a_browser_sends_it(tmp_path: Path, url: str, origin: str) -> None:
+    (tmp_path / "desk.toml").write_text(f'[serve]\nurl = "{url}"\n')
+    assert pages.read_settings(tmp_path / "desk.toml").url == origin
+
+
+@pytest.mark.parametrize(
+    "db",
+    ["postgresql+psycopg://u:secret@h:abc/d", "postgresql+psycopg://u:secret@[::1/d", "postgresql://u:secret@h:/d"],
+)
+def test_a_database_on_no_port_is_bad_input_without_its_password(db: str) -> None:
+    with pytest.raises(BadInput) as error:
+        database.open_reader(db)
+    assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize("store", ["file:///srv/%00", "file://host/srv", "s3://[", "https://store.example/"])
+def test_a_store_that_is_none_is_bad_input(store: str) -> None:
+    with pytest.raises(BadInput, match=r"^copy\.store .*linetap-copy, or s3://"):
+        open_store(store)
 
 
 def test_the_command_says_where_it_listens_and_ends_at_a_signal(run_dir: Path) -> None:

@@ -20,7 +20,7 @@ from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import namespaces
 from linetap_core.evidence.signing.signers import Signer, require_named, require_trust
 from linetap_core.evidence.witness.quorum import NONE
-from linetap_desk.bundle import container, facts, layout, recipe, report
+from linetap_desk.bundle import container, facts, layout, misplaced, recipe, report
 from linetap_desk.bundle.container import BadBundle, Member, Source
 from linetap_desk.bundle.facts import Facts, Signed
 from linetap_desk.proofs.verdict import Problem, Verdict
@@ -48,7 +48,7 @@ def verify_bundle(
     bundle = Verdict(f"{NAME} {path.name}")
     with path.open("rb") as file, tempfile.TemporaryDirectory(prefix="linetap-bundle-") as folder:
         try:
-            members = container.read(file)
+            members = _members(file)
             sources = _unpack(file, members, Path(folder))
         except Refusal as error:
             bundle.add(error)
@@ -77,6 +77,13 @@ def verify_bundle(
         for unit in stamped:
             yield _stamp(sources, unit, ca)
         yield _witnessed(found, rules, signers or [])
+
+
+def _members(file: BinaryIO) -> list[Member]:
+    try:
+        return container.read(file)
+    except BadBundle as error:
+        raise BadBundle(error.code, misplaced.in_zip(file, error)) from None
 
 
 def _uncovered(found: Facts) -> str:

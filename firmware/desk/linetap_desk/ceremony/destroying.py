@@ -8,13 +8,16 @@ certificate. A file that is missing counts as destroyed only if it is recorded.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 from msgspec.structs import replace
 
+from linetap_core import system
 from linetap_core.clock import Clock, rfc3339
 from linetap_core.durable import privatefile, signedfile
 from linetap_core.errors import BadInput, LinetapError, Refusal
@@ -27,6 +30,8 @@ from linetap_desk.ceremony.certificate import Certificate
 from linetap_desk.inputs import strict
 from linetap_desk.proofs import callfolder
 from linetap_desk.unsealing import stockage
+
+_LOCK = ".destroying.lock"
 
 
 class Doomed(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -185,6 +190,28 @@ class Journal:
         except (callfolder.Damaged, ValueError, RecursionError):
             return False
         return replace(found, second=None) == self.draft
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Locks the folder of the certificates for this command: a second run would begin another journal of the same keys.
+    BadInput if another one has the lock."""
+    path = folder / _LOCK
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | system.CLOEXEC, 0o600)
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}") from None
+    try:
+        try:
+            system.lock(fd)
+        except BlockingIOError:
+            text = "another `linetap epoch destroy` is at work in it; wait until it has ended"
+            raise BadInput(f"{folder}: {text}") from None
+        except OSError as error:
+            raise BadInput(f"{path}: {error.strerror}; a folder whose files can be locked expected") from None
+        yield
+    finally:
+        os.close(fd)
 
 
 def unique(media: list[Path]) -> list[Path]:

@@ -94,12 +94,17 @@ def destroy_keys(args: argparse.Namespace, clock: Clock, ask: Ask = _typed) -> i
     require_possible(clock)
     key_list = keygen.load_list(args.list)
     epoch = _named(key_list, args.epoch)
+    args.certificates.mkdir(parents=True, exist_ok=True)
+    with destroying.alone(args.certificates):
+        return _destroy(args, key_list, epoch, clock, ask)
+
+
+def _destroy(args: argparse.Namespace, key_list: KeyList, epoch: Epoch | Overflow, clock: Clock, ask: Ask) -> int:
     who = members.parse(epoch.recipient)
     media = destroying.unique(args.medium)
     begun = destroying.find(args.certificates, args.epoch, media, args.officer, args.sheets)
     officers = _officers(args, epoch, len(who.recipients)) if begun is None else begun.draft.officers
     place = path_of(args.certificates, args.epoch, officers if len(officers) < len(who.recipients) else [])
-    args.certificates.mkdir(parents=True, exist_ok=True)
     if begun is None:
         signedfile.require_free(place, signedfile.signature_of(place), certificate.second_of(place))
     signer = None if args.key is None else signedfile.load_key(args.key)

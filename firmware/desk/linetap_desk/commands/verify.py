@@ -15,7 +15,7 @@ from pathlib import Path
 from linetap_core.errors import BadInput, Refusal, file_and_reason
 from linetap_core.evidence.merklelog import closing
 from linetap_core.evidence.signing.signers import Signer
-from linetap_desk.bundle import layout
+from linetap_desk.bundle import layout, misplaced
 from linetap_desk.bundle.check import verify_bundle
 from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.verdict import Problem, Verdict
@@ -25,7 +25,7 @@ from linetap_desk.vaultproofs.verifyvault import verify_vault
 from linetap_desk.witnessing import judge, options
 from linetap_desk.witnessing.judge import NO_POLICY, NOBODY, NOT_WITNESSED, Rules
 
-_ZIP, _ZIP_MAGIC = ".zip", b"PK\x03\x04"
+_ZIP = ".zip"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,6 +54,8 @@ def run(args: argparse.Namespace) -> int:
             sys.stdout.writelines(line + "\n" for line in verdict.lines())
     except PermissionError as error:
         raise BadInput(f"{file_and_reason(error, path)}; a vault you may read expected") from None
+    if not count and (text := misplaced.in_folder(args.path)) is not None:
+        raise BadInput(text)
     if not count:
         raise BadInput(f"{args.path}: there is no call in it; a call folder or a vault expected")
     sys.stdout.write(f"{count} checked, {good} good\n")
@@ -62,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _verdicts(args: argparse.Namespace, path: Path, signers: list[Signer] | None) -> Iterable[Verdict]:
     if path.is_file():
-        if path.suffix != _ZIP and callfolder.read_head(path, len(_ZIP_MAGIC)) != _ZIP_MAGIC:
+        if path.suffix != _ZIP and not misplaced.is_zip(path):
             raise BadInput(f"{args.path}: a file that is no zip; a call folder, a vault or a bundle expected")
         if args.witness is not None:
             raise BadInput(f"--witness: {args.path} is a bundle, which has the head that its witness has signed")
@@ -72,7 +74,7 @@ def _verdicts(args: argparse.Namespace, path: Path, signers: list[Signer] | None
     if args.ca is not None:
         raise BadInput(f"--ca: {args.path} is not a bundle; use `linetap timestamp check` for stamped heads")
     if (path / layout.ABOUT).is_file():
-        raise BadInput(f"{args.path}: an unpacked bundle; its zip expected, or docs/check-bundle.sh for the folder")
+        raise BadInput(misplaced.in_folder(path) or f"{args.path}: {misplaced.UNPACKED}")
     if not callfolder.is_call(path):
         return verify_vault(path, signers, args.witness, options.rules(args, binding=False))
     if args.witness is not None:

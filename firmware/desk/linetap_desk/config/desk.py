@@ -13,21 +13,21 @@ from msgspec import Meta
 
 from linetap_core.errors import BadInput
 from linetap_core.tomlfile.source import Source
-from linetap_core.wire.hosts import LOOPBACK
+from linetap_core.wire.hosts import BROKER_WANTED, LOOPBACK, is_host, is_tls_host
 from linetap_core.wire.mqtt import Broker
 from linetap_core.zones import KOREA
 
 _Address = Annotated[str, Meta(max_length=254, pattern=r"\A[^\s<>,;@]+@[^\s<>,;@]+\Z")]
 
 
-def _is_https(text: str) -> bool:
+def is_https(text: str) -> bool:
     """Whether it is an HTTPS address, in ASCII as HTTP sends it, without a user."""
     try:
         url = urlsplit(text)
-        named = bool(url.hostname) and url.port != 0
+        named = is_host(url.hostname or "") and url.port != 0 and "@" not in url.netloc
     except ValueError:
         return False
-    return named and url.scheme == "https" and not url.username and text.isascii() and text.isprintable()
+    return named and url.scheme == "https" and text.isascii() and text.isprintable() and " " not in text
 
 
 class SummaryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -47,7 +47,7 @@ class SummaryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
     def checked(self) -> Self:
         """The settings. BadInput for contradictory ones."""
-        if self.webhook is not None and not _is_https(self.webhook):
+        if self.webhook is not None and not is_https(self.webhook):
             raise BadInput("summary.webhook: https://chat.city.example/hook expected")
         if self.mail_server is not None:
             self.mail_host()
@@ -247,7 +247,8 @@ def _read(path: Path) -> DeskConfig:
 
 
 def _require_addresses(path: Path, config: DeskConfig) -> None:
-    """BadInput for an address that cannot be split, so that every reader of the configuration can split it."""
+    """BadInput for an address that cannot be split, so that every reader of the configuration can split it, and for a
+    broker that no look-up finds."""
     serve = config.serve
     found = {"serve.url": serve.url, "serve.signing": serve.signing, "summary.webhook": config.summary.webhook}
     found |= {"serve.oidc.issuer": serve.oidc.issuer} if serve.oidc else {}
@@ -257,6 +258,8 @@ def _require_addresses(path: Path, config: DeskConfig) -> None:
             _ = urlsplit(text or "").port
         except ValueError as error:
             raise BadInput(f"{path}: {name} {text}: {error}") from None
+    if not (is_tls_host(config.broker.host) or config.broker.host in LOOPBACK):
+        raise BadInput(f"{path}: broker.host {config.broker.host}: {BROKER_WANTED} expected")
 
 
 def _with_distinct_keys(path: Path, config: DeskConfig) -> DeskConfig:

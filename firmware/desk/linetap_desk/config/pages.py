@@ -14,8 +14,9 @@ import msgspec
 
 from linetap_core.errors import BadInput
 from linetap_core.evidence.keys import passkey
+from linetap_core.wire.hosts import is_host
 from linetap_desk.config import desk as desksettings
-from linetap_desk.config.desk import OidcConfig, ServeConfig
+from linetap_desk.config.desk import OidcConfig, ServeConfig, is_https
 from linetap_desk.inputs.strict import zone_of
 from linetap_desk.web.roles import ROLES
 from linetap_desk.web.secure import Address
@@ -56,7 +57,7 @@ def read_settings(path: Path) -> Settings:
         raise BadInput(f"{path}: serve.listen {serve.listen}: on the network by TLS only: serve.certificate is missing")
     if (serve.certificate is None) != (serve.key is None):
         raise BadInput(f"{path}: serve.certificate and serve.key go together")
-    if serve.oidc is not None and urlsplit(serve.oidc.issuer).scheme != "https":
+    if serve.oidc is not None and not is_https(serve.oidc.issuer):
         raise BadInput(f"{path}: serve.oidc.issuer {serve.oidc.issuer}: https://id.city.example expected")
     opens, closes = _hours(path, serve.working_hours)
     return Settings(
@@ -97,10 +98,27 @@ def _address(path: Path, text: str) -> tuple[str, int]:
 def _url(path: Path, text: str | None) -> str | None:
     if text is None:
         return None
+    if urlsplit(text).scheme != "https" or not _is_site(text):
+        raise BadInput(f"{path}: serve.url {text}: https://desk.city.example expected{_in_ascii(text)}")
+    return _origin(text)
+
+
+def _is_site(text: str) -> bool:
+    """Whether it is the address of a whole site, on a host as browsers write it."""
     url = urlsplit(text)
-    if url.scheme != "https" or not url.hostname or url.path not in ("", "/") or url.query or url.username:
-        raise BadInput(f"{path}: serve.url {text}: https://desk.city.example expected")
-    return f"https://{url.netloc.lower().removesuffix(':443')}"  # as browsers send it in Origin
+    whole = url.path in ("", "/") and not url.query and not url.fragment
+    return whole and is_host(url.hostname or "") and url.port != 0 and "@" not in url.netloc
+
+
+def _in_ascii(text: str) -> str:
+    """More for a message about a host in Korean: a browser sends another Origin, and every form would be refused."""
+    return "" if text.isascii() else "; a name in other letters in its form xn--..."
+
+
+def _origin(text: str) -> str:
+    """The address as browsers send it in Origin."""
+    url = urlsplit(text)
+    return f"{url.scheme}://{url.netloc.lower().removesuffix(':443').removesuffix(':')}"
 
 
 def _signing(path: Path, serve: ServeConfig) -> str | None:
@@ -111,15 +129,16 @@ def _signing(path: Path, serve: ServeConfig) -> str | None:
     url = urlsplit(serve.signing)
     host = url.hostname or ""
     plain = url.scheme == "http" and passkey.is_local(host)
-    if not (url.scheme == "https" or plain) or url.path not in ("", "/") or url.query or url.username:
-        raise BadInput(f"{path}: serve.signing {serve.signing}: https://sign.city.example expected")
+    if not (url.scheme == "https" or plain) or not _is_site(serve.signing):
+        text = f"https://sign.city.example expected{_in_ascii(serve.signing)}"
+        raise BadInput(f"{path}: serve.signing {serve.signing}: {text}")
     if not passkey.is_site(host) or host.replace(".", "").isdigit():
         raise BadInput(f"{path}: serve.signing {serve.signing}: a host name expected, since passkeys have no addresses")
     own = urlsplit(serve.url or "").hostname or ""
     if host == own or own.endswith(f".{host}"):
         text = "the pages of serve.url could use its passkeys: a host of its own, beside it, expected"
         raise BadInput(f"{path}: serve.signing {serve.signing}: {text}")
-    return f"{url.scheme}://{url.netloc.lower().removesuffix(':443')}"
+    return _origin(serve.signing)
 
 
 def _passkey_roles(path: Path, serve: ServeConfig) -> frozenset[str]:

@@ -189,4 +189,6 @@ def open_store(url: str, incoming: Path | None = None) -> Store:
         raise BadInput(f"copy.store {url}: {_KINDS}")
     if incoming is not None:
         raise BadInput("copy.incoming: only for a store s3://; a store file:// has a folder of its own")
-    return Tree(Path(unquote(parts.path)))
+    if "\0" in (folder := unquote(parts.path)):
+        raise BadInput(f"copy.store {url}: {_KINDS}")
+    return Tree(Path(folder))

@@ -91,7 +91,8 @@ def connection_to(url: str, ca: Path | None, limits: Limits) -> HTTPConnection:
         port = parts.port
     except ValueError:
         parts, port = urlsplit(""), 0
-    if parts.scheme != "https" or not parts.hostname or port == 0 or parts.path not in ("", "/") or parts.query:
+    is_site = parts.path in ("", "/") and not parts.query and "@" not in parts.netloc and " " not in parts.netloc
+    if parts.scheme != "https" or not parts.hostname or port == 0 or not is_site:
         raise BadInput(f"--desk {url}: https://desk.city.example:8443 expected")
     try:
         context = ssl.create_default_context(cafile=ca)

@@ -86,7 +86,7 @@ def begin_snapshot(db: Connection) -> None:
 def parse_url(text: str) -> URL:
     try:
         url = make_url(text)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # ValueError: for a port that is no number
         raise BadInput(f"--db: not a database's URL; {_KINDS}") from None
     if url.get_backend_name() not in ("sqlite", "postgresql") or (
         url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:")

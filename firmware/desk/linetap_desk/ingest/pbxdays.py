@@ -12,12 +12,12 @@ import msgspec
 from msgspec import Meta
 from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_, update
 
-from linetap_core.clock import from_utc_ns, rfc3339
+from linetap_core.clock import from_utc_ns, parse_rfc3339, rfc3339
 from linetap_core.records import PbxPort
 from linetap_desk.ingest.register import Notice
 from linetap_desk.ingest.tables import pbx_days, units
 
-KEPT_DAYS = 400  # for each unit: more than a year
+KEPT_DAYS = 800  # for each unit: last year is whole until the end of this one
 AHEAD_DAYS = 1  # the unit may be in a time zone east of the desk
 _FIGURES = ("calls", "recorded", "missing", "unseen")
 _Count = Annotated[int, Meta(ge=0, le=1_000_000)]
@@ -31,6 +31,11 @@ class PbxHealth(msgspec.Struct):
     pbx_recorded: _Count | None = None
     pbx_missing: _Count | None = None
     pbx_unseen: _Count | None = None
+
+
+def first_kept(now_ns: int) -> date:
+    """The first day whose figures are kept."""
+    return from_utc_ns(now_ns).date() - timedelta(days=KEPT_DAYS)
 
 
 def store_days(db: Connection, notices: Sequence[Notice]) -> None:
@@ -66,9 +71,9 @@ def _keep_days(db: Connection, days: dict[Key, dict[str, Any]]) -> None:
             db.execute(update(pbx_days).where(*same).values(days[key]))
     if new:
         db.execute(insert(pbx_days), new)
-        today = date.fromisoformat(min(row["told_at"] for row in new)[:10])
+        first = first_kept(parse_rfc3339(min(row["told_at"] for row in new)))
         its = pbx_days.c.unit.in_({row["unit"] for row in new})
-        db.execute(delete(pbx_days).where(its, pbx_days.c.day < (today - timedelta(days=KEPT_DAYS)).isoformat()))
+        db.execute(delete(pbx_days).where(its, pbx_days.c.day < first.isoformat()))
 
 
 def _row(notice: Notice, health: PbxHealth) -> dict[str, Any] | None:
@@ -85,8 +90,8 @@ def _row(notice: Notice, health: PbxHealth) -> dict[str, Any] | None:
         day = date.fromisoformat(health.pbx_day)
     except ValueError:
         return None
-    today = from_utc_ns(notice.received_ns).date()
-    if not today - timedelta(days=KEPT_DAYS) <= day <= today + timedelta(days=AHEAD_DAYS):
+    last = from_utc_ns(notice.received_ns).date() + timedelta(days=AHEAD_DAYS)
+    if not first_kept(notice.received_ns) <= day <= last:
         return None
     return {
         "unit": notice.unit, "day": day.isoformat(), "calls": health.pbx_calls, "recorded": health.pbx_recorded,

@@ -128,6 +128,10 @@ Index(
     postgresql_where=events.c.dropped_to.is_not(None),
 )
 
+# Events of calls that the unit ends: few, and found by their time of receipt (serve/ended/endingcalls.py).
+OF_AN_END = events.c.event.in_([literal_column(f"'{kind}'") for kind in ("ending", "end_refused", "end_cancelled")])
+Index("events_of_ends", events.c.received_at, sqlite_where=OF_AN_END, postgresql_where=OF_AN_END)
+
 set_aside = Table(
     "set_aside",
     metadata,

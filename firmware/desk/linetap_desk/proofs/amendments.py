@@ -4,6 +4,7 @@ bundle it is beside `calls/`."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -11,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from linetap_core.clock import parse_rfc3339
+from linetap_core.clock import LATEST_NS, parse_rfc3339
 from linetap_core.errors import LinetapError, Refusal
 from linetap_core.evidence.calls import amendment, index, sealed
 from linetap_core.evidence.calls.amendment import Amendment
@@ -23,6 +24,7 @@ from linetap_desk.inputs import strict
 from linetap_desk.proofs import callfolder
 
 MOST_FILES = 200_000
+_FIRST = amendment.name("", 1)
 IN_A_PACKAGE = "calls"
 
 
@@ -74,10 +76,11 @@ def _paths(home: Path, call_id: str) -> Iterator[Path]:
 
 
 def every(home: Path) -> Iterator[Amendment]:
-    """The newest amendment of each call that has one."""
-    names = sorted(path.name for path in (home / amendment.FOLDER).glob("*.001.json"))
-    for name in names[:MOST_FILES]:
-        if (found := newest(home, name.removesuffix(".001.json"))) is not None:
+    """The newest amendment of each call that has one. OSError if the medium cannot list them."""
+    folder = home / amendment.FOLDER
+    names = sorted(os.listdir(folder)) if folder.is_dir() else []
+    for name in (name for name in names[:MOST_FILES] if name.endswith(_FIRST)):
+        if (found := newest(home, name.removesuffix(_FIRST))) is not None:
             yield found
 
 
@@ -96,10 +99,15 @@ class TrueTimes:
     amendment is trusted no more than an index: the record decides."""
 
     def __init__(self, vaults: Iterable[Path]) -> None:
+        """`unread`: folders of amendments that the medium cannot read, each with the reason."""
         self._vaults = list(vaults)
-        self._began = {
-            (each.unit, each.call_id): parse_rfc3339(each.began_at) for vault in self._vaults for each in every(vault)
-        }
+        self._began: dict[tuple[str, str], int] = {}
+        self.unread: list[str] = []
+        for vault in self._vaults:
+            try:
+                self._began |= {(each.unit, each.call_id): parse_rfc3339(each.began_at) for each in every(vault)}
+            except OSError as error:
+                self.unread.append(f"{vault / amendment.FOLDER}: {error.strerror}")
 
     def began_ns(self, entry: Entry) -> int:
         """The begin of a call. BadIndex for an invalid call id in the entry."""
@@ -125,7 +133,8 @@ class TrueTimes:
                 continue
             try:
                 record = strict.decode(callfolder.read(path, sealed.RECORD_LIMIT_BYTES), _Record)
-                return parse_rfc3339(record.actual.began_at) if record.actual else named_ns
+                began_ns = parse_rfc3339(record.actual.began_at) if record.actual else named_ns
+                return began_ns if began_ns < LATEST_NS else named_ns
             except (LinetapError, ValueError):
                 break
         return named_ns

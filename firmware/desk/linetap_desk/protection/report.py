@@ -12,11 +12,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 
 from sqlalchemy import Connection, func, select
 
 from linetap_core.records import LineRelease
 from linetap_desk.ingest.measures import percent
+from linetap_desk.ingest.pbxdays import first_kept
 from linetap_desk.ingest.tables import pbx_days, units
 from linetap_desk.protection import figures
 from linetap_desk.protection.figures import NO_DEPARTMENT, TRUNKS, Figures, Found
@@ -68,11 +70,13 @@ Released = Mapping[str, int]  # department -> calls that were opened by request 
 
 @dataclass(frozen=True, slots=True)
 class Pbx:
-    """The calls that the PBXs listed in the period; `days`: of units with such a list."""
+    """The calls that the PBXs listed in the period; `days`: of units with such a list. `since`: the first day whose
+    figures are kept, if the period begins before it."""
 
     days: int
     calls: int
     missing: int
+    since: date | None = None
 
 
 @dataclass(slots=True)
@@ -113,7 +117,7 @@ def make(
     releases: Mapping[LineRelease, int] | None = None,
 ) -> Report:  # fmt: skip
     found = figures.read(db, period, departments, now_ns)
-    report = Report(period, now_ns, found, _pbx(db, period), released is not None, covered, releases)
+    report = Report(period, now_ns, found, _pbx(db, period, now_ns), released is not None, covered, releases)
     for name, number in (released or {}).items():
         found.departments.setdefault(name, Figures()).of["released"] += number
     rows, report.joined = _joined(found.departments, departments, period)
@@ -158,8 +162,10 @@ def _joined(found: Mapping[str, Figures], table: Departments, of: Period) -> tup
     return rows, len(few)
 
 
-def _pbx(db: Connection, period: Period) -> Pbx:
+def _pbx(db: Connection, period: Period, now_ns: int) -> Pbx:
     ours = pbx_days.c.unit.in_(select(units.c.unit).where(units.c.named))
     within = (pbx_days.c.day >= period.first.isoformat(), pbx_days.c.day < period.end.isoformat())
     sums = [func.coalesce(func.sum(column), 0) for column in (pbx_days.c.calls, pbx_days.c.missing)]
-    return Pbx(*(int(value) for value in db.execute(select(func.count(), *sums).where(ours, *within)).one()))
+    days, listed, missing = db.execute(select(func.count(), *sums).where(ours, *within)).one()
+    first = first_kept(now_ns)
+    return Pbx(int(days), int(listed), int(missing), first if period.first < first else None)

@@ -38,7 +38,10 @@ def answers(report: Report) -> list[tuple[str, list[Answer]]]:
     total, pbx = report.total, report.pbx
     recording = [_answer("recorded_automatically", total["recorded"], total["due"]),
                  _answer("announced", total["heard"], total["judged"])]  # fmt: skip
-    recording.append(_answer("pbx_missing", pbx.missing, pbx.calls) if pbx.days else _answer("pbx_none"))
+    if pbx.days:
+        recording.append(_answer("pbx_missing", pbx.missing, pbx.calls))
+    else:
+        recording.append(_answer("pbx_none" if pbx.since is None else "pbx_cleared"))
     if report.covered is not None:
         recording.append(_answer("covered", *report.covered))
     long = [_answer(name, total[name]) for name in ("over_15", "over_20", "warned", "extended")]
@@ -112,6 +115,8 @@ def notes(report: Report, say: Translate) -> list[str]:
     found = [say(rule) for rule in words.RULES]
     if report.found.unmeasured:
         found.append(say(words.UNMEASURED) % {"num": f"{report.found.unmeasured:,}"})
+    if report.pbx.since is not None and report.pbx.days:
+        found.append(say(words.PBX_CLEARED) % {"day": report.pbx.since.isoformat()})
     found.append(_who_hangs_up(report, say))
     return found if report.released else [*found, say(words.NO_RELEASES)]
 

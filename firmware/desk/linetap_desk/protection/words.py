@@ -54,6 +54,9 @@ RULES = (
        "department that the table or the register names for it; without one it is in a row of its own."),
 )  # fmt: skip
 UNMEASURED = N_("%(num)s destroyed calls were cleared before this desk counted; they are in no column but this line.")
+PBX_CLEARED = N_(
+    "The PBXs' figures of days before %(day)s are no longer kept: the line about the PBX counts only later days."
+)
 WHO_HANGS_UP = N_(
     "Lines on which the unit itself ends a call, now: %(contact)s. Lines on which staff hang up after the "
     "announcement: %(no_contact)s without a contact, %(staff)s by configuration, %(exchange)s whose exchange does not "
@@ -76,6 +79,7 @@ ANSWERS = {
     "pbx_missing": N_("Listed by the PBX and not recorded, of the calls that the PBX listed"),
     "covered": N_("Telephones of staff whose calls were seen in the last 30 days, of those in the register"),
     "pbx_none": N_("No PBX has listed its calls in this period: whether any is missing was not compared"),
+    "pbx_cleared": N_("The PBXs' figures of this period are no longer kept: how many calls were missing is not known"),
     "over_15": COLUMNS["over_15"],
     "over_20": COLUMNS["over_20"],
     "warned": COLUMNS["warned"],

@@ -111,7 +111,7 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     for vault, log in logs.items():
         if log.why is not None:
             sys.stderr.write(f"not vouched for: {vault}: {log.why}\n")
-    _print_unsearched(args.vaults, result, bool(calls))
+    _print_unsearched(args.vaults, result, times.unread, bool(calls))
     return 0 if calls else 1
 
 
@@ -196,14 +196,16 @@ def _line_of(call: Call) -> str:
     return "\t".join("".join(sign if sign.isprintable() else "?" for sign in word) for word in words)
 
 
-def _print_unsearched(vaults: list[Path], result: Result, found: bool) -> None:
+def _print_unsearched(vaults: list[Path], result: Result, undated: list[str], found: bool) -> None:
     """Prints one line for each reason why a part was not searched."""
     for why, epochs in sorted(result.closed.items()):
         sys.stderr.write(f"not looked into: {why}: {indexsearch.spans(epochs)}\n")
     without = [str(vault) for vault in vaults if not (vault / index.FOLDER).is_dir()]
     if without:
         sys.stderr.write(f"not looked into: no index: {', '.join(without)}\n")
+    for why in undated:
+        sys.stderr.write(f"not looked into: {why}: calls of a wrong clock are under their old times\n")
     if not found:
-        certain = not result.closed and not without
+        certain = not result.closed and not without and not undated
         rest = "" if certain else " where it could be looked; that is not everywhere"
         sys.stderr.write(f"none found{rest}. Of calls whose epoch is over nothing is kept\n")

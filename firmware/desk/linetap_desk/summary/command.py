@@ -24,7 +24,7 @@ from linetap_core.errors import BadInput
 from linetap_core.zones import local_time, start_of_ns
 from linetap_desk.config import desk as desksettings
 from linetap_desk.config.desk import SummaryConfig
-from linetap_desk.ingest import database
+from linetap_desk.ingest import database, pbxdays
 from linetap_desk.ingest.measures import disposition_word, percent
 from linetap_desk.ingest.outages import DESK, UNHEARD_S
 from linetap_desk.ingest.register import Names
@@ -100,7 +100,7 @@ def summary(db: Connection, day: date, zone: ZoneInfo, now_ns: int, names: Names
         "zone": zone.key,
         "made_at": rfc3339(now_ns),
         "calls": {"total": known.total(), **dict(sorted(known.items()))},
-        "coverage": coverage(db, day, present),
+        "coverage": coverage(db, day, present) if day >= pbxdays.first_kept(now_ns) else None,
         "alerts": {
             "standing": _counted(db, standing),
             "of_the_desk": _counted(db, new.group_by(alerts.c.code)),

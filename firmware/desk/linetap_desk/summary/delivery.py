@@ -51,7 +51,10 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
         yield f"데스크 수신 중단 interruptions of the desk's reception: {found['desk_heard_nothing']}"
 
 
-def _coverage(found: dict[str, Any]) -> Iterator[str]:
+def _coverage(found: dict[str, Any] | None) -> Iterator[str]:
+    if found is None:
+        yield "교환기 대조 coverage against the PBX: 보존 기간이 지나 삭제됨 no longer kept"
+        return
     figures, differ, percent = found["told"], found["units_that_differ_from_the_pbx"], found["percent"]
     share = "-" if percent is None else f"{percent:.1f} %"
     yield f"교환기 대조 coverage against the PBX: {share}; 기기 units {figures['units']}, {_figures(figures)}"

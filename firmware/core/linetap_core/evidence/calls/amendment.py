@@ -17,8 +17,8 @@ import msgspec
 from msgspec import Meta
 
 from linetap_core import jsontext
-from linetap_core.clock import from_utc_ns, parse_rfc3339
-from linetap_core.errors import Refusal
+from linetap_core.clock import LATEST_NS, from_utc_ns, parse_rfc3339, rfc3339
+from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.digest import Sha256
 from linetap_core.evidence.signing import namespaces, sshsig
@@ -69,8 +69,14 @@ def decode(data: bytes) -> Amendment:
         parse_rfc3339(found.made_at)
     except ValueError as error:
         raise BadAmendment(f"not an amendment: {error}") from None
-    if found.suite != SUITE or sealed.CALL_ID.fullmatch(found.call_id) is None:
-        raise BadAmendment(f"not an amendment: of suite {found.suite[:40]!r}, of call {found.call_id[:40]!r}")
+    try:
+        sealed.call_time(found.call_id)
+    except BadInput as error:
+        raise BadAmendment(f"not an amendment: {error}") from None
+    if found.suite != SUITE:
+        raise BadAmendment(f"not an amendment: of suite {found.suite[:40]!r}")
+    if moments[-1] >= LATEST_NS:
+        raise BadAmendment(f"not an amendment: until {found.until}; a time before {rfc3339(LATEST_NS)} expected")
     if moments != sorted(moments):
         raise BadAmendment("not an amendment: began_at, ended_at and until are not in this order")
     if encode(found) != data:

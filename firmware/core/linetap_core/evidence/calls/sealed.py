@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 import msgspec
 
 from linetap_core import jsontext
-from linetap_core.clock import utc_ns_of
+from linetap_core.clock import LATEST_NS, parse_rfc3339, utc_ns_of
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence import sealing
 from linetap_core.evidence.signing import namespaces
@@ -43,10 +43,11 @@ class _Named(msgspec.Struct):
 
 
 def call_time(call_id: str) -> datetime:
-    """The UTC time at the beginning of a call id; BadInput for any other text."""
+    """The UTC time at the beginning of a call id; BadInput for any other text, and for a time to which a day cannot be
+    added."""
     match = CALL_ID.fullmatch(call_id)
     try:
-        if match is None:
+        if match is None or parse_rfc3339(match[1]) >= LATEST_NS:
             raise ValueError
         return datetime.fromisoformat(match[1])
     except ValueError:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finds calls that are being ended, or have just been ended; all pages of supervisors show them.
 
-Source: the units' signed events, by the desk's time of receipt. It shows unit, line, place and department, but no
-number, name, call or situation: these are in *Ended calls*, whose views are logged.
+Source: the units' signed events, by the desk's time of receipt: a unit's clock may be wrong by decades. It shows unit,
+line, place and department, but no number, name, call or situation: these are in *Ended calls*, whose views are logged.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import anyio.to_thread
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
-from linetap_desk.ingest.tables import IN_PROGRESS, calls, events
+from linetap_desk.ingest.outages import DESK
+from linetap_desk.ingest.tables import IN_PROGRESS, OF_AN_END, calls, events, outages
 from linetap_desk.serve.ended.reviews import seen_by
 from linetap_desk.serve.handling.site import Route, Site
 from linetap_desk.serve.people.sessions import who_of
@@ -36,14 +37,15 @@ SAYS: dict[State, str] = {
     "ended": N_("A call was ended: {place}, {department}, line {line} ({unit}), {at}"),
 }
 SHOWN_S = 15 * 60  # after an end; for a call in progress after its last step
-LONGEST_S = 5 * 3600  # longest call, and the recorder's wait before it is sealed
+LONGEST_S = 5 * 3600  # from the first step of an end to the end: longest call, and the recorder's wait
 MOST, MOST_READ = 20, 500
 _STEPS: Mapping[str, State | None] = {"ending": "ending", "end_refused": "goes_on", "end_cancelled": None}
+_AWAY = ("offline", "unheard", "desk")
 
 
 @dataclass(frozen=True, slots=True)
 class Now:
-    """A call. `at`: by the unit's clock."""
+    """A call. `at`: by the unit's clock, or the time of receipt if that clock is wrong."""
 
     state: State
     unit: str
@@ -59,31 +61,49 @@ def now(db: Connection, now_ns: int) -> list[Now]:
 
 def _in_progress(db: Connection, now_ns: int) -> list[Now]:
     same = (events.c.unit == calls.c.unit) & (events.c.call_id == calls.c.call_id)
-    wanted = select(events.c.unit, events.c.call_id, events.c.line, events.c.event, events.c.at).select_from(
-        calls.join(events, same)
-    )
-    recent = (events.c.received_at >= rfc3339(now_ns - SHOWN_S * NS_PER_S), calls.c.began_at >= _earliest(now_ns))
+    wanted = select(events).select_from(events.join(calls, same)).where(
+        OF_AN_END, events.c.received_at >= rfc3339(now_ns - SHOWN_S * NS_PER_S), IN_PROGRESS
+    )  # fmt: skip
     last: dict[tuple[str, str], Any] = {}
     begun: set[tuple[str, str]] = set()
-    for row in db.execute(wanted.where(IN_PROGRESS, events.c.event.in_(_STEPS), *recent).order_by(events.c.seq)):
+    for row in db.execute(wanted.order_by(events.c.seq)):
         name = row.unit, row.call_id
         begun |= {name} if row.event == "ending" else set()
         if name in begun:  # a code that was refused at once does not end a call
             last[name] = row
     states = ((row, _STEPS[row.event]) for row in last.values())
-    return [Now(state, row.unit, row.line or 0, row.at) for row, state in states if state is not None]
+    return [Now(state, row.unit, row.line or 0, _time(db, row)) for row, state in states if state is not None]
 
 
 def _ended(db: Connection, now_ns: int) -> list[Now]:
-    wanted = select(calls.c.unit, calls.c.line, calls.c.ended_at).where(
-        calls.c.situation.is_not(None), calls.c.began_at >= _earliest(now_ns),
-        calls.c.ended_at >= rfc3339(now_ns - SHOWN_S * NS_PER_S),
-    ).order_by(calls.c.ended_at.desc()).limit(MOST_READ)  # fmt: skip
-    return [Now("ended", row.unit, row.line or 0, row.ended_at) for row in db.execute(wanted)]
+    step = events.alias()
+    recent = select(events.c.unit, events.c.call_id).where(
+        OF_AN_END, events.c.received_at >= rfc3339(now_ns - LONGEST_S * NS_PER_S)
+    ).distinct().subquery()  # fmt: skip
+    of_step = (step.c.unit == recent.c.unit) & (step.c.call_id == recent.c.call_id)
+    of_call = (calls.c.unit == recent.c.unit) & (calls.c.call_id == recent.c.call_id)
+    wanted = select(step).select_from(recent.join(calls, of_call).join(step, of_step)).where(
+        calls.c.situation.is_not(None), step.c.event == "ended",
+        step.c.received_at >= rfc3339(now_ns - SHOWN_S * NS_PER_S),
+    ).order_by(step.c.received_at.desc()).limit(MOST_READ)  # fmt: skip
+    rows = [row for row in db.execute(wanted) if not (_is_far(row) and _was_away(db, row))]  # those are no news
+    return [Now("ended", row.unit, row.line or 0, _time(db, row)) for row in rows]
 
 
-def _earliest(now_ns: int) -> str:
-    return rfc3339(now_ns - LONGEST_S * NS_PER_S)
+def _time(db: Connection, row: Any) -> str:
+    """The time of an event: of its receipt, if it is far from that and no outage is the reason."""
+    return str(row.received_at if _is_far(row) and not _was_away(db, row) else row.at)
+
+
+def _is_far(row: Any) -> bool:
+    return abs(parse_rfc3339(row.received_at) - parse_rfc3339(row.at)) > SHOWN_S * NS_PER_S
+
+
+def _was_away(db: Connection, row: Any) -> bool:
+    """Whether the desk heard nothing of the unit at the time of an event."""
+    away = (outages.c.kind.in_(_AWAY), outages.c.unit.in_((row.unit, DESK)), outages.c.began_at <= row.at)
+    over = or_(outages.c.ended_at.is_(None), outages.c.ended_at >= row.at)
+    return db.execute(select(outages.c.id).where(*away, over).limit(1)).first() is not None
 
 
 async def ending_calls(request: Request, site: Site) -> list[dict[str, str]]:
