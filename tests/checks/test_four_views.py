@@ -61,7 +61,7 @@ from linetap_core.records import (
 )
 from linetap_core.wire.legend import CONDITIONS
 from linetap_core.wire.topics import Topics
-from linetap_desk.ingest.register import Notice
+from linetap_desk.ingest.register import UnitMessage
 from linetap_desk.ingest.store import Store
 from linetap_desk.watch.units import Units
 from linetap_desk.watch.units import leds_of as shown_at_the_desk
@@ -320,7 +320,7 @@ class Later:
         begin_ns = NOON_NS + self._hour * 3600 * NS_PER_S
         well = b'{"records":true,"condition":"ok"}'
         for payload, at_ns in ((health, begin_ns), (well, begin_ns + 1800 * NS_PER_S)):
-            notice = Notice(UNIT, "health", payload, at_ns)
+            notice = UnitMessage(UNIT, "health", payload, at_ns)
             Store(self._house.engine).write([notice], trusted(*self._house.tellers.values()))
         begin, end = (
             from_utc_ns(begin_ns + minutes * 60 * NS_PER_S)

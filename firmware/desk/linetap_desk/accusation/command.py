@@ -31,7 +31,7 @@ _JSON_LIMIT_BYTES = 1 << 20
 _SUFFIX = ".statement.html"
 
 
-class NotReleased(Refusal):
+class OpenedWithoutRelease(Refusal):
     """A call without a release is not given to a third party."""
 
     code = "call_not_released"
@@ -72,9 +72,9 @@ def _require_released(calls: list[Path], wavs: list[Path]) -> None:
         opened[str(whole.get("call_id"))] = whole.get("unreleased") is not True
     for path in calls:
         if path.name not in opened:
-            raise NotReleased(path.name, "its opened recording is missing: --wav")
+            raise OpenedWithoutRelease(path.name, "its opened recording is missing: --wav")
         if not opened[path.name]:
-            raise NotReleased(path.name, "it was opened without a release")
+            raise OpenedWithoutRelease(path.name, "it was opened without a release")
 
 
 def _record(path: Path) -> CallRecord:

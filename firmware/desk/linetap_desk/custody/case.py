@@ -272,7 +272,7 @@ class Case:
                 citizen.require_own_number(self.request, numbers(opened.record))
                 for path in copying.paths(output):
                     privatefile.require_new(path)
-                source = copying.Source(
+                source = copying.ReleasedCall(
                     call.record.unit, call_id, call.record_sha256, self.request, step.entry.request_sha256,
                     opened.pcm, datetime.fromtimestamp(opened.began_ns / NS_PER_S, zone),
                 )  # fmt: skip

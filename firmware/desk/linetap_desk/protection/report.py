@@ -19,7 +19,7 @@ from linetap_core.records import LineRelease
 from linetap_desk.ingest.measures import percent
 from linetap_desk.ingest.tables import pbx_days, units
 from linetap_desk.protection import figures
-from linetap_desk.protection.figures import NO_DEPARTMENT, TRUNKS, Figures, Found
+from linetap_desk.protection.figures import NO_DEPARTMENT, TRUNKS, Figures, PeriodFigures
 from linetap_desk.protection.period import Period
 from linetap_desk.searching.departments import Departments
 
@@ -83,7 +83,7 @@ class Report:
 
     period: Period
     made_at_ns: int
-    found: Found
+    found: PeriodFigures
     pbx: Pbx
     released: bool
     covered: tuple[int, int] | None  # staff's telephones with a recent call, and all; None: no register

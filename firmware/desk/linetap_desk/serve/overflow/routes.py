@@ -147,7 +147,7 @@ async def archive(request: Request, site: Site) -> Response:
     return package.answer(made, ARCHIVE)
 
 
-async def bring(request: Request, site: Site) -> Response:
+async def upload_papers(request: Request, site: Site) -> Response:
     form = await request.form()
     calls, _more = await _calls(site)
     subject = Subject()
@@ -181,6 +181,6 @@ def _keep(site: Site, taken: Sequence[UploadedCall]) -> None:
 LARGER = {PATH: uploads.MOST_BYTES}
 ROUTES: tuple[Route, ...] = (
     Route(PATH, ("GET",), VAULT | AUDITOR, "overflow_view", page),
-    Route(PATH, ("POST",), VAULT, None, bring, takes=FILE, answers=(303, 409)),
+    Route(PATH, ("POST",), VAULT, None, upload_papers, takes=FILE, answers=(303, 409)),
     Route(f"{PATH}/{ARCHIVE}", ("GET",), VAULT, "export", archive, takes=("unit",), answers=(200, 404, 409)),
 )
