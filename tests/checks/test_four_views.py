@@ -40,8 +40,8 @@ from linetap.checks.machine import LOST
 from linetap.checks.watch import Seen
 from linetap.config.schema import Config
 from linetap.panel.service import Panel
-from linetap.reporter.health import Outgoing, health
-from linetap.reporter.telemetry import Alerts
+from linetap.reporter.health import OutboxFigures, health
+from linetap.reporter.telemetry import AlertTelemetry
 from linetap_core.clock import NS_PER_MS, NS_PER_S, ManualClock, from_utc_ns
 from linetap_core.durable import broken
 from linetap_core.records import (
@@ -231,7 +231,7 @@ class Views:
         else:
             self.unit.kill("panel")
         self.watch = Watch(self.config, self.clock, 0)
-        self.judge, self.alerts = checks.judge(), Alerts(Topics("test-unit"), [check.id for check in CHECKS])
+        self.judge, self.alerts = checks.judge(), AlertTelemetry(Topics("test-unit"), [check.id for check in CHECKS])
         self.desk, self.health = Units(), b""
         self._tell("status", {"state": "online", "session": "s", "version": "0", "since": "2026-11-24T22:56:00.000Z"})
 
@@ -258,7 +258,7 @@ class Views:
         self.unit.states["reporter"].alerts = judgement.alerts  # type: ignore[attr-defined]
         for message in self.alerts.changed(judgement.findings, now_ns):
             self.desk.receive(message.topic, message.payload, now_ns)
-        said = health(snapshot, Outgoing(0, 0, 0, "broker", 0, None), judgement)
+        said = health(snapshot, OutboxFigures(0, 0, 0, "broker", 0, None), judgement)
         self.health = msgspec.json.encode(said)
         self._tell("health", msgspec.to_builtins(said))
 

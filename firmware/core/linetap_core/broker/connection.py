@@ -66,7 +66,7 @@ class Connected:
 
 
 @dataclass(frozen=True, slots=True)
-class Unread:
+class SubscriptionRefused:
     """The broker refuses our subscription to that topic."""
 
     topic: str
@@ -112,7 +112,7 @@ class Ended:
     why: str
 
 
-Happening = Connected | Unread | Subscribed | Acknowledged | Arrived | Ended
+Happening = Connected | SubscriptionRefused | Subscribed | Acknowledged | Arrived | Ended
 
 
 class Connection:
@@ -131,7 +131,7 @@ class Connection:
         self._subscription: int | None = None  # message id of the unanswered subscription
         self._asked: tuple[str, ...] = ()  # its filters
         self._unasked = terms.topics
-        self._refused: list[Unread] = []
+        self._refused: list[SubscriptionRefused] = []
         self._room = threading.BoundedSemaphore(terms.receive_maximum)  # for a sweep: QoS 0 has no window
         self._lock = threading.Lock()
         self._unacknowledged: set[int] = set()
@@ -249,7 +249,7 @@ class Connection:
         if mid != self._subscription:
             return
         asked = zip(self._asked, reasons, strict=False)
-        self._refused += [Unread(topic, str(reason)) for topic, reason in asked if reason.is_failure]
+        self._refused += [SubscriptionRefused(topic, str(reason)) for topic, reason in asked if reason.is_failure]
         if self._unasked:
             self._subscribe()
             return

@@ -20,8 +20,8 @@ from linetap_core.broker.connection import (
     Ended,
     Happening,
     Subscribed,
+    SubscriptionRefused,
     Terms,
-    Unread,
 )
 from linetap_core.clock import NS_PER_MS, Clock
 from linetap_core.errors import BadInput
@@ -105,7 +105,7 @@ class Link(ABC):
         """The terms of the connection that begins now."""
 
     @abstractmethod
-    def _unread(self, what: Unread) -> None:
+    def _unread(self, what: SubscriptionRefused) -> None:
         """Handles a topic to which the broker refuses our subscription."""
 
     @abstractmethod
@@ -200,7 +200,7 @@ class Link(ABC):
                 self.connected, self._refused, self.renewing = True, False, False
                 self._limit = min(MOST_IN_FLIGHT, most)
                 self._log_once(f"connected to {self._at}, {self._called()}")
-            case Unread():
+            case SubscriptionRefused():
                 self._unread(happening)
                 return []
             case Acknowledged(mid, refusal):

@@ -9,7 +9,7 @@ import os
 from contextlib import ExitStack, closing
 
 from linetap.boardchoice import open_card
-from linetap.capture.alsa import Codec
+from linetap.capture.alsa import AlsaCodec
 from linetap.capture.commands import Commands
 from linetap.capture.contacts import Contacts
 from linetap.capture.lineaudio import LineAudio
@@ -75,7 +75,7 @@ def _serve(config: Config, card: Card, stop: Stop, state: CaptureState, file: St
             _keep_to_one_core()
         contacts = Contacts(card, lines, board, player, SYSTEM, state)
         contacts.take_over(read_state(config.run_path, state.service, CaptureState))
-        codec = opened.enter_context(closing(Codec(card)))
+        codec = opened.enter_context(closing(AlsaCodec(card)))
         commands = opened.enter_context(closing(Commands(config.run_path, card.number, player, contacts)))
         codec.watch(commands.fileno())
         watch = contacts.follow if card.contacts else None

@@ -17,8 +17,8 @@ import msgspec
 
 from linetap.config.schema import Config
 from linetap.panel.removal import Removal
-from linetap.panel.state import Shown
-from linetap.sockets import Caller
+from linetap.panel.state import Display
+from linetap.sockets import SocketClient
 from linetap_core.errors import DeviceFault
 from linetap_core.records import (
     RECORDER_SOCKET,
@@ -120,9 +120,9 @@ class Presses:
     def __init__(self, config: Config) -> None:
         self._site, self._acknowledged = SiteNumber(config.site_number), Acknowledged()
         self.removal = Removal(config.run_path, lambda: self._ask(CancelRemoval()))
-        self._recorder = Caller(config.run_path / RECORDER_SOCKET)
+        self._recorder = SocketClient(config.run_path / RECORDER_SOCKET)
 
-    def shown(self, now: Shown) -> Shown:
+    def shown(self, now: Display) -> Display:
         """Returns `now`, with FAULT calm if all its conditions are acknowledged."""
         return replace(now, calm=self._acknowledged.covers(now.marks))
 
@@ -130,7 +130,7 @@ class Presses:
         """Whether CALL is lit by the site number; None while it is not shown."""
         return self._site.lit(now_ms)
 
-    def act(self, press: Press, now: Shown, walk: WalkState | None, now_ms: int) -> None:
+    def act(self, press: Press, now: Display, walk: WalkState | None, now_ms: int) -> None:
         """Executes a press. Never raises: an absent recorder has its own condition."""
         if press == "short":
             self._site.show(now_ms)

@@ -18,7 +18,7 @@ from linetap.reporter.feed import PATIENCE_S
 from linetap_core import __version__
 from linetap_core.broker import link
 from linetap_core.broker.client import CertificateAwaited
-from linetap_core.broker.connection import Terms, Unread
+from linetap_core.broker.connection import SubscriptionRefused, Terms
 from linetap_core.broker.link import Receipt
 from linetap_core.clock import NS_PER_MS, Clock, rfc3339, utc_ns_of
 from linetap_core.errors import BadInput
@@ -94,7 +94,7 @@ class Link(link.Link):
                 own = client_id(read_small(Path(self._certificate), _LIMIT_BYTES))
         return own or f"linetap-{self._unit}"
 
-    def _unread(self, what: Unread) -> None:
+    def _unread(self, what: SubscriptionRefused) -> None:
         """Logs a refused subscription: a unit that cannot receive commands over this broker still reports."""
         log.warning("commands_unread: the broker refuses the subscription to %s", what.topic)
 

@@ -49,7 +49,7 @@ def pace(queue_length: int) -> Pace:
     return THINNED if queue_length > LONG_QUEUE else FULL
 
 
-class Lines:
+class LineTelemetry:
     def __init__(self, topics: Topics, numbers: Iterable[int]) -> None:
         self._topics = topics
         self._numbers = sorted(numbers)
@@ -91,7 +91,7 @@ class Lines:
         return {line.line: report_of(line) for line in recorder.state.lines if line.line in self._numbers}
 
 
-class Alerts:
+class AlertTelemetry:
     """The alerts of all checks: a new connection first clears the alerts that do not stand."""
 
     def __init__(self, topics: Topics, checks: Iterable[str]) -> None:
@@ -177,7 +177,7 @@ log = logging.getLogger("linetap.reporter.alert")
 _LEVEL: dict[Severity, int] = {"warning": logging.WARNING, "critical": logging.ERROR}
 
 
-class Journal:
+class AlertLog:
     """Writes a log line when an alert is raised, changes its severity, names a further line or card, or clears,
     beginning with the check's id.
 

@@ -73,7 +73,7 @@ def open_frames(batch: Batch, index: int) -> npt.NDArray[np.int64]:
     return batch.frame + np.flatnonzero(~batch.hook[index]) * FRAMES_PER_MS
 
 
-class Names(msgspec.Struct, frozen=True):
+class CallNames(msgspec.Struct, frozen=True):
     """The data that keeps a call's name from being given twice.
 
     `newest_ns`: the newest time in a call name of this vault, as of the first start of this boot. `boot`: four
@@ -95,7 +95,7 @@ class Shared:
     vault: VaultPort
     clock_record: Callable[[int], ClockRecord]  # of a line
     learned: dict[int, Learned] = field(default_factory=dict)  # by line
-    names: Names = field(default_factory=Names)
+    names: CallNames = field(default_factory=CallNames)
     lines: list[LineContext] = field(default_factory=list)  # of all cards: an internal call may use two cards
     connected: dict[int, int] = field(default_factory=dict)  # by line: UTC at which the PBX reported an answer
     ended: list[Callable[[CallRecord], None]] = field(default_factory=list)  # called with each call's record

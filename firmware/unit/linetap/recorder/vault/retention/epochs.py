@@ -120,7 +120,7 @@ class Epochs:
         weaker = keylist.needs_fewer(found, self._list) if self._list is not None else []
         after = self._custodians(found)
         if after != self.custodians and not any(each.startswith("custodians") for each in weaker):
-            before, behind = members.of(self.custodians).in_words(), members.of(after).in_words()
+            before, behind = members.group_of(self.custodians).in_words(), members.group_of(after).in_words()
             weaker.insert(0, f"custodians {before} -> {behind}, other keys")
         return weaker
 

@@ -175,7 +175,7 @@ def _needed(recipient: str) -> int:
 
 
 def _words(custodians: list[str]) -> str:
-    return members.of(custodians).in_words()
+    return members.group_of(custodians).in_words()
 
 
 def _stat(path: Path) -> tuple[int, int, int] | None:
