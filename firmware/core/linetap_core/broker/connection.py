@@ -200,7 +200,7 @@ class Connection:
                     break
         except OSError as error:
             why = error.strerror or str(error)
-        except Exception as error:  # noqa: BLE001 - what a hostile broker's packet can raise in a parser is not known
+        except Exception as error:  # noqa: BLE001 - a hostile broker's packet can raise any exception in a parser
             why = f"{type(error).__name__}: {error}"
         finally:
             self._end(why)
@@ -300,7 +300,8 @@ class Connection:
         self._put(message, _NO_MID)
 
     def _put(self, message: mqtt.MQTTMessage, mid: int) -> None:
-        """Queues a message. One whose topic is no text is of nobody's interest: the broker need not repeat it."""
+        """Queues a message. A message with an unreadable topic is acknowledged and dropped: the broker need not repeat
+        it."""
         try:
             arrived = self._arrived(message, mid)
         except UnicodeDecodeError:

@@ -172,7 +172,7 @@ class Link(ABC):
 
     def _give_up(self, why: str, steady: bool = True) -> None:
         """Reports Ended with the reason, then closes the connection: its own thread would report no reason. `steady`:
-        False if the connection was useless, however long it lasted.
+        False if the connection was useless, even after a long time.
         """
         if self._connection is not None:
             if not steady:
@@ -235,7 +235,7 @@ class Link(ABC):
         self._log_once(f"no connection to {self._at}: {why}")
 
     def _log_once(self, text: str) -> None:
-        """Logs a text once, however often the attempt fails."""
+        """Logs a text once for repeated failures."""
         if text != self._logged and not self._leaving:
             self._log.info("%s", text) if self.connected else self._log.warning("broker_absent: %s", text)
             self._logged = text

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`linetap accusation`: bundles several released calls of one case, as `linetap bundle` does, and drafts a statement.
 
-Only calls opened by a release are accepted: not one without its opened recording, nor one whose call.json states that
-one person had both keys.
+Only calls opened by a release are accepted: a call without its opened recording is refused, and a call.json that states
+one person with both keys.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
 def _require_released(calls: list[Path], wavs: list[Path]) -> None:
     opened: dict[str, bool] = {}
     for wav in wavs:
-        path = json_of(wav)  # the one that is bundled
+        path = json_of(wav)  # the bundled one
         whole = strict.decode(callfolder.read(path, _JSON_LIMIT_BYTES), dict[str, Any], path)
         opened[str(whole.get("call_id"))] = whole.get("unreleased") is not True
     for path in calls:

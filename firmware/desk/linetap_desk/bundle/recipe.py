@@ -104,8 +104,8 @@ def script(facts: EvidenceFacts, signers: list[Signer]) -> bytes:
 
 
 def opening(record: CallRecord, texts: int) -> str:
-    """The commands that the vault officer and a custodian type in the bundle's folder. They write beside it: a file
-    more in it would be found by the check. Up to texts 8 they wrote into the call's folder."""
+    """The commands that the vault officer and a custodian type in the bundle's folder. They write into the parent
+    folder, since the check refuses an extra file in the bundle. Up to texts 8 they wrote into the call's folder."""
     codec = CODECS.get(record.audio.codec) if record.audio else None
     stream = f"call{codec.suffix if codec else MULAW.suffix}"
     if texts > 8:

@@ -320,8 +320,8 @@ def stamped(sources: Mapping[str, Source], unit: str, ca: Path | None) -> str:
 
 
 def _stated(sources: Mapping[str, Source], unit: str) -> str:
-    """The time in a unit's time stamp, RFC 3339, for a report. Whether the stamp holds is a verdict of its own: it ends
-    with the authority's certificate, and the rest of the bundle does not."""
+    """The time in a unit's time stamp, RFC 3339, for a report. The validity of the stamp has its own verdict: it ends
+    with the authority's certificate, unlike the rest of the bundle."""
     name = layout.head(unit, layout.STAMP)
     return _moment(timestamp.stated_time(layout.read(sources, name + TOKEN_SUFFIX, TOKEN_LIMIT_BYTES)), name)
 

@@ -304,7 +304,7 @@ class Copying:
         now_ns, mono_ns = self._clock.utc_ns(), self._clock.monotonic_ns()
         later = {(unit, call_id) for unit, one in self._units.items() for call_id in one.skipped_calls(mono_ns)}
         with self._engine.begin() as db:
-            if self._share.is_first:  # the time counts once, however many ingests run
+            if self._share.is_first:  # the time counts once for all ingests together
                 worklist.count(db, 0 if self._counted_ns is None else (mono_ns - self._counted_ns) // NS_PER_MS)
             for call, number, data, sig in worklist.unamended(db, self._share, later):
                 if not self._worker.has(call):
@@ -375,7 +375,7 @@ class Copying:
         return is_of_one_call(self._store, error)
 
     def _waits(self, call: Call, why: str) -> None:
-        """Puts off the work on one call whose files in the store are at fault; all other work goes on."""
+        """Postpones the work on one call with faulty files in the store; all other work continues."""
         self._transfer_of(call.unit).put_off(call.call_id, self._clock.monotonic_ns())
         self._complain(call.unit, f"copy_waits: {call.call_id}: {why:.200}; it is tried again later")
 

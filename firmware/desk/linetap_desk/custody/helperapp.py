@@ -133,7 +133,7 @@ def _guarded(handler: Handler, site: Helper) -> Callable[[Request], Awaitable[Re
             raise
         except ClientDisconnect:  # in the middle of a form
             raise HTTPException(400) from None
-        except Exception as error:  # noqa: BLE001 - whatever it is
+        except Exception as error:  # noqa: BLE001 - any exception
             place = traceback.extract_tb(error.__traceback__)[-1]
             sys.stderr.write(f"page_fault: {type(error).__name__} at {Path(place.filename).name}:{place.lineno}\n")
             raise HTTPException(500) from None

@@ -159,7 +159,7 @@ def _open(db: Connection, one: _Change) -> None:
 
 
 def _silent_units(db: Connection, before: str, share: Share) -> list[_Change]:
-    """The units that have become unheard. Empty while no unit at all reports: then the desk itself is cut off."""
+    """The units that have become unheard. Empty while no unit reports: then the desk itself is cut off."""
     newest = db.execute(select(func.max(units.c.heard_at))).scalar()
     if newest is None or newest < before:
         return []

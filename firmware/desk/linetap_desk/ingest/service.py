@@ -147,7 +147,7 @@ class Ingest:
             self._store_and_publish()
 
     def request_events(self, group: Group, first: int, last: int) -> None:
-        """Requests events whose absence the stored events do not show."""
+        """Requests missing events that leave no gap in the stored events."""
         if self._confirmer is not None and self._link.has_room:
             self._link.publish(self._confirmer.resend(group, first, last))
 

@@ -157,7 +157,8 @@ class Store:
         return {group: reached for group, reached in through.items() if group not in replaced}
 
     def _set_aside(self, db: Connection, faults: Iterable[tuple[Report | HeadReport, EventVerdict]]) -> None:
-        """Stores each faulty report once, however often it is sent. Beyond the limit they are only counted."""
+        """Stores each faulty report once, even if it is sent again. Beyond the limit faulty reports are only
+        counted."""
         for report, verdict in faults:
             digest = hashlib.sha256(report.payload + b"\0" + report.sig.encode("utf-8")).hexdigest()
             same = (set_aside.c.unit == report.unit, set_aside.c.code == verdict.code, set_aside.c.sha256 == digest)

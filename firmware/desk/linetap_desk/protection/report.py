@@ -32,7 +32,7 @@ def hidden(
     cells: Mapping[Cell, int], sums: Sequence[Sequence[Cell]], parts: Sequence[Sequence[Cell]] = ()
 ) -> frozenset[Cell]:
     """The cells to hide. `sums`: cells whose sum a reader knows. `parts`: a cell, and the cells that add up to it. In
-    each of them either no cell is hidden, or enough that their sum reveals none."""
+    each sum either no cell is hidden, or so many that their sum reveals no cell."""
     found = {cell for cell, number in cells.items() if 0 < number < LEAST}
     for _ in range(len(cells)):
         left = next(filter(None, (_left(cells, found, each, None) for each in sums)), None)

@@ -155,7 +155,7 @@ async def serve_until_signal(serving: EndsQuietly, at: socket.socket) -> None:
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        if sys.platform == "win32":  # whose loops support no handlers
+        if sys.platform == "win32":  # its loops support no handlers
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
         else:
             loop.add_signal_handler(number, stop)

@@ -62,7 +62,7 @@ class Exchange:
         self, run_dir: Path, home: Path, adopted: Path, kept: KeptSession, desks: list[tuple[str, int]],
         about: dict[str, str], clock: Clock, post: Post = deskrequests.post,
     ) -> None:  # fmt: skip
-        """`home`: /etc/linetap, of which only the file names are read; `adopted`: root's answers."""
+        """`home`: /etc/linetap; only its file names are read. `adopted`: root's answers."""
         self._run_dir, self._home, self._adopted, self._kept = run_dir, home, adopted, kept
         self._desks, self._about, self._clock, self._post = desks, about, clock, post
         self._handed = ""

@@ -120,8 +120,8 @@ def _first_state(config: Config, card: Card) -> CaptureState:
 
 
 def _keep_to_one_core() -> None:
-    """Binds capture to one core, whose warm caches save a fifth of the work; only with real-time priority, so that no
-    other work on that core delays capture."""
+    """Binds capture to one core: warm caches save a fifth of the work. Only with real-time priority, so that no other
+    work on that core delays capture."""
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # the last core: interrupts are mostly on the first
 
 

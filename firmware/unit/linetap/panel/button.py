@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The button: the meaning of a press by its length, and the action at its release.
 
-A press acts only at its release, and a press longer than STUCK_MS not at all: a stuck button must neither start a test
-nor end the recording. The panel has no rights of its own: it sends requests to the recorder. A short press acknowledges
-all standing findings, and FAULT is calm until a new one stands; only the panel stores the acknowledgement, while
-alerts, journal and desk do not change. A short press also shows the site number on CALL.
+A press acts only at its release, and a press longer than STUCK_MS has no effect: a stuck button must neither start a
+test nor end the recording. The panel has no rights of its own: it sends requests to the recorder. A short press
+acknowledges all standing findings, and FAULT is calm until a new one stands; only the panel stores the acknowledgement,
+while alerts, journal and desk do not change. A short press also shows the site number on CALL.
 """
 
 from __future__ import annotations

@@ -28,7 +28,8 @@ _BY_ITSELF = ("removal_failed",)  # the panel's own conditions that can be ackno
 
 @dataclass(frozen=True, slots=True)
 class Display:
-    """The display. `standing`: all conditions; the first and worst is shown. `identify`: somebody seeks this unit."""
+    """The display. `standing`: all conditions; the first and worst is shown. `identify`: a person looks for this
+    unit."""
 
     condition: str
     activity: str

@@ -64,7 +64,7 @@ class CardFollower:
             fresh.close()
             return
         with self._lock:
-            self.replaced |= self.reader is not None or self._is_new(fresh)  # not yet seen since the one before
+            self.replaced |= self.reader is not None or self._is_new(fresh)  # new since the last look
             if self.reader is not None:
                 self.reader.close()
             self.reader = fresh

@@ -127,7 +127,7 @@ class Ages:
     """
 
     def __init__(self) -> None:
-        self._began: tuple[int, int] | None = None  # the newest event at the first look, whose time is monotonic ns
+        self._began: tuple[int, int] | None = None  # the newest event at the first look, and its time, ns
         self._seq, self._seen_s, self._seen_ns = 0, 0.0, 0  # the oldest event, with its age when it became the oldest
 
     def begin(self, newest: int, now_ns: int) -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A unit's connection to its broker, and the end of its certificate.
 
-Every connection is a session, whose id is in its birth and its will: the id identifies the will of an old session that
+Every connection is a session with an id in its birth and its will. The id identifies the will of an old session that
 arrives after the birth of a new one.
 """
 
@@ -135,7 +135,7 @@ class Certificate:
 
 
 def _end(path: Path) -> str:
-    """The end of the first certificate in the file. ValueError if there is none."""
+    """The end of the first certificate in the file. ValueError without one."""
     from cryptography import x509  # costs 1 MB, so only with a certificate
 
     from linetap_core.enrolment.certificates import UNREADABLE

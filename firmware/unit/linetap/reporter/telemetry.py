@@ -28,7 +28,7 @@ from linetap_core.wire.mqtt import Message
 from linetap_core.wire.topics import HEALTH_EVERY_S, LineReport, Topics, report_of
 
 Kind = tuple[Severity, bool] | None  # of a standing alert; None: none stands
-REWORD_EVERY_S = 30  # for an alert whose figures change while it stands; a further line or card is published at once
+REWORD_EVERY_S = 30  # for changed figures of a standing alert; a further line or card is published at once
 RELOG_EVERY_S = 600  # for a line or card that comes and goes while others have the same trouble
 LONG_QUEUE = 100  # events that no broker has acknowledged
 
@@ -133,7 +133,7 @@ class AlertTelemetry:
 # --- The log's head ---------------------------------------------------------------------------------------------------
 
 
-EVERY_S = 10  # a busy unit signs a head a second, of which only the last is useful
+EVERY_S = 10  # a busy unit signs a head a second, and only the last is useful
 
 
 class LogHead:

@@ -72,8 +72,8 @@ def run_command(adds: list[Add], run: Run, clock: Clock, *words: object) -> list
 
 @contextlib.contextmanager
 def undone_if_it_fails(folder: Path) -> Iterator[None]:
-    """Removes what a step has made in the folder if its file for the desk cannot be written, as on a full medium:
-    otherwise the step could not be taken again."""
+    """Empties a step's folder if its file for the desk cannot be written, as on a full medium: otherwise the step could
+    not be repeated."""
     was_there, before = folder.exists(), set(folder.rglob("*"))
     try:
         yield

@@ -166,7 +166,7 @@ class SearchSession:
     # --- segments not searched -----------------------------------------------------------------------------------
 
     def late(self) -> list[UnitReport]:
-        """Units whose list ends more than LATE_S before the granted days do, or before now."""
+        """Units with a list that ends more than LATE_S before the end of the granted days, or before now."""
         end_ns = min(self._clock.utc_ns(), strict.last_ns(str(self.begun.last), self.zone))
         return [
             report for report in self.reports.values()

@@ -35,9 +35,9 @@ AT_STEP = {
     # On the back, at the same steps:
     "starting": ("starting",),
     "also_green": ("broker_unreachable", "line_fault"),
-    "more_walk": ("walk_dial", "walk_wait", "walk_down"),  # who listens to the line does not need them
+    "more_walk": ("walk_dial", "walk_wait", "walk_down"),  # a person at the line does not need them
 }
-# Other conditions of a newly installed unit: by RUN, worst first, as in the legend.
+# Other conditions of a newly installed unit, by the state of RUN; the worst first, as in the legend.
 ELSE = (
     "panel_dead", "config_wrong", "nothing_runs", "capture_dead", "recorder_dead", "codec_stalled", "not_recording",
     "state_unwritten", "data_lost", "reporter_dead", "unit_opened", "meter_absent", "unit_check",
@@ -123,7 +123,7 @@ def _condition(code: str, language: Language) -> ConditionRow:
 
 
 def _walk(code: str, language: Language) -> ConditionRow:
-    """The row of a walk test's step, without the words that all rows begin with."""
+    """The row of a walk test's step, without the common first words of all rows."""
     says = getattr(WALK[code], language).partition(": ")[2]
     return ConditionRow(code, says, {"call": bar(WALK[code].call, language)})
 

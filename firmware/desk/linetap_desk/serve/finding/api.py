@@ -42,7 +42,7 @@ log = logging.getLogger("linetap.serve")
 
 
 class SessionGrant(msgspec.Struct, frozen=True, kw_only=True):
-    """The granted session. `units`: those whose index is copied here; the list may be incomplete."""
+    """The granted session. `units`: those with a copied index here; the list may be incomplete."""
 
     token: str
     id: str

@@ -50,8 +50,8 @@ async def _page(request: Request, site: Site, error: Exception | None = None) ->
 
 
 async def _calls(site: Site) -> tuple[list[OverflowCall], bool]:
-    """The calls that wait, oldest first, the newest of the others, and whether more wait. Neither calls that are done
-    nor unreadable ones, which stay until their end, keep others from the page."""
+    """The waiting calls, oldest first, the newest of the others, and whether more wait. Neither finished nor unreadable
+    calls, which stay until their end, keep others from the page."""
     roles, waits, looked = await anyio.to_thread.run_sync(_roles, site), list[OverflowCall](), 0
     done = deque[Mapping[str, Any]](maxlen=overflowcalls.MOST)
     unreadable = deque[OverflowCall](maxlen=overflowcalls.MOST)
@@ -106,7 +106,7 @@ def _rewrap(calls: Sequence[OverflowCall]) -> list[str]:
 
 
 def _twins(calls: Sequence[OverflowCall]) -> list[str]:
-    """The units with a call whose id another unit's call has too."""
+    """The units with calls of the same id."""
     count = Counter(one.call_id for one in calls)
     return sorted({one.row["unit"] for one in calls if count[one.call_id] > 1})
 

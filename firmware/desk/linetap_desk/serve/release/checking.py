@@ -110,7 +110,8 @@ class WitnessVerdict:
 
 
 def witness_rules(site: Site, roles: Roles | None) -> Rules:
-    """The witnesses' rules. NotWitnessed if desk.toml or the roles name a policy whose file is missing or differs."""
+    """The witnesses' rules. NotWitnessed if desk.toml or the roles name a policy, and its file is missing or
+    differs."""
     configured = site.settings.desk.witnesses
     policy = None if configured.policy is None else Path(configured.policy)
     if policy is not None and not policy.is_file():

@@ -51,7 +51,7 @@ class LineMemory(msgspec.Struct):
     continues: str | None = None  # the call that ended by tone while the handset stayed off-hook
     near_digit_dbm0: float | None = None  # level of digits that were certainly dialled at this end
     near_end: list[Signature] = []  # signatures of the last such digits
-    unheard_calls: int = 0  # consecutive calls whose notice was played to the end and not heard, for any reason
+    unheard_calls: int = 0  # consecutive calls with a notice that was played to the end and not heard, for any reason
     deaf_calls: int = 0  # consecutive unheard calls on a line so quiet that only a fault explains them
     deaf_first_ns: int | None = None  # the first of those calls
     deaf_since_ns: int | None = None  # the line is at fault since then
@@ -163,7 +163,7 @@ class LineContext:
         return new_call_id(ns, self.config.number, again)
 
     def open_held_recording(self) -> None:
-        """Opens the recording of a call whose guessed answer was not disproved, from its first frame on."""
+        """Opens the recording of a call from its first frame on: the guessed answer was not disproved."""
         call = self.call
         if call.held_until is not None and call.first_frame is not None:
             self.shared.vault.open(call.call_id, call.line, call.first_frame)

@@ -56,7 +56,7 @@ def dbm0(power: F32) -> F32:
 
 
 class BlockMeasure:
-    """Measures blocks. Its only state is each line's hum and the line whose hum is due."""
+    """Measures blocks. Its only state is each line's hum and the next line to measure for hum."""
 
     def __init__(self, lines: int) -> None:
         window = np.hanning(FRAMES + 1)[:-1]
@@ -159,7 +159,7 @@ class FaultLimits:
 
 
 class LineUse(NamedTuple):
-    """The lines' use in this half second, (lines,): a line whose hook changed is neither `off` nor `on`."""
+    """The lines' use in this half second, (lines,): a line with a hook change is neither `off` nor `on`."""
 
     off: Lines
     on: Lines

@@ -69,7 +69,7 @@ class Epochs:
 
     @property
     def custodians(self) -> list[str]:
-        """The custodians' keys, any of which opens, or a single group."""
+        """The custodians' keys, each sufficient to open, or a single group."""
         return self._custodians(self._list)
 
     def _custodians(self, found: KeyList | None) -> list[str]:
@@ -191,8 +191,8 @@ class Epochs:
         """Returns, at the end of a call, the retention for its record and the epoch to re-wrap its key for; None: not
         re-wrapped.
 
-        `wanted` None: a call of which nothing is known keeps its initial retention. Without the inner blob the key
-        cannot be re-wrapped: the record then marks the class as pending, for the vault officer.
+        `wanted` None: an unknown call keeps its initial retention. Without the inner blob the key cannot be re-wrapped:
+        the record then marks the class as pending, for the vault officer.
         """
         if wanted is None:
             return begun.retention, None
