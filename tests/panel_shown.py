@@ -10,7 +10,7 @@ from linetap.checks import Services, Snapshot
 from linetap.checks.frame import MB
 from linetap.checks.machine import Machine
 from linetap.panel import state
-from linetap.panel.state import Shown
+from linetap.panel.state import Display
 from linetap_core.clock import NS_PER_S
 
 UTC_NS = 1_800_000_000 * NS_PER_S
@@ -25,6 +25,6 @@ def shown(
     now_ns: int = 0,
     also: Collection[str] = (),
     machine: Machine = Machine(),  # noqa: B008
-) -> Shown:
+) -> Display:
     judgement = checks.judge().judge(snapshot_of(services, machine), now_ns)
     return state.shown(judgement, services, now_ns, also)

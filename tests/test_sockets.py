@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from linetap.sockets import MAX_MESSAGE, MAX_PEERS, Caller, Listener
+from linetap.sockets import MAX_MESSAGE, MAX_PEERS, Listener, SocketClient
 from linetap_core.errors import DeviceFault
 
 WAIT_S = 10.0
@@ -55,7 +55,7 @@ def heard(listener: Listener, count: int) -> list[bytes]:
 
 
 def test_messages_come_whole_and_in_order(listener: Listener, path: Path) -> None:
-    caller = Caller(path)
+    caller = SocketClient(path)
     sent = [b"one", b"two", b"x" * MAX_MESSAGE]
     for message in sent:
         caller.send(message)
@@ -64,7 +64,7 @@ def test_messages_come_whole_and_in_order(listener: Listener, path: Path) -> Non
 
 
 def test_an_answer_goes_back_to_who_asked(listener: Listener, path: Path) -> None:
-    first, second = Caller(path), Caller(path)
+    first, second = SocketClient(path), SocketClient(path)
     first.send(b"first")
     second.send(b"second")
     answered = 0
@@ -83,7 +83,7 @@ def test_polling_an_idle_socket_does_not_wait(listener: Listener) -> None:
 
 
 def test_nobody_there(path: Path) -> None:
-    caller = Caller(path)
+    caller = SocketClient(path)
     assert caller.answers() == []
     with pytest.raises(DeviceFault, match="No such file") as caught:
         caller.send(b"hello")
@@ -92,7 +92,7 @@ def test_nobody_there(path: Path) -> None:
 
 def test_a_service_that_came_back_is_found_again(path: Path) -> None:
     first = Listener(path)
-    caller = Caller(path)
+    caller = SocketClient(path)
     caller.send(b"one")
     assert heard(first, 1) == [b"one"]
     first.close()
@@ -111,7 +111,7 @@ def test_a_socket_left_by_a_dead_service_is_taken_over(path: Path) -> None:
     abandoned._socket.close()
     assert path.exists()
     fresh = Listener(path)
-    caller = Caller(path)
+    caller = SocketClient(path)
     caller.send(b"one")
     assert heard(fresh, 1) == [b"one"]
     caller.close()
@@ -121,7 +121,7 @@ def test_a_socket_left_by_a_dead_service_is_taken_over(path: Path) -> None:
 
 def test_a_peer_that_went_is_forgotten(listener: Listener, path: Path) -> None:
     for i in range(3 * MAX_PEERS):
-        caller = Caller(path)
+        caller = SocketClient(path)
         caller.send(b"%d" % i)
         assert heard(listener, 1) == [b"%d" % i]
         caller.close()
@@ -129,11 +129,11 @@ def test_a_peer_that_went_is_forgotten(listener: Listener, path: Path) -> None:
 
 
 def test_one_peer_too_many_is_hung_up_on(listener: Listener, path: Path) -> None:
-    callers = [Caller(path) for _ in range(MAX_PEERS)]
+    callers = [SocketClient(path) for _ in range(MAX_PEERS)]
     for caller in callers:
         caller.send(b"x")
         assert heard(listener, 1) == [b"x"]
-    late = Caller(path)
+    late = SocketClient(path)
     late.send(b"late")
     assert list(listener.poll(WAIT_S)) == []
     assert late.answers() == []

@@ -150,5 +150,5 @@ def test_no_layer_comes_off_bytes_that_nobody_checked() -> None:
         names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
         names |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
         assert path.name == "checkedcall.py" or "_CHECKED" not in names, path
-    for takes in (layers.outer_layer, layers.peel, layers.turn_of):
+    for takes in (layers.outer_layer, layers.peel, layers.officer_step):
         assert takes.__annotations__["key"] == "SealedKey"

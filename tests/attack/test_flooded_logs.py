@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from linetap.recorder.control import ControlSocket
-from linetap.sockets import Caller
+from linetap.sockets import SocketClient
 from linetap_core.clock import NS_PER_S, SYSTEM, ManualClock
-from linetap_core.log import MOST_OF_A_KIND, WINDOW_S, Bounded
+from linetap_core.log import MOST_OF_A_KIND, WINDOW_S, RateLimit
 from linetap_core.records import RECORDER_SOCKET
 from linetap_core.service import start_logging
 
@@ -27,7 +27,7 @@ class Kept(logging.Handler):
     def __init__(self, clock: ManualClock) -> None:
         super().__init__()
         self.lines: list[str] = []
-        self.addFilter(Bounded(clock))
+        self.addFilter(RateLimit(clock))
 
     def emit(self, record: logging.LogRecord) -> None:
         self.lines.append(record.getMessage())
@@ -84,7 +84,7 @@ def test_kinds_without_end_take_no_memory(root: logging.Logger) -> None:
     for number in range(5000):
         root.warning(f"a line of its own: {number}")
     (bounded,) = kept.filters
-    assert isinstance(bounded, Bounded)
+    assert isinstance(bounded, RateLimit)
     assert len(bounded._kinds) <= 1000
 
 
@@ -92,7 +92,7 @@ def test_kinds_without_end_take_no_memory(root: logging.Logger) -> None:
 def test_the_panel_at_the_recorders_door(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Through its real socket, into a service's handler."""
     log = start_logging("recorder")
-    with closing(ControlSocket(run_dir, SYSTEM)) as door, closing(Caller(run_dir / RECORDER_SOCKET)) as panel:
+    with closing(ControlSocket(run_dir, SYSTEM)) as door, closing(SocketClient(run_dir / RECORDER_SOCKET)) as panel:
         for _ in range(300):
             panel.send(b'{"verb":"give_me"}')
             door.serve(lambda _: None)

@@ -32,7 +32,7 @@ def test_a_group_of_custodians_and_its_test_letter(tmp_path: Path, capsys: pytes
     assert (mode(folder), [mode(path) for path in files]) == (0o700, [0o600] * 3)
     assert [keys.parse_identity_file(path.read_text())[0].recipient for path in files] == list(who.recipients)
     part = tomllib.loads((folder / "unit.toml.part").read_text())
-    assert str(members.of(part["custodians"], part["custodians_needed"])) == text
+    assert str(members.group_of(part["custodians"], part["custodians_needed"])) == text
     recipe = "tar xOf test-letter.tar 2.age | age -d -i custodian-2.txt | age -d -i custodian-3.txt"
     done = run(["bash", "-o", "pipefail", "-c", recipe], cwd=folder)
     assert done.stdout.startswith(b"linetap test letter for custodians 2 of 3")

@@ -18,7 +18,7 @@ from linetap.config.require import require_usual_places
 from linetap.config.schema import LEARNED, RUN_DIR, VAULT
 from linetap.provision.applyorder import _install
 from linetap.recorder.control import ControlSocket
-from linetap.sockets import Caller
+from linetap.sockets import SocketClient
 from linetap_core import rundir
 from linetap_core.clock import SYSTEM
 from linetap_core.durable.files import replace_durably, replace_in_ram
@@ -99,7 +99,7 @@ def test_a_state_that_is_nested_without_end_is_none(run_dir: Path) -> None:
 
 
 def test_a_request_that_is_nested_without_end_ends_nobody(run_dir: Path) -> None:
-    door, caller = ControlSocket(run_dir, SYSTEM), Caller(run_dir / "door" / "recorder.sock")
+    door, caller = ControlSocket(run_dir, SYSTEM), SocketClient(run_dir / "door" / "recorder.sock")
     done: list[RecorderCommand] = []
     try:
         for data in (b'{"verb":"start_walk","by":"button","x":' + b"[" * 4000, b'{"verb":"start_walk","by":"button"}'):

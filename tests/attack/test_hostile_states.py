@@ -20,8 +20,8 @@ from test_panel_service import Room
 from linetap import checks
 from linetap.capture.lineleds import _shown
 from linetap.checks import Damper, Finding, Judgement, Watch, take_snapshot
-from linetap.reporter.health import Outgoing, health
-from linetap.reporter.telemetry import Alerts, Lines, pace
+from linetap.reporter.health import OutboxFigures, health
+from linetap.reporter.telemetry import AlertTelemetry, LineTelemetry, pace
 from linetap_core import rundir
 from linetap_core.clock import NS_PER_MS
 from linetap_core.durable.files import replace_in_ram
@@ -74,7 +74,7 @@ def test_whatever_a_service_says_of_itself_the_others_go_on(run_dir: Path, seed:
     dice, room, config = random.Random(seed), Room(run_dir), unit(run_dir)
     room.pass_ms(500)
     watch, topics, damper = Watch(config, room.clock), Topics("u"), Damper(checks.CHECKS)
-    lines, alerts = Lines(topics, [1, 2]), Alerts(topics, [check.id for check in checks.CHECKS])
+    lines, alerts = LineTelemetry(topics, [1, 2]), AlertTelemetry(topics, [check.id for check in checks.CHECKS])
     standing: list[Finding] = []
     taken = 0
     for _ in range(200):
@@ -91,7 +91,7 @@ def test_whatever_a_service_says_of_itself_the_others_go_on(run_dir: Path, seed:
         alerts.changed(told, now_ns)
         recorder = watch.recorder()
         lines.changed(recorder, room.clock.utc_ns(), now_ns, pace(0))
-        health(snapshot, Outgoing(0, 0, 0, "broker", 0, None), Judgement(tuple(told)))
+        health(snapshot, OutboxFigures(0, 0, 0, "broker", 0, None), Judgement(tuple(told)))
         if recorder.state is not None:
             _shown(recorder.state)
             taken += name == "recorder"

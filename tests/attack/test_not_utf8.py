@@ -11,7 +11,7 @@ import pytest
 
 from linetap.recorder.cards import Cards
 from linetap.recorder.control import ControlSocket
-from linetap.sockets import Caller, Listener
+from linetap.sockets import Listener, SocketClient
 from linetap_core import jsontext, rundir
 from linetap_core.clock import NS_PER_S, SYSTEM, ManualClock
 from linetap_core.durable.files import replace_in_ram
@@ -67,7 +67,7 @@ def test_a_service_goes_on_where_the_recorder_says_that_it_has_to_start_again(ru
 
 
 def test_the_panel_cannot_end_the_recorder(run_dir: Path) -> None:
-    with closing(ControlSocket(run_dir, SYSTEM)) as door, closing(Caller(run_dir / RECORDER_SOCKET)) as panel:
+    with closing(ControlSocket(run_dir, SYSTEM)) as door, closing(SocketClient(run_dir / RECORDER_SOCKET)) as panel:
         for packet in (b'{"verb":"\xff"}', b'{"verb":"start_walk","by":"\xff"}', b"\xff"):
             panel.send(packet)
             for _ in range(2):

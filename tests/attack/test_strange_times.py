@@ -24,7 +24,7 @@ from linetap_core.records import NoticeRecord
 from linetap_desk.copy.incoming import Call, read_record
 from linetap_desk.ingest import database, judge, tables
 from linetap_desk.ingest.heads import HeadReport
-from linetap_desk.ingest.judge import Event, Report, Verdict
+from linetap_desk.ingest.judge import Event, EventVerdict, Report
 from linetap_desk.ingest.store import Store
 from linetap_desk.proofs.callfolder import Damaged
 from sealing_rig import CALL_ID, UNIT, Rig, noise, record
@@ -45,7 +45,7 @@ def test_an_event_does_not_end_the_desks_ingest(tmp_path: Path, at: str) -> None
             assert isinstance(found, Event)
             assert found.at_ns == RECEIVED_NS
         else:
-            assert isinstance(found, Verdict)
+            assert isinstance(found, EventVerdict)
             assert found.code == "signer_not_trusted"
 
 
@@ -72,7 +72,7 @@ def test_what_nobody_has_thought_of_is_set_aside(
     engine = database.open_writer(f"sqlite:///{tmp_path / 'desk.db'}")
     honest = judge.judge_event
 
-    def read(report: Report, signers: list[Signer]) -> Event | Verdict:
+    def read(report: Report, signers: list[Signer]) -> Event | EventVerdict:
         if report.unit == FLOOR:
             raise error
         return honest(report, signers)

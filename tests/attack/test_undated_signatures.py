@@ -26,7 +26,7 @@ from linetap_core.evidence.signing import namespaces, signers, sshsig
 from linetap_core.evidence.signing.sshsig import unarmored
 from linetap_desk.ingest import database, judge, tables
 from linetap_desk.ingest.heads import HeadReport
-from linetap_desk.ingest.judge import Event, Verdict
+from linetap_desk.ingest.judge import Event, EventVerdict
 from linetap_desk.ingest.store import Store
 from linetap_desk.proofs.verifycall import undated_note
 from linetap_desk.vaultproofs.documents import LogClaims
@@ -213,5 +213,5 @@ def test_the_desk_judges_what_it_hears_by_when_it_heard_it(tmp_path: Path, optio
         assert isinstance(found, Event)
     else:
         assert (heads, aside) == ([], ["signer_undated"])
-        assert isinstance(found, Verdict)
+        assert isinstance(found, EventVerdict)
         assert found.code == "signer_undated"

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from linetap.board.simulated import Wires, wires_path
 from linetap.config.schema import Board, Card, Config, Keys, Line, Recording
 from linetap.ring import Batch, RingReader
-from linetap.sockets import Caller
+from linetap.sockets import SocketClient
 from linetap_bench.stage.jack import JackCable
 from linetap_bench.stage.processes import Child
 from linetap_bench.stage.starvation import StarvedProcesses
@@ -129,7 +129,7 @@ class Unit:
                 [sys.executable, str(HERE / "capture_process.py"), str(file), "1"],
                 env=os.environ | cable.env, stdout=log, stderr=log,
             )  # fmt: skip
-        self._caller = Caller(socket_path(self.run_dir, 1))
+        self._caller = SocketClient(socket_path(self.run_dir, 1))
         self._starved = StarvedProcesses([Child("capture", self.process, self._log)])
 
     def state(self) -> CaptureState | None:

@@ -32,7 +32,7 @@ from linetap.checks.frame import MB
 from linetap.checks.watch import DEAD_NS, GRACE_MS, Seen, Services
 from linetap.config.weakening import WORDS
 from linetap.panel.legend import table
-from linetap.reporter.telemetry import Alerts, Journal
+from linetap.reporter.telemetry import AlertLog, AlertTelemetry
 from linetap_core.clock import NS_PER_MS, NS_PER_S, ManualClock
 from linetap_core.log import code_of
 from linetap_core.records import (
@@ -307,10 +307,10 @@ def test_one_code_in_check_alert_journal_and_legend(check: Check, caplog: pytest
     out = io.StringIO()
     print_json(findings, out)
     assert [row["check"] for row in json.loads(out.getvalue())] == [check.id]
-    messages = Alerts(Topics("u"), [each.id for each in CHECKS]).changed(findings, 0)
+    messages = AlertTelemetry(Topics("u"), [each.id for each in CHECKS]).changed(findings, 0)
     assert [one.topic for one in messages if one.payload] == [f"linetap/v1/u/alert/{check.id}"]
     with caplog.at_level("INFO", "linetap"):
-        journal = Journal()
+        journal = AlertLog()
         for told in (findings, findings, []):
             journal.write(told, 0)
     raised, cleared = (record.getMessage() for record in caplog.records)

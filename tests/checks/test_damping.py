@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from linetap.checks import CHECKS, Damper, Finding, Trouble
 from linetap.checks.judgement import CHANGES, QUIET_S, RECOUNT_S, REWORD_S, WINDOW_S
-from linetap.reporter.telemetry import Alerts
+from linetap.reporter.telemetry import AlertTelemetry
 from linetap_core.clock import NS_PER_S
 from linetap_core.records import Severity
 from linetap_core.wire.topics import Topics
@@ -139,7 +139,7 @@ def test_nothing_that_stands_is_reported_as_well_or_as_better(bouts: list[tuple[
 
 @given(st.lists(st.integers(1, 120), min_size=100, max_size=300))
 def test_publications_are_bounded_however_it_flaps(pauses: list[int]) -> None:
-    told, alerts = Told(), Alerts(Topics("u"), ["hum"])
+    told, alerts = Told(), AlertTelemetry(Topics("u"), ["hum"])
     published = 0
     for n, pause in enumerate(pauses):
         found = told.for_s(1, hum() if n % 2 else [])[0]

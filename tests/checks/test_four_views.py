@@ -40,8 +40,8 @@ from linetap.checks.machine import LOST
 from linetap.checks.watch import Seen
 from linetap.config.schema import Config
 from linetap.panel.service import Panel
-from linetap.reporter.health import Outgoing, health
-from linetap.reporter.telemetry import Alerts
+from linetap.reporter.health import OutboxFigures, health
+from linetap.reporter.telemetry import AlertTelemetry
 from linetap_core.clock import NS_PER_MS, NS_PER_S, ManualClock, from_utc_ns
 from linetap_core.durable import broken
 from linetap_core.records import (
@@ -61,7 +61,7 @@ from linetap_core.records import (
 )
 from linetap_core.wire.legend import CONDITIONS
 from linetap_core.wire.topics import Topics
-from linetap_desk.ingest.register import Notice
+from linetap_desk.ingest.register import UnitMessage
 from linetap_desk.ingest.store import Store
 from linetap_desk.watch.units import Units
 from linetap_desk.watch.units import leds_of as shown_at_the_desk
@@ -231,7 +231,7 @@ class Views:
         else:
             self.unit.kill("panel")
         self.watch = Watch(self.config, self.clock, 0)
-        self.judge, self.alerts = checks.judge(), Alerts(Topics("test-unit"), [check.id for check in CHECKS])
+        self.judge, self.alerts = checks.judge(), AlertTelemetry(Topics("test-unit"), [check.id for check in CHECKS])
         self.desk, self.health = Units(), b""
         self._tell("status", {"state": "online", "session": "s", "version": "0", "since": "2026-11-24T22:56:00.000Z"})
 
@@ -258,7 +258,7 @@ class Views:
         self.unit.states["reporter"].alerts = judgement.alerts  # type: ignore[attr-defined]
         for message in self.alerts.changed(judgement.findings, now_ns):
             self.desk.receive(message.topic, message.payload, now_ns)
-        said = health(snapshot, Outgoing(0, 0, 0, "broker", 0, None), judgement)
+        said = health(snapshot, OutboxFigures(0, 0, 0, "broker", 0, None), judgement)
         self.health = msgspec.json.encode(said)
         self._tell("health", msgspec.to_builtins(said))
 
@@ -320,7 +320,7 @@ class Later:
         begin_ns = NOON_NS + self._hour * 3600 * NS_PER_S
         well = b'{"records":true,"condition":"ok"}'
         for payload, at_ns in ((health, begin_ns), (well, begin_ns + 1800 * NS_PER_S)):
-            notice = Notice(UNIT, "health", payload, at_ns)
+            notice = UnitMessage(UNIT, "health", payload, at_ns)
             Store(self._house.engine).write([notice], trusted(*self._house.tellers.values()))
         begin, end = (
             from_utc_ns(begin_ns + minutes * 60 * NS_PER_S)

@@ -24,7 +24,7 @@ from linetap_desk.ingest import database, tables
 from linetap_desk.ingest.destroyedcalls import clear_destroyed
 from linetap_desk.ingest.heads import HeadReport
 from linetap_desk.ingest.outages import Outages
-from linetap_desk.ingest.register import Notice
+from linetap_desk.ingest.register import UnitMessage
 from linetap_desk.ingest.store import Store
 
 UNIT, OTHER = "main-03", "main-04"
@@ -122,7 +122,7 @@ class CallsHouse:
     def offline(self, unit: str, since_s: int, until_s: int) -> None:
         for state, seconds in (("offline", since_s), ("online", until_s)):
             said = {"state": state, "session": "a", "version": "1", "since": "x"}
-            self._write(Notice(unit, "status", json.dumps(said).encode(), NOON_NS + seconds * NS_PER_S))
+            self._write(UnitMessage(unit, "status", json.dumps(said).encode(), NOON_NS + seconds * NS_PER_S))
 
     def serve(self, clock: ManualClock | None = None, more: str = "") -> ServeSite:
         tables_of = DESK.format(copies=self.copies)
@@ -134,9 +134,9 @@ class CallsHouse:
     def _hear(self, at_ns: int, *units: str) -> None:
         for unit in units:
             said = {"at": rfc3339(at_ns), "outbox_seq": 0}
-            self._write(Notice(unit, "health", json.dumps(said).encode(), at_ns))
+            self._write(UnitMessage(unit, "health", json.dumps(said).encode(), at_ns))
 
-    def _write(self, notice: Notice) -> None:
+    def _write(self, notice: UnitMessage) -> None:
         Store(self.engine).write([notice], trusted(*self.tellers.values()))
 
     def _store(self) -> None:

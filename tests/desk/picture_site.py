@@ -34,12 +34,12 @@ from linetap_core.evidence.merklelog.closing import Closing, closing_path
 from linetap_core.evidence.sealing import keylist
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_desk.ingest.destroyedcalls import clear_destroyed
-from linetap_desk.ingest.register import Notice
+from linetap_desk.ingest.register import UnitMessage
 from linetap_desk.serve import commands
 from linetap_desk.serve.access.log import AccessTable, Subject
 from linetap_desk.serve.database.tables import adoptions, invitations, people, sessions, shift_log
 from linetap_desk.serve.database.transactions import writing
-from linetap_desk.serve.live.hub import Note
+from linetap_desk.serve.live.hub import ShiftNote
 from linetap_desk.serve.live.journal import Acknowledged, Reader
 from linetap_desk.serve.orders import store
 from linetap_desk.serve.orders.template import Template
@@ -118,7 +118,9 @@ class House(CallsHouse):
         self._head()
         self.offline(OTHER, 3000, 4000)
         self._write(
-            Notice("annex-01", "status", json.dumps({**OFFLINE, "session": "a"}).encode(), NOW_NS - 3000 * NS_PER_S)
+            UnitMessage(
+                "annex-01", "status", json.dumps({**OFFLINE, "session": "a"}).encode(), NOW_NS - 3000 * NS_PER_S
+            )
         )
         self._hear(NOW_NS - NS_PER_S, UNIT, OTHER)
 
@@ -261,7 +263,7 @@ def _keep_watch(served: ServeSite) -> None:
         db.execute(insert(shift_log).values(**row, **seen))
         db.execute(insert(shift_log).values(**row, kind="note", unit="", faults="", text=note))
     served.site.fleet.acknowledge({OTHER: Acknowledged(unit["faults"], shown, at)})
-    served.site.fleet.set_note(Note(note, shown, at))
+    served.site.fleet.set_note(ShiftNote(note, shown, at))
     until(lambda: served.site.fleet.state(Reader(False, "ko", OTHER))[2][0]["seen"], END_S)
     until(lambda: served.site.fleet.state(Reader(False, "ko"))[1].note, END_S)
 

@@ -24,7 +24,7 @@ from broker import until
 from ingest_rig import trusted
 from linetap_core.clock import NS_PER_S, SYSTEM, rfc3339
 from linetap_desk.ingest import database
-from linetap_desk.ingest.register import Notice
+from linetap_desk.ingest.register import UnitMessage
 from linetap_desk.ingest.store import Store
 from linetap_desk.serve.live.journal import Reader
 from linetap_desk.serve.people import accounts
@@ -90,7 +90,7 @@ def _heard(folder: Path) -> None:
     store = Store(engine)
 
     def told(unit: str, kind: Literal["status", "health"], said: object, ago_s: int) -> None:
-        store.write([Notice(unit, kind, json.dumps(said).encode(), now_ns - ago_s * NS_PER_S)], trusted())
+        store.write([UnitMessage(unit, kind, json.dumps(said).encode(), now_ns - ago_s * NS_PER_S)], trusted())
 
     for unit in SILENT:
         for state, ago_s in ((OFFLINE, 2_600_000), (ONLINE, 2_594_000)):

@@ -18,7 +18,7 @@ from linetap_desk.calls import emptyresult
 from linetap_desk.calls.emptyresult import ExcludedCalls, KnownFacts
 from linetap_desk.ingest import tables
 from linetap_desk.ingest.judge import Report
-from linetap_desk.ingest.register import Notice
+from linetap_desk.ingest.register import UnitMessage
 from linetap_desk.ingest.store import Store
 
 
@@ -125,10 +125,10 @@ def test_events_that_are_missing(house: CallsHouse, how: str) -> None:
     house.tell("started", UNIT, "20261124T050000.000Z-L05", 5, 7300)
     if how == "hole":
         house.tell("started", UNIT, "20261124T050100.000Z-L05", 5, 7360)
-        arrived: list[Report | Notice] = [teller.reports(last + 2, 1)[0]]
+        arrived: list[Report | UnitMessage] = [teller.reports(last + 2, 1)[0]]
     else:
         said = {"at": rfc3339(NOW_NS), "outbox_seq": last + 1}
-        arrived = [Notice(UNIT, "health", json.dumps(said).encode(), NOW_NS)]
+        arrived = [UnitMessage(UNIT, "health", json.dumps(said).encode(), NOW_NS)]
     assert known(house, UNIT, 7, 0, 3600).whole
     Store(house.engine).write(arrived, trusted(*house.tellers.values()))
     found = known(house, UNIT, 7, 0, 3600)

@@ -27,7 +27,7 @@ from linetap_core.zones import KOREA, zone_of
 from linetap_desk.commands import desk as command
 from linetap_desk.coverage import register
 from linetap_desk.coverage.compare import Coverage, Place, compare
-from linetap_desk.coverage.register import Extension, Faults, Register
+from linetap_desk.coverage.register import BadLines, Extension, Register
 from linetap_desk.ingest import database, tables
 from linetap_desk.searching.departments import Departments
 
@@ -68,7 +68,7 @@ def test_semicolons_of_a_spreadsheet_in_another_language(tmp_path: Path) -> None
 
 def test_a_bad_line_is_told_in_one_line(tmp_path: Path) -> None:
     """A cell may contain line breaks and terminal control characters."""
-    with pytest.raises(Faults) as found:
+    with pytest.raises(BadLines) as found:
         read(tmp_path, 'extension,kind\n2001,"IP\nset \x1b[2J"\n')
     assert [line.isprintable() for line in found.value.lines] == [True]
 
@@ -120,7 +120,7 @@ def test_what_is_imported_is_read_again(tmp_path: Path) -> None:
     (tmp_path / "extensions.csv").write_bytes(register.csv_of(found))
     assert Register.load(tmp_path / "extensions.csv") == found
     (tmp_path / "extensions.csv").write_text("extension,kind\n2001,SIP\n")
-    with pytest.raises(Faults):  # the register accepts only our words
+    with pytest.raises(BadLines):  # the register accepts only our words
         Register.load(tmp_path / "extensions.csv")
 
 

@@ -16,7 +16,7 @@ from ingest_rig import UNIT, Teller, rows, trusted
 from linetap_core.clock import ManualClock, parse_rfc3339
 from linetap_desk.ingest import database, register, tables
 from linetap_desk.ingest.judge import Report
-from linetap_desk.ingest.register import Notice
+from linetap_desk.ingest.register import UnitMessage
 from linetap_desk.ingest.store import Store
 from linetap_desk.watch import units
 
@@ -30,7 +30,7 @@ def test_a_hundred_thousand_alerts_at_the_ingest(tmp_path: Path) -> None:
     engine = database.open_writer(f"sqlite:///{tmp_path / 'desk.db'}")
     store, alert = Store(engine), json.dumps(ALERT).encode()
     crowd = [
-        Notice(f"flood-{n:04d}", "alert", alert, NOW_NS, f"a{check}")
+        UnitMessage(f"flood-{n:04d}", "alert", alert, NOW_NS, f"a{check}")
         for n in range(FLOOD_UNITS) for check in range(FLOOD_ALERTS)
     ]  # fmt: skip
     for some in batched(crowd, 10_000, strict=False):
@@ -39,7 +39,7 @@ def test_a_hundred_thousand_alerts_at_the_ingest(tmp_path: Path) -> None:
     assert len(rows(engine, tables.units)) == register.MOST_STRANGERS
     assert len(rows(engine, tables.unit_alerts)) == register.MOST_STRANGERS * FLOOD_ALERTS
     store.connected()
-    store.write([Notice("flood-0000", "alert", alert, NOW_NS, f"a{n}") for n in range(100_000)], [])
+    store.write([UnitMessage("flood-0000", "alert", alert, NOW_NS, f"a{n}") for n in range(100_000)], [])
     assert len(rows(engine, tables.unit_alerts)) == register.MOST_ALERTS
     engine.dispose()
 

@@ -17,7 +17,7 @@ from linetap_core import cli
 from linetap_core.errors import AlreadyRunning, BadInput
 from linetap_desk.ingest import database, tables
 from linetap_desk.ingest.process import writer_of
-from linetap_desk.ingest.register import Notice
+from linetap_desk.ingest.register import UnitMessage
 from linetap_desk.ingest.store import Store
 from postgres_rig import Postgres
 
@@ -77,7 +77,7 @@ def test_a_unit_of_one_name_at_both(engines: dict[str, Engine], tmp_path: Path) 
 def test_a_broker_that_comes_back_says_nothing_of_the_other(engines: dict[str, Engine]) -> None:
     """A new connection makes the state of every one of its own units unknown until the broker has reported it."""
     for engine in engines.values():
-        Store(engine).write([Notice("floor-01", "status", ONLINE, START_NS)], [])
+        Store(engine).write([UnitMessage("floor-01", "status", ONLINE, START_NS)], [])
     Store(engines["east"]).connected()
     assert [row["state"] for name in NAMES for row in rows(engines[name], tables.units)] == [None, "online"]
 

@@ -18,7 +18,7 @@ from linetap_core.evidence.keys.p256 import P256Key
 from linetap_core.evidence.signing import signers, sshsig
 from linetap_core.evidence.signing.sshsig import unarmored
 from linetap_desk.ingest import judge
-from linetap_desk.ingest.judge import Event, Neighbour, Report, Verdict
+from linetap_desk.ingest.judge import Event, EventVerdict, Neighbour, Report
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def teller(tmp_path: Path) -> Teller:
 
 def verdict(report: Report, *tellers: Teller) -> tuple[str, str]:
     found = judge.judge_event(report, trusted(*tellers))
-    assert isinstance(found, Verdict)
+    assert isinstance(found, EventVerdict)
     return found.kind, found.code
 
 
@@ -170,7 +170,7 @@ class TestPlace:
         """Signed with the unit's own key, but linked neither to earlier nor to later events."""
         told = json.loads(its[3].report.payload) | {"prev": "ab" * 32}
         forged = event(teller.report(json.dumps(told).encode()), teller)
-        assert judge.check_chain(forged, self.known(its, *there)) == Verdict(
+        assert judge.check_chain(forged, self.known(its, *there)) == EventVerdict(
             "out_of_chain", "chain_broken", judge.check_chain(forged, self.known(its, *there)).text
         )
         assert judge.check_chain(its[3], self.known(its, *there)).kind in judge.STORED

@@ -15,7 +15,7 @@ from linetap_core.clock import NS_PER_S, ManualClock
 from linetap_desk.ingest import tables
 from linetap_desk.ingest.judge import Report
 from linetap_desk.ingest.missingevents import ASK_AGAIN_S, Holes, Missing
-from linetap_desk.ingest.register import Notice
+from linetap_desk.ingest.register import UnitMessage
 from linetap_desk.ingest.store import Store
 
 NOTICED_IN_S, ALERTED_IN_S = 5, 60  # documented limits
@@ -41,7 +41,7 @@ class Watched:
 
     def health(self, outbox_seq: int) -> None:
         payload = json.dumps({"at": "2026-11-24T22:57:00.000Z", "outbox_seq": outbox_seq}).encode()
-        self.store.write([Notice(UNIT, "health", payload, START_NS)], trusted(self.teller))
+        self.store.write([UnitMessage(UNIT, "health", payload, START_NS)], trusted(self.teller))
 
     def passes(self, seconds: int, every_s: float = 0.25) -> list[tuple[int, int]]:
         """The requests made meanwhile."""

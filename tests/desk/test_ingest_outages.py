@@ -15,7 +15,7 @@ from ingest_rig import UNIT, Teller, rows, trusted
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339, rfc3339
 from linetap_desk.ingest import database, tables
 from linetap_desk.ingest.outages import BEGINNING, KEPT_S, Outages
-from linetap_desk.ingest.register import Notice
+from linetap_desk.ingest.register import UnitMessage
 from linetap_desk.ingest.store import Store
 
 START_NS = parse_rfc3339("2026-11-24T08:00:00Z")
@@ -31,7 +31,7 @@ class Desk:
 
     def hear(self, topic: Literal["status", "health"], payload: dict[str, Any] | bytes, unit: str = UNIT) -> None:
         data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-        Store(self.engine).write([Notice(unit, topic, data, self.clock.utc_ns())], trusted(self.teller))
+        Store(self.engine).write([UnitMessage(unit, topic, data, self.clock.utc_ns())], trusted(self.teller))
 
     def status(self, state: str, session: str = "a", unit: str = UNIT) -> None:
         self.hear("status", {"state": state, "session": session, "version": "1", "since": "x"}, unit)

@@ -25,7 +25,7 @@ from linetap_desk.ingest import database, destroyedcalls, outages, tables
 from linetap_desk.ingest.missingevents import Holes
 from linetap_desk.ingest.outages import Outages
 from linetap_desk.ingest.process import writer_of
-from linetap_desk.ingest.register import Notice, SignersFile
+from linetap_desk.ingest.register import SignersFile, UnitMessage
 from linetap_desk.ingest.service import session_of
 from linetap_desk.ingest.share import Lease, Leases, Share, ShareLost, guard_transactions
 from linetap_desk.ingest.store import Store
@@ -205,8 +205,8 @@ def test_what_an_ingest_does_without_a_message_stays_in_its_share(engine: Engine
     for teller in tellers:
         teller.call(0)
         teller.tell("destroyed", 0)
-        Store(engine).write([Notice(teller.unit, "status", ONLINE, START_NS)], trusted(*tellers))
-        Store(engine).write([Notice(teller.unit, "alert", ALERT, START_NS, "hum")], trusted(*tellers))
+        Store(engine).write([UnitMessage(teller.unit, "status", ONLINE, START_NS)], trusted(*tellers))
+        Store(engine).write([UnitMessage(teller.unit, "alert", ALERT, START_NS, "hum")], trusted(*tellers))
         Store(engine).write([*teller.reports(1, 2), *teller.reports(4)], trusted(*tellers))
     half, mine = HALVES[0], EARS[0]
     Store(engine, share=half).connected()
@@ -233,9 +233,11 @@ def test_units_of_a_share_that_nobody_had_were_unheard_until_then(engine: Engine
     later_ns = START_NS + 600 * NS_PER_S
     tellers = [Teller(tmp_path / name, unit=name) for name in EARS]
     for unit, at_ns in zip(EARS, (START_NS, later_ns), strict=True):
-        Store(engine).write([Notice(unit, "status", ONLINE, at_ns)], trusted(*tellers))
+        Store(engine).write([UnitMessage(unit, "status", ONLINE, at_ns)], trusted(*tellers))
     Outages(engine, ManualClock(later_ns), HALVES[0]).connected()
-    Store(engine, share=HALVES[0]).write([Notice(EARS[0], "status", ONLINE, later_ns + NS_PER_S)], trusted(*tellers))
+    Store(engine, share=HALVES[0]).write(
+        [UnitMessage(EARS[0], "status", ONLINE, later_ns + NS_PER_S)], trusted(*tellers)
+    )
     found = [
         (row["unit"], row["kind"], row["began_at"][11:19], (row["ended_at"] or "")[11:19])
         for row in rows(engine, tables.outages)

@@ -21,7 +21,7 @@ from ingest_rig import START_NS, UNIT, Teller, rows, trusted
 from linetap_core.clock import rfc3339
 from linetap_desk.ingest import callrow, database, register, store, tables
 from linetap_desk.ingest.judge import EventFields, Report
-from linetap_desk.ingest.register import Notice
+from linetap_desk.ingest.register import UnitMessage
 from linetap_desk.ingest.store import Store
 from linetap_desk.ingest.vaults import first_hole
 
@@ -313,7 +313,7 @@ def test_a_commit_is_on_disk(engine: Engine) -> None:
 class TestRegister:
     def said(self, engine: Engine, topic: Any, payload: dict[str, Any] | bytes, unit: str = UNIT) -> dict[str, Any]:
         data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-        Store(engine).write([Notice(unit, topic, data, START_NS)], [])
+        Store(engine).write([UnitMessage(unit, topic, data, START_NS)], [])
         return next(row for row in rows(engine, tables.units) if row["unit"] == unit)
 
     def status(self, state: str, session: str) -> dict[str, str]:

@@ -24,7 +24,7 @@ from linetap_core.vaultformat import outboxfiles, vaultname
 from linetap_desk.ingest import database, tables, vaults
 from linetap_desk.ingest.confirm import Confirmer
 from linetap_desk.ingest.missingevents import ALERT_S, Holes
-from linetap_desk.ingest.register import Notice
+from linetap_desk.ingest.register import UnitMessage
 from linetap_desk.ingest.store import Store
 
 OLD, NEW, NEWER = "0000100000000001", "0000200000000002", "0000300000000003"
@@ -95,7 +95,7 @@ def test_what_the_old_one_never_told_is_lost_and_not_asked_for(desk: Desk, tmp_p
     for call in range(6):
         before.call(call)
     reports = before.reports()
-    health = Notice(UNIT, "health", msgspec.json.encode({"at": rfc3339(START_NS), "outbox_seq": 30}), START_NS)
+    health = UnitMessage(UNIT, "health", msgspec.json.encode({"at": rfc3339(START_NS), "outbox_seq": 30}), START_NS)
     desk.store.write([*reports[:10], *reports[12:20], health], trusted(before))
     clock = ManualClock(START_NS)
     holes = Holes(desk.engine, clock)
@@ -225,7 +225,7 @@ def test_a_second_vault_that_counts_from_one_again_loses_nothing(desk: Desk, tmp
     for call in range(10, 16):
         after.call(call)
     assert before.reports()[0].payload != after.reports()[0].payload
-    told = Notice(
+    told = UnitMessage(
         UNIT, "health", msgspec.json.encode({"at": rfc3339(at_ns), "outbox_seq": after.outbox.last_seq}), at_ns
     )
     desk.store.write([told], trusted(after))

@@ -22,7 +22,7 @@ from linetap_bench.stage.stage import linetap, run_command
 from linetap_core.clock import NS_PER_S, rfc3339
 from linetap_desk.ingest import database, heads, missingevents, tables
 from linetap_desk.ingest.metrics import exposition
-from linetap_desk.ingest.register import MOST_ALERTS, Notice
+from linetap_desk.ingest.register import MOST_ALERTS, UnitMessage
 from linetap_desk.ingest.store import Store
 from reporter_rig import Floor
 
@@ -50,11 +50,11 @@ def engine(url: str) -> Iterator[Engine]:
     engine.dispose()
 
 
-def said(topic: str, payload: bytes, check: str = "", unit: str = UNIT) -> Notice:
-    return Notice(unit, topic, payload, START_NS, check)  # type: ignore[arg-type]
+def said(topic: str, payload: bytes, check: str = "", unit: str = UNIT) -> UnitMessage:
+    return UnitMessage(unit, topic, payload, START_NS, check)  # type: ignore[arg-type]
 
 
-def status(state: str, unit: str = UNIT, version: str = "1.0") -> Notice:
+def status(state: str, unit: str = UNIT, version: str = "1.0") -> UnitMessage:
     words = {"state": state, "session": "s", "version": version, "since": rfc3339(START_NS)}
     return said("status", json.dumps(words).encode(), unit=unit)
 

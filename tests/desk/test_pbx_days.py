@@ -20,7 +20,7 @@ from linetap_core import cli
 from linetap_core.clock import NS_PER_DAY, NS_PER_S, parse_rfc3339, rfc3339
 from linetap_desk.ingest import database, metrics, tables
 from linetap_desk.ingest.pbxdays import AHEAD_DAYS, KEPT_DAYS
-from linetap_desk.ingest.register import LIMIT_BYTES, Notice
+from linetap_desk.ingest.register import LIMIT_BYTES, UnitMessage
 from linetap_desk.ingest.store import Store
 from linetap_desk.summary.command import MOST_NAMED, coverage, present_units, summary
 from linetap_desk.summary.delivery import mail_text
@@ -41,7 +41,7 @@ class Desk:
         self.take(json.dumps(said).encode(), unit, now_ns)
 
     def take(self, payload: bytes, unit: str = UNIT, now_ns: int = NOW_NS) -> None:
-        Store(self.engine).write([Notice(unit, "health", payload, now_ns)], self.signers)
+        Store(self.engine).write([UnitMessage(unit, "health", payload, now_ns)], self.signers)
 
     def kept(self, unit: str = UNIT) -> list[tuple[Any, ...]]:
         """Day, calls, recorded, missing, unseen."""

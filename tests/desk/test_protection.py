@@ -31,7 +31,7 @@ from linetap_desk.coverage.register import imported
 from linetap_desk.ingest import tables
 from linetap_desk.ingest.destroyedcalls import clear_destroyed
 from linetap_desk.protection import period, report, sheet, words
-from linetap_desk.protection.figures import NO_DEPARTMENT, TRUNKS, Found, _of_days
+from linetap_desk.protection.figures import NO_DEPARTMENT, TRUNKS, PeriodFigures, _of_days
 from linetap_desk.protection.report import Report
 from linetap_desk.searching.departments import Departments
 from linetap_desk.serve.database.tables import requests
@@ -194,7 +194,7 @@ def test_what_is_shown_beside_its_sum_has_no_one_answer(departments: int) -> Non
 
 def hiding(cells: dict[report.Cell, int], hidden: frozenset[report.Cell]) -> Report:
     of = period.parse("2026-11", KOREA)
-    return Report(of, 0, Found(), report.Pbx(0, 0, 0), True, None, None, cells=cells, hidden=hidden)
+    return Report(of, 0, PeriodFigures(), report.Pbx(0, 0, 0), True, None, None, cells=cells, hidden=hidden)
 
 
 def test_one_small_number_takes_the_next_smallest_with_it() -> None:

@@ -35,7 +35,7 @@ from linetap_desk.serve.database.transactions import overwrite, writing
 from linetap_desk.serve.handling.site import Route, Site
 from linetap_desk.serve.login import login
 from linetap_desk.serve.people import accounts
-from linetap_desk.web.secure import address_of
+from linetap_desk.web.secure import client_address
 from postgres_rig import Postgres
 
 NOW_NS = parse_rfc3339("2026-11-24T01:00:00Z")
@@ -507,4 +507,4 @@ def test_no_login_that_is_not_written(served: ServeSite) -> None:
 def test_from_where(peer: str, forwarded: list[str], address: str) -> None:
     headers = [(b"x-forwarded-for", text.encode()) for text in forwarded]
     scope = {"type": "http", "client": (peer, 1) if peer else None, "headers": headers}
-    assert address_of(Request(scope), frozenset({ipaddress.ip_address("127.0.0.1")})) == address
+    assert client_address(Request(scope), frozenset({ipaddress.ip_address("127.0.0.1")})) == address

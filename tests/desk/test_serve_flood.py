@@ -14,7 +14,7 @@ from servesite import ServeSite
 
 from broker import Broker, until
 from linetap_bench.measure import deskload
-from linetap_desk.serve.live.hub import Desk
+from linetap_desk.serve.live.hub import DeskConnection
 from linetap_desk.serve.live.journal import Reader
 from linetap_desk.watch import units
 
@@ -25,7 +25,7 @@ READ_S = 240  # seconds on an idle machine
 pytestmark = pytest.mark.timeout(900)
 
 
-def desk(served: ServeSite) -> Desk:
+def desk(served: ServeSite) -> DeskConnection:
     return served.site.fleet.state(ALL)[1]
 
 

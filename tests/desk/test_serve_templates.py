@@ -20,7 +20,7 @@ from template_walk import Walk
 
 from linetap_desk.custody.case import Case
 from linetap_desk.serve.fleet.words import fleet_words
-from linetap_desk.serve.live.hub import Desk
+from linetap_desk.serve.live.hub import DeskConnection
 from linetap_desk.serve.live.journal import Picture
 
 PACKAGES = {name: Path(str(files(f"linetap_desk.{name}"))) for name in ("serve", "custody")}
@@ -188,7 +188,7 @@ def test_the_fleets_script_reads_what_the_desk_sends() -> None:
     assert Picture.__annotations__.keys() - shown == {"unit"}, "what is sent is shown"
     assert found(r"\bchange\.(\w+)", text) <= Picture.__annotations__.keys() | {"gone", "more"}
     assert found(r"\bvalue\??\.(says|cure|contact|by|at)\b", text) == {"says", "cure", "contact", "by", "at"}
-    assert found(r"\bdesk\.(\w+)", text) <= {each.name for each in dataclasses.fields(Desk)}
+    assert found(r"\bdesk\.(\w+)", text) <= {each.name for each in dataclasses.fields(DeskConnection)}
 
 
 def test_the_players_script_names_elements_and_data_of_its_page() -> None:

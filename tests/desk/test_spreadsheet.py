@@ -13,7 +13,7 @@ from linetap_core import cli
 from linetap_core.errors import BadInput
 from linetap_core.zones import KOREA, zone_of
 from linetap_desk.coverage import register
-from linetap_desk.coverage.register import Extension, Faults
+from linetap_desk.coverage.register import BadLines, Extension
 from linetap_desk.searching.departments import COLUMNS, Departments
 
 WANTED = (Extension("2001", "analog", "민원실"), Extension("2002", "ip_phone", "세무과, 징수"))
@@ -54,12 +54,14 @@ def test_both_orders_of_bytes_that_a_mark_can_name(tmp_path: Path) -> None:
 def test_excels_word_for_its_separator(tmp_path: Path, said: str) -> None:
     assert imported(tmp_path, saved(ROWS, ";", "utf-8-sig", said)) == WANTED
     assert imported(tmp_path, saved(ROWS, "|", "utf-8", "sep=|\r\n")) == WANTED
-    with pytest.raises(Faults, match=r"pbx\.csv:4: extension '02-1'"):  # two lines of the header, and Excel's, above it
+    with pytest.raises(
+        BadLines, match=r"pbx\.csv:4: extension '02-1'"
+    ):  # two lines of the header, and Excel's, above it
         imported(tmp_path, saved([ROWS[0], ["02-1", "fax", ""]], ";", "utf-8", said))
 
 
 def test_a_bad_line_below_a_title_has_its_own_number(tmp_path: Path) -> None:
-    with pytest.raises(Faults, match=r"pbx\.csv:6: extension 'x'"):
+    with pytest.raises(BadLines, match=r"pbx\.csv:6: extension 'x'"):
         imported(tmp_path, saved([*TITLE, ROWS[0], ["x", "fax", ""]], ",", "utf-8"))
 
 

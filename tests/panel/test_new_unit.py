@@ -12,7 +12,7 @@ import pytest
 
 from linetap import cardresult
 from linetap.adoption import adoptionfiles
-from linetap.adoption.adoptionfiles import Shown
+from linetap.adoption.adoptionfiles import AdoptionDisplay
 from linetap.panel.newunit import STARTS_MS, NewUnit
 from linetap_core.enrolment.checkdigit import with_check
 from linetap_core.wire.legend import STEP_MS
@@ -44,7 +44,7 @@ def counted(new: NewUnit, from_ms: int, for_ms: int) -> list[str]:
 @pytest.mark.parametrize("digits", ["123456", "000000", "909090", "070000", "999999"])
 def test_the_digits_can_be_counted(run_dir: Path, digits: str) -> None:
     new = NewUnit(run_dir)
-    adoptionfiles.show(run_dir, Shown("code", digits))
+    adoptionfiles.show(run_dir, AdoptionDisplay("code", digits))
     found = counted(new, 0, 150_000)
     assert len(found) >= 2
     assert set(found) == {with_check(digits)}
@@ -52,10 +52,10 @@ def test_the_digits_can_be_counted(run_dir: Path, digits: str) -> None:
 
 def test_other_digits_are_counted_from_their_beginning(run_dir: Path) -> None:
     new = NewUnit(run_dir)
-    adoptionfiles.show(run_dir, Shown("code", "987654"))
+    adoptionfiles.show(run_dir, AdoptionDisplay("code", "987654"))
     for ms in range(0, 7_000, STEP_MS):
         new.shown(ms)
-    adoptionfiles.show(run_dir, Shown("code", "111222"))
+    adoptionfiles.show(run_dir, AdoptionDisplay("code", "111222"))
     assert counted(new, 7_000, 60_000)[:2] == [with_check("111222")] * 2
 
 
@@ -63,13 +63,13 @@ def test_other_digits_are_counted_from_their_beginning(run_dir: Path) -> None:
     ("state", "condition"), [("seek", "adopt_seek"), ("code", "adopt_code"), ("confirmed", "adopt_confirmed")]
 )
 def test_each_state_has_its_row_of_the_legend(run_dir: Path, state: str, condition: str) -> None:
-    adoptionfiles.show(run_dir, Shown(state, "123456"))  # type: ignore[arg-type]
+    adoptionfiles.show(run_dir, AdoptionDisplay(state, "123456"))  # type: ignore[arg-type]
     assert NewUnit(run_dir).shown(0).condition == condition
 
 
 def test_without_an_adoption_or_with_a_wrong_card_it_is_a_wrong_configuration(run_dir: Path) -> None:
     assert NewUnit(run_dir).shown(0).condition == "config_wrong"
-    adoptionfiles.show(run_dir, Shown("code", "123456"))
+    adoptionfiles.show(run_dir, AdoptionDisplay("code", "123456"))
     run_dir.with_name(cardresult.CARD_WRONG).touch()
     try:
         assert NewUnit(run_dir).shown(0).condition == "config_wrong"
@@ -83,7 +83,7 @@ def test_a_unit_that_starts_is_no_wrong_configuration_yet(run_dir: Path) -> None
     assert {new.shown(ms).condition for ms in range(0, STARTS_MS, STEP_MS)} == {"starting"}
     assert new.shown(STARTS_MS).condition == "config_wrong"
     new = NewUnit(run_dir, STARTS_MS)
-    adoptionfiles.show(run_dir, Shown("seek"))
+    adoptionfiles.show(run_dir, AdoptionDisplay("seek"))
     assert new.shown(0).condition == "adopt_seek"
     new = NewUnit(run_dir, STARTS_MS)
     run_dir.with_name(cardresult.CARD_WRONG).touch()
@@ -98,7 +98,7 @@ def test_only_a_press_of_three_seconds_counts_and_only_for_the_digits_that_are_s
     run_dir: Path, held_s: float, counts: bool
 ) -> None:
     new = NewUnit(run_dir)
-    adoptionfiles.show(run_dir, Shown("code", "123456"))
+    adoptionfiles.show(run_dir, AdoptionDisplay("code", "123456"))
     hold(new, ROUND_MS, int(held_s * 1000))
     assert adoptionfiles.pressed(run_dir) == ("123456" if counts else "")
 
@@ -119,8 +119,8 @@ def hold(new: NewUnit, wait_ms: int, for_ms: int, changes: Callable[[], None] = 
 def test_digits_that_changed_during_the_press_are_not_confirmed(run_dir: Path) -> None:
     """An attacker on the network has ended the exchange that was read out, and begun another one."""
     new = NewUnit(run_dir)
-    adoptionfiles.show(run_dir, Shown("code", "123456"))
-    hold(new, ROUND_MS, 4000, lambda: adoptionfiles.show(run_dir, Shown("code", "654321")))
+    adoptionfiles.show(run_dir, AdoptionDisplay("code", "123456"))
+    hold(new, ROUND_MS, 4000, lambda: adoptionfiles.show(run_dir, AdoptionDisplay("code", "654321")))
     assert adoptionfiles.pressed(run_dir) == ""
 
 
@@ -128,7 +128,7 @@ def test_digits_that_changed_during_the_press_are_not_confirmed(run_dir: Path) -
 def test_a_press_counts_from_the_last_blink_on(run_dir: Path, after_ms: int, counts: bool) -> None:
     """The desk may say right within the dark that follows: the digits are counted once."""
     new = NewUnit(run_dir)
-    adoptionfiles.show(run_dir, Shown("code", "123456"))
+    adoptionfiles.show(run_dir, AdoptionDisplay("code", "123456"))
     lit = []
     for ms in range(0, ROUND_MS, STEP_MS):
         new.shown(ms)
@@ -141,20 +141,20 @@ def test_a_press_counts_from_the_last_blink_on(run_dir: Path, after_ms: int, cou
 
 def test_digits_that_were_not_counted_once_in_whole_are_not_confirmed(run_dir: Path) -> None:
     new = NewUnit(run_dir)
-    adoptionfiles.show(run_dir, Shown("code", "123456"))
+    adoptionfiles.show(run_dir, AdoptionDisplay("code", "123456"))
     hold(new, 10_000, 4000)
     assert adoptionfiles.pressed(run_dir) == ""
 
 
 def test_after_a_press_for_an_exchange_that_ended_the_unit_is_wrong(run_dir: Path) -> None:
-    adoptionfiles.show(run_dir, Shown("over"))
+    adoptionfiles.show(run_dir, AdoptionDisplay("over"))
     assert NewUnit(run_dir).shown(0).condition == "config_wrong"
 
 
 @pytest.mark.parametrize("state", ["seek", "confirmed"])
 def test_a_press_without_digits_says_nothing(run_dir: Path, state: str) -> None:
     new = NewUnit(run_dir)
-    adoptionfiles.show(run_dir, Shown(state))  # type: ignore[arg-type]
+    adoptionfiles.show(run_dir, AdoptionDisplay(state))  # type: ignore[arg-type]
     for ms in range(0, 4000, STEP_MS):
         new.shown(ms)
         new.press(True, ms)
@@ -165,6 +165,6 @@ def test_a_press_without_digits_says_nothing(run_dir: Path, state: str) -> None:
 @pytest.mark.parametrize("digits", ["12345", "1234567", "12345a", "１２３４５６", "", "-12345"])
 def test_digits_that_are_none_are_not_shown(run_dir: Path, digits: str) -> None:
     new = NewUnit(run_dir)
-    adoptionfiles.show(run_dir, Shown("code", digits))
+    adoptionfiles.show(run_dir, AdoptionDisplay("code", digits))
     new.shown(0)
     assert new.call_lit(0) is None

@@ -10,7 +10,7 @@ import pytest
 from call_rig import START_NS, Kept, Story
 
 from linetap.config.schema import Config
-from linetap.recorder.calls.context import LineMemory, Names, Shared
+from linetap.recorder.calls.context import CallNames, LineMemory, Shared
 from linetap.recorder.core import Recorder
 from linetap.ring import Batch
 from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
@@ -19,7 +19,7 @@ from linetap_core.records import CallRecord, ClockRecord
 from unit_rig import make_unit
 
 YEAR_NS = 365 * 86_400 * NS_PER_S
-FIRST = Names()
+FIRST = CallNames()
 CLOCKS = {
     "to 1970": -START_NS,
     "to 1986": parse_rfc3339("1986-01-01T00:00:00Z") - START_NS,
@@ -34,7 +34,7 @@ class OtherClock(Story):
     """A clock that is `by_ns` ahead from `at_s` on."""
 
     at_s, by_ns = 0.0, 0
-    names = Names()
+    names = CallNames()
 
     def new_recorder(self, memories: dict[int, LineMemory]) -> Recorder:
         shared = Shared(
@@ -54,7 +54,7 @@ class OtherClock(Story):
         return True
 
 
-def told(config: Config, at_s: float, by_ns: int, names: Names = FIRST) -> Kept:
+def told(config: Config, at_s: float, by_ns: int, names: CallNames = FIRST) -> Kept:
     story = OtherClock(config, seconds=40)
     story.at_s, story.by_ns, story.names = at_s, by_ns, names
     story.recorder = story.new_recorder({})
@@ -111,8 +111,8 @@ def test_a_record_says_the_same_lengths_whenever_the_clock_is_set(
 def test_a_name_is_not_given_twice_when_the_clock_repeats(config: Config) -> None:
     [(first, _, _)] = told(config, 99, 0).closed
     newest_ns = sealed.call_ns(first)
-    [(second, _, _)] = told(config, 99, 0, Names(newest_ns, "a1b2")).closed
-    [(third, _, _)] = told(config, 99, 0, Names(newest_ns, "ffff")).closed
+    [(second, _, _)] = told(config, 99, 0, CallNames(newest_ns, "a1b2")).closed
+    [(third, _, _)] = told(config, 99, 0, CallNames(newest_ns, "ffff")).closed
     assert len({first, second, third}) == 3
     assert sealed.call_path(second).parent == sealed.call_path(first).parent
     assert second.startswith(first + "-a1b2")

@@ -18,7 +18,7 @@ from linetap.config import Config
 from linetap.notices import load_notices
 from linetap.recorder.service import Service, _first_state
 from linetap.ring import NO_VOLTS, NS_PER_FRAME, RATE_HZ, SLOT_FRAMES, RingWriter
-from linetap.sockets import Caller, Listener
+from linetap.sockets import Listener, SocketClient
 from linetap_core.clock import NS_PER_S, ManualClock
 from linetap_core.records import (
     RECORDER_SOCKET,
@@ -131,7 +131,7 @@ class Walked:
 
     def ask(self, command: RecorderCommand) -> list[str]:
         """Sends a command like panel and terminal. Returns the refusal, or nothing."""
-        caller = Caller(self.config.run_path / RECORDER_SOCKET)
+        caller = SocketClient(self.config.run_path / RECORDER_SOCKET)
         try:
             caller.send(msgspec.json.encode(command))
             self.turn()  # accepts the connection

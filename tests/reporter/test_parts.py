@@ -33,9 +33,17 @@ from linetap.reporter.feed import (
     Feed,
     Resending,
 )
-from linetap.reporter.health import Ages, Outgoing, health, outgoing
+from linetap.reporter.health import Ages, OutboxFigures, health, outgoing
 from linetap.reporter.inbox import MOST_WAITING, Inbox, Reply
-from linetap.reporter.telemetry import LONG_QUEUE, REWORD_EVERY_S, THINNED, Alerts, Journal, Lines, pace
+from linetap.reporter.telemetry import (
+    LONG_QUEUE,
+    REWORD_EVERY_S,
+    THINNED,
+    AlertLog,
+    AlertTelemetry,
+    LineTelemetry,
+    pace,
+)
 from linetap_core.clock import NS_PER_DAY, NS_PER_S, ManualClock, parse_rfc3339, rfc3339
 from linetap_core.evidence.authorization.command import LIMIT_BYTES
 from linetap_core.evidence.keys import keys
@@ -384,7 +392,7 @@ BUSY: list[LineStatus] = ["ringing", "notice", "recording", "idle"]
 
 class TestLines:
     def test_only_changes(self) -> None:
-        lines = Lines(Topics("u"), [1, 2])
+        lines = LineTelemetry(Topics("u"), [1, 2])
         both = lines.changed(seen(recorder("idle", "idle", "ringing")), NOW_NS, 0)
         assert [message.topic for message in both] == ["linetap/v1/u/line/1", "linetap/v1/u/line/2"]
         assert lines.changed(seen(recorder("idle", "idle")), NOW_NS, 0) == []
@@ -394,7 +402,7 @@ class TestLines:
         assert len(lines.changed(seen(recorder("idle", "notice")), NOW_NS, 0)) == 2
 
     def test_how_a_call_is_ended_is_told_with_the_line(self) -> None:
-        lines, state = Lines(Topics("u"), [1, 2]), recorder("idle", "idle")
+        lines, state = LineTelemetry(Topics("u"), [1, 2]), recorder("idle", "idle")
         state.lines[0].release = "contact"
         told = [json.loads(message.payload).get("release") for message in lines.changed(seen(state), NOW_NS, 0)]
         assert told == ["contact", None]
@@ -404,7 +412,7 @@ class TestLines:
         assert json.loads(one.payload)["release"] == "exchange"
 
     def test_a_recorder_that_has_not_spoken_yet_is_waited_for(self) -> None:
-        lines = Lines(Topics("u"), [1])
+        lines = LineTelemetry(Topics("u"), [1])
         assert lines.changed(seen(None, "starting"), NOW_NS, 0) == []
         (dead,) = lines.changed(seen(None, "dead"), NOW_NS, 0)
         assert json.loads(dead.payload) == {"state": "fault", "since": NOW, "call_id": None}
@@ -412,7 +420,7 @@ class TestLines:
 
     def test_behind_a_long_queue_only_the_newest_state_now_and_then(self) -> None:
         """After a new connection the states of all lines are sent at once, despite a long queue."""
-        lines, clock = Lines(Topics("u"), [1, 2]), ManualClock()
+        lines, clock = LineTelemetry(Topics("u"), [1, 2]), ManualClock()
         states = itertools.cycle(BUSY)
 
         def told_in(seconds: int, queue: int) -> list[str]:
@@ -433,7 +441,7 @@ class TestLines:
         assert told_in(1, 0) == [*"1111111111"]
 
     def test_the_last_state_of_a_line_that_has_come_to_rest_is_reported(self) -> None:
-        lines = Lines(Topics("u"), [1])
+        lines = LineTelemetry(Topics("u"), [1])
         busy, at_rest = recorder(BUSY[0]), recorder("idle")
         for state, at_s in ((busy, 0), (at_rest, 1)):
             lines.changed(seen(state), NOW_NS, at_s * NS_PER_S, THINNED)
@@ -451,7 +459,7 @@ def finding(severity: str, text: str) -> Finding:
 
 
 def test_an_alert_is_reported_when_it_gets_worse_and_reworded_seldom() -> None:
-    alerts = Alerts(Topics("u"), ["codec_stalled", "disk_full"])
+    alerts = AlertTelemetry(Topics("u"), ["codec_stalled", "disk_full"])
 
     def told(standing: list[Finding], at_s: int) -> list[tuple[str, bool]]:
         messages = alerts.changed(standing, at_s * NS_PER_S)
@@ -477,7 +485,7 @@ def test_a_further_line_is_reported_at_once_and_one_that_comes_and_goes_seldom(
 ) -> None:
     """Each line that is marked as abusive needs help at once, and not when the first one's alert is reworded."""
     caplog.set_level(logging.WARNING)
-    alerts, journal = Alerts(Topics("u"), ["call_marked"]), Journal()
+    alerts, journal = AlertTelemetry(Topics("u"), ["call_marked"]), AlertLog()
 
     def told(at_s: float, *lines: int) -> list[list[int]]:
         journal.write(marked(*lines), int(at_s * NS_PER_S))
@@ -504,7 +512,7 @@ def test_health_knows_what_it_knows() -> None:
     state.clock = KernelClockState(synced=True, offset_ms=-0.25)
     loader, eeprom = Loader("bcm2711", 1_779_045_198), Eeprom("done", 1_739_293_213, 1_779_045_198, "")
     pi = Machine(temperature_c=48.312, throttled=0x50005, loader=loader, eeprom=eeprom)
-    said = health(snapshot(state, machine=pi), Outgoing(3, 9, 5, "desk", 4096, 12.5), Judgement())
+    said = health(snapshot(state, machine=pi), OutboxFigures(3, 9, 5, "desk", 4096, 12.5), Judgement())
     assert (said.clock_synced, said.clock_offset_ms) == (True, -0.25)
     assert (said.temperature_c, said.throttled, said.storage_days_left) == (48.312, True, 1.0)
     assert (said.lines_in_use, said.lines, said.queue_length, said.services_dead) == (1, 3, 3, "")
@@ -513,7 +521,7 @@ def test_health_knows_what_it_knows() -> None:
     message = Topics("u").health(said)
     assert (message.retain, message.expiry_s) == (True, HEALTH_EXPIRY_S)
 
-    blind = health(snapshot(None, None), Outgoing(0, 0, 0, "broker", 0, None), Judgement())
+    blind = health(snapshot(None, None), OutboxFigures(0, 0, 0, "broker", 0, None), Judgement())
     assert (blind.clock_synced, blind.clock_offset_ms) == (False, None)
     assert (blind.temperature_c, blind.throttled, blind.storage_days_left) == (None, None, None)
     assert blind.services_dead == "recorder"
@@ -523,14 +531,14 @@ def test_health_knows_what_it_knows() -> None:
 
 def test_health_says_which_configuration_and_where_it_departs() -> None:
     state = recorder("idle", departures=["record_and_flag", "record_emergency"], config_pending="new")
-    said = health(snapshot(state), Outgoing(0, 0, 0, "desk", 0, None), Judgement())
+    said = health(snapshot(state), OutboxFigures(0, 0, 0, "desk", 0, None), Judgement())
     assert (said.config_sha256, said.config_pending) == (state.config_sha256, "new")
     assert said.departures == "record_and_flag record_emergency"
 
 
 def test_health_says_what_the_pbx_told_of_the_last_day() -> None:
     def said(state: RecorderState | None) -> tuple[object, ...]:
-        told = health(snapshot(state), Outgoing(0, 0, 0, "desk", 0, None), Judgement())
+        told = health(snapshot(state), OutboxFigures(0, 0, 0, "desk", 0, None), Judgement())
         return (told.pbx_port, told.pbx_day, told.pbx_calls, told.pbx_recorded, told.pbx_missing, told.pbx_unseen)
 
     day = PbxDay(day="2026-11-25", calls=9, recorded=6, missing=2, unseen=1)
@@ -543,10 +551,12 @@ def test_health_says_what_the_pbx_told_of_the_last_day() -> None:
 def test_health_says_how_far_an_update_is() -> None:
     def said(step: UpdateStep) -> str:
         update = UpdateState(step=step, version="0.2.0", sha256="", by="command", at="")
-        return health(snapshot(recorder("idle", update=update)), Outgoing(0, 0, 0, "desk", 0, None), Judgement()).update
+        return health(
+            snapshot(recorder("idle", update=update)), OutboxFigures(0, 0, 0, "desk", 0, None), Judgement()
+        ).update
 
     assert [said("waiting"), said("failed"), said("done")] == ["waiting 0.2.0", "", ""]
-    assert health(snapshot(None), Outgoing(0, 0, 0, "desk", 0, None), Judgement()).update == ""
+    assert health(snapshot(None), OutboxFigures(0, 0, 0, "desk", 0, None), Judgement()).update == ""
 
 
 def test_what_is_not_confirmed_has_an_age(tmp_path: Path) -> None:
@@ -556,10 +566,10 @@ def test_what_is_not_confirmed_has_an_age(tmp_path: Path) -> None:
         box.append(CallEvent(seq=0, event="started", at=at, unit="", call_id=f"call-{second}"))
     reader, now_ns = OutboxReader(tmp_path), parse_rfc3339("2026-11-24T22:56:10.000Z")
     size = sum(path.stat().st_size for path in tmp_path.glob("*.events"))
-    assert outgoing(reader, 2, None, Ages(), now_ns, 0) == Outgoing(1, 3, 1, "broker", size, 8.0)
-    assert outgoing(reader, 2, 1, Ages(), now_ns, 0) == Outgoing(1, 3, 2, "desk", size, 9.0)
-    assert outgoing(reader, 3, 3, Ages(), now_ns, 0) == Outgoing(0, 3, 0, "desk", size, None)
-    assert outgoing(OutboxReader(tmp_path / "none"), 0, 0, Ages(), now_ns, 0) == Outgoing(0, 0, 0, "desk", 0, None)
+    assert outgoing(reader, 2, None, Ages(), now_ns, 0) == OutboxFigures(1, 3, 1, "broker", size, 8.0)
+    assert outgoing(reader, 2, 1, Ages(), now_ns, 0) == OutboxFigures(1, 3, 2, "desk", size, 9.0)
+    assert outgoing(reader, 3, 3, Ages(), now_ns, 0) == OutboxFigures(0, 3, 0, "desk", size, None)
+    assert outgoing(OutboxReader(tmp_path / "none"), 0, 0, Ages(), now_ns, 0) == OutboxFigures(0, 0, 0, "desk", 0, None)
 
 
 class TestAges:

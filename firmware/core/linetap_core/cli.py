@@ -37,7 +37,7 @@ BROKEN_PIPE = 141  # the shell's status for SIGPIPE
 BAD_INPUT = 2
 EXAMPLES = argparse.RawDescriptionHelpFormatter  # users copy examples, so the lines are not wrapped
 # A missing module, by its import name -> the folders of linetap's repository from which pip installs it. Never one of
-# our package names: we publish on no package index, and pip would install the package of anyone who does.
+# our package names: we publish on no package index, and pip would install a stranger's package of that name.
 _OF_DESK = "sqlalchemy starlette uvicorn jinja2 alembic argon2 authlib httpx python_multipart babel segno pyrage"
 _DESK = "./firmware/core ./firmware/desk"
 _BENCH = f"{_DESK} ./firmware/unit ./firmware/bench"
@@ -48,7 +48,7 @@ _BROUGHT_BY = {"scipy": _BENCH, "rich": _BENCH, "RPi": "./firmware/core './firmw
 
 
 def say(text: str) -> None:
-    """Prints a line for a person who waits for it."""
+    """Prints a line at once, for a waiting person."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
@@ -153,8 +153,8 @@ class _Ended(KeyboardInterrupt):
 
 @contextlib.contextmanager
 def _cleaned_up() -> Iterator[None]:
-    """Lets a tool remove what it has half written, decrypted audio above all, before such a signal ends it. A command
-    with handlers of its own keeps them, and an ignored signal (nohup) stays ignored."""
+    """Lets a tool remove its unfinished files, above all decrypted audio, before such a signal ends it. A command keeps
+    its own handlers, and an ignored signal (nohup) stays ignored."""
     is_main = threading.current_thread() is threading.main_thread()
     found = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")]
     ours = [number for number in found if is_main and number and signal.getsignal(number) is signal.SIG_DFL]
@@ -171,7 +171,7 @@ def _cleaned_up() -> Iterator[None]:
             signal.signal(number, end)
         yield
     except _Ended:
-        os.kill(os.getpid(), ended[0])  # who waits for the process sees the signal
+        os.kill(os.getpid(), ended[0])  # the parent process sees the signal
         raise
     finally:
         for number in ours:

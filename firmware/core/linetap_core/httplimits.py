@@ -113,7 +113,7 @@ class Limits:
         return size
 
     def _took(self, size: int) -> None:
-        """Counts received bytes. TooSlow or TooLarge if a limit is exceeded."""
+        """Counts received bytes. TooSlow or TooLarge beyond a limit."""
         self._left_s()
         if self._left_bytes is not None:
             self._left_bytes -= size

@@ -34,7 +34,7 @@ _PRIORITIES = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 
 def handler_for(service: str) -> logging.Handler:
     handler = JournalHandler(service) if _journal_listens() else _stderr()
-    handler.addFilter(Bounded())
+    handler.addFilter(RateLimit())
     return handler
 
 
@@ -52,7 +52,7 @@ def code_of(record: logging.LogRecord, text: str) -> str | None:
     return code
 
 
-class Bounded(logging.Filter):
+class RateLimit(logging.Filter):
     """Passes MOST_OF_A_KIND lines of each kind in WINDOW_S. The last one announces that more are dropped, and the first
     one afterwards has their number.
     """

@@ -29,7 +29,7 @@ from linetap_core.watchdog import Supervisor
 STATE_EVERY_MS = 250
 START_AGAIN = 75  # exit status (EX_TEMPFAIL): the configuration was replaced; the supervisor restarts the service
 DEAD_AFTER_MS = 1500
-AGAIN_AFTER_MS = 10_000  # the shortest time between two restarts, however many the recorder requests
+AGAIN_AFTER_MS = 10_000  # the shortest time between two restarts; further requests of the recorder wait
 RECORDER = "recorder"  # the only service that may request restarts
 _RENEWED = "renewed"  # no .json, because it is no state file
 _TAKES_NOTHING = (
@@ -63,7 +63,7 @@ class Stop:
 
 
 class InstanceLock:
-    """A lock for the life of the process; the kernel releases it, however the process ends.
+    """A lock for the life of the process; the kernel releases it at every kind of end.
 
     `folder`: only this service may open it (`rundir.private_folder`); otherwise another process could hold the lock.
     """
@@ -120,9 +120,9 @@ _RENEWAL = SmallFile("renewed", _Renewed)
 class StateFile:
     """A state file, replaced whole, so that a reader never sees half of it.
 
-    `outdated`: the configuration was replaced since the service began, and it should end with START_AGAIN. `ending`: it
-    was told to end; usually it starts again, after an upgrade or for the PBX's cable. `unwritten`: why the last state
-    could not be written. That ends no service: the others find the state too old and the folder unwritable
+    `outdated`: the configuration was replaced since the service began, and it should end with START_AGAIN. `ending`:
+    the service ends on request; usually it starts again, after an upgrade or for the PBX's cable. `unwritten`: why the
+    last state could not be written. That ends no service: the others find the state too old and the folder unwritable
     (checks/services.py), and systemd is notified separately.
     """
 
@@ -235,7 +235,7 @@ class StateReader[S: ServiceState]:
 
 
 def alive(state: ServiceState | None, clock: Clock) -> bool:
-    """Whether a service has written its state recently, whatever fault it reports."""
+    """Whether a service has written its state recently, with or without a fault."""
     return state is not None and clock.monotonic_ns() - state.mono_ns < DEAD_AFTER_MS * NS_PER_MS
 
 

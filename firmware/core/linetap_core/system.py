@@ -49,7 +49,7 @@ def open_alone(path: Path | str) -> int:
 
 
 def is_null_device(fd: int) -> bool:
-    """Whether what is written to it is lost. Not detected on Windows."""
+    """Whether the device discards all written data. Not detected on Windows."""
     if sys.platform == "win32":
         return False
     info = os.fstat(fd)
@@ -199,5 +199,5 @@ DAMAGE = {errno.EIO, getattr(errno, "EUCLEAN", errno.EIO), errno.EBADMSG, errno.
 
 
 def is_damage(error: OSError) -> bool:
-    """Whether the medium has lost what was read; otherwise the error is about the moment."""
+    """Whether the medium has lost the file; otherwise the error describes the moment."""
     return error.errno in DAMAGE

@@ -39,7 +39,7 @@ def clock_quality(clock: Clock = SYSTEM, chrony: Path = CHRONY) -> tuple[bool, f
 
 @cache
 def earliest_ns(release: Path = RELEASE) -> int:
-    """The earliest possible present time, whatever a clock shows."""
+    """The earliest possible present time, independent of any clock."""
     try:
         built_ns = release.stat().st_mtime_ns
     except OSError:

@@ -123,7 +123,7 @@ def _stamp(name: str) -> _Stamp:
 
 
 def _is_korea(found: ZoneInfo) -> bool:
-    """Whether the zone has Korea's past offsets, which cannot change, whatever future rules are."""
+    """Whether the zone has Korea's past offsets; these cannot change, unlike future rules."""
     moments = (datetime(year, month, 15, tzinfo=UTC) for year in range(1989, 2026) for month in (1, 7))
     return all(moment.astimezone(found).utcoffset() == _NINE for moment in moments)
 

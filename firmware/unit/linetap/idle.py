@@ -41,8 +41,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def wait_for_idle(config: Config, card: int | None, within_s: float, clock: Clock) -> None:
-    """Returns once no line (of `card`, or at all) has been in use for HOLDS_S; Refusal if such a time does not begin
-    within `within_s`.
+    """Returns after HOLDS_S without a line in use, of `card` or of any card. Refusal if that time does not begin within
+    `within_s`.
     """
     end_ns = clock.monotonic_ns() + ns_of(within_s + HOLDS_S + LOOK_EVERY_S)
     idle_since_ns: int | None = None

@@ -79,7 +79,7 @@ class Listener:
             self._path.unlink()
 
 
-class Caller:
+class SocketClient:
     """The client's end: connects at the first message, and again after a restart of the service; never waits."""
 
     def __init__(self, path: Path) -> None:

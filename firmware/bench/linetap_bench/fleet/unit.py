@@ -19,7 +19,7 @@ from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.reporter.feed import DEAF, Cursor, Feed, Resending
 from linetap.reporter.health import Ages, outgoing
 from linetap.reporter.link import Link, Patience
-from linetap.reporter.telemetry import Alerts
+from linetap.reporter.telemetry import AlertTelemetry
 from linetap_bench.fleet.pool import Pool, PooledConnection
 from linetap_core.broker.connection import Arrived, Connected, Connection, Ended, Terms
 from linetap_core.broker.link import Receipt
@@ -89,7 +89,7 @@ class Unit:
         self._feed = Feed(OutboxReader(vault), self._cursor, clock, self._resending)
         self._reader = OutboxReader(vault)  # for the outbox's figures in health
         self._ages = Ages()
-        self._alerts = Alerts(self._topics, ALERTS)
+        self._alerts = AlertTelemetry(self._topics, ALERTS)
         self._counters = Counters()
         now = rfc3339(clock.utc_ns())
         self._lines = {n: LineReport("idle", now, None) for n in range(1, lines + 1)}

@@ -66,7 +66,7 @@ class Connected:
 
 
 @dataclass(frozen=True, slots=True)
-class Unread:
+class SubscriptionRefused:
     """The broker refuses our subscription to that topic."""
 
     topic: str
@@ -112,7 +112,7 @@ class Ended:
     why: str
 
 
-Happening = Connected | Unread | Subscribed | Acknowledged | Arrived | Ended
+Happening = Connected | SubscriptionRefused | Subscribed | Acknowledged | Arrived | Ended
 
 
 class Connection:
@@ -131,7 +131,7 @@ class Connection:
         self._subscription: int | None = None  # message id of the unanswered subscription
         self._asked: tuple[str, ...] = ()  # its filters
         self._unasked = terms.topics
-        self._refused: list[Unread] = []
+        self._refused: list[SubscriptionRefused] = []
         self._room = threading.BoundedSemaphore(terms.receive_maximum)  # for a sweep: QoS 0 has no window
         self._lock = threading.Lock()
         self._unacknowledged: set[int] = set()
@@ -200,7 +200,7 @@ class Connection:
                     break
         except OSError as error:
             why = error.strerror or str(error)
-        except Exception as error:  # noqa: BLE001 - what a hostile broker's packet can raise in a parser is not known
+        except Exception as error:  # noqa: BLE001 - a hostile broker's packet can raise any exception in a parser
             why = f"{type(error).__name__}: {error}"
         finally:
             self._end(why)
@@ -249,7 +249,7 @@ class Connection:
         if mid != self._subscription:
             return
         asked = zip(self._asked, reasons, strict=False)
-        self._refused += [Unread(topic, str(reason)) for topic, reason in asked if reason.is_failure]
+        self._refused += [SubscriptionRefused(topic, str(reason)) for topic, reason in asked if reason.is_failure]
         if self._unasked:
             self._subscribe()
             return
@@ -300,7 +300,8 @@ class Connection:
         self._put(message, _NO_MID)
 
     def _put(self, message: mqtt.MQTTMessage, mid: int) -> None:
-        """Queues a message. One whose topic is no text is of nobody's interest: the broker need not repeat it."""
+        """Queues a message. A message with an unreadable topic is acknowledged and dropped: the broker need not repeat
+        it."""
         try:
             arrived = self._arrived(message, mid)
         except UnicodeDecodeError:

@@ -20,8 +20,8 @@ from linetap_core.broker.connection import (
     Ended,
     Happening,
     Subscribed,
+    SubscriptionRefused,
     Terms,
-    Unread,
 )
 from linetap_core.clock import NS_PER_MS, Clock
 from linetap_core.errors import BadInput
@@ -105,7 +105,7 @@ class Link(ABC):
         """The terms of the connection that begins now."""
 
     @abstractmethod
-    def _unread(self, what: Unread) -> None:
+    def _unread(self, what: SubscriptionRefused) -> None:
         """Handles a topic to which the broker refuses our subscription."""
 
     @abstractmethod
@@ -172,7 +172,7 @@ class Link(ABC):
 
     def _give_up(self, why: str, steady: bool = True) -> None:
         """Reports Ended with the reason, then closes the connection: its own thread would report no reason. `steady`:
-        False if the connection was useless, however long it lasted.
+        False if the connection was useless, even after a long time.
         """
         if self._connection is not None:
             if not steady:
@@ -200,7 +200,7 @@ class Link(ABC):
                 self.connected, self._refused, self.renewing = True, False, False
                 self._limit = min(MOST_IN_FLIGHT, most)
                 self._log_once(f"connected to {self._at}, {self._called()}")
-            case Unread():
+            case SubscriptionRefused():
                 self._unread(happening)
                 return []
             case Acknowledged(mid, refusal):
@@ -235,7 +235,7 @@ class Link(ABC):
         self._log_once(f"no connection to {self._at}: {why}")
 
     def _log_once(self, text: str) -> None:
-        """Logs a text once, however often the attempt fails."""
+        """Logs a text once for repeated failures."""
         if text != self._logged and not self._leaving:
             self._log.info("%s", text) if self.connected else self._log.warning("broker_absent: %s", text)
             self._logged = text

@@ -157,7 +157,7 @@ def damaged(path: Path) -> bytes | None:
 
 def binding(path: Path, home: Path | None = None) -> bytes | None:
     """The bytes against which an edit must be checked. None: there is no edit, it is granted, or the copy does not
-    bind. `home`: the file's path, whatever a link of that name now points to.
+    bind. `home`: the file's original path, even if a link of that name now points elsewhere.
     """
     path = path.resolve()
     kept = _KEPT_FILE.load_in_place(kept_of(home or path))

@@ -20,7 +20,7 @@ from linetap_core.watchdog import step
 TEMPORARY = ".tmp"
 DIRECTORY_MODE = 0o750
 FILE_MODE = 0o640
-PUBLIC_MODE = 0o644  # for certificates and signers' files, which other users read, whatever the umask
+PUBLIC_MODE = 0o644  # for certificates and signers' files, which other users read; independent of the umask
 
 
 def make_directories(root: Path, path: Path) -> None:
@@ -107,8 +107,8 @@ def replace_durably(path: Path, data: bytes, like: Path | None = None, mode: int
 
 
 def restrict_to_group(path: Path) -> bool:
-    """Removes all rights of users who are neither owner nor in the group, whatever the umask was. False: the file is
-    another user's and unchanged.
+    """Removes all rights of users outside the owner and the group, independent of the umask. False: the file is another
+    user's and unchanged.
     """
     mode = stat.S_IMODE(path.stat().st_mode)
     try:

@@ -39,7 +39,7 @@ def write(path: Path, data: bytes) -> None:
     new = create(path)
     try:
         with new as file:
-            write_all(file.fileno(), data)  # not through the buffer, whose second attempt would fail once more
+            write_all(file.fileno(), data)  # not through a buffer, which would try the write a second time
             os.fsync(file.fileno())
         system.sync_folder(path.absolute().parent)
     except OSError as error:

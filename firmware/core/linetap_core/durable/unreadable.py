@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that the medium has lost: their errors in place of an OSError, which is about the moment."""
+"""Errors for files that the medium has lost. Any other OSError describes the moment, not the file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Unreadable(Refusal):
 
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Raises Unreadable for what is read in it and lost by the medium; other OSErrors stay. For nothing that writes."""
+    """Turns the errors of a medium that has lost a file into Unreadable; other OSErrors stay. For readers only."""
     try:
         yield
     except OSError as error:

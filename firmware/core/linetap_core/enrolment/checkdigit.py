@@ -2,7 +2,7 @@
 """The check digit behind a new unit's six digits: a person counts CALL's blinks once, and a mistake is seen.
 
 ISO/IEC 7064, MOD 11,10. It detects each single wrong digit, such as one blink too many, and nine of ten other mistakes.
-It follows from the six digits, so that it adds nothing to what an attacker has to guess, and takes nothing away.
+It is computed from the six digits, so an attacker has to guess neither more nor less.
 """
 
 from __future__ import annotations

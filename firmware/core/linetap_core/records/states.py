@@ -45,7 +45,7 @@ class ServiceState(msgspec.Struct, kw_only=True):
     mono_ns: int  # monotonic time of this state
     progress: int
     fault: Fault | None = None
-    leaving: bool = False  # it was told to end, or ends for another configuration; usually it starts again
+    leaving: bool = False  # it ends on request, or for another configuration; usually it starts again
     broken_files: list[str] = []  # names of small files recently found damaged
 
 

@@ -123,7 +123,7 @@ def encode(report: BringupReport) -> bytes:
 
 
 def decode(data: bytes) -> BringupReport:
-    """The report in `data`, without a check of its signature. BadInput if it is none."""
+    """The report in `data`, without a check of its signature. BadInput for other data."""
     report = document.decode(data, BringupReport)
     if [figure.name for figure in report.figures] != list(LIMITS):
         raise BadInput("its figures are not those of this version of linetap; the unit's own version expected")

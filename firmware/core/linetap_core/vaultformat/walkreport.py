@@ -35,5 +35,5 @@ def encode(report: WalkReport) -> bytes:
 
 
 def decode(data: bytes) -> WalkReport:
-    """The report in `data`, without a check of its signature. BadInput if it is none."""
+    """The report in `data`, without a check of its signature. BadInput for other data."""
     return document.decode(data, WalkReport)

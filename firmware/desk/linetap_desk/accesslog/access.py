@@ -124,7 +124,7 @@ class AccessLog:
         it, and re-raised."""
         with contextlib.ExitStack() as lock:
             lock.enter_context(self.locked())
-            self._open().close()  # what a power cut has left of an unfinished leaf must not refuse every later step
+            self._open().close()  # an unfinished leaf after a power cut must not refuse every later step
             deed = LoggedStep(self, entry, lock)
             try:
                 yield deed
@@ -237,8 +237,8 @@ def log_name(key: PublicKey) -> str:
 
 
 def read_log(folder: Path) -> tuple[list[Entry], Tree]:
-    """Every entry, and the Merkle tree computed from the leaves, not from the stored hashes. A part of an unfinished
-    leaf is none."""
+    """Every entry, and the Merkle tree computed from the leaves, not from the stored hashes. An unfinished leaf does
+    not count."""
     path, entries, tree = folder / leaflog.LEAVES, [], Tree()
     lines = leaflog.lines_of(path, 0, leaflog.end_of_lines(path)) if path.exists() else []
     for number, line in enumerate(lines, 1):

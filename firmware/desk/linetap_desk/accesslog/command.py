@@ -100,7 +100,7 @@ def _verify(folder: Path, kept: list[Path]) -> int:
 
 
 def _own_head(access: Path, public: PublicKey) -> Head:
-    """A Refusal unless the log's own key signed its head."""
+    """Raises a Refusal unless the log's own key signed its head."""
     signature = access / f"{HEAD}{namespaces.SUFFIX}"
     head = read_head(access / HEAD)
     data = rundir.read_small(access / HEAD, HEAD_LIMIT_BYTES)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`linetap accusation`: bundles several released calls of one case, as `linetap bundle` does, and drafts a statement.
 
-Only calls opened by a release are accepted: not one without its opened recording, nor one whose call.json states that
-one person had both keys.
+Only calls opened by a release are accepted: a call without its opened recording is refused, and a call.json that states
+one person with both keys.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _JSON_LIMIT_BYTES = 1 << 20
 _SUFFIX = ".statement.html"
 
 
-class NotReleased(Refusal):
+class OpenedWithoutRelease(Refusal):
     """A call without a release is not given to a third party."""
 
     code = "call_not_released"
@@ -67,14 +67,14 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
 def _require_released(calls: list[Path], wavs: list[Path]) -> None:
     opened: dict[str, bool] = {}
     for wav in wavs:
-        path = json_of(wav)  # the one that is bundled
+        path = json_of(wav)  # the bundled one
         whole = strict.decode(callfolder.read(path, _JSON_LIMIT_BYTES), dict[str, Any], path)
         opened[str(whole.get("call_id"))] = whole.get("unreleased") is not True
     for path in calls:
         if path.name not in opened:
-            raise NotReleased(path.name, "its opened recording is missing: --wav")
+            raise OpenedWithoutRelease(path.name, "its opened recording is missing: --wav")
         if not opened[path.name]:
-            raise NotReleased(path.name, "it was opened without a release")
+            raise OpenedWithoutRelease(path.name, "it was opened without a release")
 
 
 def _record(path: Path) -> CallRecord:

@@ -22,7 +22,7 @@ from linetap_core.evidence.signing.signers import Signer, require_named, require
 from linetap_core.evidence.witness.quorum import NONE
 from linetap_desk.bundle import container, facts, layout, misplaced, recipe, report
 from linetap_desk.bundle.container import BadBundle, Member, Source
-from linetap_desk.bundle.facts import Facts, Signed
+from linetap_desk.bundle.facts import EvidenceFacts, Signed
 from linetap_desk.proofs.verdict import Problem, Verdict
 from linetap_desk.proofs.verifycall import verify_call
 from linetap_desk.unsealing.wav import header
@@ -86,7 +86,7 @@ def _members(file: BinaryIO) -> list[Member]:
         raise BadBundle(error.code, misplaced.in_zip(file, error)) from None
 
 
-def _uncovered(found: Facts) -> str:
+def _uncovered(found: EvidenceFacts) -> str:
     """The members without a signature. Sums and reports are derived from the others and compared; all others are signed
     or hashed."""
     text = f"the case in {layout.ABOUT}, the copy {layout.SIGNERS}"
@@ -101,7 +101,7 @@ def _uncovered(found: Facts) -> str:
     return text
 
 
-def _witnessed(found: Facts, rules: Rules, signers: list[Signer]) -> Verdict:
+def _witnessed(found: EvidenceFacts, rules: Rules, signers: list[Signer]) -> Verdict:
     """The verdict by the verifier's policy. The bundle's own policy only states the requirements when it was made."""
     own = ", despite a policy in it" if found.policy is not None and found.policy.quorum != NONE else ""
     if rules.policy is None:
@@ -159,7 +159,9 @@ def _create(path: Path) -> BinaryIO:
         raise BadBundle("zip_name", f"{path.name}: a file where a folder is, or the other way round") from None
 
 
-def _together(verdict: Verdict, found: Facts, sources: Mapping[str, Source], signers: list[Signer] | None) -> None:
+def _together(
+    verdict: Verdict, found: EvidenceFacts, sources: Mapping[str, Source], signers: list[Signer] | None
+) -> None:
     expected = _expected(found, sources)
     for name in sorted(sources.keys() - expected):
         verdict.problems.append(Problem("extra_member", f"{name} does not belong into this bundle"))
@@ -198,7 +200,7 @@ def _require_trust(signed: Signed, signers: list[Signer]) -> None:
         raise BadBundle(error.code, f"{signed.name}: {error}") from None
 
 
-def _expected(found: Facts, sources: Mapping[str, Source]) -> set[str]:
+def _expected(found: EvidenceFacts, sources: Mapping[str, Source]) -> set[str]:
     """The names that this bundle must have; verify_call checks those in a call's own folder."""
     names = {layout.ABOUT, layout.SUMS, layout.SIGNERS, *layout.REPORTS.values()}
     names |= {layout.SCRIPT} if found.about.format == 1 else set()
@@ -225,7 +227,7 @@ def _expected(found: Facts, sources: Mapping[str, Source]) -> set[str]:
     return names
 
 
-def _check_opened(file: BinaryIO, found: Facts, members: Mapping[str, Member]) -> None:
+def _check_opened(file: BinaryIO, found: EvidenceFacts, members: Mapping[str, Member]) -> None:
     """Requires a WAV with as many samples as the signed record states. Only the keys can prove their content."""
     for call in found.calls:
         member = members.get(layout.opened(call.record.call_id, "call.wav"))

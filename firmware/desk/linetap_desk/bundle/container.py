@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads and writes the zip itself (PKWARE APPNOTE 6.3): members sorted by name, stored, without dates, nothing else.
 
-One set of members makes exactly one file. So a zip is accepted if it equals, byte for byte, the one that would be
-written for its members. Path traversal, links, duplicate members, comments, compression bombs or bytes between members
-cannot occur in it.
+One set of members makes exactly one file. So a zip is accepted if `write` would make the same bytes from its members.
+Path traversal, links, duplicate members, comments, compression bombs or bytes between members cannot occur in it.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ _LOCAL = struct.Struct("<4s5H3I2H")
 _CENTRAL = struct.Struct("<4s6H3I5H2I")
 _END = struct.Struct("<4s4H2IH")
 _NEEDS = 20  # version 2.0, the plain format
-_MADE_BY = 3 << 8 | _NEEDS  # Unix, whose modes follow
+_MADE_BY = 3 << 8 | _NEEDS  # Unix, with its modes
 _DATE, _TIME = 1 << 5 | 1, 0  # 1 January 1980: the time of packing proves nothing
 _MODE = 0o100644 << 16
 _BLOCK_BYTES = 1 << 20
@@ -193,5 +192,5 @@ def _bytes_at(file: BinaryIO, offset: int, size: int) -> bytes:
 def _read(file: BinaryIO, size: int) -> bytes:
     try:
         return file.read(size)
-    except OSError as error:  # a scratched disc is no forged bundle
+    except OSError as error:  # an unreadable medium is no sign of a forgery
         raise BadInput(f"{file.name}: {error.strerror}") from None

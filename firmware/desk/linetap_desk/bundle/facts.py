@@ -76,7 +76,7 @@ class Call:
 
 
 @dataclass(slots=True)
-class Facts:
+class EvidenceFacts:
     about: About
     calls: list[Call] = field(default_factory=list)
     heads: dict[str, dict[str, Head]] = field(default_factory=dict)  # unit -> kind -> head
@@ -84,9 +84,9 @@ class Facts:
     policy: Policy | None = None  # the policy for the witnessed calls
 
 
-def load(sources: Mapping[str, Source]) -> Facts:
+def load(sources: Mapping[str, Source]) -> EvidenceFacts:
     """The content. A Refusal for unreadable or contradictory members. Whose the signatures are is not checked here."""
-    facts = Facts(_about(layout.read(sources, layout.ABOUT, 4096)))
+    facts = EvidenceFacts(_about(layout.read(sources, layout.ABOUT, 4096)))
     if layout.QUORUM in sources:
         facts.policy = layout.exact_policy(layout.read(sources, layout.QUORUM, quorum.LIMIT_BYTES), layout.QUORUM)
     for call_id in layout.call_ids(sources):
@@ -104,7 +104,7 @@ def load(sources: Mapping[str, Source]) -> Facts:
     return facts
 
 
-def _call(sources: Mapping[str, Source], call_id: str, record: CallRecord, data: bytes, facts: Facts) -> Call:
+def _call(sources: Mapping[str, Source], call_id: str, record: CallRecord, data: bytes, facts: EvidenceFacts) -> Call:
     sha256 = _sha256(data)
     amended = _amended(sources, record, sha256, facts)
     at = sealed.call_time(call_id)
@@ -141,7 +141,7 @@ def _call(sources: Mapping[str, Source], call_id: str, record: CallRecord, data:
 def _paths(
     sources: Mapping[str, Source],
     record: CallRecord,
-    facts: Facts,
+    facts: EvidenceFacts,
     line: bytes,
     name_of: Callable[[str, str, str], str],
 ) -> dict[str, Inclusion]:
@@ -156,7 +156,7 @@ def _paths(
 
 
 def _ended(
-    sources: Mapping[str, Source], record: CallRecord, facts: Facts, closes: Mapping[str, Inclusion]
+    sources: Mapping[str, Source], record: CallRecord, facts: EvidenceFacts, closes: Mapping[str, Inclusion]
 ) -> Inclusion | None:
     """The log's leaf of the end, compared with the record."""
     name = layout.end(record.unit, record.call_id)
@@ -172,7 +172,9 @@ def _ended(
     return paths[layout.HEAD]
 
 
-def _witnessed(sources: Mapping[str, Source], unit: str, call_id: str, line: bytes, facts: Facts) -> Proof | None:
+def _witnessed(
+    sources: Mapping[str, Source], unit: str, call_id: str, line: bytes, facts: EvidenceFacts
+) -> Proof | None:
     """The proof, if leaf and quorum are valid by the bundle's own policy, without superfluous lines."""
     name = layout.witnessed(unit, call_id)
     if name not in sources or facts.policy is None:
@@ -197,7 +199,7 @@ def require_opened(record: CallRecord, data: bytes, opened: bytes) -> bool:
     return unreleased is True
 
 
-def _heads(sources: Mapping[str, Source], unit: str, facts: Facts) -> Iterator[tuple[str, Head]]:
+def _heads(sources: Mapping[str, Source], unit: str, facts: EvidenceFacts) -> Iterator[tuple[str, Head]]:
     for kind in layout.HEADS:
         name = layout.head(unit, kind)
         if kind != layout.HEAD and name not in sources:
@@ -214,7 +216,7 @@ def _heads(sources: Mapping[str, Source], unit: str, facts: Facts) -> Iterator[t
         yield kind, head
 
 
-def _amended(sources: Mapping[str, Source], record: CallRecord, sha256: str, facts: Facts) -> Amendment | None:
+def _amended(sources: Mapping[str, Source], record: CallRecord, sha256: str, facts: EvidenceFacts) -> Amendment | None:
     name = layout.amended(record.call_id)
     if name not in sources:
         return None
@@ -225,7 +227,7 @@ def _amended(sources: Mapping[str, Source], record: CallRecord, sha256: str, fac
     return found
 
 
-def _kept(sources: Mapping[str, Source], call_id: str, sha256: str, facts: Facts) -> Hold | Rewrap | None:
+def _kept(sources: Mapping[str, Source], call_id: str, sha256: str, facts: EvidenceFacts) -> Hold | Rewrap | None:
     for name in (layout.hold_member(call_id, hold.HOLD), layout.hold_member(call_id, hold.REWRAP)):
         if name in sources:
             found = hold.decode(layout.read(sources, name, hold.LIMIT_BYTES))
@@ -239,7 +241,7 @@ def _kept(sources: Mapping[str, Source], call_id: str, sha256: str, facts: Facts
     return None
 
 
-def _certificate(sources: Mapping[str, Source], record: CallRecord, facts: Facts) -> Certificate | None:
+def _certificate(sources: Mapping[str, Source], record: CallRecord, facts: EvidenceFacts) -> Certificate | None:
     epoch = record.retention.epoch if record.retention else ""
     name = layout.certificate(epoch)
     if name not in sources:

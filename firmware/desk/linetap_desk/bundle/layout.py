@@ -40,7 +40,7 @@ CHECKER_SHA256 = {
 
 FORMAT = 2
 ENDED = 3  # a bundle with the log's leaf of a call's end, which earlier versions cannot read
-WRAPPED = 4  # with the keys of calls kept for a case or moved to another day; before, with only the documents of them
+WRAPPED = 4  # with the keys of held and re-wrapped calls; earlier formats have only their documents
 FORMATS = (1, FORMAT, ENDED, WRAPPED)  # format 1 had its own script, CHECK.sh
 TEXTS = 9  # incremented with any change of the report's or script's texts: a report with a later number is not compared
 COMPARED = ((1, 1), *((2, texts) for texts in range(2, 10)), (3, 7), (3, 8), (3, 9), (4, 9))  # format, texts
@@ -153,7 +153,7 @@ def read(sources: Mapping[str, Source], name: str, limit_bytes: int) -> bytes:
 
 
 def holds(source: Source, data: bytes) -> bool:
-    """Whether a member, of whatever size, has these bytes."""
+    """Whether a member of any size has these bytes."""
     return data == (source if isinstance(source, bytes) else callfolder.read_head(source, len(data) + 1))
 
 

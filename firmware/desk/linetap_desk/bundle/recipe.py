@@ -25,7 +25,7 @@ from linetap_core.evidence.signing.signers import (
 )
 from linetap_core.records import PERSONAL_FIELDS, CallRecord
 from linetap_desk.bundle import layout, texts
-from linetap_desk.bundle.facts import About, Call, Facts, Signed
+from linetap_desk.bundle.facts import About, Call, EvidenceFacts, Signed
 from linetap_desk.unsealing.wav import header
 
 END_FIELDS = ("situation", "by", "code_at", "released_at", "seen_by")  # of a record's `end`
@@ -64,7 +64,7 @@ class Step:
     command: str
 
 
-def steps(facts: Facts, signers: list[Signer]) -> Iterator[Step]:
+def steps(facts: EvidenceFacts, signers: list[Signer]) -> Iterator[Step]:
     """The steps in the order of dependence. `signers`: those of the bundle, for their names."""
     listing = "find . -type f ! -path ./SHA256SUMS | LC_ALL=C sort | xargs sha256sum"
     yield Step("step_sums", "", f"{listing} | cmp - SHA256SUMS")
@@ -89,7 +89,7 @@ def steps(facts: Facts, signers: list[Signer]) -> Iterator[Step]:
             yield Step("step_sigsum", call_id, f"sigsum-verify -k {key} -p {layout.POLICY} \\\n  {proof} < {record}")
 
 
-def script(facts: Facts, signers: list[Signer]) -> bytes:
+def script(facts: EvidenceFacts, signers: list[Signer]) -> bytes:
     """CHECK.sh."""
 
     def text(key: str, *values: object) -> str:
@@ -104,8 +104,8 @@ def script(facts: Facts, signers: list[Signer]) -> bytes:
 
 
 def opening(record: CallRecord, texts: int) -> str:
-    """The commands that the vault officer and a custodian type in the bundle's folder. They write beside it: a file
-    more in it would be found by the check. Up to texts 8 they wrote into the call's folder."""
+    """The commands that the vault officer and a custodian type in the bundle's folder. They write into the parent
+    folder, since the check refuses an extra file in the bundle. Up to texts 8 they wrote into the call's folder."""
     codec = CODECS.get(record.audio.codec) if record.audio else None
     stream = f"call{codec.suffix if codec else MULAW.suffix}"
     if texts > 8:

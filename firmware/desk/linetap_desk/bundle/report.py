@@ -28,7 +28,7 @@ from linetap_core.evidence.witness import checkpoint, note
 from linetap_core.records import CallRecord, NoticeRecord
 from linetap_desk.bundle import layout, recipe
 from linetap_desk.bundle.container import BadBundle, Source
-from linetap_desk.bundle.facts import Call, Facts
+from linetap_desk.bundle.facts import Call, EvidenceFacts
 from linetap_desk.bundle.texts import sentence
 from linetap_desk.bundle.words import time_with_utc, word
 from linetap_desk.witnessing import timestamp
@@ -50,7 +50,7 @@ _UNPROVEN = ("who", "before", "time", "wav", "copy", "whole")
 class Report:
     """The report in one language. `stamped`: unit -> the time of its time stamp, RFC 3339."""
 
-    facts: Facts
+    facts: EvidenceFacts
     signers: list[Signer]
     stamped: dict[str, str]
     language: str
@@ -270,7 +270,7 @@ CA_LIMIT_BYTES = 1 << 20
 _FRACTION = re.compile(r"\.\d+")
 
 
-def signer_lines(facts: Facts, text: bytes) -> bytes:
+def signer_lines(facts: EvidenceFacts, text: bytes) -> bytes:
     """The lines of an allowed_signers file whose keys signed something in the bundle, unchanged."""
     needed = {keys.public_blob(each.key) for each in facts.signed}
     origins = {checkpoint.decode(call.witnessed.note.text).origin for call in facts.calls if call.witnessed}
@@ -285,7 +285,7 @@ def keeps(signer: Signer, origins: Collection[str]) -> bool:
     return any(key.name in origins for key in all_keepers([signer]))
 
 
-def require_kept(facts: Facts, text: bytes) -> None:
+def require_kept(facts: EvidenceFacts, text: bytes) -> None:
     """BadBundle unless each call's log has a checkpoint signed by a keeper that the signers' file names."""
     named = _parse(text)
     for call in facts.calls:
@@ -320,8 +320,8 @@ def stamped(sources: Mapping[str, Source], unit: str, ca: Path | None) -> str:
 
 
 def _stated(sources: Mapping[str, Source], unit: str) -> str:
-    """The time in a unit's time stamp, RFC 3339, for a report. Whether the stamp holds is a verdict of its own: it ends
-    with the authority's certificate, and the rest of the bundle does not."""
+    """The time in a unit's time stamp, RFC 3339, for a report. The validity of the stamp has its own verdict: it ends
+    with the authority's certificate, unlike the rest of the bundle."""
     name = layout.head(unit, layout.STAMP)
     return _moment(timestamp.stated_time(layout.read(sources, name + TOKEN_SUFFIX, TOKEN_LIMIT_BYTES)), name)
 
@@ -334,7 +334,7 @@ def _moment(stamped: str, name: str) -> str:
     return rfc3339(utc_ns_of(moment))
 
 
-def derived(sources: Mapping[str, Source], facts: Facts) -> dict[str, bytes]:
+def derived(sources: Mapping[str, Source], facts: EvidenceFacts) -> dict[str, bytes]:
     """The reports, from `sources` only; for format 1 the script too."""
     named = _parse(layout.read(sources, layout.SIGNERS, SIGNERS_LIMIT_BYTES))
     times = {unit: _stated(sources, unit) for unit, heads in facts.heads.items() if layout.STAMP in heads}

@@ -41,7 +41,7 @@ class AbsencePeriod:
 @dataclass(frozen=True, slots=True)
 class KnownFacts:
     """The desk's information on a unit, or one of its lines, in a span. `whole`: it has all of the unit's events.
-    `misdated`: calls that it reported then, and whose times are others."""
+    `misdated`: calls that it reported then with times outside the span."""
 
     calls: int
     misdated: int
@@ -103,8 +103,8 @@ def _absences(db: Connection, unit: str, since: str, until: str) -> list[Absence
 
 
 def _misdated(db: Connection, mine: Sequence[ColumnElement[bool]], span: tuple[str, str], now_ns: int) -> int:
-    """The number of calls with an event that arrived in the span with a time outside it, and of which no outage is the
-    reason: the unit's clock was wrong. A clock that was ahead is noticed while its calls are still of the future."""
+    """The number of calls with an event that arrived in the span, has a time outside it, and was not delayed by an
+    outage: the unit's clock was wrong. A clock that was ahead is noticed while its calls are still of the future."""
     began, at = calls.c.began_at, events.c.at
     wrong = or_(began < span[0], began >= span[1]) & or_(calls.c.late, began > rfc3339(now_ns))
     its = (events.c.unit == calls.c.unit, events.c.call_id == calls.c.call_id)

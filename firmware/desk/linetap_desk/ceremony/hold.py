@@ -57,7 +57,7 @@ def _check(args: argparse.Namespace, clock: Clock) -> int:
         call = checkedcall.require_verified(args.call_dir, callproof.basis(args, desk, roles), with_audio=False)
         key = call.wrapped(args.hold_dir, roles)
         checkedcall.name_key(step, call, key)
-        turn = layers.turn_of(argparse.Namespace(partial=None, identity=args.identity), key)
+        turn = layers.officer_step(argparse.Namespace(partial=None, identity=args.identity), key)
         if turn.left:
             raise BadInput(f"--identity: to check that it opens, keys of the group are missing: {turn.left}")
         step.granted()

@@ -50,7 +50,7 @@ def next_version(
     """A first list of these epochs, or the next version of `old` with these epochs appended."""
     custodians: list[str] = args.custodian
     if args.custodians_needed > 1:
-        custodians = [str(members.of(custodians, args.custodians_needed))]
+        custodians = [str(members.group_of(custodians, args.custodians_needed))]
     if old is None:
         return KeyList(version=1, made_at=created, zone=args.zone, epochs=days, overflow=more, custodians=custodians)
     return msgspec.structs.replace(
@@ -73,7 +73,7 @@ def merged_list(args: argparse.Namespace, old: KeyList | None, created: str) -> 
         args.zone = lists[0].zone
 
     def together(recipients: list[str]) -> str:
-        return str(members.of(recipients, args.needed))
+        return str(members.group_of(recipients, args.needed))
 
     days = [
         Epoch(each[0].day, together([one.recipient for one in each]), together([one.index for one in each]))
@@ -217,7 +217,7 @@ def _make(args: argparse.Namespace, old: KeyList | None) -> list[list[EpochKeys]
 
 def _list(args: argparse.Namespace, old: KeyList | None, fresh: list[list[EpochKeys]], created: str) -> KeyList:
     def together(recipients: list[str]) -> str:
-        return str(members.of(recipients, args.needed))
+        return str(members.group_of(recipients, args.needed))
 
     days, more = [], []
     for each in zip(*fresh, strict=True):

@@ -78,7 +78,7 @@ def _size(args: argparse.Namespace) -> tuple[int, int]:
 
 def _identities(args: argparse.Namespace, folder: Path, needed: int, count: int, created: str) -> str:
     made = [] if args.public else [keys.new_identity() for _ in range(count)]
-    who = members.of(args.public or [each.recipient for each in made], needed)
+    who = members.group_of(args.public or [each.recipient for each in made], needed)
     if args.sheets:
         require_printer("leave --sheets out")
     words = f"linetap test letter for {args.kind}s {who.in_words()}, {created}\n".encode("ascii")

@@ -90,7 +90,7 @@ def _write(
     place = folder / name
     if folder.exists():
         signedfile.require_free(folder / sealed.KEY, place, signedfile.signature_of(place))
-    turn = layers.turn_of(args, key)
+    turn = layers.officer_step(args, key)
     step.entry.left = turn.left
     step.granted()
     if turn.left:

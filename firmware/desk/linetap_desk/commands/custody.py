@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     if args.package is not None or args.url is not None or args.identity:
         return helper.run(args, clock)
-    from linetap_desk.custody.program import command as program  # imports the modules of all steps
+    from linetap_desk.custody.program import command as program  # loads the modules of all steps
 
     folder = deskfolder.folder_of(argparse.Namespace(desk=args.desk_folder))
     return program.run(folder, clock, serving.zone_of_arguments(args), args.port, args.idle_minutes * 60, args.browser)

@@ -82,7 +82,7 @@ class ServeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     db: str = "sqlite:///serve.db"  # the pages' own database: people, sessions, access log
     log_key: str = "serve-log.key"  # signs only the access log's head: `linetap keygen unit` makes one
     zone: str = KOREA
-    proxies: tuple[str, ...] = ()  # addresses whose X-Forwarded-For is trusted
+    proxies: tuple[str, ...] = ()  # trusted senders of X-Forwarded-For
     idle_minutes: Annotated[int, Meta(ge=1, le=1440)] = 15
     # for accounts with only the role `watch`, as at a wall display
     watch_idle_minutes: Annotated[int, Meta(ge=1, le=10080)] = 720

@@ -20,7 +20,7 @@ from linetap_desk.config.desk import OidcConfig, ServeConfig, is_https
 from linetap_desk.inputs.strict import zone_of
 from linetap_desk.web.roles import ROLES
 from linetap_desk.web.secure import Address
-from linetap_desk.web.server import address_of
+from linetap_desk.web.server import loopback_address
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +78,9 @@ def read_settings(path: Path) -> Settings:
         opens=opens,
         closes=closes,
         access_days=serve.access_days,
-        metrics=None if serve.metrics is None else address_of(serve.metrics, f"{path}: serve.metrics {serve.metrics}"),
+        metrics=None
+        if serve.metrics is None
+        else loopback_address(serve.metrics, f"{path}: serve.metrics {serve.metrics}"),
         oidc=serve.oidc,
         desk=desk,
     )

@@ -52,7 +52,7 @@ class RetentionTerm:
 
     @classmethod
     def of(cls, record: CallRecord) -> Self:
-        """ValueError if one of the record's times is none, which `read_record` refuses."""
+        """ValueError for an invalid time in the record, which `read_record` refuses."""
         ends = [record.ended_at, record.actual.ended_at if record.actual else None]
         ended_ns = [parse_rfc3339(at) for at in ends if at is not None]
         retention = record.retention

@@ -64,7 +64,7 @@ class _Unit:
 
     folder: IndexFolder
     newest: ListHead | None = None
-    complete: str = ""  # hash of the list whose segments are all stored
+    complete: str = ""  # hash of the last list with all segments stored
     round: _Round | None = None
     correlation: bytes = b""
     wanted: dict[str, tuple[int, str]] = field(default_factory=dict)  # of the window: name -> size, hash
@@ -85,8 +85,8 @@ class Segments:
         self, root: Path, every_s: int, zone: str, signers: SignersFile, complain: Callable[[str, str], None],
         clock: Clock, share: Share = WHOLE, is_of_one: Callable[[OSError], bool] = lambda _: False,
     ) -> None:  # fmt: skip
-        """`zone`: the time zone of the days on which epochs end. `is_of_one`: whether an error is of one unit's files
-        alone; then the other units' indexes go on."""
+        """`zone`: the time zone of the days on which epochs end. `is_of_one`: whether an error concerns one unit's
+        files alone; then the other units' indexes continue."""
         self._is_of_one = is_of_one
         self._root, self._every_s, self._zone, self._signers, self._clock = root, every_s, zone, signers, clock
         self._complain, self._share, self._tidy_ns = complain, share, 0
@@ -149,7 +149,7 @@ class Segments:
             self._drop(unit)
 
     def remove_expired(self, db: Connection) -> None:
-        """At intervals removes the segments of days whose calls are gone. OSError: the folder cannot be used."""
+        """At intervals removes the segments of days without calls. OSError: the folder cannot be used."""
         now_ns = self._clock.monotonic_ns()
         if now_ns < self._tidy_ns:
             return

@@ -31,7 +31,7 @@ from linetap_desk.copy.s3 import open_store
 from linetap_desk.copy.segments import Segments
 from linetap_desk.copy.store import Store, is_of_one_call
 from linetap_desk.copy.transfers import Closings, Hours, Transfer
-from linetap_desk.copy.worker import Done, Job, Worker
+from linetap_desk.copy.worker import FinishedJob, StoreJob, Worker
 from linetap_desk.ingest import heads
 from linetap_desk.ingest.confirm import ANSWER_LIMIT_BYTES
 from linetap_desk.ingest.heads import HeadReport
@@ -92,7 +92,7 @@ class Copying:
         self._units: dict[str, Transfer] = {}
         self._to_confirm: list[Call] = []
         self._confirmed = ("", "")  # the last one of a full list: the next list begins behind it
-        self._finished: list[Done] = []  # not in the database yet
+        self._finished: list[FinishedJob] = []  # not in the database yet
         self._assign_ns = self._tidy_ns = self._store_ns = 0
         self._counted_ns: int | None = None  # monotonic; time counted in the database so far
         self._complaints: dict[str, str] = {}  # unit -> the last complaint
@@ -110,7 +110,7 @@ class Copying:
     def arrived(self, unit: str, message: Arrived) -> None:
         """Processes a message of `reply/fetch`: a block, or an answer. Unrequested messages are ignored."""
         if (proved := self._closings.arrived(unit, message)) is not None:
-            self._worker.submit(Job("close", proved[0], closing=proved[1]))
+            self._worker.submit(StoreJob("close", proved[0], closing=proved[1]))
             return
         try:
             if self._segments is not None and self._segments.arrived(unit, message):
@@ -296,7 +296,7 @@ class Copying:
         if incoming is None or incoming.place is not None:
             return
         kept = RetentionTerm() if incoming.record is None else RetentionTerm.of(incoming.record)
-        self._worker.submit(Job("put", incoming.call, incoming.folder, kept))
+        self._worker.submit(StoreJob("put", incoming.call, incoming.folder, kept))
         transfer.incoming = None
         self._assign_ns = 0
 
@@ -304,14 +304,14 @@ class Copying:
         now_ns, mono_ns = self._clock.utc_ns(), self._clock.monotonic_ns()
         later = {(unit, call_id) for unit, one in self._units.items() for call_id in one.skipped_calls(mono_ns)}
         with self._engine.begin() as db:
-            if self._share.is_first:  # the time counts once, however many ingests run
+            if self._share.is_first:  # the time counts once for all ingests together
                 worklist.count(db, 0 if self._counted_ns is None else (mono_ns - self._counted_ns) // NS_PER_MS)
             for call, number, data, sig in worklist.unamended(db, self._share, later):
                 if not self._worker.has(call):
-                    self._worker.submit(Job("amend", call, amendment=(number, data, sig)))
+                    self._worker.submit(StoreJob("amend", call, amendment=(number, data, sig)))
             for call in worklist.expired(db, now_ns, self._holds, self._share, later):
                 if not self._worker.has(call):
-                    self._worker.submit(Job("remove", call))
+                    self._worker.submit(StoreJob("remove", call))
             found = worklist.unreported(db, self._share, self._confirmed)
             self._to_confirm = [call for call in found if not self._worker.has(call)]
             self._tidy_indexes(db)
@@ -350,7 +350,7 @@ class Copying:
                 log.info("copy_removed: %s %s: its time is over", done.job.call.unit, done.job.call.call_id)
         self._finished = []
 
-    def _store_result(self, db: Connection, job: Job, now_ns: int) -> None:
+    def _store_result(self, db: Connection, job: StoreJob, now_ns: int) -> None:
         if job.what == "put":
             worklist.stored(db, job.call, job.kept, now_ns)
         elif job.amendment is not None:
@@ -361,7 +361,7 @@ class Copying:
         else:
             worklist.removed(db, job.call, now_ns)
 
-    def _store_head(self, db: Connection, job: Job, now_ns: int) -> None:
+    def _store_head(self, db: Connection, job: StoreJob, now_ns: int) -> None:
         """Stores the log's head from a closing: a unit that shows different logs to custodians and desk is exposed by
         its own signatures."""
         assert job.closing is not None
@@ -375,7 +375,7 @@ class Copying:
         return is_of_one_call(self._store, error)
 
     def _waits(self, call: Call, why: str) -> None:
-        """Puts off the work on one call whose files in the store are at fault; all other work goes on."""
+        """Postpones the work on one call with faulty files in the store; all other work continues."""
         self._transfer_of(call.unit).put_off(call.call_id, self._clock.monotonic_ns())
         self._complain(call.unit, f"copy_waits: {call.call_id}: {why:.200}; it is tried again later")
 

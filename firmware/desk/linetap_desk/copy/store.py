@@ -58,15 +58,15 @@ class Store(Protocol):
         """Every call in the store, ordered by name; only the name of an unreadable call."""
 
     def probe(self) -> None:
-        """OSError if the store takes nothing of any call."""
+        """OSError if the store accepts no call at all."""
 
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 def is_of_one_call(store: Store, error: OSError) -> bool:
-    """Whether an error of one call's files says nothing about the others: a folder that the medium has lost, or that
-    another process has changed. Then that call waits, and not the store."""
+    """Whether an error concerns one call's files alone: a folder that the medium has lost, or that another process has
+    changed. Then only that call waits, and not the store."""
     if error.errno in _NO_ROOM:
         return False
     try:
@@ -154,7 +154,8 @@ class Tree:
 
 
 def _clear(place: Path) -> bool:
-    """Removes a call's folder, or what is in its place; a link is not followed. Returns whether there was anything."""
+    """Removes a call's folder, or another object in its place; a link is not followed. Returns whether anything
+    existed."""
     if place.is_dir() and not place.is_symlink():
         shutil.rmtree(place)
     elif os.path.lexists(place):

@@ -69,7 +69,7 @@ class Hours:
 
 STALL_S = 30  # repeat the request after this time without a block
 PAUSE_S = (5, 900)  # for a silent unit: the first pause, doubled up to the longest
-POSTPONE_S = (60, 21_600)  # for a call that the unit refuses, or whose bytes differ from the sealed ones
+POSTPONE_S = (60, 21_600)  # for a call that the unit refuses, or with other bytes than the sealed ones
 MOST_POSTPONED = 1000  # calls of a unit
 _AT_A_TIME_S = 2  # seconds of the rate in one window
 _CORRELATION_BYTES = 12

@@ -19,7 +19,7 @@ from linetap_desk.copy.store import Store, is_of_one_call
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class StoreJob:
     """A job of the store. `folder` and `kept` are of a `put`, `closing` of a `close`, `amendment` of an `amend`."""
 
     what: Literal["put", "close", "amend", "remove"]
@@ -31,11 +31,11 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class FinishedJob:
     """A finished job. `spoiled`: the call itself is faulty and is fetched again. `alone`: its files in the store are
     faulty. Otherwise a fault is the store's."""
 
-    job: Job
+    job: StoreJob
     fault: str = ""  # why it failed
     spoiled: bool = False
     alone: bool = False
@@ -46,8 +46,8 @@ class Worker:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self._done: queue.SimpleQueue[Done] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[StoreJob | None] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[FinishedJob] = queue.SimpleQueue()
         self._under_way: set[Call] = set()
         self._thread = threading.Thread(target=self._run, name="store", daemon=True)
         self._thread.start()
@@ -62,11 +62,11 @@ class Worker:
     def calls_of(self, unit: str) -> list[Call]:
         return [call for call in self._under_way if call.unit == unit]
 
-    def submit(self, job: Job) -> None:
+    def submit(self, job: StoreJob) -> None:
         self._under_way.add(job.call)
         self._jobs.put(job)
 
-    def done(self) -> list[Done]:
+    def done(self) -> list[FinishedJob]:
         found = []
         while not self._done.empty():
             found.append(self._done.get())
@@ -93,12 +93,12 @@ class Worker:
                     self._store.put_amendment(job.call.unit, job.call.call_id, *job.amendment)
                 else:
                     self._store.remove(job.call.unit, job.call.call_id)
-                self._done.put(Done(job))
+                self._done.put(FinishedJob(job))
             except OSError as error:
-                self._done.put(Done(job, str(error), alone=is_of_one_call(self._store, error)))
+                self._done.put(FinishedJob(job, str(error), alone=is_of_one_call(self._store, error)))
             except Exception as error:  # noqa: BLE001 - of one call's files; without this thread nothing is copied or removed
                 spoiled = job.folder is not None and isinstance(error, (Refusal, msgspec.MsgspecError))
                 if spoiled and job.folder is not None:
                     shutil.rmtree(job.folder, ignore_errors=True)
                 text = f"{job.call.call_id}: {error}" if spoiled else f"{type(error).__name__}: {error}"
-                self._done.put(Done(job, text, spoiled=spoiled, alone=not spoiled))
+                self._done.put(FinishedJob(job, text, spoiled=spoiled, alone=not spoiled))

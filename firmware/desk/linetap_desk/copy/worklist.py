@@ -61,7 +61,7 @@ def next_call(db: Connection, unit: str, skipped: set[str]) -> Call | None:
 
 def unreported(db: Connection, share: Share = WHOLE, after: tuple[str, str] = ("", "")) -> list[Call]:
     """Stored copies of online units that have not acknowledged them, by unit and call, from the one behind `after`: a
-    unit that acknowledges nothing must not keep other units' copies from their turn."""
+    unit without acknowledgements must not block other units' copies."""
     wanted = select(copies.c.unit, copies.c.call_id, copies.c.record_sha256).join(
         calls, (calls.c.unit == copies.c.unit) & (calls.c.call_id == copies.c.call_id)
     )

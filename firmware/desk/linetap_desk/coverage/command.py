@@ -20,7 +20,7 @@ from linetap_core.errors import BadInput
 from linetap_desk.config import pages
 from linetap_desk.coverage import register
 from linetap_desk.coverage.compare import SEEN_DAYS, STATES, Coverage, compare
-from linetap_desk.coverage.register import KINDS, MOST_TOLD, Faults, Register
+from linetap_desk.coverage.register import KINDS, MOST_TOLD, BadLines, Register
 from linetap_desk.ingest import database
 from linetap_desk.protection.sheet import BOM, escape_formula
 from linetap_desk.searching.departments import Departments
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
     if args.coverage == "import":
         try:
             found = register.imported(args.list, _pairs(args.column, "--column"), _pairs(args.kind, "--kind"))
-        except Faults as faults:
+        except BadLines as faults:
             sys.stderr.writelines(f"{line}\n" for line in faults.lines[:MOST_TOLD])
             sys.stderr.write(f"{args.list}: {len(faults.lines)} bad lines; nothing is written\n")
             return 2

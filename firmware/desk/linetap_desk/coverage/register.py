@@ -49,7 +49,7 @@ class Extension:
     department: str = ""
 
 
-class Faults(BadInput):
+class BadLines(BadInput):
     """The faults of a file. `lines`: one for each bad line, with its place."""
 
     def __init__(self, path: Path, lines: Sequence[str]) -> None:
@@ -118,7 +118,7 @@ def _read(
     except spreadsheet.Unreadable as error:
         faults.append(str(error))
     if faults:
-        raise Faults(path, faults)
+        raise BadLines(path, faults)
     return tuple(found.values())
 
 

@@ -272,7 +272,7 @@ class Case:
                 citizen.require_own_number(self.request, numbers(opened.record))
                 for path in copying.paths(output):
                     privatefile.require_new(path)
-                source = copying.Source(
+                source = copying.ReleasedCall(
                     call.record.unit, call_id, call.record_sha256, self.request, step.entry.request_sha256,
                     opened.pcm, datetime.fromtimestamp(opened.began_ns / NS_PER_S, zone),
                 )  # fmt: skip
@@ -305,8 +305,8 @@ class Case:
             self.done.append(description)
 
     def _holds(self) -> list[str]:
-        """The option for the re-wrapped keys. Without them the bundle would not open once the key of the call's day is
-        destroyed; but a signer whom nobody knows would make it one that does not verify."""
+        """The option for the re-wrapped keys. Without them the bundle would not open after the destruction of the day's
+        key; with the key of an unknown signer the bundle would not verify."""
         folder = self.package.holds()
         if folder is None:
             return []

@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from linetap_desk.custody.site import COOKIE, Helper, OwnAddress
 from linetap_desk.web import secure
-from linetap_desk.web.server import Bounded
+from linetap_desk.web.server import BoundedBodies
 
 Handler = Callable[[Request, Any], Awaitable[Response]]  # the second argument is the Helper
 PageTable = Sequence[tuple[str, str, Handler]]  # path below the helper's, method
@@ -99,7 +99,7 @@ def app_of(site: Helper, pages: PageTable) -> Starlette:
         middleware=[
             Middleware(secure.Headers),
             Middleware(OwnAddress, host=site.url.removeprefix("http://")),
-            Middleware(Bounded),
+            Middleware(BoundedBodies),
         ],
     )
 
@@ -133,7 +133,7 @@ def _guarded(handler: Handler, site: Helper) -> Callable[[Request], Awaitable[Re
             raise
         except ClientDisconnect:  # in the middle of a form
             raise HTTPException(400) from None
-        except Exception as error:  # noqa: BLE001 - whatever it is
+        except Exception as error:  # noqa: BLE001 - any exception
             place = traceback.extract_tb(error.__traceback__)[-1]
             sys.stderr.write(f"page_fault: {type(error).__name__} at {Path(place.filename).name}:{place.lineno}\n")
             raise HTTPException(500) from None

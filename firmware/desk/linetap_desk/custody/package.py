@@ -157,7 +157,7 @@ class Package:
 @contextlib.contextmanager
 def private_folder() -> Iterator[Path]:
     """A folder named after the process, removed at the end, also by SIGTERM while a ticket is typed or a package is
-    downloaded: no other handler is installed by then. In RAM where the system has such a folder, otherwise among the
+    downloaded: no other handler is installed by then. The folder is in RAM if the system has one, otherwise among the
     person's temporary files: its files are encrypted or public."""
     before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:

@@ -20,7 +20,7 @@ from linetap_core.evidence.merklelog import unitlog
 from linetap_core.evidence.merklelog.unitlog import Head
 from linetap_core.evidence.signing.signers import Signer
 from linetap_core.evidence.signing.sshsig import armored
-from linetap_desk.ingest.judge import Verdict
+from linetap_desk.ingest.judge import EventVerdict
 from linetap_desk.ingest.tables import alerts, heads
 
 ROLLBACK, FORK = CODES = "log_rollback", "log_fork"
@@ -40,21 +40,23 @@ class HeadReport:
     received_ns: int
 
 
-def store_head(db: Connection, report: HeadReport, signers: list[Signer]) -> Verdict | None:
+def store_head(db: Connection, report: HeadReport, signers: list[Signer]) -> EventVerdict | None:
     """Stores the head; returns its fault if it is not a valid head of its unit. An empty retained message is
     ignored."""
     if not report.payload:
         return None
     if len(report.payload) > unitlog.HEAD_LIMIT_BYTES:
         text = f"{len(report.payload)} bytes, {unitlog.HEAD_LIMIT_BYTES} at most"
-        return Verdict("bad_payload", "payload_too_large", text)
+        return EventVerdict("bad_payload", "payload_too_large", text)
     try:
         head = unitlog.check_head(report.payload, armored(report.sig).encode("utf-8"), signers,
                                   seen=from_utc_ns(report.received_ns))  # fmt: skip
     except Refusal as fault:
-        return Verdict("bad_signature", fault.code, str(fault))
+        return EventVerdict("bad_signature", fault.code, str(fault))
     if head.unit != report.unit:
-        return Verdict("bad_payload", "payload_unit", f"it names unit {head.unit!r} and came under {report.unit!r}")
+        return EventVerdict(
+            "bad_payload", "payload_unit", f"it names unit {head.unit!r} and came under {report.unit!r}"
+        )
     _place(db, head, report)
     return None
 

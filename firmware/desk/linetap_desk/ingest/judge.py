@@ -118,7 +118,7 @@ class Neighbour:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class EventVerdict:
     """`code` and `text` name the fault; both are empty for a good event."""
 
     kind: Kind
@@ -126,41 +126,41 @@ class Verdict:
     text: str = ""
 
 
-def judge_event(report: Report, signers: list[Signer]) -> Event | Verdict:
+def judge_event(report: Report, signers: list[Signer]) -> Event | EventVerdict:
     """The event, or the fault of an invalid report. The signer must be trusted at the event's own time, as for a
     record."""
     if len(report.payload) > LIMIT_BYTES:
-        return Verdict("bad_payload", "payload_too_large", f"{len(report.payload)} bytes, {LIMIT_BYTES} at most")
+        return EventVerdict("bad_payload", "payload_too_large", f"{len(report.payload)} bytes, {LIMIT_BYTES} at most")
     try:
         key = sshsig.check(report.payload, armored(report.sig).encode("utf-8"), namespaces.EVENT)
     except SignatureFault as fault:
-        return Verdict("bad_signature", fault.code, str(fault))
+        return EventVerdict("bad_signature", fault.code, str(fault))
     try:
         parts = event_fields(report.payload)
     except (ValueError, RecursionError) as error:
-        return Verdict("bad_payload", "payload_malformed", f"not an event: {error}")
+        return EventVerdict("bad_payload", "payload_malformed", f"not an event: {error}")
     at_ns = time_ns(parts.at)
     at_ns = report.received_ns if at_ns is None else at_ns
     event = Event(parts, hashlib.sha256(report.payload).hexdigest(), at_ns, report)
     return _untrusted(event, key, signers) or event
 
 
-def check_chain(event: Event, known: Mapping[int, Neighbour]) -> Verdict:
+def check_chain(event: Event, known: Mapping[int, Neighbour]) -> EventVerdict:
     """Checks an event against the stored events of its chain. `known`: its neighbours and itself, by seq."""
     seq, prev = event.fields.seq, event.fields.prev
     if (same := known.get(seq)) is not None:
         if same.sha256 == event.sha256:
-            return Verdict("double")
-        return Verdict("out_of_chain", TAKEN, f"another event has number {seq} already")
+            return EventVerdict("double")
+        return EventVerdict("out_of_chain", TAKEN, f"another event has number {seq} already")
     before, behind = known.get(seq - 1), known.get(seq + 1)
     wanted = GENESIS if seq == vaultname.first_seq(event.fields.vault) else before.sha256 if before else None
     if _begins_anew(event.fields):
         wanted = GENESIS
     if wanted is not None and prev != wanted:
-        return Verdict("out_of_chain", "chain_broken", f"its prev is not the hash of event {seq - 1}")
+        return EventVerdict("out_of_chain", "chain_broken", f"its prev is not the hash of event {seq - 1}")
     if behind is not None and behind.prev != event.sha256:
-        return Verdict("out_of_chain", "chain_broken", f"its hash is not the prev of event {seq + 1}")
-    return Verdict("hole" if wanted is None else "good")
+        return EventVerdict("out_of_chain", "chain_broken", f"its hash is not the prev of event {seq + 1}")
+    return EventVerdict("hole" if wanted is None else "good")
 
 
 def _begins_anew(fields: EventFields) -> bool:
@@ -192,17 +192,17 @@ def time_ns(text: str) -> int | None:
     return found if found < LATEST_NS else None
 
 
-def _untrusted(event: Event, key: PublicKey, signers: list[Signer]) -> Verdict | None:
+def _untrusted(event: Event, key: PublicKey, signers: list[Signer]) -> EventVerdict | None:
     fields, unit = event.fields, event.report.unit
     if fields.unit != unit:
-        return Verdict("bad_payload", "payload_unit", f"it names unit {fields.unit!r} and came under {unit!r}")
+        return EventVerdict("bad_payload", "payload_unit", f"it names unit {fields.unit!r} and came under {unit!r}")
     if fields.origin != keys.fingerprint(key):
-        return Verdict("bad_payload", "payload_origin", f"it names key {fields.origin!r}, and another has signed")
+        return EventVerdict("bad_payload", "payload_origin", f"it names key {fields.origin!r}, and another has signed")
     if not vaultname.is_of(fields.vault, fields.seq):
-        return Verdict("bad_payload", "payload_vault", f"vault {fields.vault or '-'} has no event {fields.seq}")
+        return EventVerdict("bad_payload", "payload_vault", f"vault {fields.vault or '-'} has no event {fields.seq}")
     try:
         came = from_utc_ns(event.report.received_ns)
         require_trust(key, namespaces.EVENT, signers, unit, from_utc_ns(event.at_ns), seen=came)
     except SignatureFault as fault:
-        return Verdict("bad_signature", fault.code, str(fault))
+        return EventVerdict("bad_signature", fault.code, str(fault))
     return None

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from linetap_core.broker import link
-from linetap_core.broker.connection import Connected, Happening, Subscribed, Terms, Unread
+from linetap_core.broker.connection import Connected, Happening, Subscribed, SubscriptionRefused, Terms
 from linetap_core.broker.link import MOST_AT_ONCE, LinkEvent
 from linetap_core.clock import NS_PER_MS, S_PER_DAY, Clock
 from linetap_core.wire.mqtt import Broker
@@ -65,7 +65,7 @@ class Link(link.Link):
     def _terms(self) -> Terms:
         return self._agreed
 
-    def _unread(self, what: Unread) -> None:
+    def _unread(self, what: SubscriptionRefused) -> None:
         """Disconnects an ingest that may not read, so that it does not appear connected."""
         self._give_up(f"may not read {what.topic}: {what.reason}")
 

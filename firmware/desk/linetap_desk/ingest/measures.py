@@ -65,8 +65,8 @@ _MOST_DIGITS = 4
 
 
 def disposition_word(signed: str | None) -> str:
-    """The disposition in figures that leave the desk; without one the call is open. A unit can sign any word: one of a
-    label or a total, or a telephone number."""
+    """The disposition in figures that leave the desk; without one the call is open. A unit can sign any word, such as a
+    label, the word of a total, or a telephone number."""
     return "open" if signed is None else signed if signed in DISPOSITIONS else OTHER
 
 

@@ -26,7 +26,7 @@ from linetap_core.service import Stop
 from linetap_desk.ingest import database, heads, missingevents, vaults
 from linetap_desk.ingest.measures import disposition_word
 from linetap_desk.ingest.tables import alerts, calls, origins, pbx_days, unit_alerts, units
-from linetap_desk.web.server import LoopbackHandler, LoopbackServer, address_of
+from linetap_desk.web.server import LoopbackHandler, LoopbackServer, loopback_address
 
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 _OF_A_DAY = {
@@ -178,7 +178,7 @@ MOST_AT_ONCE = 4
 def run(db: str, listen: str | None, clock: Clock) -> int:
     """Prints or serves the figures; returns 0. BadInput for an unreadable database, or an address outside the
     loopback."""
-    address = None if listen is None else address_of(listen, f"--listen {listen}")
+    address = None if listen is None else loopback_address(listen, f"--listen {listen}")
     engine = database.open_reader(db)
     try:
         now = _read(engine, clock)

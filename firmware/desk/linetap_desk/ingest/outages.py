@@ -23,7 +23,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, bindparam, delete, exists, func, insert, select, update
 
 from linetap_core.clock import NS_PER_S, S_PER_DAY, Clock, parse_rfc3339, rfc3339
-from linetap_desk.ingest.register import Arrival, Notice
+from linetap_desk.ingest.register import Arrival, UnitMessage
 from linetap_desk.ingest.share import WHOLE, Share
 from linetap_desk.ingest.tables import outages, units
 
@@ -88,11 +88,11 @@ def store_outages(db: Connection, batch: Sequence[Arrival], accepted: Collection
     """Stores the outages of a batch, after register.register_units in its transaction. `accepted`: the units that it
     returned."""
     last: dict[str, str] = {}
-    by_unit: dict[str, list[Notice]] = {}
+    by_unit: dict[str, list[UnitMessage]] = {}
     for one in batch:
         if one.unit in accepted:
             last[one.unit] = rfc3339(one.received_ns)
-            if isinstance(one, Notice):
+            if isinstance(one, UnitMessage):
                 by_unit.setdefault(one.unit, []).append(one)
     _begin(db, last)
     changes = [_Change(unit, "unheard", None, at) for unit, at in last.items()]
@@ -159,7 +159,7 @@ def _open(db: Connection, one: _Change) -> None:
 
 
 def _silent_units(db: Connection, before: str, share: Share) -> list[_Change]:
-    """The units that have become unheard. Empty while no unit at all reports: then the desk itself is cut off."""
+    """The units that have become unheard. Empty while no unit reports: then the desk itself is cut off."""
     newest = db.execute(select(func.max(units.c.heard_at))).scalar()
     if newest is None or newest < before:
         return []

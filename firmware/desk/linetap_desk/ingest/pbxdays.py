@@ -14,7 +14,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_, up
 
 from linetap_core.clock import from_utc_ns, parse_rfc3339, rfc3339
 from linetap_core.records import PbxPort
-from linetap_desk.ingest.register import Notice
+from linetap_desk.ingest.register import UnitMessage
 from linetap_desk.ingest.tables import pbx_days, units
 
 KEPT_DAYS = 800  # for each unit: last year is whole until the end of this one
@@ -38,7 +38,7 @@ def first_kept(now_ns: int) -> date:
     return from_utc_ns(now_ns).date() - timedelta(days=KEPT_DAYS)
 
 
-def store_days(db: Connection, notices: Sequence[Notice]) -> None:
+def store_days(db: Connection, notices: Sequence[UnitMessage]) -> None:
     """Stores the last report of a batch for each day."""
     days: dict[Key, dict[str, Any]] = {}
     ports: dict[str, str] = {}
@@ -76,7 +76,7 @@ def _keep_days(db: Connection, days: dict[Key, dict[str, Any]]) -> None:
         db.execute(delete(pbx_days).where(its, pbx_days.c.day < first.isoformat()))
 
 
-def _row(notice: Notice, health: PbxHealth) -> dict[str, Any] | None:
+def _row(notice: UnitMessage, health: PbxHealth) -> dict[str, Any] | None:
     """The row; None without a day, or for an impossible day: one from a wrong clock would remain forever."""
     if health.pbx_day is None or health.pbx_calls is None or health.pbx_recorded is None:
         return None

@@ -34,7 +34,7 @@ MOST_STRANGERS = 1000  # units not named in the signers' file
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class UnitMessage:
     """A message of `status`, `health` or `alert/<check>`. It is unsigned: it may trigger a request, and proves
     nothing."""
 
@@ -54,7 +54,7 @@ class Notice:
             return None
 
 
-Arrival = Report | HeadReport | Notice
+Arrival = Report | HeadReport | UnitMessage
 
 
 class OutboxHealth(msgspec.Struct):
@@ -62,7 +62,7 @@ class OutboxHealth(msgspec.Struct):
     outbox_seq: Annotated[int, Meta(ge=0, lt=1 << 62)]
 
 
-class Names:
+class SignerNames:
     """The units that a signers' file names, cached, since the same few are looked up repeatedly."""
 
     def __init__(self, signers: Sequence[Signer] = ()) -> None:
@@ -85,7 +85,7 @@ class Names:
         return self._known[unit]
 
 
-def register_units(db: Connection, batch: Sequence[Arrival], names: Names) -> set[str]:
+def register_units(db: Connection, batch: Sequence[Arrival], names: SignerNames) -> set[str]:
     """Adds a row for every unit of the batch, and returns the units. Strangers beyond MOST_STRANGERS are left out: a
     publisher could fill the disk with unit names."""
     by_unit: dict[str, list[Arrival]] = {}
@@ -101,7 +101,7 @@ def register_units(db: Connection, batch: Sequence[Arrival], names: Names) -> se
         its: dict[str, Any] = {"named": names.has(unit), "heard_at": rfc3339(by_unit[unit][-1].received_ns)}
         state, session = known.get(unit, (None, None))
         for one in by_unit[unit]:
-            if isinstance(one, Notice) and one.topic != "alert":
+            if isinstance(one, UnitMessage) and one.topic != "alert":
                 its |= _status_values(one, its.get("state", state), its.get("session", session))
         changes.setdefault(tuple(sorted(its)), []).append({"of": unit, **its})
     for changed in changes.values():
@@ -125,7 +125,7 @@ def forget_states(db: Connection, share: Share = WHOLE) -> None:
     db.execute(update(units).where(share.where(units.c.unit)).values(state=None))
 
 
-def _status_values(notice: Notice, state: str | None, session: str | None) -> dict[str, Any]:
+def _status_values(notice: UnitMessage, state: str | None, session: str | None) -> dict[str, Any]:
     """The columns to change; empty if the message is unreadable, or older than the known state."""
     if notice.topic == "health":
         health = notice.decode(OutboxHealth)
@@ -143,7 +143,7 @@ class KeptAlert(msgspec.Struct):
     since: str
 
 
-def keep_alerts(db: Connection, notices: Sequence[Notice]) -> None:
+def keep_alerts(db: Connection, notices: Sequence[UnitMessage]) -> None:
     """Stores the newest retained message of a batch for each alert. An empty payload removes the alert."""
     units: dict[str, dict[str, dict[str, Any] | None]] = {}
     for one in notices:
@@ -164,7 +164,7 @@ def forget_alerts(db: Connection, share: Share = WHOLE) -> None:
     db.execute(delete(unit_alerts).where(share.where(unit_alerts.c.unit)))
 
 
-def _alert_row(one: Notice) -> dict[str, Any] | None:
+def _alert_row(one: UnitMessage) -> dict[str, Any] | None:
     """The row; None if the alert is removed or unreadable."""
     alert = one.decode(KeptAlert)
     if alert is None:

@@ -33,7 +33,7 @@ from linetap_desk.ingest.link import Link, Patience
 from linetap_desk.ingest.missingevents import Holes, Missing
 from linetap_desk.ingest.outages import Outages
 from linetap_desk.ingest.outgoing import Outgoing
-from linetap_desk.ingest.register import Arrival, Notice, SignersFile
+from linetap_desk.ingest.register import Arrival, SignersFile, UnitMessage
 from linetap_desk.ingest.share import WHOLE, Share
 from linetap_desk.ingest.store import Store
 from linetap_desk.ingest.vaults import Group
@@ -147,7 +147,7 @@ class Ingest:
             self._store_and_publish()
 
     def request_events(self, group: Group, first: int, last: int) -> None:
-        """Requests events whose absence the stored events do not show."""
+        """Requests missing events that leave no gap in the stored events."""
         if self._confirmer is not None and self._link.has_room:
             self._link.publish(self._confirmer.resend(group, first, last))
 
@@ -189,7 +189,7 @@ class Ingest:
             case "status" | "health" | "alert":
                 if kind == "status" and self._copying is not None:
                     self._copying.status(unit, arrived.payload)
-                return Notice(unit, kind, arrived.payload, now_ns, below)
+                return UnitMessage(unit, kind, arrived.payload, now_ns, below)
             case "reply" if below == outgoing.VERB or below in batches.VERBS:
                 for sender in self._for_pages:
                     if below in sender.verbs:
@@ -244,7 +244,7 @@ class Ingest:
         if self._confirmer is not None and self._confirms:
             self._confirmer.confirm(reached.items())
             for _, one in self._waiting:
-                if isinstance(one, Notice) and one.topic == "status":
+                if isinstance(one, UnitMessage) and one.topic == "status":
                     self._confirmer.unit_returned(one.unit)  # the unit may have reconnected
         self._waiting.clear()
         self._new_connection = False

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Divides the units among ingests by a hash of the unit's name, so that each unit has one ingest at a time.
 
-An ingest's memory (holes, confirmations, transfers of copies) and the rows that it reads before it writes belong to one
-unit each. So ingests with different units share none of them.
+An ingest's memory (holes, confirmations, transfers of copies), and the rows that it reads before it writes, belong to
+one unit each. So ingests of different units share no data.
 
 The tables `shares` and `ingests` in PostgreSQL record which ingest has which share, by the database's clock alone. A
 lease is renewed every RENEW_S and expires after LEASE_S: an ingest that was killed, froze or was cut off is replaced

@@ -23,8 +23,8 @@ from linetap_core.evidence.signing.sshsig import armored
 from linetap_desk.ingest import callrow, heads, judge, outages, pbxdays, register, vaults
 from linetap_desk.ingest.destroyedcalls import clear_events
 from linetap_desk.ingest.heads import HeadReport
-from linetap_desk.ingest.judge import Event, Neighbour, Report, Verdict
-from linetap_desk.ingest.register import Arrival, Names, Notice
+from linetap_desk.ingest.judge import Event, EventVerdict, Neighbour, Report
+from linetap_desk.ingest.register import Arrival, SignerNames, UnitMessage
 from linetap_desk.ingest.share import WHOLE, Share
 from linetap_desk.ingest.tables import calls, events, from_record, origins, set_aside, units
 from linetap_desk.ingest.vaults import Group, reached
@@ -42,7 +42,7 @@ class Store:
     def __init__(self, engine: Engine, marks_late: bool = True, share: Share = WHOLE) -> None:
         """`marks_late`: False if events are reported again long after their first receipt (`linetap desk rebuild`)."""
         self._engine, self._marks_late, self._share = engine, marks_late, share
-        self._names = Names()
+        self._names = SignerNames()
 
     def write(self, batch: Sequence[Arrival], signers: list[Signer]) -> dict[Group, int]:
         """Stores the batch; committed on return. SQLAlchemyError: the database has failed, and nothing was stored.
@@ -51,7 +51,7 @@ class Store:
         stored.
         """
         if not self._names.belong_to(signers):
-            self._names = Names(signers)
+            self._names = SignerNames(signers)
         try:
             return self._write(batch, signers)
         except (DataError, IntegrityError, *_OF_ONE) as error:
@@ -93,12 +93,12 @@ class Store:
         with self._engine.begin() as db:
             accepted = register.register_units(db, batch, self._names)
             outages.store_outages(db, batch, accepted)
-            notices = [one for one in batch if isinstance(one, Notice) and one.unit in accepted]
+            notices = [one for one in batch if isinstance(one, UnitMessage) and one.unit in accepted]
             register.keep_alerts(db, notices)
             pbxdays.store_days(db, [one for one in notices if self._names.has(one.unit)])
             reports = [one for one in batch if isinstance(one, Report) and one.unit in accepted]
             found = [(report, judge.judge_event(report, signers)) for report in reports]
-            self._set_aside(db, [(report, verdict) for report, verdict in found if isinstance(verdict, Verdict)])
+            self._set_aside(db, [(report, verdict) for report, verdict in found if isinstance(verdict, EventVerdict)])
             for one in batch:
                 if (
                     isinstance(one, HeadReport)
@@ -156,8 +156,9 @@ class Store:
         replaced = vaults.replaced(db, through)
         return {group: reached for group, reached in through.items() if group not in replaced}
 
-    def _set_aside(self, db: Connection, faults: Iterable[tuple[Report | HeadReport, Verdict]]) -> None:
-        """Stores each faulty report once, however often it is sent. Beyond the limit they are only counted."""
+    def _set_aside(self, db: Connection, faults: Iterable[tuple[Report | HeadReport, EventVerdict]]) -> None:
+        """Stores each faulty report once, even if it is sent again. Beyond the limit faulty reports are only
+        counted."""
         for report, verdict in faults:
             digest = hashlib.sha256(report.payload + b"\0" + report.sig.encode("utf-8")).hexdigest()
             same = (set_aside.c.unit == report.unit, set_aside.c.code == verdict.code, set_aside.c.sha256 == digest)
@@ -180,10 +181,10 @@ class Store:
     def _give_up(self, one: Arrival, error: Exception) -> None:
         """Sets aside a single report that the database rejects, so that it does not block the following ones."""
         log.error("not_storable: %s: %s", one.unit, type(error).__name__)
-        if not isinstance(one, Notice):
+        if not isinstance(one, UnitMessage):
             with self._engine.begin() as db:
                 register.register_units(db, [one], self._names)
-                self._set_aside(db, [(one, Verdict("bad_payload", "not_storable", type(error).__name__))])
+                self._set_aside(db, [(one, EventVerdict("bad_payload", "not_storable", type(error).__name__))])
 
 
 def _reached(db: Connection, groups: Iterable[Group]) -> dict[Group, tuple[int, int]]:

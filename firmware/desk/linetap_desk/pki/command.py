@@ -54,7 +54,7 @@ def revoke_certificates(args: argparse.Namespace, clock: Clock) -> int:
 
 
 def _why_none(register: Register, role: Role, name: str) -> str:
-    """The reason for which there is no certificate to revoke."""
+    """The reason for the lack of a certificate to revoke."""
     gone = register.revocations()
     if at := [gone[entry.serial].at for entry in register.issued(role, name) if entry.serial in gone]:
         return f"revoked at {max(at)}; {authority.REVOCATIONS} and {authority.SIGNERS} have it"
@@ -62,7 +62,7 @@ def _why_none(register: Register, role: Role, name: str) -> str:
 
 
 def _again(register: Register, role: Role, name: str, since: str, keep_signer: bool) -> list[Issued]:
-    """The revoked certificates to revoke again, if their signatures are in doubt from an earlier time on."""
+    """Revoked certificates that must be revoked again, from an earlier time on."""
     before = {} if keep_signer else register.signers()
     return [
         entry

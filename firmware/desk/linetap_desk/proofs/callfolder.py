@@ -102,8 +102,8 @@ def digest(path: Path) -> Digest:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[BufferedReader]:
-    """A regular file for reading. Damaged if it is none, or as soon as the medium cannot read it. Buffered: the system
-    gives the part before an unreadable block first, which would be taken for a changed file."""
+    """A regular file for reading. Damaged for another kind of file, or as soon as the medium cannot read it. Buffered:
+    the system first returns the part before an unreadable block, which would look like a changed file."""
     try:
         fd = system.open_alone(path)
         try:

@@ -190,7 +190,7 @@ def _check_key(record: CallRecord, key: PublicKey | None) -> Iterator[Problem]:
 
 
 def _check_notices(record: CallRecord, _call_dir: Path) -> Iterator[Problem]:
-    """A fault for a notice that ended before the answer: the caller cannot have heard it, whatever was measured."""
+    """A fault for a notice that ended before the answer: the caller cannot have heard it, despite any measurement."""
     for notice in record.notices:
         if notice.began_after_answer is False and notice.proof in ("full", "partial"):
             yield Problem(
@@ -200,7 +200,7 @@ def _check_notices(record: CallRecord, _call_dir: Path) -> Iterator[Problem]:
 
 
 def _check_actual(record: CallRecord, _call_dir: Path) -> Iterator[Problem]:
-    """Faults for counted times that are none: other readers compute with them."""
+    """Faults for invalid counted times: other readers compute with them."""
     for text in (record.actual.began_at, record.actual.ended_at) if record.actual else ():
         try:
             parse_rfc3339(text)

@@ -46,7 +46,7 @@ class Figures:
 
 
 @dataclass(slots=True)
-class Found:
+class PeriodFigures:
     """The figures of a period. `departments`: by name, with NO_DEPARTMENT and TRUNKS. `unmeasured`: destroyed calls
     cleared before this desk counted them. `overdue`: copies that should have been removed by now."""
 
@@ -61,8 +61,8 @@ class Found:
         return whole
 
 
-def read(db: Connection, period: Period, departments: Departments, now_ns: int) -> Found:
-    found = Found()
+def read(db: Connection, period: Period, departments: Departments, now_ns: int) -> PeriodFigures:
+    found = PeriodFigures()
     cleared = counted = 0
     cuts = [period.since_ns, *departments.cuts(period.since_ns, period.until_ns), period.until_ns]
     for since_ns, until_ns in pairwise(cuts):
@@ -99,7 +99,7 @@ def _counted(db: Connection, wanted: Any) -> list[dict[str, Any]]:
     return [dict(row) for row in db.execute(wanted).mappings()]
 
 
-def _add(found: Found, departments: Departments, at_ns: int, row: dict[str, Any], names: Iterable[str]) -> None:
+def _add(found: PeriodFigures, departments: Departments, at_ns: int, row: dict[str, Any], names: Iterable[str]) -> None:
     department = department_of(departments, row["unit"], row["line"], at_ns)
     its = Figures(Counter({name: int(row[name]) for name in names}), lines={(row["unit"], row["line"])})
     if row.get("situation"):
@@ -126,7 +126,7 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
+class StaffTelephone:
     """The seat of a telephone; extension and department by the table of lines, at the time of the call."""
 
     department: str
@@ -142,14 +142,14 @@ def ended_calls(db: Connection, period: Period) -> list[Row]:
     return [dict(row) for row in db.execute(wanted.limit(MOST + 1)).mappings()]
 
 
-def seat_of(row: Row, departments: Departments) -> Seat:
+def seat_of(row: Row, departments: Departments) -> StaffTelephone:
     extension, department = departments.at_line(row["unit"], row["line"], parse_rfc3339(row["began_at"]))
-    return Seat(department, extension, row["unit"], row["line"] or 0)
+    return StaffTelephone(department, extension, row["unit"], row["line"] or 0)
 
 
-def by_seat(rows: Sequence[Row], departments: Departments) -> list[tuple[Seat, Counter[str]]]:
+def by_seat(rows: Sequence[Row], departments: Departments) -> list[tuple[StaffTelephone, Counter[str]]]:
     """The number of each situation, for each telephone."""
-    found: dict[Seat, Counter[str]] = {}
+    found: dict[StaffTelephone, Counter[str]] = {}
     for row in rows:
         found.setdefault(seat_of(row, departments), Counter())[row["situation"]] += 1
     return sorted(found.items(), key=lambda each: (each[0].department, each[0].extension, each[0].unit, each[0].line))

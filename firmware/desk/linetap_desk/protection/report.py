@@ -21,7 +21,7 @@ from linetap_desk.ingest.measures import percent
 from linetap_desk.ingest.pbxdays import first_kept
 from linetap_desk.ingest.tables import pbx_days, units
 from linetap_desk.protection import figures
-from linetap_desk.protection.figures import NO_DEPARTMENT, TRUNKS, Figures, Found
+from linetap_desk.protection.figures import NO_DEPARTMENT, TRUNKS, Figures, PeriodFigures
 from linetap_desk.protection.period import Period
 from linetap_desk.searching.departments import Departments
 
@@ -34,7 +34,7 @@ def hidden(
     cells: Mapping[Cell, int], sums: Sequence[Sequence[Cell]], parts: Sequence[Sequence[Cell]] = ()
 ) -> frozenset[Cell]:
     """The cells to hide. `sums`: cells whose sum a reader knows. `parts`: a cell, and the cells that add up to it. In
-    each of them either no cell is hidden, or enough that their sum reveals none."""
+    each sum either no cell is hidden, or so many that their sum reveals no cell."""
     found = {cell for cell, number in cells.items() if 0 < number < LEAST}
     for _ in range(len(cells)):
         left = next(filter(None, (_left(cells, found, each, None) for each in sums)), None)
@@ -87,7 +87,7 @@ class Report:
 
     period: Period
     made_at_ns: int
-    found: Found
+    found: PeriodFigures
     pbx: Pbx
     released: bool
     covered: tuple[int, int] | None  # staff's telephones with a recent call, and all; None: no register

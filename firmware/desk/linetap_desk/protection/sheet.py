@@ -21,7 +21,7 @@ from linetap_desk.web.text import Language
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class IndicatorLine:
     """A line. `of`: the total of which `number` is a part. `situation`: a situation's line, in place of `says`."""
 
     says: str
@@ -34,7 +34,7 @@ class Answer:
         return None if self.number is None else percent(self.number, self.of or 0)
 
 
-def answers(report: Report) -> list[tuple[str, list[Answer]]]:
+def answers(report: Report) -> list[tuple[str, list[IndicatorLine]]]:
     total, pbx = report.total, report.pbx
     recording = [_answer("recorded_automatically", total["recorded"], total["due"]),
                  _answer("announced", total["heard"], total["judged"])]  # fmt: skip
@@ -58,17 +58,17 @@ def answers(report: Report) -> list[tuple[str, list[Answer]]]:
     ]
 
 
-def _response(report: Report) -> Iterator[Answer]:
+def _response(report: Report) -> Iterator[IndicatorLine]:
     total = report.total
     yield _answer("ended", total["ended"])
     for situation in report.situations:
-        yield Answer("", total[end_of(situation)], situation=situation)
+        yield IndicatorLine("", total[end_of(situation)], situation=situation)
     yield _answer("freed", total["freed"])
     yield from (_answer(name, total[name]) for name in ("cancelled", "refused", "marked"))
 
 
-def _answer(name: str, number: int | None = None, of: int | None = None) -> Answer:
-    return Answer(words.ANSWERS[name], number, of)
+def _answer(name: str, number: int | None = None, of: int | None = None) -> IndicatorLine:
+    return IndicatorLine(words.ANSWERS[name], number, of)
 
 
 BOM = b"\xef\xbb\xbf"
@@ -102,7 +102,7 @@ def total(report: Report, column: str) -> str:
     return _with_share(report.total[column], report.total_share(column) if column in SHARES else None)
 
 
-def value(answer: Answer) -> str:
+def value(answer: IndicatorLine) -> str:
     return "" if answer.number is None else _with_share(answer.number, answer.percent, answer.of)
 
 

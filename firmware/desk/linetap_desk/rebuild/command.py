@@ -92,7 +92,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
 
 
 def _fill(
-    where: newdatabase.Place, settings: Settings, args: argparse.Namespace, clock: Clock, stop: Stop
+    where: newdatabase.DatabasePlace, settings: Settings, args: argparse.Namespace, clock: Clock, stop: Stop
 ) -> RebuildResult:
     signers = SignersFile(settings.signers)
     store = None

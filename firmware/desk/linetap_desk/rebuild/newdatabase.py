@@ -30,7 +30,7 @@ LOCK_S = 10  # PostgreSQL: how long the exchange waits for readers
 _STOP = "who reads it is to be ended first (`linetap desk serve`, `metrics`)"
 
 
-class Place(Protocol):
+class DatabasePlace(Protocol):
     whole: bool  # a complete one from an earlier run must only be put in place
 
     def begin(self) -> Engine:
@@ -44,7 +44,7 @@ class Place(Protocol):
 
 
 @contextlib.contextmanager
-def exclusive_place(db: str, clock: Clock) -> Iterator[Place]:
+def exclusive_place(db: str, clock: Clock) -> Iterator[DatabasePlace]:
     """The place, locked. AlreadyRunning while an ingest writes there."""
     url = database.parse_url(db)
     path = database.file_of(url)

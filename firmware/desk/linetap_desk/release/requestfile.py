@@ -79,7 +79,7 @@ def signatures(path: Path) -> dict[str, bytes]:
 
 
 def describe(entry: Entry, request: Request) -> None:
-    """Enters the request's data into the log entry, whatever the outcome."""
+    """Enters the request's data into the log entry, before the outcome is known."""
     entry.request, entry.purpose, entry.case = request.id, request.purpose, request.case
     entry.requester, entry.recipient, entry.one_time = request.requester, request.recipient, request.one_time
 

@@ -68,7 +68,7 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
         key = call.key if args.wrapped is None else call.wrapped(args.wrapped, roles)
         checkedcall.name_key(step, call, key)
         recipient = "" if desk is None else _released(args, desk, step, call)
-        turn = layers.turn_of(args, key)
+        turn = layers.officer_step(args, key)
         step.entry.left = turn.left
         privatefile.require_new(args.output)
         step.granted()

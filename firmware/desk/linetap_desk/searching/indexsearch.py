@@ -142,7 +142,7 @@ class IndexKeys:
 
 
 def epoch_of(name: str) -> str | None:
-    """The epoch whose index a file of this name opens; None if the name does not state one."""
+    """The epoch of the index that a file of this name opens; None if the name states no epoch."""
     stem = name.removesuffix(SUFFIX)
     if stem == name:
         return None

@@ -47,7 +47,7 @@ async def lifespan(site: Site) -> AsyncIterator[None]:
 
     async def keep() -> None:
         while not ending.is_set():
-            for step in steps:  # each whatever became of the others: what is not deleted is kept too long
+            for step in steps:  # each step runs even if another failed: undeleted data is kept too long
                 try:
                     await anyio.to_thread.run_sync(step)
                 except (SQLAlchemyError, ChainFault) as error:

@@ -66,7 +66,7 @@ from linetap_desk.watch.watcher import pages_settings
 from linetap_desk.web.compressed import Compressed
 from linetap_desk.web.pages import MenuItem, Pages
 from linetap_desk.web.secure import Headers
-from linetap_desk.web.server import Bounded, EndsQuietly, config, serve_until_signal
+from linetap_desk.web.server import BoundedBodies, EndsQuietly, config, serve_until_signal
 
 MOST_AT_ONCE = 500  # connections; streams are open for hours, and the limit is 1,024 files
 KEEP_ALIVE_S = 30
@@ -247,7 +247,7 @@ def make(site: Site, routes: tuple[Route, ...] = ROUTES) -> Starlette:
         middleware=[
             Middleware(Headers),
             Middleware(Compressed, paths=COMPRESSED),
-            Middleware(Bounded, larger=LARGER),
+            Middleware(BoundedBodies, larger=LARGER),
         ],
         exception_handlers=dict.fromkeys(gate.TEXTS, answer_error) | {Exception: answer_error},
         lifespan=lifespan,

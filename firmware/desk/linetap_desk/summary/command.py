@@ -27,7 +27,7 @@ from linetap_desk.config.desk import SummaryConfig
 from linetap_desk.ingest import database, pbxdays
 from linetap_desk.ingest.measures import disposition_word, percent
 from linetap_desk.ingest.outages import DESK, UNHEARD_S
-from linetap_desk.ingest.register import Names
+from linetap_desk.ingest.register import SignerNames
 from linetap_desk.ingest.tables import alerts, calls, copies, outages, pbx_days, unit_alerts, units
 from linetap_desk.inputs.strict import is_possible_day, zone_of
 from linetap_desk.proofs.callfolder import load_signers
@@ -48,7 +48,7 @@ def named_of(names: set[str]) -> dict[str, Any]:
 _FIGURES = (pbx_days.c.calls, pbx_days.c.recorded, pbx_days.c.missing, pbx_days.c.unseen)
 
 
-def present_units(db: Connection, names: Names | None) -> list[str]:
+def present_units(db: Connection, names: SignerNames | None) -> list[str]:
     """The units that the signers' file names now. A retired one sends no message by which the ingest would know."""
     known = db.execute(select(units.c.unit).where(units.c.named)).scalars()
     return [unit for unit in known if names is None or names.has(unit)]
@@ -83,7 +83,7 @@ def span(day: date, zone: ZoneInfo) -> tuple[str, str]:
     return rfc3339(start_of_ns(day, zone)), rfc3339(start_of_ns(day + timedelta(days=1), zone))
 
 
-def summary(db: Connection, day: date, zone: ZoneInfo, now_ns: int, names: Names | None = None) -> dict[str, Any]:
+def summary(db: Connection, day: date, zone: ZoneInfo, now_ns: int, names: SignerNames | None = None) -> dict[str, Any]:
     """The figures. `names`: of the signers' file; None: not readable here."""
     since, until = span(day, zone)
     present = present_units(db, names)
@@ -127,7 +127,7 @@ def _outages(since: str, until: str) -> tuple[ColumnElement[bool], ...]:
 
 
 def _units(
-    db: Connection, now_ns: int, present: list[str], names: Names | None, of_day: tuple[ColumnElement[bool], ...]
+    db: Connection, now_ns: int, present: list[str], names: SignerNames | None, of_day: tuple[ColumnElement[bool], ...]
 ) -> dict[str, Any]:
     ours = select(units.c.unit).where(units.c.unit.in_(present))
     never = set() if names is None else names.in_full() - set(db.execute(select(units.c.unit)).scalars())
@@ -148,12 +148,12 @@ def _count(db: Connection, column: Any, since: str, until: str) -> int:
     return db.execute(select(func.count()).where(column >= since, column < until)).scalar_one()
 
 
-def _names(signers: str | None) -> Names | None:
+def _names(signers: str | None) -> SignerNames | None:
     """The units of the signers' file; None without a readable one, which is no reason to send no summary."""
     if signers is None:
         return None
     try:
-        return Names(load_signers(Path(signers)))
+        return SignerNames(load_signers(Path(signers)))
     except BadInput as error:
         sys.stderr.write(f"signers_unread: {error}; units that were never heard are not named\n")
         return None

@@ -124,7 +124,7 @@ def mail(config: SummaryConfig, found: dict[str, Any], now_ns: int) -> None:
             if config.mail_user is not None:
                 server.login(config.mail_user, secret)
             refused = server.send_message(message)
-            with contextlib.suppress(OSError, smtplib.SMTPException):  # the mail is accepted, whatever follows
+            with contextlib.suppress(OSError, smtplib.SMTPException):  # the mail is accepted
                 server.quit()
     except (OSError, smtplib.SMTPException, UnicodeError) as error:
         raise NotDelivered(f"mail to {host}:{port}: {_line(error)}") from None

@@ -13,7 +13,16 @@ from typing import Any
 
 from linetap_core import jsontext
 from linetap_core.broker.client import tls_context
-from linetap_core.broker.connection import Acknowledged, Arrived, Connected, Connection, Ended, Happening, Terms, Unread
+from linetap_core.broker.connection import (
+    Acknowledged,
+    Arrived,
+    Connected,
+    Connection,
+    Ended,
+    Happening,
+    SubscriptionRefused,
+    Terms,
+)
 from linetap_core.cli import Verbs
 from linetap_core.clock import NS_PER_DAY, NS_PER_MS, NS_PER_S, S_PER_DAY, Clock, ns_of, parse_rfc3339, rfc3339
 from linetap_core.durable import files, privatefile, signedfile
@@ -300,7 +309,7 @@ def exchange(broker: Broker, command: Command, data: bytes, patience_s: float, c
                         )
                     )
                     state = "the broker has not taken the command"
-                case Unread(topic, reason):
+                case SubscriptionRefused(topic, reason):
                     raise Refusal(f"{where}: may not read {topic}: {reason}")
                 case Acknowledged(_, refusal):
                     if refusal is not None:

@@ -117,7 +117,7 @@ def warn(call: CheckedCall) -> None:
 
 
 def _require_unit(call_dir: Path, record: CallRecord, sha256: str, roles: Roles | None) -> None:
-    """Requires that a unit sealed the call: not a person, a witness or a desk, whatever the signers' file lets them
+    """Requires that a unit sealed the call, not a person, a witness or a desk, even if the signers' file lets them
     sign."""
     if unitnames.is_reserved(record.unit) or _ACCESS_LOG.fullmatch(record.unit):
         raise _not_as_sealed(call_dir, f"{record.unit!r} is the name of no unit")

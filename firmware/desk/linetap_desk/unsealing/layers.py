@@ -61,7 +61,7 @@ def require_of_call(blob: bytes, call: OfCall) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class OfficerStep:
     """A step. `most`: the number of layers to remove; `left`: the number of officers still needed."""
 
     key: SealedKey
@@ -81,14 +81,14 @@ def add_partial_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def turn_of(args: argparse.Namespace, key: SealedKey) -> Turn:
+def officer_step(args: argparse.Namespace, key: SealedKey) -> OfficerStep:
     """The step. BadInput or a Refusal, before anything is opened, if the partial does not belong to this key."""
     part = None if args.partial is None else read_partial(args.partial)
     if part is not None:
         group.require_part(part, key.data)
     wanted = group.needed(key.data if part is None else part)
     most = min(len(args.identity), wanted)
-    return Turn(key, part, most, wanted - most)
+    return OfficerStep(key, part, most, wanted - most)
 
 
 def read_partial(path: Path) -> bytes:

@@ -33,7 +33,7 @@ class DoesNotOpen(Refusal):
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class Decrypted:
     """The result. `whole` is False for a truncated file: `plaintext` then has its whole chunks."""
 
     plaintext: bytes
@@ -64,7 +64,7 @@ def decrypt(ciphertext: bytes, identities: list[Path]) -> bytes:
     return opened.plaintext
 
 
-def decrypt_with_key(ciphertext: bytes, identity_file: bytes) -> Opened:
+def decrypt_with_key(ciphertext: bytes, identity_file: bytes) -> Decrypted:
     """Decrypts with an identity that never touches a disk: it is passed in memory, or stays in this process."""
     if sys.platform == "win32" or system.program("age") is None:
         return _read_here(ciphertext, keys.parse_identity_file(identity_file.decode("ascii", "replace")))
@@ -76,7 +76,7 @@ def decrypt_with_key(ciphertext: bytes, identity_file: bytes) -> Opened:
         os.close(fd)
 
 
-def _opened_here(ciphertext: bytes, identities: list[Path]) -> Opened | None:
+def _opened_here(ciphertext: bytes, identities: list[Path]) -> Decrypted | None:
     """Decrypts in this process if `age` is not installed; otherwise None, also if a file needs `age` (passphrase,
     token)."""
     if system.program("age") is not None:
@@ -93,15 +93,15 @@ def _opened_here(ciphertext: bytes, identities: list[Path]) -> Opened | None:
     return _read_here(ciphertext, found)
 
 
-def _read_here(ciphertext: bytes, identities: list[keys.AgeIdentity]) -> Opened:
+def _read_here(ciphertext: bytes, identities: list[keys.AgeIdentity]) -> Decrypted:
     try:
         plaintext, complaint = agereader.decrypt(ciphertext, identities)
     except agereader.Unopened as error:
-        return Opened(b"", False, str(error))
-    return Opened(plaintext, not complaint, complaint)
+        return Decrypted(b"", False, str(error))
+    return Decrypted(plaintext, not complaint, complaint)
 
 
-def _run(ciphertext: bytes, identities: list[str], *pass_fds: int) -> Opened:
+def _run(ciphertext: bytes, identities: list[str], *pass_fds: int) -> Decrypted:
     program = system.program("age")
     if program is None:
         raise BadInput("the `age` command is not installed, which this kind of key needs: `apt install age` expected")
@@ -114,4 +114,4 @@ def _run(ciphertext: bytes, identities: list[str], *pass_fds: int) -> Opened:
     except subprocess.TimeoutExpired:
         raise DoesNotOpen(f"age did not end within {_TIMEOUT_S} s") from None
     words = done.stderr.decode("utf-8", "replace").partition("\n")[0]
-    return Opened(done.stdout, done.returncode == 0, words.removeprefix("age: error: ").strip() or "age failed")
+    return Decrypted(done.stdout, done.returncode == 0, words.removeprefix("age: error: ").strip() or "age failed")

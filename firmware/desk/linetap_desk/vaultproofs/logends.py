@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks the ended calls of a log: each `end` leaf by the order of the leaves and by the call's record.
 
-A log of an earlier version has no such leaves: an end in a record only is no contradiction.
+A log of an earlier version has no such leaves: an end that only the record has is no contradiction.
 """
 
 from __future__ import annotations

@@ -162,7 +162,7 @@ class LogOrder:
             self._of_epoch(index, leaf.epoch, at_ns)
 
     def end(self, head_at: str | None) -> None:
-        """Reports what is unresolved after the last leaf. `head_at`: the time of the signed head."""
+        """Reports the contradictions left after the last leaf. `head_at`: the time of the signed head."""
         try:
             self._end_ns = None if head_at is None else parse_rfc3339(head_at)
         except ValueError:

@@ -25,7 +25,7 @@ _ROOT = re.compile(rf"(?:^|\s)linetap\.verity=[0-9]+:({digest.HEX}):")
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class BundleFacts:
     """The facts. `root`: the root hash on the slot's command line."""
 
     product: str
@@ -34,7 +34,7 @@ class Facts:
     root: str
 
 
-def read(bundle: Path) -> Facts:
+def read(bundle: Path) -> BundleFacts:
     """The facts. BadInput unless it is a plain bundle, whose signature covers the whole payload."""
     signed = payload.sha256(bundle)
     with tempfile.TemporaryDirectory(prefix="linetap-bundle-") as folder:
@@ -56,7 +56,7 @@ def read(bundle: Path) -> Facts:
     root = _ROOT.search(texts[_CMDLINE])
     if root is None:
         raise BadInput(f"{bundle}: its cmdline.txt names no root hash; `linetap.verity=BLOCKS:ROOT:SALT` expected")
-    return Facts(product, version, signed, root[1])
+    return BundleFacts(product, version, signed, root[1])
 
 
 def _extracted(bundle: Path, into: Path) -> None:

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
-def address_of(request: Request, proxies: frozenset[Address]) -> str:
+def client_address(request: Request, proxies: frozenset[Address]) -> str:
     """The client's address: the last address in X-Forwarded-For that is not one of our proxies. A client can forge the
     earlier ones."""
     address = _address(request.client.host if request.client else "")

@@ -33,7 +33,7 @@ BODY_S = 15.0
 TAKEN_S = 60.0  # until a browser has read the available data, at most half a megabyte
 
 
-class Bounded:
+class BoundedBodies:
     """The middleware that bounds request bodies: 413 if one exceeds MOST_BODY_BYTES, or its path's limit in `larger`;
     408 if it takes longer than BODY_S."""
 
@@ -155,7 +155,7 @@ async def serve_until_signal(serving: EndsQuietly, at: socket.socket) -> None:
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        if sys.platform == "win32":  # whose loops support no handlers
+        if sys.platform == "win32":  # its loops support no handlers
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
         else:
             loop.add_signal_handler(number, stop)
@@ -167,7 +167,7 @@ async def serve_until_signal(serving: EndsQuietly, at: socket.socket) -> None:
 # job.
 
 
-def address_of(text: str, where: str) -> tuple[str, int]:
+def loopback_address(text: str, where: str) -> tuple[str, int]:
     """Host and port. BadInput, beginning with `where`, unless the address is a loopback address."""
     host, _, port = text.rpartition(":")
     try:

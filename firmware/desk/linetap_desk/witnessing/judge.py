@@ -145,8 +145,8 @@ def all_keepers(
     purposes: Sequence[str] = (namespaces.CHECKPOINT, namespaces.CLOSES),
     unit: str | None = None,
 ) -> Iterator[note.Key]:
-    """The keeper keys of a unit's logs, or of all units'. A key that signs records is no keeper, whatever another line
-    allows."""
+    """The keeper keys of a unit's logs, or of all units'. A key that signs records is no keeper, even if another line
+    allows it."""
     prefix = ssh_string(SSH_ED25519) + KEY_BYTES.to_bytes(4, "big")
     units = {signer.blob for signer in signers if signer.is_unit}
     for signer in signers:

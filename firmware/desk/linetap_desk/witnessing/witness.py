@@ -37,7 +37,7 @@ from linetap_core.evidence.witness.note import BadNote, Key
 from linetap_core.service import InstanceLock, Stop
 from linetap_core.timekeeping import KEPT, require_possible
 from linetap_desk.proofs import callfolder
-from linetap_desk.web.server import LoopbackHandler, LoopbackServer, address_of
+from linetap_desk.web.server import LoopbackHandler, LoopbackServer, loopback_address
 from linetap_desk.witnessing import judge, signedheads, timestamp
 from linetap_desk.witnessing.signedheads import SignedHead
 
@@ -129,7 +129,7 @@ def _held_state(path: Path) -> Iterator[None]:
 def _serve(args: argparse.Namespace, witness: CheckpointWitness, key: Ed25519PrivateKey) -> None:
     stop = Stop()
     try:
-        server = Server(address_of(args.listen, f"--listen {args.listen}"), witness)
+        server = Server(loopback_address(args.listen, f"--listen {args.listen}"), witness)
     except OSError as error:
         raise BadInput(f"--listen {args.listen}: {error.strerror}") from None
     with server:

@@ -28,7 +28,7 @@ ROOM, SHOWN, NUMBERS, PRESSED, ASKED = "adoption", "shown", "numbers", "adoption
 _LIMIT_BYTES = 4096
 
 
-class Shown(msgspec.Struct, frozen=True):
+class AdoptionDisplay(msgspec.Struct, frozen=True):
     """The display of an adoption. `seek`: not chosen yet; `code`: CALL counts the digits; `confirmed`: the button was
     pressed, and the order has arrived; `over`: no more digits before the next power on.
     """
@@ -37,7 +37,7 @@ class Shown(msgspec.Struct, frozen=True):
     digits: str = ""
 
 
-_SHOWN = SmallFile("adoption_shown", Shown, _LIMIT_BYTES)
+_SHOWN = SmallFile("adoption_shown", AdoptionDisplay, _LIMIT_BYTES)
 
 
 def sent(run_dir: Path) -> Path:
@@ -45,11 +45,11 @@ def sent(run_dir: Path) -> Path:
     return rundir.make_service_folder(run_dir, ROOM) / "sent"
 
 
-def show(run_dir: Path, shown: Shown) -> None:
+def show(run_dir: Path, shown: AdoptionDisplay) -> None:
     _SHOWN.replace_in_ram(rundir.make_service_folder(run_dir, ROOM) / SHOWN, shown)
 
 
-def read_shown(run_dir: Path) -> Shown | None:
+def read_shown(run_dir: Path) -> AdoptionDisplay | None:
     """Reads the digits for the panel, which treats the file as hostile. None: no adoption is in progress."""
     try:
         return _SHOWN.decode(rundir.read(rundir.service_folder(run_dir, ROOM), SHOWN, _LIMIT_BYTES))

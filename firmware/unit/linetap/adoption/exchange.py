@@ -20,7 +20,7 @@ import msgspec
 
 from linetap import cardresult
 from linetap.adoption import adoptionfiles, deskrequests
-from linetap.adoption.adoptionfiles import KeptSession, Session, Shown
+from linetap.adoption.adoptionfiles import AdoptionDisplay, KeptSession, Session
 from linetap.adoption.deskrequests import Asking, DeskAway, Post
 from linetap.provision import cardfiles
 from linetap_core import rundir
@@ -42,7 +42,7 @@ log = logging.getLogger("linetap.adoption")
 
 
 @dataclass(slots=True, kw_only=True)
-class Run:
+class AgreedExchange:
     """One exchange with known digits. `opening`: until the desk has confirmed its receipt; `count`: of the last box;
     `confirmed`: its keys are on the disk.
     """
@@ -62,7 +62,7 @@ class Exchange:
         self, run_dir: Path, home: Path, adopted: Path, kept: KeptSession, desks: list[tuple[str, int]],
         about: dict[str, str], clock: Clock, post: Post = deskrequests.post,
     ) -> None:  # fmt: skip
-        """`home`: /etc/linetap, of which only the file names are read; `adopted`: root's answers."""
+        """`home`: /etc/linetap; only its file names are read. `adopted`: root's answers."""
         self._run_dir, self._home, self._adopted, self._kept = run_dir, home, adopted, kept
         self._desks, self._about, self._clock, self._post = desks, about, clock, post
         self._handed = ""
@@ -108,7 +108,7 @@ class Exchange:
             return False
         why = "the button was pressed for an exchange that ended" if pressed else f"{self._numbers} numbers were shown"
         log.error("adoption_over: %s; no other digits are shown before the next power on", why)
-        self._put(Shown("over"))
+        self._put(AdoptionDisplay("over"))
         return True
 
     @property
@@ -135,21 +135,21 @@ class Exchange:
             self._numbers += 1
             adoptionfiles.note_numbers(self._run_dir, self._numbers)
             chosen, self._asking = self._asking, None
-            self._run = Run(
+            self._run = AgreedExchange(
                 desk=chosen.desk, channel=channel, began_ns=self._clock.monotonic_ns(), opening=chosen.opening
             )
             self._open(self._run, chosen.opening)
 
-    def _open(self, run: Run, opening: Opening) -> None:
+    def _open(self, run: AgreedExchange, opening: Opening) -> None:
         """Opens the commitment. From here on the desk, or an attacker in the middle, can compute the digits."""
         self._post(run.desk, f"/adopt/{run.channel.run}/open", msgspec.json.encode(opening))
         run.opening = None
         log.info("adoption_digits: the desk at %s is asked; CALL counts the digits", run.desk[0])
 
-    def _is_old(self, run: Run) -> bool:
+    def _is_old(self, run: AgreedExchange) -> bool:
         return self._clock.monotonic_ns() - run.began_ns >= RUN_S * NS_PER_S
 
-    def _is_pressed(self, run: Run) -> bool:
+    def _is_pressed(self, run: AgreedExchange) -> bool:
         return run.confirmed or (run.opening is None and adoptionfiles.pressed(self._run_dir) == run.channel.digits)
 
     def _lose(self) -> None:
@@ -164,7 +164,7 @@ class Exchange:
 
     # --- The requests -------------------------------------------------------------------------------------------
 
-    def _ask(self, run: Run) -> Reply:
+    def _ask(self, run: AgreedExchange) -> Reply:
         run.certified = self._is_certified
         if self._has_order:
             self._withdraw_order()
@@ -187,7 +187,7 @@ class Exchange:
             closed = adoption.closed(run.channel).open("desk", box, Reply)
             return Reply(state="done" if closed.state == "done" else "ended")
 
-    def _act(self, run: Run, reply: Reply) -> bool:
+    def _act(self, run: AgreedExchange, reply: Reply) -> bool:
         if reply.state == "ended":
             log.warning("adoption_ended: the desk has ended it")
             if run.confirmed:
@@ -211,7 +211,7 @@ class Exchange:
         self._end()
         return self._is_begun
 
-    def _take(self, run: Run, reply: Reply) -> None:
+    def _take(self, run: AgreedExchange, reply: Reply) -> None:
         """Stores the keys before root can read the order; the signature is written before the order."""
         if reply.order is None or reply.signature is None:
             raise AdoptionFault("adoption_order", "an order without its signature")
@@ -250,7 +250,7 @@ class Exchange:
 
     # --- Storage and display ------------------------------------------------------------------------------------
 
-    def _save(self, run: Run) -> None:
+    def _save(self, run: AgreedExchange) -> None:
         run.reserved = run.count + _RESERVE
         made = run.channel
         self._kept.save(
@@ -264,26 +264,26 @@ class Exchange:
             )
         )
 
-    def _resumed(self) -> Run | None:
+    def _resumed(self) -> AgreedExchange | None:
         if (session := self._kept.load()) is None:
             return None
-        run = Run(
+        run = AgreedExchange(
             desk=(session.desk, session.port), channel=session.channel, began_ns=0, count=session.reserved,
             reserved=session.reserved, confirmed=True,
         )  # fmt: skip
         self._save(run)
         return run
 
-    def _show(self, run: Run | None) -> None:
+    def _show(self, run: AgreedExchange | None) -> None:
         """Writes the digits for the LEDs, which show the usual states once the unit has its configuration."""
         if run is None or run.opening is not None:
-            now = Shown("seek")
+            now = AdoptionDisplay("seek")
         elif run.confirmed:  # not at the press: after an early press a person must still be able to read the digits
-            now = Shown("confirmed")
+            now = AdoptionDisplay("confirmed")
         else:
-            now = Shown("code", run.channel.digits)
+            now = AdoptionDisplay("code", run.channel.digits)
         self._put(now)
 
-    def _put(self, now: Shown) -> None:
+    def _put(self, now: AdoptionDisplay) -> None:
         with contextlib.suppress(OSError):
             adoptionfiles.show(self._run_dir, now)

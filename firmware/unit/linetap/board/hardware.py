@@ -57,12 +57,12 @@ def import_gpio() -> Gpio:
     return gpio
 
 
-class Closing(Protocol):
+class ClosableBoard(Protocol):
     def close(self) -> None: ...
 
 
 @contextlib.contextmanager
-def releasing(board: Closing) -> Iterator[None]:
+def releasing(board: ClosableBoard) -> Iterator[None]:
     """Closes a board whose set-up fails, which opens its relays."""
     try:
         yield

@@ -151,7 +151,7 @@ class Wires:
         return driven if now_ms - int(self._armed_ms[0]) < ARMED_MS else np.zeros_like(driven)
 
     def asked_open(self, now_ms: int) -> npt.NDArray[np.bool_]:
-        """Returns the contacts whose command to open still arrives, bool (lines,)."""
+        """Returns the contacts with a present command to open, bool (lines,)."""
         asked: npt.NDArray[np.bool_] = self.contacts > now_ms - CONTACT_HELD_MS
         return asked
 

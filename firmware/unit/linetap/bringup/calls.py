@@ -85,7 +85,7 @@ def _most(values: list[float], over: str, none: str) -> Measured:
 
 
 def _notice_begins(found: Iterable[PublicRecord]) -> list[float]:
-    """Milliseconds from off-hook to the notice, of incoming calls; without records whose times are damaged."""
+    """Milliseconds from off-hook to the notice, of incoming calls; records with damaged times are left out."""
     waits = []
     for it in found:
         if it.direction == "in" and it.notice is not None and it.off_hook_at is not None:

@@ -25,7 +25,7 @@ FILL_PERIODS = 4  # beside two busy processes 2 underran within 10 s, 4 did not
 OVERRUN = -32  # -EPIPE
 
 
-class Codec:
+class AlsaCodec:
     """The codec: both directions opened and checked, playback running. Counts are device frames."""
 
     def __init__(self, card: Card) -> None:

@@ -252,7 +252,7 @@ class Loop:
         return max(0, mono_ns + self._clock.utc_ns() - self._clock.monotonic_ns())
 
     def _settle(self, but: int = 0) -> None:
-        """Writes the gap before the held periods, whose time is known now, then all of them except the last `but`."""
+        """Dates the held periods; writes the gap before them, then all of them except the last `but`."""
         self._settling = False
         first = self._held[0][0]
         end_ns, jump_only = self._ring.end_mono_ns, self._cause == GAP_OVERRUN and first > 0

@@ -10,7 +10,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from linetap.boardchoice import open_card
-from linetap.capture.alsa import Codec
+from linetap.capture.alsa import AlsaCodec
 from linetap.capture.commands import Commands
 from linetap.capture.contacts import Contacts
 from linetap.capture.lineaudio import LineAudio
@@ -78,7 +78,7 @@ def _serve(config: Config, card: Card, stop: Stop, state: CaptureState, file: St
             _keep_to_one_core()
         contacts = Contacts(card, lines, board, player, SYSTEM, state)
         contacts.take_over(read_state(config.run_path, state.service, CaptureState))
-        codec = opened.enter_context(closing(Codec(card)))
+        codec = opened.enter_context(closing(AlsaCodec(card)))
         commands = opened.enter_context(closing(Commands(config.run_path, card.number, player, contacts)))
         codec.watch(commands.fileno())
         watch = contacts.follow if card.contacts else None
@@ -123,8 +123,8 @@ def _first_state(config: Config, card: Card) -> CaptureState:
 
 
 def _keep_to_one_core() -> None:
-    """Binds capture to one core, whose warm caches save a fifth of the work; only with real-time priority, so that no
-    other work on that core delays capture."""
+    """Binds capture to one core: warm caches save a fifth of the work. Only with real-time priority, so that no other
+    work on that core delays capture."""
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # the last core: interrupts are mostly on the first
 
 

@@ -74,7 +74,7 @@ class Drift:
         self.ppm: float | None = None  # above 0: the codec is slow; None in the first ten minutes
 
     def begin(self) -> None:
-        """Begins another run of the stream, whose frames have another origin."""
+        """Begins another run of the stream; its frames have another origin."""
         self._observed.clear()
         self._due_ns = 0
         self.ppm = None

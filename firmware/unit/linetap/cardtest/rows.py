@@ -22,7 +22,7 @@ from linetap_core.errors import BadInput
 READ_V = 0.5  # four of the converter's steps of 0.12 V
 FEED_OHM, PHONE_OHM = 600.0, 600.0  # the fixture's loop: both wires' resistors, and the telephone's
 FIXTURE_SHARE = 0.002  # the fixture's resistors, 0.1 % each
-LEVEL_DB = 0.5  # the transformers' leakage and winding, whose tolerances are not in the model
+LEVEL_DB = 0.5  # the transformers' leakage and winding; their tolerances are not in the model
 FRAME_MS = 5  # of the meter, which reports a commanded contact at the frame's end
 RELAY_MS = 12  # the relay's operating time: about 1 ms in the model, 10 ms by its data sheet
 METER_CLOSES_MS = CONTACT_MOST_MS - 100  # the meter must still command the contact when the card closes it

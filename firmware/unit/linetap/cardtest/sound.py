@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from linetap.capture.alsa import Codec
+from linetap.capture.alsa import AlsaCodec
 from linetap.config.schema import Card
 from linetap_core.errors import DeviceFault
 
@@ -53,7 +53,7 @@ class AlsaSound:
         """DeviceFault if the device cannot be opened with these parameters."""
         self.rate_hz: int = card.rate_hz
         self._card, self._rows = card, [channel - 1 for channel in channels]
-        self._codec = Codec(card)
+        self._codec = AlsaCodec(card)
         self._kept: deque[bytes] = deque(maxlen=round(KEPT_S * card.rate_hz / self._codec.period))
         self._tone: tuple[tuple[int, ...], float] = ((), 0.0)
         self._at, self._stopped, self._why = 0, threading.Event(), ""

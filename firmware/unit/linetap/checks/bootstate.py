@@ -38,7 +38,7 @@ class Slot:
 @dataclass(frozen=True, slots=True)
 class Loader:
     """The boot loader in the EEPROM of a Pi. `chip`: bcm2711 or bcm2712; `built_s`: Unix time of its build.
-    `starts_signed`: it has started a signed boot.img, whose command line names no slot.
+    `starts_signed`: it has started a signed boot.img; the command line of that names no slot.
     """
 
     chip: str

@@ -59,7 +59,7 @@ def of_cards(
 def _uncleared(
     snapshot: Snapshot, standing: Trouble | None, clears: Callable[[Seen[CaptureState]], bool]
 ) -> tuple[int, ...]:
-    """The cards of the standing trouble whose own report does not clear it now; another card's report cannot."""
+    """The cards of the standing trouble that their own reports do not clear now; another card's report cannot."""
     captures = snapshot.services.capture
     return tuple(
         card for card in (standing.cards if standing else ()) if card in captures and not clears(captures[card])

@@ -34,7 +34,7 @@ def vault_read_only(snapshot: Snapshot, _standing: Trouble | None) -> Words | No
 
 
 def _damaged(machine: Machine) -> list[str]:
-    """Returns the devices whose file systems have errors."""
+    """Returns the devices with errors in their file systems."""
     return [device for device, count in machine.disk_errors.items() if count]
 
 

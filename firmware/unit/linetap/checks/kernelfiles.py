@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Small files of /proc, /sys and /run, which may be missing at any moment, or whose driver may not answer."""
+"""Small files of /proc, /sys and /run. A file may be missing at any moment, and its driver may not answer."""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ def _group_problems(args: argparse.Namespace) -> list[str]:
             problems.append(f"{option}: {error}")
     try:
         if not problems:
-            members.of(args.custodian, args.custodians_needed)
+            members.group_of(args.custodian, args.custodians_needed)
     except LinetapError as error:
         problems.append(f"--custodians-needed: {error}")
     if set(epoch) & set(args.custodian):

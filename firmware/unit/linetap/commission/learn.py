@@ -12,13 +12,13 @@ from pathlib import Path
 import msgspec
 
 from linetap import learned
-from linetap.commission.learn_steps import Line, Tape
+from linetap.commission.learn_steps import MeasuredLine, Tape
 from linetap.config import Config, load_config, profile_of, schema
 from linetap.config.require import require_lines, require_usual_places
 from linetap.learned import Learned
 from linetap.notices import notices_of
 from linetap.ring import RATE_HZ, RingReader
-from linetap.sockets import Caller
+from linetap.sockets import SocketClient
 from linetap_core import jsontext
 from linetap_core.cli import say
 from linetap_core.clock import SYSTEM, Clock, rfc3339
@@ -77,7 +77,7 @@ def _learn(config: Config, line: schema.Line, reader: RingReader, args: argparse
         raise BadInput(
             f"the ring of card {line.card} does not hold line {line.number}: restart linetap-capture@{line.card}"
         )
-    it = Line(Tape(reader, line.number, clock), line.number, profile_of(config, line.profile), args.wait_s)
+    it = MeasuredLine(Tape(reader, line.number, clock), line.number, profile_of(config, line.profile), args.wait_s)
     found = learned.load(Path(config.learned)).get(line.number) or Learned(learned_at=rfc3339(clock.utc_ns()))
     say("1. 수화기를 내려놓으십시오 / put the handset down")
     rest_v = it.at_rest()
@@ -108,7 +108,7 @@ def _learn(config: Config, line: schema.Line, reader: RingReader, args: argparse
     return msgspec.structs.replace(found, learned_at=rfc3339(clock.utc_ns()))
 
 
-def _echo(config: Config, line: schema.Line, it: Line) -> tuple[float, float]:
+def _echo(config: Config, line: schema.Line, it: MeasuredLine) -> tuple[float, float]:
     """Measures the echo. Requests the notice from capture itself: on a faulty line the recorder plays none."""
     notice = notices_of(config)[line.notice or config.recording.notice]
     with _capture(config, line, "does not play the notice") as capture:
@@ -116,7 +116,7 @@ def _echo(config: Config, line: schema.Line, it: Line) -> tuple[float, float]:
         return it.echo(notice)
 
 
-def _release(config: Config, line: schema.Line, it: Line, agreed: bool) -> float:
+def _release(config: Config, line: schema.Line, it: MeasuredLine, agreed: bool) -> float:
     """Measures the release, by ending a call made by the person at the telephone."""
     if not config.has_contact(line):
         raise Refusal(f'line {line.number}: its loop is never opened: no contacts on its card, or release = "staff"')
@@ -142,7 +142,7 @@ _LISTENS_S = 6.0
 _RESTS_S = 4.0  # the meter's contact can open again after 3 s
 
 
-def _release_ms(it: Line, ask: Callable[[int], None]) -> float:
+def _release_ms(it: MeasuredLine, ask: Callable[[int], None]) -> float:
     """The shortest opening that released the call, or 0. `ask` requests an opening from capture.
 
     Refusal if there is no call, the loop does not open, or the handset is put down.
@@ -160,9 +160,9 @@ def _release_ms(it: Line, ask: Callable[[int], None]) -> float:
 
 
 @contextmanager
-def _capture(config: Config, line: schema.Line, does_not: str) -> Iterator[Caller]:
+def _capture(config: Config, line: schema.Line, does_not: str) -> Iterator[SocketClient]:
     """Opens the line's capture. If capture has refused the command, its reason replaces a Refusal inside."""
-    capture = Caller(socket_path(config.run_path, line.card))
+    capture = SocketClient(socket_path(config.run_path, line.card))
     try:
         yield capture
     except Refusal:
@@ -178,7 +178,7 @@ def _released(ms: float) -> str:
     return f"released by an opening of {ms:.0f} ms" if ms else "does not release: staff hang up after the notice"
 
 
-def _digit(it: Line, found: Learned, seconds: float) -> Learned:
+def _digit(it: MeasuredLine, found: Learned, seconds: float) -> Learned:
     if not seconds:
         return found
     say(f"4. {seconds:g}초 안에 아무 번호나 누르십시오 / press any digit within {seconds:g} s, or wait")

@@ -33,7 +33,7 @@ RELEASED_TONES = ("dial", "busy", "congestion")  # tones of a line without a cal
 BEGINS_S = 3.0  # limit for capture to play the requested notice
 
 
-class Line:
+class MeasuredLine:
     """One line during its measurement. `wait_s`: the time for a person's action."""
 
     def __init__(self, tape: Tape, number: int, profile: Profile, wait_s: float) -> None:

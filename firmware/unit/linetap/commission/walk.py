@@ -12,7 +12,7 @@ import msgspec
 from linetap.config import load_config
 from linetap.config.require import require_lines
 from linetap.config.schema import Config
-from linetap.sockets import Caller
+from linetap.sockets import SocketClient
 from linetap_core import jsontext
 from linetap_core.cli import say
 from linetap_core.clock import NS_PER_S, SYSTEM, Clock, compact, parse_rfc3339
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     """
     config = load_config(args.config)
     require_lines(config, args.config, args.line)
-    recorder = Caller(config.run_path / RECORDER_SOCKET)
+    recorder = SocketClient(config.run_path / RECORDER_SOCKET)
     try:
         walker = _Walker(config, recorder, SYSTEM)
         if args.stop:
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 class _Walker:
-    def __init__(self, config: Config, recorder: Caller, clock: Clock) -> None:
+    def __init__(self, config: Config, recorder: SocketClient, clock: Clock) -> None:
         self._config, self._recorder, self._clock = config, recorder, clock
         self._states = StateReader(config.run_path, "recorder", RecorderState)
 

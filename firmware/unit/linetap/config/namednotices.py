@@ -30,8 +30,8 @@ def named(config: Config) -> Iterator[tuple[KeyPath, str]]:
 
 
 def long_ends(config: Config) -> Iterator[str]:
-    """Warnings about notices of situations, and the one before the longest time, that exceed LONGEST_END_S: a line is
-    released only after them.
+    """Warnings about too long notices of situations, and about a too long warning before the longest time: a line is
+    released only after its notice (LONGEST_END_S).
     """
     folder = Path(config.notices)
     for at, name in named(config):

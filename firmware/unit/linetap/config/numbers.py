@@ -164,7 +164,7 @@ class AnswerNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     silence_after_music_ms: int = 2500  # ours: the pause before a song restarts is shorter (memory)
     hush_db: float = 18.0  # ours, bench day: the fall below the mean at the end of music; within music it is less
     hush_ms: int = 200  # ours: ... for this long
-    hush_voice_ms: int = 480  # ours: length of the sound after it, whose notes distinguish it from music
+    hush_voice_ms: int = 480  # ours: length of the sound after it; its notes distinguish it from music
     hush_notes: float = 0.8  # ours, bench day: in half a second; voices have 0.75 at most, 92 % of music more
     hush_word_ms: int = 1500  # ours: a longer silence with at most one word is no pause of the song
     speech_at_once_ms: int = 640  # ours: speech of numbers that answer without ringback
@@ -260,7 +260,7 @@ class ProofNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     found_min_share: float = 0.5  # ... and two of four hardly ever: enough for short notices, which need more than one
     # ours, measured: one block in a thousand of a deaf line reaches it; under speech 6 dB louder 99.9 % are above 10
     significance: float = 3.5  # a block's gain over its own deviation
-    deaf_share: float = 0.5  # ours: share of blocks whose line sound is too weak to mask the notice
+    deaf_share: float = 0.5  # ours: share of blocks with too weak a line sound to mask the notice
     stray_significance: float = 8.0  # ours: of a correlation peak that moves a block off the common delay
     band_low_hz: int = 200  # below this: mains hum
     band_high_hz: int = 3600  # above this: outside a telephone line's band

@@ -170,7 +170,7 @@ class Keys(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     @property
     def custodian_group(self) -> members.Group:
         """The custodians as a group. BadInput if they cannot form one."""
-        return members.of(self.custodians, self.custodians_needed)
+        return members.group_of(self.custodians, self.custodians_needed)
 
     unit_key: Literal["file", "tpm"] = "file"  # storage of the unit's signing key: recorder/vault/signing.py
     tpm: str = "/dev/tpmrm0"

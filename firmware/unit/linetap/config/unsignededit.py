@@ -29,7 +29,7 @@ NAME, HOME = Path("/etc/linetap/unit.toml"), Path("/var/lib/linetap/config/unit.
 log = logging.getLogger("linetap.config")
 
 
-class Held(msgspec.Struct, frozen=True):
+class HeldEdit(msgspec.Struct, frozen=True):
     """An edit held back; `config` is in force. `sha256`: of the edited one; empty if that is invalid. `codes` and
     `what` of each of its weakenings (config/weakening.py).
     """
@@ -53,7 +53,7 @@ def load_config(path: Path, folder: Path | None = None, raw: bytes | None = None
     return held.config
 
 
-def weakening_edit(path: Path, folder: Path | None = None) -> Held | None:
+def weakening_edit(path: Path, folder: Path | None = None) -> HeldEdit | None:
     """The configuration in force instead of an edit that weakens it; None: the file itself counts."""
     before = copies.binding(path)
     if before is None and path.absolute() == NAME:  # an editor may have replaced the link by a file
@@ -67,11 +67,11 @@ def weakening_edit(path: Path, folder: Path | None = None) -> Held | None:
     try:
         new = load_file(path, folder)
     except BadInput:
-        return Held(old, "", [("file_unusable", f"{path.name}: no service can use it")])
+        return HeldEdit(old, "", [("file_unusable", f"{path.name}: no service can use it")])
     from linetap.config.weakening import weakenings  # imported here, because capture does not need it at its start
 
     found = [(each.code, each.what) for each in weakenings(old, _without_wiring_changes(old, new))]
-    return Held(old, config_sha256(new), found) if found else None
+    return HeldEdit(old, config_sha256(new), found) if found else None
 
 
 def _without_wiring_changes(old: Config, new: Config) -> Config:

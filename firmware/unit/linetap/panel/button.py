@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The button: the meaning of a press by its length, and the action at its release.
 
-A press acts only at its release, and a press longer than STUCK_MS not at all: a stuck button must neither start a test
-nor end the recording. The panel has no rights of its own: it sends requests to the recorder. A short press acknowledges
-all standing findings, and FAULT is calm until a new one stands; only the panel stores the acknowledgement, while
-alerts, journal and desk do not change. A short press also shows the site number on CALL.
+A press acts only at its release, and a press longer than STUCK_MS has no effect: a stuck button must neither start a
+test nor end the recording. The panel has no rights of its own: it sends requests to the recorder. A short press
+acknowledges all standing findings, and FAULT is calm until a new one stands; only the panel stores the acknowledgement,
+while alerts, journal and desk do not change. A short press also shows the site number on CALL.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import msgspec
 
 from linetap.config.schema import Config
 from linetap.panel.removal import Removal
-from linetap.panel.state import Shown
-from linetap.sockets import Caller
+from linetap.panel.state import Display
+from linetap.sockets import SocketClient
 from linetap_core.errors import DeviceFault
 from linetap_core.records import (
     RECORDER_SOCKET,
@@ -120,9 +120,9 @@ class Presses:
     def __init__(self, config: Config) -> None:
         self._site, self._acknowledged = SiteNumber(config.site_number), Acknowledged()
         self.removal = Removal(config.run_path, lambda: self._ask(CancelRemoval()))
-        self._recorder = Caller(config.run_path / RECORDER_SOCKET)
+        self._recorder = SocketClient(config.run_path / RECORDER_SOCKET)
 
-    def shown(self, now: Shown) -> Shown:
+    def shown(self, now: Display) -> Display:
         """Returns `now`, with FAULT calm if all its conditions are acknowledged."""
         return replace(now, calm=self._acknowledged.covers(now.marks))
 
@@ -130,7 +130,7 @@ class Presses:
         """Whether CALL is lit by the site number; None while it is not shown."""
         return self._site.lit(now_ms)
 
-    def act(self, press: Press, now: Shown, walk: WalkState | None, now_ms: int) -> None:
+    def act(self, press: Press, now: Display, walk: WalkState | None, now_ms: int) -> None:
         """Executes a press. Never raises: an absent recorder has its own condition."""
         if press == "short":
             self._site.show(now_ms)

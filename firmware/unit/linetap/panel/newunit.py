@@ -14,7 +14,7 @@ from pathlib import Path
 from linetap import cardresult
 from linetap.adoption import adoptionfiles
 from linetap.panel.button import Button
-from linetap.panel.state import STARTING, Shown
+from linetap.panel.state import STARTING, Display
 from linetap_core.enrolment.checkdigit import with_check
 from linetap_core.wire.legend import NUMBER_PAUSE, STEP_MS, number_pattern
 
@@ -22,7 +22,7 @@ _LOOK_EVERY_MS = 500
 _DIGITS = 6
 CONDITION_OF = {"seek": "adopt_seek", "code": "adopt_code", "confirmed": "adopt_confirmed"}
 log = logging.getLogger("linetap.panel")
-WRONG = Shown("config_wrong", "idle", ("config_wrong",))
+WRONG = Display("config_wrong", "idle", ("config_wrong",))
 STARTS_MS = 30_000  # longer than a Pi needs to start `linetap adopt`
 
 
@@ -32,12 +32,12 @@ class NewUnit:
         self._run_dir, self._starts_ms, self._button = run_dir, starts_ms, Button()
         self._first_ms: int | None = None
         self._is_card_wrong = False
-        self._seen: adoptionfiles.Shown | None = None
+        self._seen: adoptionfiles.AdoptionDisplay | None = None
         self._looked_ms: int | None = None
         self._counted, self._began_ms = "", 0
         self._held: tuple[str, int] | None = None  # the digits at the beginning of the press, and its start
 
-    def shown(self, now_ms: int) -> Shown:
+    def shown(self, now_ms: int) -> Display:
         """Returns the present condition: a wrong card or configuration first."""
         if self._first_ms is None:
             self._first_ms = now_ms
@@ -52,7 +52,7 @@ class NewUnit:
         if self._seen is None or self._seen.state == "over":
             return WRONG
         condition = CONDITION_OF[self._seen.state]
-        return Shown(condition, "idle", (condition,))
+        return Display(condition, "idle", (condition,))
 
     @property
     def digits(self) -> str:

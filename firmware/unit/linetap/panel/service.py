@@ -14,7 +14,7 @@ from linetap.checks.watch import GRACE_MS, Seen
 from linetap.config.schema import Config
 from linetap.panel.button import Button, Presses
 from linetap.panel.legend import Blinker, Night
-from linetap.panel.state import STARTING, Shown, shown, state_of
+from linetap.panel.state import STARTING, Display, shown, state_of
 from linetap_core.clock import NS_PER_MS, SYSTEM, Clock
 from linetap_core.errors import LinetapError
 from linetap_core.records import Fault, PanelState
@@ -33,10 +33,10 @@ class Panel:
         self._night = Night(config.panel, config.retention.zone)
         self._started_ns = clock.monotonic_ns()
         self._ticks = 0
-        self._shown: Shown | None = None
+        self._shown: Display | None = None
         self._leds = dict.fromkeys(UNIT_LEDS, False)
 
-    def tick(self) -> Shown:
+    def tick(self) -> Display:
         """Runs a tick; returns the display. DeviceFault if the LEDs can no longer be driven."""
         before = self._shown
         services = self._findings.update(self._state(before or STARTING, self._leds), self._file.unwritten)
@@ -80,7 +80,7 @@ class Panel:
         last.fault = Fault(error.code, str(error))
         self._file.write(last)
 
-    def _state(self, now: Shown, leds: dict[str, bool]) -> PanelState:
+    def _state(self, now: Display, leds: dict[str, bool]) -> PanelState:
         return state_of(now, leds, self._ticks, self._started_ns, alerts=self._findings.now.alerts)
 
 

@@ -27,8 +27,9 @@ _BY_ITSELF = ("removal_failed",)  # the panel's own conditions that can be ackno
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """The display. `standing`: all conditions; the first and worst is shown. `identify`: somebody seeks this unit."""
+class Display:
+    """The display. `standing`: all conditions; the first and worst is shown. `identify`: a person looks for this
+    unit."""
 
     condition: str
     activity: str
@@ -60,10 +61,10 @@ class Shown:
         return f"{looked_for}{CONDITIONS[self.condition].en} Lines: {ACTIVITIES[self.activity].en}."
 
 
-STARTING = Shown("starting", "idle", ("starting",))
+STARTING = Display("starting", "idle", ("starting",))
 
 
-def shown(judgement: Judgement, services: Services, now_ns: int = 0, also: Collection[str] = ()) -> Shown:
+def shown(judgement: Judgement, services: Services, now_ns: int = 0, also: Collection[str] = ()) -> Display:
     """Returns the display for any combination of state files, missing ones included.
 
     `now_ns`: monotonic; `also`: the panel's own actions, as conditions of the legend.
@@ -72,7 +73,7 @@ def shown(judgement: Judgement, services: Services, now_ns: int = 0, also: Colle
     recorder = services.recorder.live
     identify = recorder is not None and now_ns < recorder.identify_until_ns
     marks = frozenset().union(*(it.marks for it in judgement.findings if it.led != "ok"), set(also) & set(_BY_ITSELF))
-    return Shown(stand[0], _activity(services), stand, identify, marks)
+    return Display(stand[0], _activity(services), stand, identify, marks)
 
 
 def _activity(services: Services) -> str:
@@ -105,7 +106,7 @@ _NONE: Mapping[str, Alert] = {}
 
 
 def state_of(
-    now: Shown,
+    now: Display,
     leds: dict[str, bool],
     ticks: int,
     started_ns: int,

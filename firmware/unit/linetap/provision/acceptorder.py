@@ -132,7 +132,7 @@ def require_own_authority(order: Order, data: bytes, boot: Path) -> None:
 
 
 def remember(order: Order, data: bytes, home: Path, in_force: bool) -> None:
-    """Stores the unit of its unit.toml, and the SHA-256 of the order, whose bytes are `data`."""
+    """Stores the unit of its unit.toml, and the SHA-256 of the order. `data`: the order's bytes."""
     config, memory, sha256 = load_config(home / UNIT), Memory(made_at=order.made_at), hashlib.sha256(data).hexdigest()
     memory.taking, memory.taken = ("", sha256) if in_force else (sha256, "")
     memory.of_config(config)

@@ -41,7 +41,7 @@ class CardMistake(BadInput):
 
 
 def require_names(boot: Path) -> None:
-    """Raises CardMistake for a file whose name is nearly one that a unit reads."""
+    """Raises CardMistake for a misspelled name of a file that a unit reads."""
     names = _names(boot)
     like = [name for name in names if _LIKE_ORDER.search(name) and not _is_the_file(boot, name, ORDER)]
     signatures = [

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The holder of an encrypted card's key: the unit's TPM or, without a TPM, the fuses of its board.
 
-The order on the card names one of the two; an encrypted card names the one with which it was made. The other is never
-tried instead.
+The order on the card names one of the two; an encrypted card names its own holder. The other is never tried instead.
 """
 
 from __future__ import annotations

@@ -159,7 +159,7 @@ def _require_whole_sectors(path: Path) -> None:
 
 
 def _has(path: Path, name: str) -> bool:
-    """Whether an unmounted ext4 has this file, or at its top level any file whose name begins with it."""
+    """Whether an unmounted ext4 has this file, or at its top level a file with a name that begins like it."""
     folder, _, begins = name.rpartition("/")
     listed = volume.run("debugfs", "-R", f"ls -p {folder or '/'}", str(path)).decode("utf-8", "replace")
     return any(line.split("/")[5].startswith(begins) for line in listed.splitlines() if line.count("/") >= 6)

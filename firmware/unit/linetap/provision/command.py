@@ -281,7 +281,7 @@ def _wipe(boot: Path, home: Path) -> None:
 
 
 def _finish_wiped(boot: Path, etc: Path, run_dir: Path) -> str:
-    """Reports an order of which a power cut has left nothing on the card but perhaps its signature."""
+    """Reports an order that a power cut has removed from the card, perhaps except for its signature."""
     home = etc / "linetap"
     sha256 = memory.order_to_wipe(home)
     if not sha256 or (boot / _TAKEN).exists():

@@ -12,7 +12,7 @@ import msgspec
 from linetap.config.schema import Config
 from linetap.recorder.checkpoint import CardCursor
 from linetap.ring import RATE_HZ, SLOT_FRAMES, SLOT_MS, Batch, RingReader, Stretch
-from linetap.sockets import Caller
+from linetap.sockets import SocketClient
 from linetap_core import jsontext
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.errors import DeviceFault
@@ -64,7 +64,7 @@ class CardFollower:
             fresh.close()
             return
         with self._lock:
-            self.replaced |= self.reader is not None or self._is_new(fresh)  # not yet seen since the one before
+            self.replaced |= self.reader is not None or self._is_new(fresh)  # new since the last look
             if self.reader is not None:
                 self.reader.close()
             self.reader = fresh
@@ -155,7 +155,7 @@ class Cards:
             card.number: CardFollower(config, card.number, clock, remembered.get(card.number)) for card in config.card
         }
         self._card_of = {line.number: line.card for line in config.line}
-        self._callers = {n: Caller(socket_path(config.run_path, n)) for n in self.followers}
+        self._callers = {n: SocketClient(socket_path(config.run_path, n)) for n in self.followers}
         # Edge-triggered: the hang-up of a capture that has ended wakes the recorder once only.
         self._bells = select.epoll()
         self._registered: dict[int, RingReader] = {}

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from linetap import restartstate
-from linetap.recorder.calls.context import LineMemory, Names
+from linetap.recorder.calls.context import CallNames, LineMemory
 from linetap.recorder.pbx.join import SmdrMemory
 from linetap.recorder.vault.callfolder.jobs import Job
 from linetap.recorder.walk.walk import Walk
@@ -51,7 +51,7 @@ class Checkpoint(msgspec.Struct, kw_only=True):
     jobs: list[Job] = []
     smdr: SmdrMemory | None = None  # calls that wait for their SMDR line, and the day's account
     walk: Walk | None = None
-    names: Names | None = None  # as of the first start of this boot
+    names: CallNames | None = None  # as of the first start of this boot
     failed: Failed | None = None
 
 

@@ -62,7 +62,7 @@ class Recorder:
             line.cut_off(at, why)
 
     def end_calls(self, why: str) -> None:
-        """Ends all calls at the last frame followed, whatever state the lines are in."""
+        """Ends all calls at the last frame followed, in every state of the lines."""
         for card in self._cards.values():
             card.end_calls(why)
 

@@ -17,7 +17,7 @@ from linetap.config.retention import default_class
 from linetap.learned import Learned, LearnedWatch
 from linetap.notices import keep_copies, notices_of
 from linetap.recorder import checkpoint, selflog
-from linetap.recorder.calls.context import LineMemory, Names, Shared
+from linetap.recorder.calls.context import CallNames, LineMemory, Shared
 from linetap.recorder.cards import Cards
 from linetap.recorder.checkpoint import MOST_FAILURES, Failed
 from linetap.recorder.control import ControlSocket, Removal
@@ -120,7 +120,7 @@ class Service:
         self.vault = VaultWriter(Vault(config, self.cards, outbox, sign, clock, unit_log, journal))
         self.smdr = start_smdr(config, clock, self.vault, remembered.smdr)
         to_vault = self.smdr.join if self.smdr is not None else self.vault
-        self._names = remembered.names or Names(lifetime.newest_ns(config.vault_path), this_boot()[:4])
+        self._names = remembered.names or CallNames(lifetime.newest_ns(config.vault_path), this_boot()[:4])
         shared = Shared(
             config, notices_of(config), self.cards, self.cards, to_vault, self._clock_record,
             names=self._names, connected=self.smdr.join.connected if self.smdr is not None else {},

@@ -20,7 +20,7 @@ from linetap_core.wire.legend import CONDITIONS, shown_conditions
 _FORECAST_AFTER_S = 600  # less data gives no useful forecast
 
 
-def health(snapshot: Snapshot, events: Outgoing, judgement: Judgement) -> Health:
+def health(snapshot: Snapshot, events: OutboxFigures, judgement: Judgement) -> Health:
     services, machine = snapshot.services, snapshot.machine
     condition = shown_conditions(judgement.leds, bool(judgement.starting))[0]
     recorder = services.recorder.live
@@ -105,7 +105,7 @@ def _days_left(recorder: RecorderState | None, free: int | None, reserve: int) -
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class OutboxFigures:
     """The outbox's fill, the age of its oldest unconfirmed event, and the party whose confirmation counts."""
 
     queue_length: int  # events that no broker has acknowledged yet
@@ -127,7 +127,7 @@ class Ages:
     """
 
     def __init__(self) -> None:
-        self._began: tuple[int, int] | None = None  # the newest event at the first look, whose time is monotonic ns
+        self._began: tuple[int, int] | None = None  # the newest event at the first look, and its time, ns
         self._seq, self._seen_s, self._seen_ns = 0, 0.0, 0  # the oldest event, with its age when it became the oldest
 
     def begin(self, newest: int, now_ns: int) -> None:
@@ -145,14 +145,14 @@ class Ages:
 
 def outgoing(
     reader: OutboxReader, delivered_seq: int, confirmed: int | None, ages: Ages, utc_ns: int, now_ns: int
-) -> Outgoing:
+) -> OutboxFigures:
     """The outbox's figures. `reader`: for this function alone, since reading moves its position. `confirmed` None: the
     roles name no desk. `now_ns`: monotonic."""
     newest = reader.last_seq()
     through = delivered_seq if confirmed is None else confirmed
     ages.begin(newest, now_ns)
     oldest = _dated(reader, through + 1)
-    return Outgoing(
+    return OutboxFigures(
         queue_length=max(0, newest - delivered_seq),
         outbox_seq=newest,
         unconfirmed=max(0, newest - through),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A unit's connection to its broker, and the end of its certificate.
 
-Every connection is a session, whose id is in its birth and its will: the id identifies the will of an old session that
+Every connection is a session with an id in its birth and its will. The id identifies the will of an old session that
 arrives after the birth of a new one.
 """
 
@@ -18,7 +18,7 @@ from linetap.reporter.feed import PATIENCE_S
 from linetap_core import __version__
 from linetap_core.broker import link
 from linetap_core.broker.client import CertificateAwaited
-from linetap_core.broker.connection import Terms, Unread
+from linetap_core.broker.connection import SubscriptionRefused, Terms
 from linetap_core.broker.link import Receipt
 from linetap_core.clock import NS_PER_MS, Clock, rfc3339, utc_ns_of
 from linetap_core.errors import BadInput
@@ -94,7 +94,7 @@ class Link(link.Link):
                 own = client_id(read_small(Path(self._certificate), _LIMIT_BYTES))
         return own or f"linetap-{self._unit}"
 
-    def _unread(self, what: Unread) -> None:
+    def _unread(self, what: SubscriptionRefused) -> None:
         """Logs a refused subscription: a unit that cannot receive commands over this broker still reports."""
         log.warning("commands_unread: the broker refuses the subscription to %s", what.topic)
 
@@ -135,7 +135,7 @@ class Certificate:
 
 
 def _end(path: Path) -> str:
-    """The end of the first certificate in the file. ValueError if there is none."""
+    """The end of the first certificate in the file. ValueError without one."""
     from cryptography import x509  # costs 1 MB, so only with a certificate
 
     from linetap_core.enrolment.certificates import UNREADABLE

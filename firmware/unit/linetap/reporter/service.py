@@ -17,10 +17,10 @@ from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.reporter.copies import Copies
 from linetap.reporter.discovery import discovery
 from linetap.reporter.feed import DEAF, Cursor, Feed, Resending
-from linetap.reporter.health import Ages, Outgoing, health, outgoing
+from linetap.reporter.health import Ages, OutboxFigures, health, outgoing
 from linetap.reporter.inbox import Inbox
 from linetap.reporter.link import Certificate, Link, Patience
-from linetap.reporter.telemetry import Alerts, Journal, Lines, LogHead, pace
+from linetap.reporter.telemetry import AlertLog, AlertTelemetry, LineTelemetry, LogHead, pace
 from linetap_core import __version__, rundir
 from linetap_core.broker.connection import Arrived, Connected, Ended
 from linetap_core.broker.link import Receipt
@@ -79,11 +79,11 @@ class Reporter:
         self._inbox = Inbox(config.run_path, clock)
         self._copies = Copies(config.vault_path, rundir.index_list(config.run_path), topics, clock)
         self._watch = Watch(config, clock)
-        self._lines = Lines(topics, [line.number for line in config.line])
-        self._alerts = Alerts(topics, ALERTS)
+        self._lines = LineTelemetry(topics, [line.number for line in config.line])
+        self._alerts = AlertTelemetry(topics, ALERTS)
         self._head = LogHead(config.vault_path, topics)
         before = alerts_before(config, clock, "reporter", ReporterState)
-        self._judge, self._journal = checks.judge(before, clock.monotonic_ns()), Journal()
+        self._judge, self._journal = checks.judge(before, clock.monotonic_ns()), AlertLog()
         self._certificate = Certificate(config.broker.certificate)
         self._starting: tuple[str, ...] | None = None  # as last published in health
         self._discovery_token = 0
@@ -91,7 +91,7 @@ class Reporter:
         self._tried = False  # whether a connection was tried, successful or not
         self._lines_ns = self._health_ns = self._outbox_ns = self._repeat_ns = 0
         self._repeat_every_ns = ns_of(patience.repeat_s)
-        self._outgoing = Outgoing(0, 0, 0, "broker", 0, None)
+        self._outgoing = OutboxFigures(0, 0, 0, "broker", 0, None)
         self._state = _first_state(config, clock, None)
 
     def turn(self) -> None:
@@ -203,7 +203,7 @@ class Reporter:
         own = Seen(self.state(), "alive" if self._tried else "starting", unwritten=self.unwritten)
         return replace(snapshot, services=replace(snapshot.services, reporter=own))
 
-    def _measure(self, recorder: RecorderState | None) -> Outgoing:
+    def _measure(self, recorder: RecorderState | None) -> OutboxFigures:
         """The outbox's figures. The recorder's state names the confirming party, also without a connection."""
         confirmed = self._resending.confirmed
         if recorder is not None:

@@ -28,7 +28,7 @@ from linetap_core.wire.mqtt import Message
 from linetap_core.wire.topics import HEALTH_EVERY_S, LineReport, Topics, report_of
 
 Kind = tuple[Severity, bool] | None  # of a standing alert; None: none stands
-REWORD_EVERY_S = 30  # for an alert whose figures change while it stands; a further line or card is published at once
+REWORD_EVERY_S = 30  # for changed figures of a standing alert; a further line or card is published at once
 RELOG_EVERY_S = 600  # for a line or card that comes and goes while others have the same trouble
 LONG_QUEUE = 100  # events that no broker has acknowledged
 
@@ -49,7 +49,7 @@ def pace(queue_length: int) -> Pace:
     return THINNED if queue_length > LONG_QUEUE else FULL
 
 
-class Lines:
+class LineTelemetry:
     def __init__(self, topics: Topics, numbers: Iterable[int]) -> None:
         self._topics = topics
         self._numbers = sorted(numbers)
@@ -91,7 +91,7 @@ class Lines:
         return {line.line: report_of(line) for line in recorder.state.lines if line.line in self._numbers}
 
 
-class Alerts:
+class AlertTelemetry:
     """The alerts of all checks: a new connection first clears the alerts that do not stand."""
 
     def __init__(self, topics: Topics, checks: Iterable[str]) -> None:
@@ -133,7 +133,7 @@ class Alerts:
 # --- The log's head ---------------------------------------------------------------------------------------------------
 
 
-EVERY_S = 10  # a busy unit signs a head a second, of which only the last is useful
+EVERY_S = 10  # a busy unit signs a head a second, and only the last is useful
 
 
 class LogHead:
@@ -177,7 +177,7 @@ log = logging.getLogger("linetap.reporter.alert")
 _LEVEL: dict[Severity, int] = {"warning": logging.WARNING, "critical": logging.ERROR}
 
 
-class Journal:
+class AlertLog:
     """Writes a log line when an alert is raised, changes its severity, names a further line or card, or clears,
     beginning with the check's id.
 

@@ -98,7 +98,7 @@ def assemble(info: npt.NDArray[Any], audio: I16, valid: Bits, first: int, end: i
         at, frames, flags = int(info["frame"][i]), int(info["frames"][i]), int(info["flags"][i])
         cause = next((text for flag, text in GAP_CAUSES.items() if flags & flag), None)
         if cause is None:
-            frames = min(frames, audio.shape[1])  # a slot has no more, whatever its header states
+            frames = min(frames, audio.shape[1])  # a slot has no more, even if its header states more
         a, b = max(at, first), min(at + frames, end)
         if not valid[i] or b <= a:
             continue

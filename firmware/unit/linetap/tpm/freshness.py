@@ -59,7 +59,7 @@ def check_state(state: Path, transport: Transport) -> int:
 
 
 def begin_uncounted(state: Path) -> int:
-    """Does the same as `begin` for a unit whose TPM counts no boots."""
+    """Does the same as `begin` without a TPM that counts boots."""
     copies.replace_both(_BOOTS, state / NAME, _FIRST)
     return _FIRST
 

@@ -23,7 +23,6 @@ from linetap.tpm.wire import Reader, sized
 from linetap_core import jsontext
 from linetap_core.errors import BadInput
 
-LIMIT_BYTES = 16 * 1024
 _WANTED = "what `linetap keygen unit --tpm` has made expected"
 
 Text = Annotated[str, Meta(max_length=4096)]

@@ -29,7 +29,7 @@ from linetap.tpm.keyfile import KeyFile
 from linetap.tpm.wire import Reader, answered, point_of, run, sized, u8, u16, u32
 
 
-class Opened:
+class OpenTpm:
     """The open TPM. TpmFault, in one line: no TPM, another TPM's object, or a boot that is not signed for it."""
 
     def __init__(self, path: Path, file: KeyFile, boots: list[Boot]) -> None:

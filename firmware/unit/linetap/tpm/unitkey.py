@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from linetap.tpm import bootpolicy, commands, device, keyfile, wire
 from linetap.tpm.bootpolicy import Boot
 from linetap.tpm.device import TpmFault
-from linetap.tpm.session import Opened
+from linetap.tpm.session import OpenTpm
 from linetap_core.errors import BadInput
 from linetap_core.evidence.keys import p256
 from linetap_core.evidence.keys.keys import PublicKey
@@ -37,7 +37,7 @@ class TpmKey:
         except TpmFault:
             raise BadInput("its public part is cut short; `linetap keygen unit --tpm` makes one") from None
         self._device, self._boots = device, boots
-        self._opened: Opened | None = None
+        self._opened: OpenTpm | None = None
 
     def public_key(self) -> ec.EllipticCurvePublicKey:
         return self._public
@@ -55,7 +55,7 @@ class TpmKey:
     def open(self) -> None:
         """Raises TpmFault now instead of at the first signature."""
         if self._opened is None:
-            self._opened = Opened(self._device, self._file, self._boots)
+            self._opened = OpenTpm(self._device, self._file, self._boots)
 
     def close(self) -> None:
         if self._opened is not None:

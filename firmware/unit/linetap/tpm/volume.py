@@ -26,7 +26,7 @@ from linetap.tpm import bootpolicy, commands, device, keyfile, wire
 from linetap.tpm.boardkey import OtpToken
 from linetap.tpm.bootpolicy import Boot
 from linetap.tpm.keyfile import KeyFile
-from linetap.tpm.session import Opened
+from linetap.tpm.session import OpenTpm
 from linetap_core import jsontext
 from linetap_core.errors import BadInput, DeviceFault, Refusal
 
@@ -152,7 +152,7 @@ def secret_of(path: Path, tpm: Path, boots: list[Boot]) -> bytes:
 
 
 def _unsealed(sealed: bytes, tpm: Path, boots: list[Boot]) -> bytes:
-    opened = Opened(tpm, keyfile.parse(sealed, bootpolicy.VOLUME), boots)
+    opened = OpenTpm(tpm, keyfile.parse(sealed, bootpolicy.VOLUME), boots)
     try:
         return opened.unseal()
     finally:

@@ -154,7 +154,7 @@ def save(folder: Path, state: EepromState, file: Path = PUBLISHED) -> None:
 
 
 def forget(folder: Path, file: Path = PUBLISHED) -> None:
-    """Removes the state of a failed update whose version no longer exists."""
+    """Removes the state of a failed update to a version that no longer exists."""
     (folder / STATE).unlink(missing_ok=True)
     file.unlink(missing_ok=True)
 

@@ -15,7 +15,7 @@ from linetap.update.state import UpdateFault
 from linetap_core.wire.updates import PATTERN, is_older
 
 COMPATIBLE = "linetap"
-# These lose no call, but leave a unit that is unreachable, or whose state is invisible.
+# These lose no call, but leave a unit that is unreachable, or hides its state.
 ALSO_RED = ("reporter_dead", "panel_dead", "broker_unreachable")
 
 

@@ -85,7 +85,7 @@ class Rauc:
         _run("update_install", _LOOK_S, *self._rauc, "status", "mark-active", "other")
 
     def keep(self) -> None:
-        """Makes the running slot the one that starts from now on."""
+        """Makes the running slot the default for every start."""
         _run("update_keep", _LOOK_S, *self._rauc, "status", "mark-good", "booted")
 
     def reboot(self) -> None:

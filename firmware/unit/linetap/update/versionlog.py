@@ -34,7 +34,7 @@ def is_demanded(config: Config) -> bool:
 
 
 def require_in_log(config: Config, bundle: Path, info: Info) -> None:
-    """Raises UpdateFault unless the bundle, whose signature RAUC has verified, is in the required log, if any."""
+    """Raises UpdateFault unless the bundle is in the required log, if any. RAUC has verified the bundle's signature."""
     if not is_demanded(config):
         return
     if info.format != PLAIN:

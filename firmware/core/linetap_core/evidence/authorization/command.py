@@ -139,7 +139,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """The unit's answer. It repeats nothing of a command whose signer is unknown."""
+    """The unit's answer. It repeats no part of a command of an unknown signer."""
 
     unit: str
     at: str

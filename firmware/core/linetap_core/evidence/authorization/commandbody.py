@@ -81,9 +81,7 @@ class Weakening(Body, frozen=True, kw_only=True):
 
 
 class Learn(Body, frozen=True, kw_only=True):
-    """`learn`. `walk`: SHA-256 of the walk test's report whose values are to be stored; if omitted, the newest report
-    is only returned.
-    """
+    """`learn`. `walk`: SHA-256 of the report with the values to store; without it the newest report is returned."""
 
     walk: str | None = None
 

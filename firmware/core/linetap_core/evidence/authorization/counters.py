@@ -21,7 +21,7 @@ MOST_SEEN = 256
 # can be off is refused. A few counters more than a day ahead are accepted, so that a unit that was off can be set
 # right: more would push today's below the floor.
 AHEAD_MS, SOON_MS, MOST_FAR = 400 * S_PER_DAY * 1000, S_PER_DAY * 1000, 16
-LATEST_MS = 4_102_444_800_000  # 2100: for a unit whose time was never set
+LATEST_MS = 4_102_444_800_000  # 2100: for a unit without a time
 
 
 class Window(msgspec.Struct, frozen=True):

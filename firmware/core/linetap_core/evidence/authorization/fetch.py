@@ -43,7 +43,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Copied(msgspec.Struct, frozen=True, kw_only=True):
-    """A note that the desk has the whole call whose record has this SHA-256."""
+    """A note that the desk has the whole call with this record's SHA-256."""
 
     call_id: str
     record_sha256: str
@@ -53,7 +53,7 @@ class Copied(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Close(msgspec.Struct, frozen=True, kw_only=True):
-    """A request for the closing (closing.py) of the call whose record has this SHA-256."""
+    """A request for the closing (closing.py) of the call with this record's SHA-256."""
 
     call_id: str
     record_sha256: str

@@ -90,7 +90,7 @@ class Approval:
 
 
 @dataclass(slots=True)
-class Standing:
+class Approvals:
     """The approvers, and the faults of the signatures that do not count."""
 
     terms: Terms = DEFAULT
@@ -153,11 +153,11 @@ def _check_party(request: Request) -> None:
         document.require_plain(request.unit, "unit", NAME_LIMIT)
 
 
-def check_approvals(data: bytes, request: Request, signatures: Mapping[str, bytes], roles: Roles) -> Standing:
+def check_approvals(data: bytes, request: Request, signatures: Mapping[str, bytes], roles: Roles) -> Approvals:
     """Checks each signature separately; `signatures` by the names of their files. NotReleased if the request claims a
     rule that does not apply.
     """
-    found = Standing(terms_of(request, roles))
+    found = Approvals(terms_of(request, roles))
     for name in sorted(signatures):
         try:
             person = _approver(data, signatures[name], request, roles)
@@ -257,7 +257,7 @@ def _own_line(request: Request, roles: Roles, call: NamedCall, began_ns: int) ->
     raise NotReleased("party_differs", text)
 
 
-def require_approvals(request: Request, found: Standing) -> None:
+def require_approvals(request: Request, found: Approvals) -> None:
     """Raises NotReleased with the most important reason if a required approval is missing."""
     if not found.missing:
         return

@@ -185,8 +185,8 @@ def fingerprint_of(person: Person) -> str:
 
 
 def changes(old: Roles, new: Roles) -> list[str]:
-    """The changes to another roles.json in the people who may command or approve, by role and fingerprint. Custodians,
-    who only open recordings, are part of the key list.
+    """The changed commanders and approvers of another roles.json, by role and fingerprint. Custodians only open
+    recordings, and are part of the key list.
     """
     before, after = _keys(old), _keys(new)
     changes = [f"no more {role} {key}" for role, key in sorted(before - after)]

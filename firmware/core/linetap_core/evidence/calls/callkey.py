@@ -79,7 +79,7 @@ def new_sealed_key(custodians: Sequence[str], call: OfCall) -> tuple[str, bytes]
 
     `custodians`: recipients, any of whom opens it, or a single group (members.py).
     """
-    who = members.of(custodians)
+    who = members.group_of(custodians)
     raw = bytearray(KEY_BYTES)
     try:
         with _RANDOM.open("rb", buffering=0) as random:

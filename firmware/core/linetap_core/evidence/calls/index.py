@@ -125,7 +125,7 @@ def folder_name(epoch: str, last_day: date | None) -> str:
 
 def parse_folder(name: str) -> tuple[str, date | None] | None:
     """The epoch whose key opens the folder's files, and the day on which it ends; None for any other folder. A day
-    whose end no clock shows is none: a unit may sign a list with any folder's name.
+    beyond the range of the clock counts as none: a unit may sign a list with any folder's name.
     """
     if (match := _EPOCH.fullmatch(name)) is None:
         return None

@@ -91,7 +91,7 @@ def ssh_blob(line: str) -> bytes | None:
 
 
 def blob_kind(blob: bytes) -> bytes | None:
-    """The kind of these bytes, one of SIGNING_KEYS; None if they are none in SSH's form."""
+    """The kind of these bytes, one of SIGNING_KEYS; None for bytes that are not in SSH's form."""
     for kind, (head, rest) in _SHAPES.items():
         if blob.startswith(head) and len(blob) == len(head) + rest:
             return kind

@@ -112,7 +112,7 @@ def encode(closing: Closing) -> bytes:
 
 
 def decode(data: bytes) -> Closing:
-    """The closing in `data`; NotClosed (`closing_malformed`) if it is none, or too long."""
+    """The closing in `data`; NotClosed (`closing_malformed`) for other or too long data."""
     if len(data) > LIMIT_BYTES:
         raise NotClosed("closing_malformed", f"not the proof of a call's close: larger than {LIMIT_BYTES} bytes")
     try:

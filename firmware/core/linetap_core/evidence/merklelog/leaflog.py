@@ -162,7 +162,7 @@ class LeafLog:
     # --- loading at the start ----------------------------------------------------------------------------------
 
     def _open_or_remake(self) -> Tree:
-        """The tree, made from the leaves if the medium has lost a part of its file. Lost leaves have no such remedy."""
+        """The tree, made from the leaves if the medium has lost a part of its file. Lost leaves cannot be remade."""
         try:
             self._nodes = FileNodes(self._tree_path)
             return self._open()

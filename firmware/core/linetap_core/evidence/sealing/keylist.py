@@ -179,8 +179,8 @@ def needs_fewer(new: KeyList, old: KeyList) -> list[str]:
     """Groups that fewer people open under the new list, in words: each is a weakening."""
     found = []
     if old.custodians:
-        before = members.of(old.custodians)
-        after = members.of(new.custodians) if new.custodians else None
+        before = members.group_of(old.custodians)
+        after = members.group_of(new.custodians) if new.custodians else None
         if after is None and before.needed > 1:
             found.append(f"custodians {before.in_words()} -> as the unit's configuration has them")
         elif after is not None and members.fewer_needed(after, before):
@@ -238,6 +238,6 @@ def _require_usable(key_list: KeyList) -> None:
             owners[public] = name
     if key_list.custodians:
         try:
-            require_short(key_list, members.of(key_list.custodians))
+            require_short(key_list, members.group_of(key_list.custodians))
         except BadInput as error:
             raise Malformed(f"custodians: {error}") from None

@@ -74,7 +74,7 @@ def parse(text: str) -> Group:
     return require_sound(group)
 
 
-def of(texts: Sequence[str], needed: int = 1) -> Group:
+def group_of(texts: Sequence[str], needed: int = 1) -> Group:
     """The group of a list in the configuration or the key list: recipients, or a single group."""
     if len(texts) == 1 and needed == 1:
         return parse(texts[0])

@@ -29,7 +29,7 @@ class UntrustedSigner(SignatureFault):
 
 
 class ReservedUnit(SignatureFault):
-    """A unit with a reserved name, of an office or another object: none of its signatures count."""
+    """A unit with the reserved name of an office or another object: no signature of it counts."""
 
     code = "unit_reserved"
 

@@ -34,7 +34,7 @@ def is_name(text: str) -> bool:
 
 
 def is_reserved(name: str) -> bool:
-    """Whether the name is reserved, in whatever case."""
+    """Whether the name is reserved, in upper or lower case."""
     folded = name.casefold()
     taken = folded in OFFICES or folded in _FOLDERS or folded in _TOPICS
     return taken or bool(_DEVICES.fullmatch(folded) or _YEAR.fullmatch(folded)) or folded.strip(".") == ""

@@ -123,7 +123,7 @@ class AddRequest:
 
 
 def decode_request(data: bytes) -> AddRequest:
-    """The request in `data`; BadNote if it is none."""
+    """The request in `data`; BadNote for other data."""
     head, gap, rest = data.partition(b"\n\n")
     lines = head.split(b"\n")
     old = _OLD.fullmatch(lines[0])

@@ -107,7 +107,7 @@ def is_name(text: str) -> bool:
 
 
 def parse(data: bytes) -> Note:
-    """The note in `data`; BadNote if it is none, or not in the form of `encode`."""
+    """The note in `data`; BadNote for data in another form than that of `encode`."""
     if len(data) > LIMIT_BYTES:
         raise BadNote(f"not a signed note: larger than {LIMIT_BYTES} bytes")
     text, gap, signatures = data.rpartition(b"\n\n")

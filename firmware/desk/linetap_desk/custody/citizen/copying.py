@@ -57,7 +57,7 @@ class CopyProof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ReleasedCall:
     """The opened call, and the approved request."""
 
     unit: str
@@ -82,7 +82,7 @@ def paths(output: Path) -> list[Path]:
     return [output, beside, namespaces.signature_path(beside)]
 
 
-def prove(source: Source, spans: Sequence[Span], made_at: str, signer: str) -> CopyProof:
+def prove(source: ReleasedCall, spans: Sequence[Span], made_at: str, signer: str) -> CopyProof:
     digest = hashlib.sha256()
     for block in wav.stream(len(source.pcm), [masked(source.pcm, spans)]):
         digest.update(block)
@@ -103,7 +103,7 @@ def prove(source: Source, spans: Sequence[Span], made_at: str, signer: str) -> C
     )
 
 
-def make(source: Source, proof: CopyProof, log: AccessLog, made: datetime, output: Path) -> MadeCopy:
+def make(source: ReleasedCall, proof: CopyProof, log: AccessLog, made: datetime, output: Path) -> MadeCopy:
     """Writes the files of `paths(output)`. After an error no file is left."""
     data = document.encode(proof)
     armored = log.sign(data, namespaces.COPY)

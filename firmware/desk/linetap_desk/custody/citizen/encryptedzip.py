@@ -2,7 +2,7 @@
 """Writes a zip under a passphrase that 7-Zip, Bandizip, ALZip and libarchive open: AES-256 of WinZip's AE-2, members
 stored.
 
-It is written in one pass from blocks whose sizes are known. Format: PKWARE's APPNOTE.TXT 6.3, and WinZip's "AES
+It is written in one pass from blocks of known sizes. Format: PKWARE's APPNOTE.TXT 6.3, and WinZip's "AES
 Encryption Information" of 2009. Its key derivation is weak (PBKDF2-HMAC-SHA1, 1,000 rounds), so the passphrase must be
 generated, not chosen: `passphrase()` has 98 bits. Each member is authenticated by 80 bits of HMAC-SHA1. Names and sizes
 are not encrypted, so names contain no information.

@@ -48,7 +48,7 @@ class Made:
 
 
 def current(settings: Settings) -> KeyList | None:
-    """The chosen list; None if there is none that can be read."""
+    """The chosen list; None without a readable one."""
     path = settings.path("keylist")
     try:
         return None if path is None else keygen.load_list(path)

@@ -17,11 +17,11 @@ from linetap_desk.ceremony.sheets import INDEX
 from linetap_desk.custody.helperapp import PageTable
 from linetap_desk.custody.program import ceremony, commanding, cosigning, drafting, signing, steps
 from linetap_desk.custody.program.ceremony import DaysForm, Destruction
-from linetap_desk.custody.program.cosigning import Order
+from linetap_desk.custody.program.cosigning import ChosenCommand
 from linetap_desk.custody.program.filekinds import FILE_KINDS
 from linetap_desk.custody.program.program import Program
 from linetap_desk.custody.program.responses import field, page, redirect_to, roles_in_force, run_step
-from linetap_desk.custody.program.signing import Paper
+from linetap_desk.custody.program.signing import AuthorityDocument
 
 # --- keys of the days -------------------------------------------------------------------------------------------------
 
@@ -90,7 +90,7 @@ def _sign(request: Request, program: Program, error: LinetapError | None = None)
     )  # fmt: skip
 
 
-def _paper(program: Program) -> Paper | None:
+def _paper(program: Program) -> AuthorityDocument | None:
     path = program.ceremony_files.paper
     if path is None:
         return None
@@ -168,7 +168,7 @@ def _second(request: Request, program: Program, error: LinetapError | None = Non
     )  # fmt: skip
 
 
-def _order(program: Program) -> Order | None:
+def _order(program: Program) -> ChosenCommand | None:
     path = program.ceremony_files.order
     return None if path is None else cosigning.read(path, program.desk.authority, program.roles(), program.clock)
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signs commands to units, first by the person whose role sends them: one command for each unit, made on this computer
-from the choices here, in one file for the desk's page. Each is as `linetap command sign` makes it."""
+"""Signs commands to units as the first signer: one command for each unit, made on this computer from the choices here,
+in one file for the desk's page. The form is that of `linetap command sign`."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ from linetap_desk.inputs import strict
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ChosenCommand:
     """A chosen command, for one unit or several. `hold`: the hold that it orders, if any; `lines`: the content of any
     other command."""
 
@@ -47,7 +47,7 @@ class Order:
         return hashlib.sha256(self.data).hexdigest()
 
 
-def read(path: Path, authority: Authority, roles: Roles, clock: Clock) -> Order:
+def read(path: Path, authority: Authority, roles: Roles, clock: Clock) -> ChosenCommand:
     """Reads the command. BadInput or a Refusal if no unit would accept it with any signature, or if it differs among
     units."""
     data = read_small(path, LIMIT_BYTES if path.suffix == OF_MANY else envelopes.LIMIT_BYTES)
@@ -71,11 +71,11 @@ def read(path: Path, authority: Authority, roles: Roles, clock: Clock) -> Order:
             raise BadInput(f"{path}: there is no hold in this command")
     text = "\n".join(f"{name}: {body[name]}".removesuffix("\n") for name in sorted(body))
     lines = [] if found else strict.legible_lines(text, path)
-    return Order(path, data, [one.command.unit for one in each], signed, found, lines)
+    return ChosenCommand(path, data, [one.command.unit for one in each], signed, found, lines)
 
 
 def cosign(
-    order: Order, sha256: str, key: Path, output: Path, authority: Authority, roles: Roles, clock: Clock
+    order: ChosenCommand, sha256: str, key: Path, output: Path, authority: Authority, roles: Roles, clock: Clock
 ) -> list[str]:
     """Writes the command with one more signature into a separate file. A Refusal if that person's signature does not
     count."""

@@ -40,7 +40,7 @@ _NAMES = [
 
 
 @dataclass(frozen=True, slots=True)
-class Papers:
+class CallPapers:
     """One call with a request or a requested hold. Its statements are unverified until a step verifies them."""
 
     folder: Path
@@ -102,7 +102,7 @@ class OverflowCalls:
         return [each for each in there if not (self.place(each) / f"{hold.REWRAP}{CHECK_SUFFIX}").exists()]
 
 
-def unpack(source: Source, folder: Path) -> Papers | OverflowCalls | Package:
+def unpack(source: Source, folder: Path) -> CallPapers | OverflowCalls | Package:
     """Unpacks the download. A Package if it contains the vault officer's file: then the next step is the custodian's.
     BadPackage, NotReleased, or OSError if it cannot be read or written."""
     for name, content in members(source, _NAMES):
@@ -123,10 +123,10 @@ def unpack(source: Source, folder: Path) -> Papers | OverflowCalls | Package:
         found = requestfile.load_request(folder / "request.json")
         if found.request.call(call_id) is None:
             raise BadPackage(f"{call_id}: the request does not name it")
-        return Papers(folder, call_id, found.request, sorted(found.signatures), None)
+        return CallPapers(folder, call_id, found.request, sorted(found.signatures), None)
     if asked is None or asked.call_id != call_id:
         raise BadPackage(f"{holdrequest.NAME} names another call")
-    return Papers(folder, call_id, None, [], asked)
+    return CallPapers(folder, call_id, None, [], asked)
 
 
 def _asked(folder: Path) -> HoldRequest | None:

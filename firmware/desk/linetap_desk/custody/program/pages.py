@@ -18,7 +18,7 @@ from linetap_desk.custody import handlers, package
 from linetap_desk.custody.helperapp import Handler, PageTable, app_of
 from linetap_desk.custody.package import Package
 from linetap_desk.custody.program import ceremonypages, filekinds, steps
-from linetap_desk.custody.program.downloads import OverflowCalls, Papers
+from linetap_desk.custody.program.downloads import CallPapers, OverflowCalls
 from linetap_desk.custody.program.filekinds import FILE_KINDS
 from linetap_desk.custody.program.program import Program
 from linetap_desk.custody.program.responses import field, page, redirect_to, roles_in_force, run_alone, run_step
@@ -178,7 +178,9 @@ async def find(request: Request, program: Program) -> Response:
     return await run_step(request, program, step, _home, "/search/")
 
 
-def _with_papers[P: (Papers, OverflowCalls)](of: type[P], take: Callable[[P, Program, FormData], list[str]]) -> Handler:
+def _with_papers[P: (CallPapers, OverflowCalls)](
+    of: type[P], take: Callable[[P, Program, FormData], list[str]]
+) -> Handler:
     """The handler of a step with the opened file from the desk; `take` returns the lines to show."""
 
     async def answer(request: Request, program: Program) -> Response:
@@ -194,21 +196,21 @@ def _with_papers[P: (Papers, OverflowCalls)](of: type[P], take: Callable[[P, Pro
     return answer
 
 
-def _approve(papers: Papers, at: Program, _: FormData) -> list[str]:
+def _approve(papers: CallPapers, at: Program, _: FormData) -> list[str]:
     return steps.approve(papers, at.settings, at.desk_folder, at.clock)
 
 
-def _unwrap(papers: Papers, at: Program, form: FormData) -> list[str]:
+def _unwrap(papers: CallPapers, at: Program, form: FormData) -> list[str]:
     keys = _identities(at, form)
     return steps.unwrap_call(papers, at.settings, keys, field(form, "partial"), at.desk_folder, at.clock)
 
 
-def _hold(papers: Papers, at: Program, form: FormData) -> list[str]:
+def _hold(papers: CallPapers, at: Program, form: FormData) -> list[str]:
     keys, to_whom, again = _identities(at, form), field(form, "to"), field(form, "by") == "held"
     return steps.hold_call(papers, at.settings, keys, to_whom, field(form, "partial"), again, at.desk_folder, at.clock)
 
 
-def _check_hold(papers: Papers, at: Program, form: FormData) -> list[str]:
+def _check_hold(papers: CallPapers, at: Program, form: FormData) -> list[str]:
     return steps.check_hold(papers, at.settings, _identities(at, form), at.desk_folder, at.clock)
 
 
@@ -265,10 +267,10 @@ def make_app(program: Program) -> Starlette:
         ("/hold-key", "POST", hold_key),
         ("/fetch", "POST", fetch),
         ("/find", "POST", find),
-        ("/approve", "POST", _with_papers(Papers, _approve)),
-        ("/unwrap", "POST", _with_papers(Papers, _unwrap)),
-        ("/hold", "POST", _with_papers(Papers, _hold)),
-        ("/check-hold", "POST", _with_papers(Papers, _check_hold)),
+        ("/approve", "POST", _with_papers(CallPapers, _approve)),
+        ("/unwrap", "POST", _with_papers(CallPapers, _unwrap)),
+        ("/hold", "POST", _with_papers(CallPapers, _hold)),
+        ("/check-hold", "POST", _with_papers(CallPapers, _check_hold)),
         ("/rewrap", "POST", _with_papers(OverflowCalls, _rewrap)),
         ("/check", "POST", _with_papers(OverflowCalls, _check)),
         ("/open", "POST", listen),

@@ -17,7 +17,7 @@ from linetap_desk.accesslog.deskfolder import Desk
 from linetap_desk.custody.case import Case, CustodianFiles
 from linetap_desk.custody.package import Package
 from linetap_desk.custody.program import downloads, settings, steps
-from linetap_desk.custody.program.downloads import OverflowCalls, Papers
+from linetap_desk.custody.program.downloads import CallPapers, OverflowCalls
 from linetap_desk.custody.program.settings import MOST_FILES, Settings
 from linetap_desk.custody.search.connection import DeskConnection
 from linetap_desk.custody.search.pages import SearchSite
@@ -60,7 +60,7 @@ class Program(Helper):
     desk_folder: Path
     work: Path
     settings: Settings
-    open: Papers | OverflowCalls | Package | None = None
+    open: CallPapers | OverflowCalls | Package | None = None
     release: Site | None = None
     search: SearchSite | None = None
     chosen: dict[str, Path] = field(default_factory=dict)  # roles, authority, signers: chosen, not in force yet

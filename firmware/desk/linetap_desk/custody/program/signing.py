@@ -45,7 +45,7 @@ TITLES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Paper:
+class AuthorityDocument:
     """A document to sign. `lines`: its content; `changes`: from the version in force here; `signed`: fingerprints of
     the signers."""
 
@@ -61,7 +61,7 @@ class Paper:
         return hashlib.sha256(self.data).hexdigest()
 
 
-def read(path: Path, in_force: Roles | None, last: KeyList | None, clock: Clock) -> Paper:
+def read(path: Path, in_force: Roles | None, last: KeyList | None, clock: Clock) -> AuthorityDocument:
     """Reads the document. BadInput if it would be refused even with signatures. `last`: the key list chosen here."""
     data = read_small(path, _MOST_BYTES)
     lines, changes = list[str](), list[str]()
@@ -73,7 +73,7 @@ def read(path: Path, in_force: Roles | None, last: KeyList | None, clock: Clock)
     else:
         namespace, (lines, changes) = namespaces.ROLES, _of_roles(path, data, in_force)
     signed = [keys.fingerprint(key) for key in _signers(path, data, namespace)]
-    return Paper(path, data, namespace, lines, changes, signed)
+    return AuthorityDocument(path, data, namespace, lines, changes, signed)
 
 
 def _require_made(path: Path, found: Order, clock: Clock) -> None:
@@ -84,7 +84,7 @@ def _require_made(path: Path, found: Order, clock: Clock) -> None:
         raise BadInput(f"{path}: made_at = {found.made_at}, and it is {now} here: one of the two clocks is wrong")
 
 
-def sign(paper: Paper, sha256: str, key: Path) -> list[str]:
+def sign(paper: AuthorityDocument, sha256: str, key: Path) -> list[str]:
     """Adds a signature. BadInput if the file has changed since it was shown, or if this key has signed it already."""
     if sha256 != paper.sha256:
         raise BadInput(f"{paper.path}: is not what was shown any more: look at it again")

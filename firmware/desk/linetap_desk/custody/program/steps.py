@@ -24,7 +24,7 @@ from linetap_core.rundir import read_small
 from linetap_desk.accesslog import deskfolder, roles
 from linetap_desk.bundle.check import STAMP, verify_bundle
 from linetap_desk.ceremony import hold, keygen, rewrap
-from linetap_desk.custody.program.downloads import OverflowCalls, Papers
+from linetap_desk.custody.program.downloads import CallPapers, OverflowCalls
 from linetap_desk.custody.program.settings import Settings
 from linetap_desk.inputs import strict
 from linetap_desk.proofs import callfolder
@@ -71,8 +71,8 @@ def run_command(adds: list[Add], run: Run, clock: Clock, *words: object) -> list
 
 @contextlib.contextmanager
 def undone_if_it_fails(folder: Path) -> Iterator[None]:
-    """Removes what a step has made in the folder if its file for the desk cannot be written, as on a full medium:
-    otherwise the step could not be taken again."""
+    """Empties a step's folder if its file for the desk cannot be written, as on a full medium: otherwise the step could
+    not be repeated."""
     was_there, before = folder.exists(), set(folder.rglob("*"))
     try:
         yield
@@ -84,7 +84,7 @@ def undone_if_it_fails(folder: Path) -> Iterator[None]:
         raise
 
 
-def approve(papers: Papers, settings: Settings, desk: Path, clock: Clock) -> list[str]:
+def approve(papers: CallPapers, settings: Settings, desk: Path, clock: Clock) -> list[str]:
     """Writes the approver's signature as a file for the desk."""
     if papers.request is None:
         raise BadInput("there is no request in this file")
@@ -105,7 +105,7 @@ def approve(papers: Papers, settings: Settings, desk: Path, clock: Clock) -> lis
 
 
 def unwrap_call(
-    papers: Papers, settings: Settings, identities: list[Path], partial: str, desk: Path, clock: Clock
+    papers: CallPapers, settings: Settings, identities: list[Path], partial: str, desk: Path, clock: Clock
 ) -> list[str]:
     """Writes the vault officer's half, or a partial for the next officer of a group."""
     if papers.request is None:
@@ -124,7 +124,7 @@ def unwrap_call(
 
 
 def hold_call(
-    papers: Papers, settings: Settings, identities: list[Path], to: str, partial: str, again: bool, desk: Path,
+    papers: CallPapers, settings: Settings, identities: list[Path], to: str, partial: str, again: bool, desk: Path,
     clock: Clock,
 ) -> list[str]:  # fmt: skip
     """Wraps the call's key for the hold's key, and signs the command to its unit. In a group all but the last officer
@@ -146,7 +146,7 @@ def hold_call(
 
 
 def _hold_and_order(
-    papers: Papers, asked: HoldRequest, words: list[object], to: str, made: Path, target: Path, signing: Path,
+    papers: CallPapers, asked: HoldRequest, words: list[object], to: str, made: Path, target: Path, signing: Path,
     desk: Path, clock: Clock,
 ) -> list[str]:  # fmt: skip
     lines = run_command(
@@ -166,7 +166,7 @@ def _hold_and_order(
     return [*lines, str(target)]
 
 
-def check_hold(papers: Papers, settings: Settings, identities: list[Path], desk: Path, clock: Clock) -> list[str]:
+def check_hold(papers: CallPapers, settings: Settings, identities: list[Path], desk: Path, clock: Clock) -> list[str]:
     """Opens the key that another officer has wrapped for a hold, and signs that it opens."""
     if papers.asked is None or papers.wrapped is None:
         raise BadInput("there is no hold to be checked in this file")
@@ -345,7 +345,7 @@ def signers_of(desk: Path) -> Path | None:
     return path if path.is_file() else None
 
 
-def _partial(papers: Papers, name: str) -> Path:
+def _partial(papers: CallPapers, name: str) -> Path:
     if name not in papers.partials:
         raise BadInput("that partial is not in this file")
     return papers.folder / "partial" / name

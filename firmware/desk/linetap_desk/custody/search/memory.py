@@ -165,7 +165,7 @@ class UnitCalls:
         )  # fmt: skip
 
     def _fits(self, entry: Entry, before: int) -> bool:
-        """Whether the entry fits into the columns, behind `before` others whose texts are not counted yet."""
+        """Whether the entry fits into the columns after `before` other new entries."""
         digits = index.digits_of(entry.number)
         fits = len(digits) <= _MOST_DIGITS and len(entry.call_id) == _ID_LENGTH and 0 < entry.line < 100
         has_room = len(self._texts) + 2 * (before + 1) <= _MOST_TEXTS

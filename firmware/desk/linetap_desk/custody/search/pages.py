@@ -16,7 +16,7 @@ from starlette.responses import Response
 from linetap_core.errors import BadInput, LinetapError
 from linetap_desk.custody import helperapp
 from linetap_desk.custody.search.memory import Kind
-from linetap_desk.custody.search.session import Answer, SearchSession
+from linetap_desk.custody.search.session import SearchResult, SearchSession
 from linetap_desk.custody.site import Helper
 from linetap_desk.searching.indexsearch import spans
 from linetap_desk.serve.calls import calldetails
@@ -64,7 +64,7 @@ async def search(request: Request, site: SearchSite) -> Response:
 
 
 def _page(
-    request: Request, site: SearchSite, typed: dict[str, str], answer: Answer | None = None,
+    request: Request, site: SearchSite, typed: dict[str, str], answer: SearchResult | None = None,
     error: LinetapError | None = None,
 ) -> Response:  # fmt: skip
     return site.page(

@@ -44,7 +44,7 @@ _MOST_TEXT = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class FoundCall:
     """A found call. `ask`: the address of the desk's page that requests its release."""
 
     at_ns: int
@@ -55,10 +55,10 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SearchResult:
     """The result. `more`: not all calls are shown. `row`: of the desk's access log."""
 
-    rows: list[Row]
+    rows: list[FoundCall]
     more: bool
     row: int
 
@@ -115,7 +115,7 @@ class SearchSession:
 
     # --- a search ------------------------------------------------------------------------------------------------
 
-    def search(self, kind: Kind, typed: str, first: date, last: date) -> Answer:
+    def search(self, kind: Kind, typed: str, first: date, last: date) -> SearchResult:
         """Searches. BadInput for invalid criteria. The log entry here has the number masked; the desk's has no
         number."""
         with self._one_at_a_time:
@@ -129,7 +129,7 @@ class SearchSession:
                 logged = self._connection.log(kind, first, last, len(self._calls), named)
                 found = list(islice(self._found(wanted), MOST_SHOWN + 1))
             rows = sorted(map(self._row, found), key=lambda row: row.at_ns)
-            return Answer(rows[:MOST_SHOWN], len(rows) > MOST_SHOWN, logged.seq)
+            return SearchResult(rows[:MOST_SHOWN], len(rows) > MOST_SHOWN, logged.seq)
 
     def _query_of(self, kind: Kind, typed: str, first: date, last: date) -> SearchQuery:
         if not self.begun.first <= first <= last <= self.begun.last:
@@ -157,16 +157,16 @@ class SearchSession:
         for calls in self._calls.values():
             yield from calls.search(wanted)
 
-    def _row(self, entry: IndexEntry) -> Row:
+    def _row(self, entry: IndexEntry) -> FoundCall:
         at_ns = index.began_ns(entry)
         extension, department = self._table.at(entry, at_ns)
         ask = f"{self._connection.url}/release/ask/{quote(entry.unit, safe='')}/{quote(entry.call_id, safe='')}"
-        return Row(at_ns, entry, extension, department, ask)
+        return FoundCall(at_ns, entry, extension, department, ask)
 
     # --- segments not searched -----------------------------------------------------------------------------------
 
     def late(self) -> list[UnitReport]:
-        """Units whose list ends more than LATE_S before the granted days do, or before now."""
+        """Units with a list that ends more than LATE_S before the end of the granted days, or before now."""
         end_ns = min(self._clock.utc_ns(), strict.last_ns(str(self.begun.last), self.zone))
         return [
             report for report in self.reports.values()

@@ -36,7 +36,7 @@ _NAMES = [
 ]
 _MOST_MEMBERS = indexhead.MOST_SEGMENTS + 64
 
-# Reasons for what was not searched, each with the days of the calls or the epochs of the keys.
+# Reasons for unsearched segments, each with the days of the calls or the epochs of the keys.
 NOT_GIVEN = N_("The desk has no index of this unit.")
 NOT_WHOLE = N_("The desk's answer was cut short or malformed.")
 NOT_SIGNED = N_("There is no list of the index that this unit signed.")

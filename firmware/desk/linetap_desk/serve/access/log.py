@@ -84,14 +84,14 @@ _AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ChainVerdict:
     rows: int
     head: Head
     key: PublicKey
     anchor: Head | None
 
 
-def verify_chain(db: Connection, kept: Sequence[Head] = ()) -> Verdict:
+def verify_chain(db: Connection, kept: Sequence[Head] = ()) -> ChainVerdict:
     """Verifies the log. ChainFault names the row that is changed, missing or misplaced. `kept`: heads stored
     elsewhere."""
     found = db.execute(select(access_head)).one_or_none()
@@ -118,7 +118,7 @@ def verify_chain(db: Connection, kept: Sequence[Head] = ()) -> Verdict:
     if wanted:
         one = max(wanted.values(), key=lambda head: head.seq)
         raise ChainFault("access_log_shortened", f"the access log had {one.seq} rows on {one.at} and has {head.seq}")
-    return Verdict(rows, head, key, anchor)
+    return ChainVerdict(rows, head, key, anchor)
 
 
 def _anchor(db: Connection, key: PublicKey) -> Head | None:

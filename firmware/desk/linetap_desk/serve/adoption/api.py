@@ -27,7 +27,7 @@ from linetap_desk.serve.adoption import store, uploadchecks
 from linetap_desk.serve.adoption.exchanges import TooMany
 from linetap_desk.serve.database.transactions import overwrite, writing
 from linetap_desk.serve.handling.site import Site, json_body
-from linetap_desk.web.secure import address_of
+from linetap_desk.web.secure import client_address
 
 MOST_BYTES = 64 * 1024
 RETRY_S = "30"
@@ -38,7 +38,7 @@ Handler = Callable[[Request, Site], Awaitable[bytes]]
 
 async def begin(request: Request, site: Site) -> bytes:
     first = await json_body(request, Begin, MOST_BYTES)
-    return msgspec.json.encode(site.adoption.begin(first, address_of(request, site.settings.proxies)))
+    return msgspec.json.encode(site.adoption.begin(first, client_address(request, site.settings.proxies)))
 
 
 async def chosen(request: Request, site: Site) -> bytes:

@@ -88,7 +88,7 @@ class Runs:
         return one
 
     def answer(self, run: str) -> Chosen:
-        """The desk's part of a chosen exchange. KeyError if there is no such exchange."""
+        """The desk's part of a chosen exchange. KeyError without one."""
         one = self.get(run)
         one.asked_ns = self._clock.monotonic_ns()
         return Chosen(answer=one.answer)

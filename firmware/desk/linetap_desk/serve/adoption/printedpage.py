@@ -35,9 +35,9 @@ AT_STEP = {
     # On the back, at the same steps:
     "starting": ("starting",),
     "also_green": ("broker_unreachable", "line_fault"),
-    "more_walk": ("walk_dial", "walk_wait", "walk_down"),  # who listens to the line does not need them
+    "more_walk": ("walk_dial", "walk_wait", "walk_down"),  # a person at the line does not need them
 }
-# Other conditions of a newly installed unit: by RUN, worst first, as in the legend.
+# Other conditions of a newly installed unit, by the state of RUN; the worst first, as in the legend.
 ELSE = (
     "panel_dead", "config_wrong", "nothing_runs", "capture_dead", "recorder_dead", "codec_stalled", "not_recording",
     "state_unwritten", "data_lost", "reporter_dead", "unit_opened", "meter_absent", "unit_check",
@@ -48,7 +48,7 @@ DRAWN_MS = 3000
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class PatternBar:
     """The time bar of a pattern. `spans`: begin and length of each lit stretch, in hundredths of the bar."""
 
     name: str
@@ -56,7 +56,7 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Number:
+class BlinkedNumber:
     """A blinked number. `spans`: begin and length of each lit stretch; `places`: each digit with its middle; all in
     `steps`."""
 
@@ -67,36 +67,36 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ConditionRow:
     """A row of the table. `bars`: LED -> its pattern: RUN and FAULT of a condition, CALL of a walk test."""
 
     code: str
     says: str
-    bars: dict[str, Bar]
+    bars: dict[str, PatternBar]
 
 
-def address_of(desk: str | None, unit: str) -> str | None:
+def unit_page_address(desk: str | None, unit: str) -> str | None:
     """The address of the unit's page at the desk, which requires a login. None if the desk's own address is unknown: it
     listens on all addresses, or on the loopback."""
     host = urlsplit(desk or "").hostname or ""
     return None if is_own_host(host) else f"{desk}/fleet/unit/{unit}"
 
 
-def bar(pattern: str, language: Language) -> Bar:
+def bar(pattern: str, language: Language) -> PatternBar:
     """The bar of a pattern. Counted blinks are drawn once, so that counting them on the sheet gives their number."""
     steps = "".join("#" if lit(pattern, at) else "." for at in range(0, DRAWN_MS, STEP_MS))
     if pattern.startswith("blink "):
         steps = PATTERNS[pattern].rstrip(".").ljust(len(steps), ".")
     spans = ((100 * at / len(steps), 100 * long / len(steps)) for at, long in _runs(steps))
-    return Bar(PATTERN_NAMES_KO[pattern] if language == "ko" else pattern, tuple(spans))
+    return PatternBar(PATTERN_NAMES_KO[pattern] if language == "ko" else pattern, tuple(spans))
 
 
-def number() -> Number:
+def number() -> BlinkedNumber:
     """EXAMPLE as blinked by CALL, with the dark periods before and after it."""
     steps = number_pattern(EXAMPLE)
     groups = re.finditer(f"(?<={re.escape(NUMBER_DARK)})#.*?(?={re.escape(NUMBER_DARK)})", steps)
     places = zip(EXAMPLE, ((one.start() + one.end()) // 2 for one in groups), strict=True)
-    return Number(EXAMPLE, len(steps), tuple(_runs(steps)), tuple(places))
+    return BlinkedNumber(EXAMPLE, len(steps), tuple(_runs(steps)), tuple(places))
 
 
 def _runs(steps: str) -> Iterator[tuple[int, int]]:
@@ -104,44 +104,46 @@ def _runs(steps: str) -> Iterator[tuple[int, int]]:
     return ((one.start(), len(one[0])) for one in re.finditer("#+", steps))
 
 
-def rows(codes: Iterable[str], language: Language) -> list[Row]:
+def rows(codes: Iterable[str], language: Language) -> list[ConditionRow]:
     assert set(PATTERN_NAMES_KO) == set(PATTERNS)
     return [_walk(code, language) if code in WALK else _condition(code, language) for code in codes]
 
 
-def others(language: Language) -> list[tuple[Bar, list[Row]]]:
+def others(language: Language) -> list[tuple[PatternBar, list[ConditionRow]]]:
     """RUN's bar, and the rows of ELSE with that state of RUN."""
     groups = groupby(rows(ELSE, language), lambda row: row.bars["run"])
     return [(run, list(group)) for run, group in groups]
 
 
-def _condition(code: str, language: Language) -> Row:
+def _condition(code: str, language: Language) -> ConditionRow:
     one = CONDITIONS[code]
-    return Row(code, getattr(one, language), {"run": bar(one.run, language), "fault": bar(one.fault, language)})
+    return ConditionRow(
+        code, getattr(one, language), {"run": bar(one.run, language), "fault": bar(one.fault, language)}
+    )
 
 
-def _walk(code: str, language: Language) -> Row:
-    """The row of a walk test's step, without the words that all rows begin with."""
+def _walk(code: str, language: Language) -> ConditionRow:
+    """The row of a walk test's step, without the common first words of all rows."""
     says = getattr(WALK[code], language).partition(": ")[2]
-    return Row(code, says, {"call": bar(WALK[code].call, language)})
+    return ConditionRow(code, says, {"call": bar(WALK[code].call, language)})
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class LabelledLine:
     """A line. `name`: its extension, or its trunk's name."""
 
     number: int
     name: str
 
 
-def lines_of(order: bytes | None) -> list[Line]:
+def lines_of(order: bytes | None) -> list[LabelledLine]:
     """The order's lines by number, in the walk test's order."""
     files = _toml((order or b"").decode(errors="replace")).get("files", {})
     unit = files.get(UNIT) if isinstance(files, dict) else None
     found = _toml(unit).get("line", []) if isinstance(unit, str) else []
     rows = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
     lines = [
-        Line(number, str(one.get("extension", one.get("trunk", ""))))
+        LabelledLine(number, str(one.get("extension", one.get("trunk", ""))))
         for one in rows
         if isinstance(number := one.get("number"), int)
     ]
@@ -159,7 +161,7 @@ QUIET = 4  # quiet zone in modules, ISO/IEC 18004 clause 9.1
 
 
 @dataclass(frozen=True, slots=True)
-class Code:
+class QrCode:
     """A QR code. `size`: its side in modules with the quiet zone; `path`: the dark modules, a rectangle for each run of
     a row."""
 
@@ -167,7 +169,7 @@ class Code:
     path: str
 
 
-def code_of(text: str) -> Code:
+def code_of(text: str) -> QrCode:
     """A QR code of level M, readable with 15 % of it damaged."""
     import segno  # only this page needs it
 
@@ -180,4 +182,4 @@ def code_of(text: str) -> Code:
             if is_dark:
                 parts.append(f"M{x} {y}h{length}v1h-{length}z")
             x += length
-    return Code(len(rows) + 2 * QUIET, "".join(parts))
+    return QrCode(len(rows) + 2 * QUIET, "".join(parts))

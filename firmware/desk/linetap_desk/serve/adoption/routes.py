@@ -99,7 +99,7 @@ async def printed_of(request: Request, site: Site) -> Response:
 
 
 def _paper(request: Request, site: Site, row: Any) -> Response:
-    url = None if row is None else printedpage.address_of(site.settings.url, row["unit"])
+    url = None if row is None else printedpage.unit_page_address(site.settings.url, row["unit"])
     language = site.pages.language(request)
     return site.pages.page(
         request, "adoption/paper.html", 200, row=row, url=url, code=None if url is None else printedpage.code_of(url),

@@ -60,8 +60,7 @@ class Decision:
 
 
 def decision(fields: dict[str, str], received: date, today: date) -> Decision:
-    """The decision. `received`: the cause of a postponement, however often repeated, ends within 90 days of the
-    receipt."""
+    """The decision. `received`: the causes of all postponements together end within 90 days of the receipt."""
     _one_of(fields["decision"], "decision", DECISIONS)
     grounds = GROUNDS_OF[fields["decision"]]
     if not grounds:

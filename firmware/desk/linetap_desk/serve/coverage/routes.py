@@ -28,7 +28,7 @@ STATE: dict[State, str] = {
     "unused": N_("Not in use"),
 }
 
-# Why staff must end a call, for lines whose contact does not.
+# Why staff must end a call on a line, instead of its contact.
 BY_STAFF: dict[LineRelease, str] = {
     "no_contact": N_("the card has no contact"),
     "staff": N_("set so in the unit's configuration"),

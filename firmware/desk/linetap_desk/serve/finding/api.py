@@ -34,7 +34,7 @@ from linetap_desk.serve.finding.routes import SEARCHES, subject_of
 from linetap_desk.serve.handling.site import Site, json_body, read_own
 from linetap_desk.serve.people import accounts
 from linetap_desk.serve.release import package
-from linetap_desk.web.secure import address_of, bearer_token
+from linetap_desk.web.secure import bearer_token, client_address
 
 MOST_BYTES = 4096
 
@@ -42,7 +42,7 @@ log = logging.getLogger("linetap.serve")
 
 
 class SessionGrant(msgspec.Struct, frozen=True, kw_only=True):
-    """The granted session. `units`: those whose index is copied here; the list may be incomplete."""
+    """The granted session. `units`: those with a copied index here; the list may be incomplete."""
 
     token: str
     id: str
@@ -85,7 +85,7 @@ async def begin(request: Request, site: Site) -> Response:
     root = _root(site)
     units = [] if root is None else await anyio.to_thread.run_sync(units_with_index, root)
     units = [unit for unit in units if unitnames.is_name(unit)]
-    address = address_of(request, site.settings.proxies)
+    address = client_address(request, site.settings.proxies)
     await site.access.write(grant.person, address, "find_begin", subject_of(grant, f"units={len(units)}"), DONE)
     begun = SessionGrant(
         token=token, id=grant.id, person=grant.person, purpose=grant.purpose, case=grant.case, first=str(grant.first),
@@ -107,7 +107,7 @@ async def search(request: Request, site: Site) -> Response:
     grant, asked = await _granted(request, site), await json_body(request, Search, MOST_BYTES)
     if not grant.first <= asked.first <= asked.last <= grant.last:
         raise HTTPException(409)
-    address = address_of(request, site.settings.proxies)
+    address = client_address(request, site.settings.proxies)
     words = " ".join(filter(None, (asked.kind, f"units={asked.units}", asked.entry)))
     searched = Grant(grant.id, grant.person, grant.purpose, grant.case, asked.first, asked.last)
 

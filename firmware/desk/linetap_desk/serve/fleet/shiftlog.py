@@ -26,7 +26,7 @@ from linetap_desk.serve.database.tables import shift_log
 from linetap_desk.serve.database.transactions import writing
 from linetap_desk.serve.handling.assets import local_path
 from linetap_desk.serve.handling.site import Route, Site, read_own
-from linetap_desk.serve.live.hub import Note
+from linetap_desk.serve.live.hub import ShiftNote
 from linetap_desk.serve.live.journal import Acknowledged, Reader
 from linetap_desk.serve.people.sessions import Who, who_of
 from linetap_desk.web.roles import CUSTODIAN, OFFICER, VAULT, WATCH
@@ -79,7 +79,7 @@ async def leave(request: Request, site: Site) -> Response:
         return await _page(request, site, EMPTY, typed, 400)
     text = without_numbers("".join(sign if sign.isprintable() or sign == "\n" else " " for sign in typed))
     at = await anyio.to_thread.run_sync(_store_entry, site, who, request.state.address, NOTE, {"": ""}, text)
-    site.fleet.set_note(Note(text, who.shown, at))
+    site.fleet.set_note(ShiftNote(text, who.shown, at))
     return RedirectResponse("/fleet/shift", 303)
 
 
@@ -130,14 +130,14 @@ def _store_entry(site: Site, who: Who, address: str, kind: str, faults_of: Mappi
     return at
 
 
-def latest_entries(db: Connection) -> tuple[dict[str, Acknowledged], Note | None]:
+def latest_entries(db: Connection) -> tuple[dict[str, Acknowledged], ShiftNote | None]:
     """The last acknowledgement of each unit, and the last note."""
     last = select(func.max(shift_log.c.id)).where(shift_log.c.kind == SEEN).group_by(shift_log.c.unit)
     seen = db.execute(select(shift_log).where(shift_log.c.id.in_(last))).all()
     newest = select(shift_log).where(shift_log.c.kind == NOTE).order_by(shift_log.c.id.desc()).limit(1)
     note = db.execute(newest).one_or_none()
     acknowledged = {row.unit: Acknowledged(row.faults, row.shown, row.at) for row in seen}
-    return acknowledged, None if note is None else Note(note.text, note.shown, note.at)
+    return acknowledged, None if note is None else ShiftNote(note.text, note.shown, note.at)
 
 
 @contextlib.asynccontextmanager

@@ -20,7 +20,7 @@ from linetap_desk.serve.handling.site import Route, Site
 from linetap_desk.serve.people import sessions
 from linetap_desk.serve.people.sessions import Who
 from linetap_desk.web import secure
-from linetap_desk.web.secure import address_of, page_address_of
+from linetap_desk.web.secure import client_address, page_address_of
 from linetap_desk.web.text import N_
 
 TEXTS = {
@@ -100,7 +100,7 @@ def endpoint(route: Route, site: Site) -> Callable[[Request], Awaitable[Response
 
     async def answer(request: Request) -> Response:
         request.state.site = site
-        address = request.state.address = address_of(request, site.settings.proxies)
+        address = request.state.address = client_address(request, site.settings.proxies)
         token = request.cookies.get(sessions.COOKIE, "")
         who = request.state.who = await site.sessions.who(token, acts=not route.background) if token else None
         form = "" if who is not None else request.cookies.get(FORM_COOKIE, "")

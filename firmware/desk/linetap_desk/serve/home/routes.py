@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The first page: the person's tasks, and the units with faults. A person who may only watch is sent to the wall.
 
-It shows numbers and units but no call, so its views are not logged; those of the lists behind the numbers are.
+It shows numbers and units but no call, so its views are not logged; views of the lists behind the numbers are logged.
 """
 
 from __future__ import annotations

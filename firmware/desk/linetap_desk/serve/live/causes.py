@@ -183,7 +183,7 @@ class Neighbours:
         return "gone" if left is None else "cut", f" ({port})" if port else "", 0
 
     def _shared(self, place: Place) -> tuple[Code, str, int] | None:
-        """The building, switch or floor of which every unit is away; None if there is none."""
+        """The building, switch or floor with all units away; None without one."""
         ways: list[tuple[Code, str, int, tuple[str, ...]]] = [
             ("building", place.building, LEAST_BUILDING, ("building", place.building)),
             ("switch", place.switch, LEAST_FLOOR, ("switch", place.switch)),

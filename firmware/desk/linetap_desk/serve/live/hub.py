@@ -51,7 +51,7 @@ class TooManyStreams(Exception):
     """Too many streams are open."""
 
 
-class Note(msgspec.Struct, frozen=True):
+class ShiftNote(msgspec.Struct, frozen=True):
     """The last note of the shift log (fleet/shiftlog.py)."""
 
     text: str
@@ -60,7 +60,7 @@ class Note(msgspec.Struct, frozen=True):
 
 
 @dataclass(slots=True)
-class Desk:
+class DeskConnection:
     """The desk's own connection. `since`: when the live state was complete, otherwise since when the state is out of
     date."""
 
@@ -69,7 +69,7 @@ class Desk:
     why: str = ""
     not_shown: int = 0  # messages beyond the bounds
     bad: int = 0  # messages that were invalid
-    note: Note | None = None
+    note: ShiftNote | None = None
 
 
 class Hub:
@@ -80,7 +80,7 @@ class Hub:
         self._lock = threading.Lock()
         self._journal = Journal(secrets.token_hex(4))
         self._pictures: dict[str, Picture] = {}
-        self._desk = Desk("away", rfc3339(clock.utc_ns()), "not connected yet")
+        self._desk = DeskConnection("away", rfc3339(clock.utc_ns()), "not connected yet")
         self._touched: dict[str, int] = {}  # unit -> monotonic time of its first unsent change
         self._utc_ns = clock.utc_ns() - clock.monotonic_ns()
         self._count_ns = 0
@@ -88,7 +88,7 @@ class Hub:
         self._absences = self._shown_absences = Absences()
         self._acknowledged: dict[str, Acknowledged] = {}
         self._newly_acknowledged: deque[str] = deque()  # units of new acknowledgements
-        self._note: Note | None = None
+        self._note: ShiftNote | None = None
         self._snapshots: dict[Reader, tuple[int, int, bytes]] = {}  # of all units, one for each language
         self._encoded: tuple[tuple[int, int, Reader], tuple[int, bytes]] | None = None
         self._readers: dict[asyncio.Event, tuple[asyncio.AbstractEventLoop, str]] = {}
@@ -111,7 +111,7 @@ class Hub:
 
     # --- for readers --------------------------------------------------------------------------------
 
-    def state(self, reader: Reader) -> tuple[str, Desk, list[dict[str, Any]]]:
+    def state(self, reader: Reader) -> tuple[str, DeskConnection, list[dict[str, Any]]]:
         """The whole state: the id from which later changes are counted, the desk's connection, the units."""
         with self._lock:
             id, desk, pictures = self._journal.id, self._desk, list(self._pictures.values())
@@ -208,7 +208,7 @@ class Hub:
         self._acknowledged = {**self._acknowledged, **news}
         self._newly_acknowledged.extend(news)
 
-    def set_note(self, note: Note) -> None:
+    def set_note(self, note: ShiftNote) -> None:
         """Sets the note that is shown until the next one."""
         self._note = note
 
@@ -316,7 +316,7 @@ class Hub:
         turns = (link == "live") != (was.link == "live")
         since = rfc3339(self._clock.utc_ns()) if turns else was.since
         with self._lock:
-            self._desk = Desk(link, since, why, units.passed_over, units.bad, self._note)
+            self._desk = DeskConnection(link, since, why, units.passed_over, units.bad, self._note)
             self._journal.add("desk", {"desk": self._desk})
         self._wake()
 

@@ -295,7 +295,7 @@ def _cause_texts(cause: dict[str, Any], language: Language) -> dict[str, str]:
 
 
 def event(kind: str, data: object, id: str | None = None) -> bytes:
-    """A server-sent event. JSON contains no line break, whatever a unit sends."""
+    """A server-sent event. JSON never contains a line break, even in a unit's text."""
     head = b"" if id is None else b"id: " + id.encode() + b"\n"
     return head + b"event: " + kind.encode() + b"\ndata: " + msgspec.json.encode(data) + b"\n\n"
 

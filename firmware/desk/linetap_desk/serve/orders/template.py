@@ -149,12 +149,12 @@ def _custodians(form: Form, listed: keylist.KeyList) -> members.Group | None:
     if listed.custodians:
         if typed:
             form.wrong("custodians", SAYS["list_has_them"])
-        return members.of(listed.custodians)
+        return members.group_of(listed.custodians)
     needed = form.number("custodians_needed", 1, MOST_CUSTODIANS)
     try:
         for each in typed:
             publickeys.decode_recipient(each)
-        group = members.of(typed, needed or 1)
+        group = members.group_of(typed, needed or 1)
         members.require_short(group, members.parse(listed.overflow[-1].recipient))
     except (LinetapError, IndexError):
         form.wrong("custodians", SAYS["custodians"])

@@ -55,8 +55,8 @@ class OverflowCall:
 
 
 def candidates(desk: Connection, after: Mapping[str, Any] | None = None) -> list[Mapping[str, Any]]:
-    """Copies whose record has no day, and those that their unit amended, oldest first, at most A_READ. `after`: the
-    last row of the candidates before them."""
+    """Copies with a record without a day, and amended copies, oldest first, at most A_READ. `after`: the last row of
+    the previous candidates."""
     columns = (copies.c.unit, copies.c.call_id, copies.c.record_sha256, copies.c.stored_at)
     same = (amendments.c.unit == copies.c.unit) & (amendments.c.call_id == copies.c.call_id)
     newest = select(amendments.c.until).where(same).order_by(desc(amendments.c.number)).limit(1).scalar_subquery()
@@ -76,7 +76,7 @@ def may_be_done(site: Site, row: Mapping[str, Any]) -> bool:
 
 
 def overflow_calls(site: Site, rows: Iterable[Mapping[str, Any]], roles: Roles | None) -> list[OverflowCall]:
-    """The calls whose record names an overflow epoch, or cannot be read."""
+    """The calls with a record that names an overflow epoch, or cannot be read."""
     found = []
     for row in rows:
         read = recordfile.read_record(site.settings.desk, row["unit"], row["call_id"], row["record_sha256"])
@@ -103,7 +103,7 @@ def _of(site: Site, row: Mapping[str, Any], epoch: str, roles: Roles | None, why
 
 
 def day_of(until: str | None, zone: ZoneInfo) -> str:
-    """The day whose end is `until`; empty without one."""
+    """The day that ends at `until`; empty without one."""
     return day_of_end(from_utc_ns(parse_rfc3339(until)), zone.key).isoformat() if until else ""
 
 

@@ -50,8 +50,8 @@ async def _page(request: Request, site: Site, error: Exception | None = None) ->
 
 
 async def _calls(site: Site) -> tuple[list[OverflowCall], bool]:
-    """The calls that wait, oldest first, the newest of the others, and whether more wait. Neither calls that are done
-    nor unreadable ones, which stay until their end, keep others from the page."""
+    """The waiting calls, oldest first, the newest of the others, and whether more wait. Neither finished nor unreadable
+    calls, which stay until their end, keep others from the page."""
     roles, waits, looked = await anyio.to_thread.run_sync(_roles, site), list[OverflowCall](), 0
     done = deque[Mapping[str, Any]](maxlen=overflowcalls.MOST)
     unreadable = deque[OverflowCall](maxlen=overflowcalls.MOST)
@@ -106,7 +106,7 @@ def _rewrap(calls: Sequence[OverflowCall]) -> list[str]:
 
 
 def _twins(calls: Sequence[OverflowCall]) -> list[str]:
-    """The units with a call whose id another unit's call has too."""
+    """The units with calls of the same id."""
     count = Counter(one.call_id for one in calls)
     return sorted({one.row["unit"] for one in calls if count[one.call_id] > 1})
 
@@ -147,7 +147,7 @@ async def archive(request: Request, site: Site) -> Response:
     return package.answer(made, ARCHIVE)
 
 
-async def bring(request: Request, site: Site) -> Response:
+async def upload_papers(request: Request, site: Site) -> Response:
     form = await request.form()
     calls, _more = await _calls(site)
     subject = Subject()
@@ -181,6 +181,6 @@ def _keep(site: Site, taken: Sequence[UploadedCall]) -> None:
 LARGER = {PATH: uploads.MOST_BYTES}
 ROUTES: tuple[Route, ...] = (
     Route(PATH, ("GET",), VAULT | AUDITOR, "overflow_view", page),
-    Route(PATH, ("POST",), VAULT, None, bring, takes=FILE, answers=(303, 409)),
+    Route(PATH, ("POST",), VAULT, None, upload_papers, takes=FILE, answers=(303, 409)),
     Route(f"{PATH}/{ARCHIVE}", ("GET",), VAULT, "export", archive, takes=("unit",), answers=(200, 404, 409)),
 )

@@ -86,8 +86,8 @@ def _named(
     site: Site, call_id: str, files: Mapping[str, bytes], brought: Wrapped | None, calls: Sequence[OverflowCall],
     roles: Roles,
 ) -> OverflowCall:  # fmt: skip
-    """The call that the files belong to: of two units' calls of the same id the one whose record they name, or whose
-    re-wrapping they check."""
+    """The call of these files. Two units may have calls of the same id: the files name the record, or check the
+    re-wrapping, of one of them."""
     mine = [one for one in calls if one.call_id == call_id]
     if not mine:
         raise StepFault("rewrap_other_call", f"{call_id}: it is not among the calls that wait here")

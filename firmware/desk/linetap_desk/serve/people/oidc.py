@@ -123,7 +123,7 @@ class Oidc:
             claims = token["userinfo"]
             seen_s, subject = int(claims["auth_time"]), str(claims["sub"])
         except Exception as error:  # noqa: BLE001 - two libraries and a foreign answer: any fault is a refusal
-            self._app.server_metadata.clear()  # Authlib keeps the provider's keys, also what is none
+            self._app.server_metadata.clear()  # Authlib keeps the provider's keys, even invalid ones
             log.warning("oidc_refused: %s", type(error).__name__)
             return None
         if not subject or seen_s < waiting.since_ns // NS_PER_S - LEEWAY_S:

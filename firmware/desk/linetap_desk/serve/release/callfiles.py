@@ -83,7 +83,7 @@ MOST_COMMANDS = 20  # of one call, the newest
 
 def newest_wrapped(site: Site, row: Mapping[str, Any], roles: Roles) -> Wrapped | None:
     """The latest re-wrapped key that `linetap unwrap --wrapped` accepts: from the vault officer's folder of holds, or
-    from an uploaded command. `row`: of a request, or of a hold, whose own command is excluded."""
+    from an uploaded command. `row`: of a request, or of a hold; a hold's own command is excluded."""
     call_id, sha256, signed = row["call_id"], row["record_sha256"], dict[str, Wrapped]()
     for one in (*(one for _, one in hold_documents(site, row)), *_brought(site, row)):
         try:

@@ -98,7 +98,7 @@ def require_one_record(store: Path, call: CheckedCall) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class WitnessVerdict:
     """The witnesses' verdict: at `at_s` (POSIX), `count` of `of` witnesses had seen the call's close. `code`: why it is
     not opened."""
 
@@ -110,7 +110,8 @@ class Verdict:
 
 
 def witness_rules(site: Site, roles: Roles | None) -> Rules:
-    """The witnesses' rules. NotWitnessed if desk.toml or the roles name a policy whose file is missing or differs."""
+    """The witnesses' rules. NotWitnessed if desk.toml or the roles name a policy, and its file is missing or
+    differs."""
     configured = site.settings.desk.witnesses
     policy = None if configured.policy is None else Path(configured.policy)
     if policy is not None and not policy.is_file():
@@ -128,14 +129,14 @@ def witness_rules(site: Site, roles: Roles | None) -> Rules:
         raise NotWitnessed(str(error), "policy_missing") from None
 
 
-def witness_verdict(site: Site, row: Mapping[str, Any]) -> Verdict:
+def witness_verdict(site: Site, row: Mapping[str, Any]) -> WitnessVerdict:
     """The verdict on the second copy, for display; `require_call` checks it before each step."""
     try:
         found = witness_rules(site, _roles(site))
     except (NotWitnessed, RolesFault) as error:
-        return Verdict("not_witnessed", code=error.code)
+        return WitnessVerdict("not_witnessed", code=error.code)
     if found.policy is None:
-        return Verdict("no_policy")
+        return WitnessVerdict("no_policy")
     try:
         folder = callfiles.copy_folder(site, row)
         record = sealed.decode_record(callfolder.read(folder / sealed.RECORD, sealed.RECORD_LIMIT_BYTES))
@@ -146,11 +147,11 @@ def witness_verdict(site: Site, row: Mapping[str, Any]) -> Verdict:
             closing.check(close, record.unit, record.call_id, row["record_sha256"], signers)
         seen, problem = callproof.witnessed(folder, record, close, basis)
     except (OSError, Refusal, BadInput, ValueError) as error:
-        return Verdict("not_witnessed", code=getattr(error, "code", NOT_WITNESSED))
+        return WitnessVerdict("not_witnessed", code=getattr(error, "code", NOT_WITNESSED))
     count, of = (0, len(found.policy.witnesses)) if seen is None else (seen.count, seen.of)
     if problem is not None or seen is None or seen.since_s is None:
-        return Verdict("not_witnessed", count, of, code=NOT_WITNESSED if problem is None else problem.code)
-    return Verdict("witnessed", count, of, seen.since_s)
+        return WitnessVerdict("not_witnessed", count, of, code=NOT_WITNESSED if problem is None else problem.code)
+    return WitnessVerdict("witnessed", count, of, seen.since_s)
 
 
 def _roles(site: Site) -> Roles | None:

@@ -36,7 +36,7 @@ class Choice:
 
 
 def choices(roles: Roles, row: Mapping[str, Any], now_ns: int) -> list[Choice]:
-    """The purposes and parties whose rule fits the call's age and line; the least strict first."""
+    """The purposes and parties with a rule for the call's age and line; the least strict first."""
     began_ns = sealed.call_ns(row["call_id"])
     found: list[Choice] = []
     for purpose in roles.purposes:

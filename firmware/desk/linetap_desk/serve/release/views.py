@@ -51,7 +51,7 @@ _TOKEN = re.compile(r"(open|closed|holds)~(on|back)~(\d{4}-\d{2}-\d{2}T\d{2}:\d{
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ListPosition:
     """A position in a list: the rows before (`back`) or after (`on`) one row."""
 
     list: List
@@ -60,7 +60,7 @@ class Place:
     id: str
 
     @classmethod
-    def parse(cls, token: str) -> Place:
+    def parse(cls, token: str) -> ListPosition:
         """The position. BadInput for an invalid page token."""
         found = _TOKEN.fullmatch(token)
         if found is None or ID.fullmatch(found[4]) is None:
@@ -73,7 +73,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ListPage:
     """A page of a list. `before` and `after`: tokens, empty at the ends."""
 
     rows: Sequence[Mapping[str, Any]] = ()
@@ -89,7 +89,7 @@ class Tasks[T]:
     more: bool = False
 
 
-def page_of_list(db: Connection, listed: List, now_ns: int, place: Place | None = None) -> Page:
+def page_of_list(db: Connection, listed: List, now_ns: int, place: ListPosition | None = None) -> ListPage:
     """A page of a list: open requests by their expiry; closed or expired ones and holds newest first."""
     table, order, newest_first, wanted = _listed(listed, now_ns)
     backward = place is not None and place.way == "back"
@@ -108,9 +108,9 @@ def page_of_list(db: Connection, listed: List, now_ns: int, place: Place | None 
         if not rows or not (more if backward == (way == "back") else place is not None):
             return ""
         row = rows[0] if way == "back" else rows[-1]
-        return Place(listed, way, row[order.name], row["id"]).token()
+        return ListPosition(listed, way, row[order.name], row["id"]).token()
 
-    return Page(rows, beyond("back"), beyond("on"))
+    return ListPage(rows, beyond("back"), beyond("on"))
 
 
 def with_approvals(db: Connection, rows: Sequence[Mapping[str, Any]]) -> list[RequestState]:
@@ -125,13 +125,13 @@ def with_approvals(db: Connection, rows: Sequence[Mapping[str, Any]]) -> list[Re
 def requests_of(db: Connection, now_ns: int, is_theirs: Callable[[RequestState], bool]) -> Tasks[RequestState]:
     """The person's requests, those that expire first, among at most MOST_LOOKED."""
     theirs: list[RequestState] = []
-    place: Place | None = None
+    place: ListPosition | None = None
     for _ in range(MOST_LOOKED // SIZE):
         part = page_of_list(db, "open", now_ns, place)
         theirs += [one for one in with_approvals(db, part.rows) if is_theirs(one)]
         if len(theirs) > SIZE or not part.after:
             return Tasks(theirs[:SIZE], len(theirs) > SIZE)
-        place = Place.parse(part.after)
+        place = ListPosition.parse(part.after)
     return Tasks(theirs[:SIZE], more=True)
 
 
@@ -158,7 +158,7 @@ async def overview(request: Request, site: Site) -> Response:
     """Shows all three lists, with the person's next steps; with a token, a page of one list."""
     who, now_ns = who_of(request), site.clock.utc_ns()
     try:
-        place = Place.parse(request.query_params["page"]) if request.query_params.get("page") else None
+        place = ListPosition.parse(request.query_params["page"]) if request.query_params.get("page") else None
         status = 200
     except BadInput:
         place, status = None, 400
@@ -167,7 +167,7 @@ async def overview(request: Request, site: Site) -> Response:
 
     def read(
         db: Connection,
-    ) -> tuple[dict[List, Page], dict[str, list[RequestState]], Tasks[RequestState], Rows, dict[str, Chain]]:
+    ) -> tuple[dict[List, ListPage], dict[str, list[RequestState]], Tasks[RequestState], Rows, dict[str, Chain]]:
         wanted: tuple[List, ...] = ("open", "closed", "holds") if place is None else (place.list,)
         pages = {name: page_of_list(db, name, now_ns, place) for name in wanted}
         found: dict[str, list[RequestState]] = {
@@ -182,7 +182,7 @@ async def overview(request: Request, site: Site) -> Response:
         return pages, found, mine, [row for row in to_do if chains[row["id"]].waits_for(who.name)], chains
 
     pages, found, mine, to_do, chains = await read_own(site, read)
-    kept, theirs = await _holds(site, pages.get("holds", Page()).rows, to_do, now_ns, chains)
+    kept, theirs = await _holds(site, pages.get("holds", ListPage()).rows, to_do, now_ns, chains)
     known = {one.row["id"] for one in mine.rows} | {one.row["id"] for one in theirs.rows}
     found["open"] = [one for one in found.get("open", []) if one.row["id"] not in known]
     return site.pages.page(

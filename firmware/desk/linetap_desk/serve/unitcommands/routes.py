@@ -140,7 +140,7 @@ def _unit_of(data: bytes, deliveries: Mapping[str, Delivery]) -> UnitOf:
 Prepare = Callable[[], Awaitable[tuple[str, list[bytes]]]]
 
 
-async def bring(request: Request, site: Site) -> Response:
+async def upload_batch(request: Request, site: Site) -> Response:
     form = await request.form()
 
     async def prepare() -> tuple[str, list[bytes]]:
@@ -257,7 +257,7 @@ LARGER = {PATH: batches.LIMIT_BYTES + (64 << 10)}  # plus the form's overhead
 NAME = ("name",)
 ROUTES: tuple[Route, ...] = (
     Route(PATH, ("GET",), BRINGS | AUDITOR, "commands_view", page),
-    Route(PATH, ("POST",), BRINGS, None, bring, takes=FILE, answers=(303, 409)),
+    Route(PATH, ("POST",), BRINGS, None, upload_batch, takes=FILE, answers=(303, 409)),
     Route(f"{PATH}/again", ("POST",), KEEPS, None, again, takes=NAME, answers=(303, 409)),
     Route(f"{PATH}/away", ("POST",), KEEPS, None, put_away, takes=NAME, answers=(303, 409)),
 )

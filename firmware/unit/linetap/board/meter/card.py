@@ -72,7 +72,7 @@ class MeteredCard:
         found = self._reader.levels(until_ns)
         self._contacts.follow()
         if self._closed and self._clock.monotonic_ns() >= self._due_ns:
-            self._send_relays()  # the meter opens relays whose command is not repeated
+            self._send_relays()  # the meter opens relays without a repeated command
         if found is None:
             return self._unknown
         self._arm.beat()

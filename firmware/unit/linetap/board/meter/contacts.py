@@ -125,7 +125,7 @@ class OneShots:
         self._since_ns = np.full(lines, now_ns, np.int64)  # time of its opening, or of the last command
 
     def look(self, asked: Contacts, now_ns: int) -> Contacts:
-        """Returns the open contacts, bool (lines,); `asked`: those whose command to open arrives at `now_ns`."""
+        """Returns the open contacts, bool (lines,). `asked`: contacts with a command to open at `now_ns`."""
         if not (asked.any() or self._opened.any() or self._spent.any()):
             return self._opened.copy()  # the usual case: no command for long
         lasted_ns = now_ns - self._since_ns

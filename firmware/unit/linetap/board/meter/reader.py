@@ -217,7 +217,7 @@ class Reader:
                 self._from_before(first)
 
     def _from_before(self, first: int) -> None:
-        """Handles an older sample: a stray one, or one of a restarted meter whose hello was lost."""
+        """Handles an older sample: a stray one, or the sample of a restarted meter after a lost hello."""
         end = self._store.end
         if end is not None and end - first > BACK_MAX_MS:
             self._restarted()

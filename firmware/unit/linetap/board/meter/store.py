@@ -42,7 +42,7 @@ class Store:
         self._decider.restart()
 
     def edge(self, sample: int, row: int, off_hook: bool) -> None:
-        """Adds the meter's own decision, the only information on a stretch whose samples were lost."""
+        """Adds the meter's own decision, the only information on a stretch of lost samples."""
         self._edges.append((sample, row, off_hook))
 
     def add(self, sample: int, volts: I16) -> bool:

@@ -68,7 +68,7 @@ class EndStep(msgspec.Struct):
     notice: str
     asked: int  # the last digit of the code, or the frame at which it was due
     tries: int = 0
-    started: int | None = None  # its first frame on the line, and the one after its last
+    started: int | None = None  # its first frame on the line, and the frame after its last
     ended: int | None = None
     played: NoticeRecord | None = None
 
@@ -123,7 +123,7 @@ class Call(msgspec.Struct, kw_only=True):
     carriers: int = 0  # number of carriers detected
     notice_until: int = 0  # the frame after its last possible echo
     notice_whole: bool = False  # that notice was played to the end
-    deaf: bool | None = None  # whether the line was quiet under a whole notice that was not heard; None: no such notice
+    deaf: bool | None = None  # whether the line was quiet under a whole unheard notice; None: there was none
     guessed: bool = False  # the answer is not proven (calls/doubtfulanswer.py)
     heard_as: NoticeProof | None = None  # the proof of a notice that was played on a guessed answer
     rung_again: int = 0  # times ringback during the call meant that the far end transfers it
@@ -138,7 +138,7 @@ class Call(msgspec.Struct, kw_only=True):
     keys: list[Key] = []  # the last digits, which may become a code
     marks: list[Mark] = []
     was_marked: bool = False  # marked in the record that this call continues
-    situations: list[str] = []  # situations whose code staff have dialled, in this record or before
+    situations: list[str] = []  # situations by their codes that staff have dialled, in this record or before
     flashed: bool = False  # since the answer: a party may be on hold at the PBX
     step: EndStep | None = None  # the notice that plays on the way to the call's end
     step_before: EndStep | None = None  # the last step that is over: keys that stopped its notice were dialled over it

@@ -51,7 +51,7 @@ class LineMemory(msgspec.Struct):
     continues: str | None = None  # the call that ended by tone while the handset stayed off-hook
     near_digit_dbm0: float | None = None  # level of digits that were certainly dialled at this end
     near_end: list[Signature] = []  # signatures of the last such digits
-    unheard_calls: int = 0  # consecutive calls whose notice was played to the end and not heard, for any reason
+    unheard_calls: int = 0  # consecutive calls with a notice that was played to the end and not heard, for any reason
     deaf_calls: int = 0  # consecutive unheard calls on a line so quiet that only a fault explains them
     deaf_first_ns: int | None = None  # the first of those calls
     deaf_since_ns: int | None = None  # the line is at fault since then
@@ -73,7 +73,7 @@ def open_frames(batch: Batch, index: int) -> npt.NDArray[np.int64]:
     return batch.frame + np.flatnonzero(~batch.hook[index]) * FRAMES_PER_MS
 
 
-class Names(msgspec.Struct, frozen=True):
+class CallNames(msgspec.Struct, frozen=True):
     """The data that keeps a call's name from being given twice.
 
     `newest_ns`: the newest time in a call name of this vault, as of the first start of this boot. `boot`: four
@@ -95,7 +95,7 @@ class Shared:
     vault: VaultPort
     clock_record: Callable[[int], ClockRecord]  # of a line
     learned: dict[int, Learned] = field(default_factory=dict)  # by line
-    names: Names = field(default_factory=Names)
+    names: CallNames = field(default_factory=CallNames)
     lines: list[LineContext] = field(default_factory=list)  # of all cards: an internal call may use two cards
     connected: dict[int, int] = field(default_factory=dict)  # by line: UTC at which the PBX reported an answer
     ended: list[Callable[[CallRecord], None]] = field(default_factory=list)  # called with each call's record
@@ -163,7 +163,7 @@ class LineContext:
         return new_call_id(ns, self.config.number, again)
 
     def open_held_recording(self) -> None:
-        """Opens the recording of a call whose guessed answer was not disproved, from its first frame on."""
+        """Opens the recording of a call from its first frame on: the guessed answer was not disproved."""
         call = self.call
         if call.held_until is not None and call.first_frame is not None:
             self.shared.vault.open(call.call_id, call.line, call.first_frame)

@@ -92,7 +92,7 @@ def withdraw_answer(line: LineContext, event: Event) -> None:
 
 
 def _may_be_wrong(line: LineContext, event: Event) -> bool:
-    """Whether the answer may be wrong: it is a guess, or a voice in a pause of ringback whose cadence continues."""
+    """Whether the answer may be wrong: it is a guess, or a voice in a pause of ringback that may continue."""
     call = line.call
     if call.direction != "out" or call.taken_back >= MOST_TAKEN_BACK or call.answered_ns is None:
         return False

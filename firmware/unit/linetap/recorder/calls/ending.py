@@ -66,7 +66,7 @@ def end_recording(line: LineContext, event: Event) -> None:
 
 
 def end_by_tone(line: LineContext, event: Event) -> None:
-    """Ends a call whose far end has hung up, at the start of the busy tone."""
+    """Ends a call at the start of the busy tone: the far end has hung up."""
     call = line.call
     last = min(event.at, call.tone_known)
     prove_at_end(line, last)
@@ -112,7 +112,7 @@ def seal_and_continue(line: LineContext, event: Event) -> None:
 
 
 def ended_by(event: Event) -> EndedBy:
-    """The cause of the end of a call whose loop opened."""
+    """The cause of the end of a call after its loop opened."""
     return "loop_break" if event.name == "loop_break" else "on_hook"
 
 
@@ -125,7 +125,7 @@ def answered_frame(line: LineContext) -> int:
 
 
 def _after_end_notice(line: LineContext, at: int, by: EndedBy | None) -> EndedBy | None:
-    """The cause of an end at frame `at` of a call whose end was announced; records how the line became free."""
+    """The cause of an announced end at frame `at`; records how the line became free."""
     call = line.call
     if call.end is None or call.end_spoken is None:
         return by

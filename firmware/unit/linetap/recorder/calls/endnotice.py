@@ -25,7 +25,7 @@ ASK_AHEAD_MS = 200  # from the code to the notice: capture's buffer, and a batch
 
 
 def follow_code(line: LineContext, event: Event, situation: Situation) -> None:
-    """Marks the call and requests the notice of the situation whose code staff have dialled."""
+    """Marks the call and requests the notice of the situation, after staff have dialled its code."""
     call, name = line.call, situation.name
     call.situations = sorted({*call.situations, name})
     line.add_mark(event, name)

@@ -117,7 +117,7 @@ def stop_notice(line: LineContext) -> None:
 
 
 def ended_before_notice(line: LineContext, event: Event) -> None:
-    """Ends a call whose notice had not begun."""
+    """Ends a call before its notice has begun."""
     stop_notice(line)
     if line.call.first_frame is not None:
         end_recording(line, event)

@@ -41,7 +41,7 @@ def tone_in_notice(line: LineContext, event: Event) -> None:
 
 
 def gap_in_notice(line: LineContext, event: Event) -> None:
-    """Abandons the notice after a long gap: another party may be on the line, whose call must not be ended."""
+    """Abandons the notice after a long gap: another party may be on the line, and their call must not be ended."""
     abandon_step(line, event, "another_party")
     parties.gap_in_recording(line, event)
 

@@ -91,7 +91,7 @@ def digit_in_recording(line: LineContext, event: Event) -> None:
 
 
 def announce_by_code(line: LineContext, event: Event) -> None:
-    """Plays the notice, whose code staff have dialled; nothing is written until then."""
+    """Plays the notice after staff have dialled its code; nothing is written until then."""
     call = line.call
     call.notice_tries, call.flashed_at, call.swapped_at = 0, None, None
     pause_recording(line, event.at)
@@ -110,7 +110,7 @@ def gap_in_recording(line: LineContext, event: Event) -> None:
 
 
 def note_gap(line: LineContext, event: Event) -> None:  # noqa: ARG001 - its time is in the recording
-    """Sets `party_unknown` after a long gap in a call of which no audio is being written, except on an exempt line."""
+    """Sets `party_unknown` after a long gap in a call without a recording, except on an exempt line."""
     line.call.party_unknown |= not line.config.exempt
 
 
@@ -201,7 +201,7 @@ def note_flash(line: LineContext, event: Event, *, spoken: bool = False) -> None
 
 
 def flash_in_notice(line: LineContext, event: Event) -> None:
-    """Handles a flash during the notice, of which a new party hears at most the rest."""
+    """Handles a flash during the notice: a new party hears at most the rest of the notice."""
     note_flash(line, event, spoken=True)
     if line.call.waiting:
         line.call.waiting, line.call.swap_due = False, event.known

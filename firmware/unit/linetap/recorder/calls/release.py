@@ -82,7 +82,7 @@ def opened_too_short(line: LineContext, event: Event) -> None:
 
 
 def gap_before_opening(line: LineContext, event: Event) -> None:
-    """Continues the recording after a long gap: another party may be on the line, whose call must not be ended."""
+    """Continues the recording after a long gap: another party may be on the line, and their call must not be ended."""
     _not_released(line, event, "another_party")
     parties.gap_in_recording(line, event)
 

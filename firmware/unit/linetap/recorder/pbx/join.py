@@ -33,14 +33,14 @@ NEVER = 1 << 62
 KeepReport = Callable[[str, bytes], None]  # a report's path in the vault, its content
 
 
-class Held(msgspec.Struct, frozen=True):
+class WaitingCall(msgspec.Struct, frozen=True):
     """A call that waits for its line until `due_ns` (monotonic)."""
 
     job: Close
     due_ns: int
 
 
-class Pending(msgspec.Struct, frozen=True):
+class UnmatchedLine(msgspec.Struct, frozen=True):
     """A line that has no call yet. `came_ns`: monotonic time of its arrival."""
 
     report: SmdrLine
@@ -50,8 +50,8 @@ class Pending(msgspec.Struct, frozen=True):
 class SmdrMemory(msgspec.Struct):
     """The state for the checkpoint. It contains raw lines: the checkpoint is in RAM only."""
 
-    held: list[Held] = []
-    pending: list[Pending] = []
+    held: list[WaitingCall] = []
+    pending: list[UnmatchedLine] = []
     ledger: LedgerMemory = msgspec.field(default_factory=LedgerMemory)
 
     def jobs(self) -> list[Close]:
@@ -107,7 +107,7 @@ class SmdrJoin:
             self._vault.snapshot(call_id, final_snapshot(record, end_frame))
             self._vault.permit(call_id, end_frame, withheld)  # so that the ring no longer has to keep the audio
         due_ns = self._clock.monotonic_ns() + self._wait_ns
-        self._held[call_id] = Held(Close(call_id, end_frame, record, list(withheld)), due_ns)
+        self._held[call_id] = WaitingCall(Close(call_id, end_frame, record, list(withheld)), due_ns)
         self._look_ns = 0
 
     # --- for the service ----------------------------------------------------------------------------------------------
@@ -126,7 +126,7 @@ class SmdrJoin:
             return
         day.lines += 1
         if self._matcher.may_be_ours(smdr):
-            self._pending.append(Pending(smdr, self._clock.monotonic_ns()))
+            self._pending.append(UnmatchedLine(smdr, self._clock.monotonic_ns()))
             self._look_ns = 0
         if len(self._pending) > MOST_LINES:
             self.ledger.line_alone(self._pending.pop(0).report)
@@ -209,7 +209,7 @@ class SmdrJoin:
         self._pending = [pending for place, pending in enumerate(self._pending) if place not in given]
         return bool(given)
 
-    def _seal(self, held: Held, smdr: SmdrLine | None) -> None:
+    def _seal(self, held: WaitingCall, smdr: SmdrLine | None) -> None:
         job, record = held.job, held.job.record
         del self._held[job.call_id]
         self.ledger.call_over(times_of(record))

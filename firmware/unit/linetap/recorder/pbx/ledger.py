@@ -143,7 +143,7 @@ class Ledger:
         return days[name]
 
     def last_day(self) -> PbxDay | None:
-        """The figures of the last settled day; None: there is none yet."""
+        """The figures of the last settled day; None before the first one."""
         return self.memory.settled.figures() if self.memory.settled is not None else None
 
     def matched(self, smdr: SmdrLine, call: Late) -> None:

@@ -42,7 +42,7 @@ class Levels:
 def read_events(path: Path, line_numbers: list[int], frames: int) -> Levels:
     """The levels of all lines.
 
-    BadInput names the first bad line and what is expected; events after the audio are ignored.
+    BadInput names the first bad line and the expected form; events after the audio are ignored.
     """
     slots = -(-frames // SLOT_FRAMES)
     bits = np.zeros((3, len(line_numbers), slots * SLOT_MS), np.bool_)

@@ -140,7 +140,7 @@ def _sound(sound: SoundEvent) -> Event:
 
 
 def _callers(audio: I16, profile: Profile) -> list[Event]:
-    """The caller IDs: both modems look for a carrier, the one whose mark was sent reads it; each message is reported
+    """The caller IDs. Both modems look for a carrier; the modem of the sent mark reads it. Each message is reported
     once.
     """
     events: list[Event] = []

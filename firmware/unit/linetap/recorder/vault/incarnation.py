@@ -116,7 +116,7 @@ class Incarnation:
     # --- Loading---------------------------------------------------------------------------------------
 
     def _load(self, unit: str) -> VaultDocument | None:
-        """Loads the document; None: there is none, or an invalid one, which is set aside."""
+        """Loads the document; None without a valid one. An invalid one is set aside."""
         signature = namespaces.signature_path(self._path)
         try:
             data = self._path.read_bytes()[: vaultname.LIMIT_BYTES + 1]

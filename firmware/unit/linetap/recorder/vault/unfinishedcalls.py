@@ -59,7 +59,7 @@ class LeftOpen:
         self._found.add(call_id)
 
     def abandon(self, call_id: str) -> None:
-        """Abandons a recording whose call is unknown: it is sealed from its folder and the journal."""
+        """Abandons a recording of an unknown call: it is sealed from its folder and the journal."""
         self._abandoned.add(call_id)
 
     def begin(self) -> None:
@@ -136,7 +136,7 @@ class LeftOpen:
         return LeftOpenCalls(vault, self._vault.config.unit, store.read(vault / FOLDER))
 
     def _at_work(self) -> set[str]:
-        """Calls whose folders are being written, or are about to be."""
+        """Calls with a folder that is being written now or soon."""
         jobs = {job.call_id for job in self._queue.unfinished() if isinstance(job, Open | Close)}
         return jobs | self._vault.recordings.keys()
 

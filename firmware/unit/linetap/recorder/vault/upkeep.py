@@ -165,8 +165,8 @@ class Upkeep:
             self._do()
 
     def _do(self) -> None:
-        """Each step whatever became of the others; but nothing is destroyed after a failed command, which may be a
-        hold. Raises the first error, of a full disk before any other."""
+        """Does each step even after a failed one; but destroys nothing after a failed command, which may be a hold.
+        Raises the first error; an error of a full disk precedes any other."""
         failed = list[OSError]()
 
         def attempt(step: Callable[[], object]) -> bool:

@@ -169,7 +169,7 @@ class VaultWriter:
         return [recording.state for call_id, recording in recordings if call_id not in known]
 
     def abandon(self, call_id: str) -> None:
-        """Abandons a recording whose call is unknown: it is sealed from its folder and the journal."""
+        """Abandons a recording of an unknown call: it is sealed from its folder and the journal."""
         self._left_open.abandon(call_id)
 
     def take_recovered(self) -> list[CallRecord]:

@@ -28,7 +28,7 @@ MOST_A_DAY = 200
 log = logging.getLogger("linetap.recorder")
 
 
-class Lines(Protocol):
+class WalkedLines(Protocol):
     """The walk test's interface to core.Recorder."""
 
     def set_walk_line(self, line: int | None) -> None: ...
@@ -43,7 +43,7 @@ class Guide:
         config: Config,
         config_sha256: str,
         clock: Clock,
-        core: Lines,
+        core: WalkedLines,
         vault: VaultWriter,
         held: Callable[[], set[str]],
         walk: Walk | None,

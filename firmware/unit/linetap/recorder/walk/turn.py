@@ -23,7 +23,7 @@ import msgspec
 from linetap_core.records import CallRecord, WalkStep
 
 WAIT_S = 120  # for a line to be free and lifted
-CALL_S = 120  # for the test call, of which the unit needs half a minute
+CALL_S = 120  # for the test call; the unit itself needs half a minute
 CUT = "line_cut"
 MOST_CODES = 16
 

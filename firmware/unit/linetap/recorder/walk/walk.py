@@ -41,7 +41,7 @@ class Walk(msgspec.Struct, kw_only=True):
     reported: bool = False
 
     def observe(self, config: Config, seen: Callable[[int], Observation], mono_s: float, utc_ns: int) -> None:
-        """Observes the line whose turn it is. `seen`: the observation of a line."""
+        """Observes the present line. `seen`: the observation of a line."""
         if self.ended_by is not None:
             return
         if mono_s >= self.began_s + ALL_S:

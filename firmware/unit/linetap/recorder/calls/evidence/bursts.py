@@ -29,7 +29,7 @@ from linetap.ring import RATE_HZ
 _PER_MS = RATE_HZ // 1000
 _VOWEL = 3  # windows
 _HISTORY = 8  # bursts kept
-_BEFORE = 4  # windows before a burst whose levels are kept: more than 80 ms
+_BEFORE = 4  # kept levels of windows before a burst: more than 80 ms
 
 
 class Bursts(msgspec.Struct):
@@ -54,7 +54,7 @@ class Bursts(msgspec.Struct):
 
     @property
     def rings(self) -> bool:
-        """Whether this is ringback whose next burst can be predicted."""
+        """Whether this is ringback with a predictable next burst."""
         known = bool(self.prior) or (self.period > 0 and self.stood)
         return not self.busy and bool(self.current) and known
 

@@ -142,7 +142,7 @@ class Evidence(msgspec.Struct):
                 self.add_sound("music", self.faint.at)
 
     def sound_after_silence(self, now: int, numbers: AnswerNumbers) -> SoundAfterSilence | None:
-        """The sound after a silence in the music that is to be judged; None: there is none."""
+        """The sound to be judged, after a silence in the music; None without one."""
         return None if self.hush is None else self.hush.sound_after(now, numbers)
 
     def judge_sound(self, behind: SoundAfterSilence, notes: float | None, sung: bool, numbers: AnswerNumbers) -> None:

@@ -58,7 +58,7 @@ def caller_id(
         found = [(read_octets(carrier.octets, modem, numbers), carrier) for carrier in carriers]
         readings += [_Reading(h, abs(c.mark_hz - TONES_HZ[modem][0])) for h, c in found if h is not None]
     from_digits = read_digits(dtmf_digits, numbers) if kind in ("dtmf", "auto") and dtmf_digits else None
-    # Each modem can read the other's carrier: the one whose mark frequency was sent decides.
+    # Each modem can read the other's carrier: the modem of the sent mark frequency decides.
     readings.sort(key=lambda r: (not r.caller.readable, r.mark_error_hz))
     if readings and (readings[0].caller.readable or from_digits is None):
         return readings[0].caller

@@ -98,7 +98,7 @@ class DtmfDetector:
         self._runs: dict[int, Run] = {}
 
     def follow(self, audio: NDArray[np.int16], frame: int) -> list[Digit]:
-        """The digits that became certain in `audio` (lines, n), whose first sample is at `frame`."""
+        """The digits that became certain in `audio` (lines, n). `frame`: of its first sample."""
         if self._frame is None:
             skip = -frame % BLOCK  # blocks lie on absolute frames
             if audio.shape[1] < skip:

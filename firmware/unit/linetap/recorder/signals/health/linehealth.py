@@ -23,10 +23,10 @@ from linetap.recorder.signals.health.rules import (
     SECONDS,
     SLOTS,
     Block,
-    Limits,
+    BlockMeasure,
+    FaultLimits,
     Lines,
     LineUse,
-    Meter,
 )
 from linetap.ring import I16, SLOT_FRAMES, SLOT_MS, Batch, Bits
 
@@ -44,7 +44,7 @@ class CallHealth:
     def __init__(self, lines: int) -> None:
         self._state: F32 = np.zeros((ROWS, lines), np.float32)
 
-    def follow(self, block: Block, limits: Limits, talking: Lines, over: Lines) -> None:
+    def follow(self, block: Block, limits: FaultLimits, talking: Lines, over: Lines) -> None:
         """Adds a block. `talking`: lines in use throughout, with no sound but speech; `over`: no longer in use."""
         state, level = self._state, block.level_dbm0
         fresh = talking & (state[_TIME] == 0)
@@ -59,7 +59,7 @@ class CallHealth:
         state[_FAINT, talking & ~loud & (level >= state[_FLOOR] + limits.faint_above_db)] += SECONDS
         self._judge(limits, over)
 
-    def _judge(self, limits: Limits, over: Lines) -> None:
+    def _judge(self, limits: FaultLimits, over: Lines) -> None:
         """Judges the calls: clipping is reported at once and cleared by a whole call without it; too quiet speech is
         reported at the call's end.
         """
@@ -109,7 +109,7 @@ class LineHealth:
         """The lines of one card and their profiles, in the order of its ring; `learned` by line number."""
         self._lines, self._profiles = list(lines), list(profiles)
         self._audible: Lines = np.array([not line.exempt for line in lines], np.bool_)  # an exempt line has zeros
-        self._meter = Meter(len(lines))
+        self._meter = BlockMeasure(len(lines))
         self._ill_s, self._well_s, self._ill = np.zeros((3, len(LASTING), len(lines)), np.float32)
         self._rest_v: F32 = np.zeros(len(lines), np.float32)
         self._share: F32 = np.zeros(len(lines), np.float32)  # share of the time on-hook with a sound
@@ -125,7 +125,7 @@ class LineHealth:
 
     def learn(self, learned: Mapping[int, Learned]) -> None:
         """Judges by these measurements from now on; a fault clears once the line is sound by the new measurements."""
-        self._limits = Limits(self._profiles, [learned.get(line.number) for line in self._lines])
+        self._limits = FaultLimits(self._profiles, [learned.get(line.number) for line in self._lines])
         self._lasts = rules.lasts(self._limits)
 
     def follow(self, batch: Batch, in_use: Lines, active: Lines | None = None) -> None:

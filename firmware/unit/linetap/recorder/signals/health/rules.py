@@ -55,8 +55,8 @@ def dbm0(power: F32) -> F32:
     return level
 
 
-class Meter:
-    """Measures blocks. Its only state is each line's hum and the line whose hum is due."""
+class BlockMeasure:
+    """Measures blocks. Its only state is each line's hum and the next line to measure for hum."""
 
     def __init__(self, lines: int) -> None:
         window = np.hanning(FRAMES + 1)[:-1]
@@ -113,7 +113,7 @@ ON_HOOK_S = 30.0  # the time over which the share of sound is measured
 REST_SINKS_V = 0.01  # V a block: the rest voltage is the highest of the last minutes
 
 
-class Limits:
+class FaultLimits:
     """Arrays (lines,), named as in HealthNumbers."""
 
     def __init__(self, profiles: Sequence[Profile], learned: Sequence[Learned | None]) -> None:
@@ -159,7 +159,7 @@ class Limits:
 
 
 class LineUse(NamedTuple):
-    """The lines' use in this half second, (lines,): a line whose hook changed is neither `off` nor `on`."""
+    """The lines' use in this half second, (lines,): a line with a hook change is neither `off` nor `on`."""
 
     off: Lines
     on: Lines
@@ -173,7 +173,7 @@ def seconds() -> F32:
     return np.array([[HUM_SECONDS if name == "hum" else SECONDS] for name in LASTING], np.float32)
 
 
-def lasts(limits: Limits) -> F32:
+def lasts(limits: FaultLimits) -> F32:
     """The seconds for which each condition must have held, (faults, lines)."""
     return np.stack([
         limits.cut_s, limits.short_s, limits.reversed_s, limits.battery_s, limits.battery_high_s, limits.battery_s,
@@ -181,7 +181,7 @@ def lasts(limits: Limits) -> F32:
     ])  # fmt: skip
 
 
-def rest_voltage(rest_v: F32, block: Block, use: LineUse, limits: Limits) -> F32:
+def rest_voltage(rest_v: F32, block: Block, use: LineUse, limits: FaultLimits) -> F32:
     """The voltage of each line at rest, updated from the previous one."""
     volts = np.abs(block.volts)
     at_rest = block.still & use.on & (volts >= limits.cut_v)
@@ -189,13 +189,13 @@ def rest_voltage(rest_v: F32, block: Block, use: LineUse, limits: Limits) -> F32
     return rest
 
 
-def sound(block: Block, limits: Limits) -> Lines:
+def sound(block: Block, limits: FaultLimits) -> Lines:
     """Whether there is sound of a person or of the exchange, beyond line noise and hum."""
     found: Lines = block.level_dbm0 >= np.maximum(limits.sound_dbm0, block.hum_dbm0 + limits.margin_db)
     return found
 
 
-def sounding(share: F32, sound: Lines, block: Block, use: LineUse, limits: Limits, rest_v: F32) -> F32:
+def sounding(share: F32, sound: Lines, block: Block, use: LineUse, limits: FaultLimits, rest_v: F32) -> F32:
     """The share of the last half minute on-hook with a sound, updated from the previous share; off-hook resets it."""
     dropped = block.still & (np.abs(block.volts) < rest_v - limits.short_loop_drop_v)  # reported as a short loop
     known = use.on & block.calm & use.audible & ~use.noticed & ~dropped
@@ -205,14 +205,16 @@ def sounding(share: F32, sound: Lines, block: Block, use: LineUse, limits: Limit
 
 
 def conditions(
-    block: Block, use: LineUse, limits: Limits, sound: Lines, rest_v: F32, share: F32
+    block: Block, use: LineUse, limits: FaultLimits, sound: Lines, rest_v: F32, share: F32
 ) -> tuple[Lines, Lines]:
     """The conditions (ill, well), each (faults, lines); if neither holds, the state stays."""
     rows = [*_of_voltage(block, use, limits, sound, rest_v), *_of_audio(block, use, limits, share)]
     return np.stack([ill for ill, _ in rows]), np.stack([well for _, well in rows])
 
 
-def _of_voltage(block: Block, use: LineUse, limits: Limits, sound: Lines, rest_v: F32) -> list[tuple[Lines, Lines]]:
+def _of_voltage(
+    block: Block, use: LineUse, limits: FaultLimits, sound: Lines, rest_v: F32
+) -> list[tuple[Lines, Lines]]:
     """Conditions of the faults that the voltage shows; without a meter there are none."""
     still, volts = block.still, np.abs(block.volts)
     quiet = ~sound
@@ -243,7 +245,7 @@ def _of_voltage(block: Block, use: LineUse, limits: Limits, sound: Lines, rest_v
     ]
 
 
-def _of_audio(block: Block, use: LineUse, limits: Limits, share: F32) -> list[tuple[Lines, Lines]]:
+def _of_audio(block: Block, use: LineUse, limits: FaultLimits, share: F32) -> list[tuple[Lines, Lines]]:
     cut = block.still & (np.abs(block.volts) < limits.cut_v)  # already reported; without a battery there is no sound
     level, hum = block.level_dbm0, block.hum_dbm0
     known = block.hum_known & use.audible

@@ -109,7 +109,7 @@ class Loop(msgspec.Struct):
     closed: bool = False  # debounced
     contrary_since: int | None = None  # frame at which the unbroken run of the other level began
     off_hook_since: int | None = None  # kept across flashes, pulses and openings of unknown cause
-    open_since: int | None = None  # an opening while off-hook whose cause is unknown or a loop break
+    open_since: int | None = None  # an opening while off-hook, of unknown cause or by a loop break
     broken: bool = False  # that opening is the exchange's loop break
     open_dead: bool = False  # the open loop was without a battery for a time: no pulse
     dead_since: int | None = None  # off-hook, and no exchange on the wire

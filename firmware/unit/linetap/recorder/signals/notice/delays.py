@@ -62,7 +62,7 @@ def course(likeness: F32, blocks: Frames, within: range, numbers: ProofNumbers) 
     padded = np.pad(np.minimum(likeness, PEAK_LIMIT), ((0, 0), (reach, reach)))
     ends = blocks / max(1, int(blocks[-1]))
     best, found = -1.0, Course(within.start, 0.0)
-    for drift in sorted(range(-reach, reach + 1), key=abs):  # of two equally good lines, the one with less drift
+    for drift in sorted(range(-reach, reach + 1), key=abs):  # less drift wins between two equally good lines
         shifts = reach + np.rint(drift * ends).astype(int)
         total = np.zeros(len(within), np.float32)
         for block, shift in enumerate(shifts.tolist()):

@@ -45,7 +45,7 @@ class Channels:
         self._since = np.zeros((self._chunks, lines), dtype=np.int64)
 
     def chunk(self, level_dbm0: F32, centre: F32, loud: Bools, frame: int) -> list[tuple[int, int]]:
-        """The lines whose channel changed, as (line, first frame), from windows (windows, lines)."""
+        """The changes of channel, as (line, first frame), from windows (windows, lines)."""
         seen = (~loud).sum(axis=0) >= self._quiet
         if not seen.any():
             return []

@@ -53,8 +53,8 @@ class CallFolder:
     def create(cls, vault: Path, call: OfCall, epoch: str, custodians: list[str], codec: Codec = MULAW) -> Self:
         """Creates a folder with key.age in it, synced. `epoch` and `custodians`: in the notation of members.py.
 
-        A recorder killed before its first checkpoint leaves a folder with key.age alone, whose key is lost: it is
-        replaced by a new key. Refusal if the folder has audio.
+        A recorder killed before its first checkpoint leaves a folder with key.age alone. That key is lost, and a new
+        key replaces it. Refusal if the folder has audio.
         """
         path = vault / sealed.call_path(call.call_id)
         recipient, inner = new_sealed_key(custodians, call)

@@ -133,7 +133,7 @@ class PartFile:
         return self._hash.hexdigest() if self._hashed else files.sha256(self._path)
 
     def _clear_leftover(self) -> None:
-        """Removes a failed part whose earlier removal failed."""
+        """Removes a failed part that an earlier attempt could not remove."""
         if self._path.exists():
             leftover = PartFile.existing(self._directory, self._number, self.first, self._codec, whole=False)
             if not leftover.durable_samples:

@@ -21,7 +21,7 @@ class Certificate(msgspec.Struct):
     """The fields of a certificate of destruction that the unit uses."""
 
     epoch: str
-    officers: list[int] = []  # officers of a group whose keys are destroyed
+    officers: list[int] = []  # officers of a group with destroyed keys
     of: int = 1
     needed: int = 1
 

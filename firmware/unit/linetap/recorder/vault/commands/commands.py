@@ -53,7 +53,7 @@ log = logging.getLogger("linetap.recorder.vault")
 
 
 class _Begun(msgspec.Struct):
-    """A command whose effect may be incomplete. `name`: its file's name; `giver`: the file's owner."""
+    """A command with a possibly incomplete effect. `name`: its file's name; `giver`: the file's owner."""
 
     name: str
     envelope: str
@@ -89,7 +89,7 @@ class Commands:
         self._path, self._run_dir, self._unit = vault / NAME, run_dir, unit
         self._log, self._effects, self._clock = unit_log, effects, clock
         rundir.make_service_folder(run_dir, "recorder")
-        self._answered: dict[str, set[str]] = {}  # by giver, the names of answered commands whose files still exist
+        self._answered: dict[str, set[str]] = {}  # by giver, the names of answered commands with existing files
         for giver in GIVERS:
             answers = rundir.make(rundir.make(answers_for(run_dir, giver).parent) / giver)
             self._answered[giver] = {Path(name).stem for name in rundir.names(answers, ANSWER)}
@@ -202,15 +202,15 @@ class Commands:
         return True
 
     def _count_refusal(self, code: str, command: Command | None) -> None:
-        """Counts a refusal for the alert `command_refused`: somebody lacked the right. A late LIGHT command does not
-        count: a broker delivers twice, or delivers what it kept for days while a site was cut off."""
+        """Counts a refusal for the alert `command_refused`: a sender lacked the right. A late LIGHT command does not
+        count: a broker may deliver twice, or days late after a site was cut off."""
         if command is not None and command.verb in envelopes.LIGHT and code in _LATE:
             return
         role = command.role if command is not None else ""
         self.refused = RefusedState(self.refused.count + 1, code, role, self._clock.monotonic_ns())
 
     def _log_command(self, data: bytes, command: Command, code: str, at: str, used: Sequence[str] = ()) -> None:
-        """Logs a command. `used`: the keys whose counter was used up."""
+        """Logs a command. `used`: the keys with a used-up counter."""
         keys = {"keys": [*used]} if used else {}
         self._log.append(
             "command", at=at, verb=command.verb, role=command.role, counter=command.counter, code=code,

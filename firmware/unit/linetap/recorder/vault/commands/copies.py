@@ -98,7 +98,7 @@ class Copies:
         return Outcome(f"the close of {wanted.call_id} in the log", closing=found)
 
     def _require_own(self, wanted: Copied | Close, folder: Path) -> Lifetime:
-        """Returns the call's lifetime. CommandFault unless its record is the one that the desk names."""
+        """Returns the call's lifetime. CommandFault unless the desk names its present record."""
         try:
             with reading(folder):
                 found, record = lifetime.read(folder)

@@ -171,8 +171,8 @@ class JournalCall:
 
 
 def _is_urgent(written: State | None, recording: Recording | None) -> bool:
-    """Whether the call is not in the journal yet, has passed its gate, or has a new gap, whose silence may be on disk
-    soon."""
+    """Whether the call is not in the journal yet, has passed its gate, or has a new gap; the gap's silence may be on
+    disk soon."""
     if written is None or recording is None:
         return written is None
     return written.recipient is None or written.gaps != recording.state.gaps

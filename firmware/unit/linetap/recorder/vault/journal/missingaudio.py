@@ -62,7 +62,7 @@ def chunk_ms(codec: Codec) -> float:
 
 
 def missing_since(utc_ns: int, kept_ms: float, start: Start, codec: Codec) -> Missing:
-    """The missing audio of a call of which only the first UTC time and the kept length are known."""
+    """The missing audio of a call, by its first UTC time and kept length alone."""
     now_ns = None if start.booted_ns is None else start.booted_ns + start.mono_ns
     if now_ns is not None and now_ns >= utc_ns:
         return _at_most((now_ns - utc_ns) / NS_PER_MS - kept_ms)

@@ -37,8 +37,8 @@ log = logging.getLogger("linetap.recorder.journal")
 class FoundCall:
     """An open call; `ticks` in the order of writing.
 
-    `beat`: the last beat in the journal; `is_bare`: there is none, only the folder's own state. `ended`: its reported
-    end, or the end that is still to be reported.
+    `beat`: the last beat in the journal; `is_bare`: without a journal, known by the folder's own state only. `ended`:
+    its end, reported or still to be reported.
     """
 
     state: State
@@ -70,7 +70,7 @@ class LeftOpenCalls:
                 self._calls[folder.name] = self._of_folder(folder)
 
     def add_named(self, call_ids: Iterable[str]) -> None:
-        """Adds calls of which only the name is known."""
+        """Adds calls known by name only."""
         for call_id in call_ids:
             if call_id not in self._calls and (state := unknown(call_id, self._unit)) is not None:
                 self._calls[call_id] = FoundCall(state)
@@ -139,7 +139,7 @@ def is_open(folder: Path) -> bool:
 
 
 def unknown(call_id: str, unit: str) -> State | None:
-    """The state of a call of which only the name is known; None for an invalid name."""
+    """The state of a call known by name only; None for an invalid name."""
     with contextlib.suppress(BadInput):
         line = int(call_id.partition("-L")[2].partition("-")[0] or 0)
         record = CallRecord(call_id=call_id, unit=unit, line=line, disposition="discarded")

@@ -101,8 +101,8 @@ class Recovery:
                 (self._path / name).unlink(missing_ok=True)
 
     def _put_away(self, folder: CallFolder) -> None:
-        """Moves away audio whose key.age is lost: nobody can open it, and the record names it as missing. The audio is
-        kept for the period of the call, in case the key is found."""
+        """Moves away audio that nobody can open, since its key.age is lost; the record names it as missing. The audio
+        is kept for the period of the call, in case the key is found."""
         broken.report(self._path / sealed.KEY, "it is gone, and no one can open the audio beside it")
         place = self._vault / sealed.UNOPENABLE / self.call_id
         files.make_directories(self._vault, place)

@@ -153,7 +153,7 @@ def encode(generation: int, number: int, entries: list[Entry]) -> bytearray:
 
 
 def read_frames(data: bytes | bytearray) -> Run | None:
-    """The valid frames in a file's bytes; None if there is none."""
+    """The valid frames in a file's bytes; None without any."""
     view, at = memoryview(data), 0
     newest, found = 0, dict[int, list[Entry]]()
     while (at := data.find(MAGIC, at)) >= 0:

@@ -57,7 +57,7 @@ class Delivery:
         newest = self._outbox.last_seq
         if not self._outbox.has_used(through):
             raise CommandFault("ack_unknown", f"there is no event {through}: the newest is {newest}")
-        if newest < through and self._rebuild is not None:  # the events whose numbers are already in use
+        if newest < through and self._rebuild is not None:  # the events with used numbers
             self._rebuild.request(self._outbox.confirmed + 1, through)
         self._outbox.confirm(through)
         self._learn(body)

@@ -81,7 +81,7 @@ class Outbox:
         self._prev = GENESIS
         self._dropped_to = 0
         self._given_up = 0  # the same without lost events: all events before it may be removed
-        self._gone: tuple[int, int] | None = None  # numbers in use whose loss is not reported yet
+        self._gone: tuple[int, int] | None = None  # numbers in use with an unreported loss
         self._begin_anew = False  # the newest segment has a damaged end, and is not changed
         self.last_seq = self.first_seq - 1
         self.confirmed = self.first_seq - 1  # the desk has all events up to this number

@@ -70,7 +70,7 @@ class Beat(msgspec.Struct, frozen=True, tag="beat"):
 
 
 class Snapshot(msgspec.Struct, frozen=True, tag="snapshot"):
-    """The beginning of a file. The open calls are those whose states follow in the same frame."""
+    """The beginning of a file. The states of all open calls follow in the same frame."""
 
 
 Entry = State | Tick | Over | Snapshot | Beat

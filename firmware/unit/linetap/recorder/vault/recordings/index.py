@@ -175,7 +175,7 @@ class IndexEnd:
         self._calls_went = True
 
     def tick(self, now_ns: int | None, next_ns: int | None = None) -> None:
-        """Removes the folder of at most one epoch that is over, and once a day segments whose calls are all gone.
+        """Removes the folder of at most one epoch that is over, and once a day segments without calls.
 
         `next_ns`: the end of the call that is destroyed next. The index of its day stays, even if the day ended earlier
         by present zone data.
@@ -212,9 +212,8 @@ class IndexEnd:
             raise failed
 
     def _end_undated(self) -> None:
-        """Removes a segment of an overflow epoch, whose calls had no day at their seal, after the last of its calls.
-
-        These calls are found in the log, since the unit cannot read the segment.
+        """Removes a segment of an overflow epoch after the last of its calls, which had no day at their seal. These
+        calls are found in the log, since the unit cannot read the segment.
         """
         undated = [name for name in lifetime.names(self._root) if (found := index.parse_folder(name)) and not found[1]]
         if not undated:
@@ -246,7 +245,7 @@ def _index_leaf(line: bytes) -> Leaf | None:
 
 
 def remove_epoch(vault: Path, epoch: str) -> None:
-    """Removes the index of an epoch whose key is destroyed."""
+    """Removes the index of an epoch after the destruction of its key."""
     root = vault / index.FOLDER
     for name in lifetime.names(root):
         if (found := index.parse_folder(name)) and found[0] == epoch:

@@ -92,7 +92,7 @@ class SegmentList:
         self._of_log, self._read = self._log.name, 0
         self._logged: dict[str, _Logged] = {}
         self._waiting: dict[str, str] = {}  # call -> the segment of its leaf, until its close
-        self._destroyed: set[str] = set()  # epochs whose key is destroyed
+        self._destroyed: set[str] = set()  # epochs with a destroyed key
 
     def _read_log(self) -> None:
         if self._of_log != self._log.name or self._read > self._log.size:  # another log was begun

@@ -232,7 +232,7 @@ class RetentionClock:
         if moment is not None and moment.memory == memory.name:
             boot, start_ns = moment.boot, moment.ms * NS_PER_MS
         elif moment is None and at_ns is not None and memory.since_ns is not None:
-            start_ns = min(0, at_ns - memory.since_ns)  # certainly before the start, whatever the clock showed
+            start_ns = min(0, at_ns - memory.since_ns)  # certainly before the start, despite the clock
         return memory.elapsed_ns - start_ns + sum(credit.ns for credit in memory.credits if boot <= credit.boot)
 
     def _confirm(self, claimed_ns: int, latest: int, sample: Sample, kernels: bool) -> str | None:

@@ -150,7 +150,7 @@ class Destruction:
 
 
 def remove_remnant(folder: Path) -> None:
-    """Removes remains of a call whose record is gone, after a power cut. A call in progress has a key.age."""
+    """Removes remains of a call without a record, after a power cut. A call in progress has a key.age."""
     if folder.is_dir() and set(lifetime.names(folder)) <= {sealed.SIGNATURE}:
         (folder / sealed.SIGNATURE).unlink(missing_ok=True)
         folder.rmdir()

@@ -69,7 +69,7 @@ class Epochs:
 
     @property
     def custodians(self) -> list[str]:
-        """The custodians' keys, any of which opens, or a single group."""
+        """The custodians' keys, each sufficient to open, or a single group."""
         return self._custodians(self._list)
 
     def _custodians(self, found: KeyList | None) -> list[str]:
@@ -120,7 +120,7 @@ class Epochs:
         weaker = keylist.needs_fewer(found, self._list) if self._list is not None else []
         after = self._custodians(found)
         if after != self.custodians and not any(each.startswith("custodians") for each in weaker):
-            before, behind = members.of(self.custodians).in_words(), members.of(after).in_words()
+            before, behind = members.group_of(self.custodians).in_words(), members.group_of(after).in_words()
             weaker.insert(0, f"custodians {before} -> {behind}, other keys")
         return weaker
 
@@ -191,8 +191,8 @@ class Epochs:
         """Returns, at the end of a call, the retention for its record and the epoch to re-wrap its key for; None: not
         re-wrapped.
 
-        `wanted` None: a call of which nothing is known keeps its initial retention. Without the inner blob the key
-        cannot be re-wrapped: the record then marks the class as pending, for the vault officer.
+        `wanted` None: an unknown call keeps its initial retention. Without the inner blob the key cannot be re-wrapped:
+        the record then marks the class as pending, for the vault officer.
         """
         if wanted is None:
             return begun.retention, None

@@ -120,8 +120,8 @@ class Expiry:
 
     @property
     def kept_from_ns(self) -> int:
-        """The earliest end date among calls whose day has come but not their counted time; later than any time if there
-        is none.
+        """The earliest end date of the calls that wait only for their counted time; later than any time if no call
+        waits.
         """
         if self._kept_from_ns is None:  # cached: read at every tick; may cover a week's calls
             self._kept_from_ns = min((until_ns for _, _, until_ns in self._too_young), default=_ALWAYS)
@@ -129,7 +129,7 @@ class Expiry:
 
     @property
     def next_ns(self) -> int | None:
-        """The end of the next call that is not held; None: there is none."""
+        """The end of the next call that is not held; None without one."""
         return self._next[0][0] if self._next else None
 
     def _wake(self) -> None:

@@ -121,7 +121,7 @@ class RetentionTime:
 
     @property
     def credits(self) -> int:
-        """The number of credits of uncounted time by two officers, after each of which calls may be over."""
+        """The number of credits of uncounted time by two officers; after each credit calls may be over."""
         return len(self.machine.memory.credits)
 
     @property
@@ -220,7 +220,7 @@ class RetentionTime:
         name = secrets.token_hex(8)
         try:
             saved = copies.read_file_or_twin(_FILE, self._path)
-            if not saved.memory.name:  # from an older version, whose calls have no counted time
+            if not saved.memory.name:  # from an older version; its calls have no counted time
                 saved.memory.name, saved.memory.since_ns = name, saved.memory.now_ns or None
             return saved
         except FileNotFoundError:

@@ -76,7 +76,7 @@ def stamp_of(config: Config, file: Path | None) -> tuple[object, ...]:
 def sha256(found: InForce) -> str:
     known = msgspec.to_builtins(found)
     if not found.pins:
-        del known["pins"]  # as written by an earlier version, whose hash is in the log
+        del known["pins"]  # in the form of an earlier version, which the log's hash covers
     return hashlib.sha256(msgspec.json.encode(known, order="sorted")).hexdigest()
 
 
@@ -116,7 +116,7 @@ def other_weakenings(old: InForce, new: InForce) -> list[Weakening]:
 
 
 def by_authority(old: InForce, new: InForce, key_list: KeyList | None) -> list[Weakening]:
-    """Returns the weakenings by the key list, whose signers may change the people who open calls, and their number."""
+    """Returns the weakenings by the key list. Its signers may change the people who open calls, and their number."""
     found = []
     if old.custodians != new.custodians:
         found.append(Weakening("keys", f"custodians: {_words(old.custodians)} -> {_words(new.custodians)}, other keys"))
@@ -175,7 +175,7 @@ def _needed(recipient: str) -> int:
 
 
 def _words(custodians: list[str]) -> str:
-    return members.of(custodians).in_words()
+    return members.group_of(custodians).in_words()
 
 
 def _stat(path: Path) -> tuple[int, int, int] | None:

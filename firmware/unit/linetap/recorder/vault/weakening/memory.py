@@ -36,7 +36,7 @@ log = logging.getLogger("linetap.recorder.vault")
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """One unconfirmed weakening. `signers`: role and fingerprint of each key whose owner may not confirm it."""
+    """One unconfirmed weakening. `signers`: role and fingerprint of each signing key; its owner may not confirm it."""
 
     id: str
     at: str

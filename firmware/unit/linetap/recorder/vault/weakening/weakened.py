@@ -21,7 +21,7 @@ import msgspec
 from linetap.config import Config, config_sha256, unsignededit
 from linetap.config.change import bounded
 from linetap.config.check import load_file
-from linetap.config.unsignededit import Held
+from linetap.config.unsignededit import HeldEdit
 from linetap.config.weakening import Weakening
 from linetap.recorder.vault.log.log import UnitLog
 from linetap.recorder.vault.retention.epochs import Epochs
@@ -129,7 +129,7 @@ class Weakened:
         except ValueError as error:
             return "", [Weakening("memory", f"what was in force cannot be read: {error}")]
 
-    def _read(self) -> tuple[Config, str, Held | None]:
+    def _read(self) -> tuple[Config, str, HeldEdit | None]:
         """Returns the configuration that the next service will read, the file's SHA-256, and an edited file that does
         not count.
 
