@@ -3,8 +3,9 @@
 """Builds the meter's program from hardware/meter.
 
 `.venv/bin/python hardware/meterbuild.py host build/meter/host` builds the program that tests run, with this machine's
-gcc. `... part build/meter/meter.elf` builds that of an STM32G0B1RB, with Debian's gcc-arm-none-eabi, and prints its use
-of flash, memory and stack. `... emulated` builds the tests' program for the part's core, run by QEMU. `... loader
+gcc. `... wires build/meter/wires` builds the one that runs in real time on the wires of a simulated card. `... part
+build/meter/meter.elf` builds that of an STM32G0B1RB, with Debian's gcc-arm-none-eabi, and prints its use of flash,
+memory and stack. `... emulated` builds the tests' program for the part's core, run by QEMU. `... loader
 build/meter/loader.elf --key maker.pub` builds the part's loader, which accepts only programs signed with that key.
 `linetap keygen unit -o maker.key > maker.pub` makes a key, metersign.py signs; `./build.sh meter` does all of it.
 """
@@ -52,7 +53,7 @@ class Size:
 
 
 def sources(machine: str, folder: Path = METER) -> list[Path]:
-    """The meter's sources and those of its `machine`: host, stm32g0 or emulated."""
+    """The meter's sources and those of its `machine`: host, onwires, stm32g0 or emulated."""
     return sorted([*folder.glob("*.c"), *(folder / machine).glob("*.c")])
 
 
@@ -62,6 +63,13 @@ PART_SOURCES = [*sources("stm32g0"), *BARE]
 def build_host(program: Path, folder: Path = METER) -> Path:
     """Builds the host program with both sanitizers: undefined behaviour ends the program."""
     run(["gcc", *STRICT, *SANITIZED, "-o", str(program), *map(str, sources("host", folder))])
+    return program
+
+
+def build_on_wires(program: Path, folder: Path = METER) -> Path:
+    """Builds the program that measures simulated wires in real time, with the same sanitizers."""
+    files = [*sources("onwires", folder), folder / "host" / "twowire.c"]
+    run(["gcc", *STRICT, *SANITIZED, "-o", str(program), *map(str, files)])
     return program
 
 
@@ -211,16 +219,19 @@ def _text(path: Path) -> str:
         raise BadInput(f"{path}: {error}") from None
 
 
+HERE = {"host": build_host, "wires": build_on_wires, "emulated": build_emulated}  # run on this machine
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Build the meter's program.")
-    parser.add_argument("what", choices=["host", "emulated", "part", "loader"])
+    parser.add_argument("what", choices=[*HERE, "part", "loader"])
     parser.add_argument("program", type=Path, help="where to write it")
     parser.add_argument("--key", type=Path, metavar="maker.pub", help="of the loader: whose programs it takes")
     args = parser.parse_args()
     args.program.parent.mkdir(parents=True, exist_ok=True)
     try:
-        if args.what in ("host", "emulated"):
-            (build_host if args.what == "host" else build_emulated)(args.program)
+        if args.what in HERE:
+            HERE[args.what](args.program)
             return 0
         if args.what == "loader" and args.key is None:
             raise BadInput("a loader needs --key")
