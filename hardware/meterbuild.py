@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import hashlib
 import re
 import shutil
 import subprocess
@@ -21,6 +22,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from linetap_core.errors import BadInput, LinetapError
@@ -62,31 +64,50 @@ PART_SOURCES = [*sources("stm32g0"), *BARE]
 
 def build_host(program: Path, folder: Path = METER) -> Path:
     """Builds the host program with both sanitizers: undefined behaviour ends the program."""
-    run(["gcc", *STRICT, *SANITIZED, "-o", str(program), *map(str, sources("host", folder))])
-    return program
+    return _for_this_machine(program, sources("host", folder), folder)
 
 
 def build_on_wires(program: Path, folder: Path = METER) -> Path:
     """Builds the program that measures simulated wires in real time, with the same sanitizers."""
-    files = [*sources("onwires", folder), folder / "host" / "twowire.c"]
-    run(["gcc", *STRICT, *SANITIZED, "-o", str(program), *map(str, files)])
-    return program
+    return _for_this_machine(program, [*sources("onwires", folder), folder / "host" / "twowire.c"], folder)
 
 
 def build_usb(program: Path, folder: Path = METER) -> Path:
     """Builds only endpoint 0 of the USB device, for a test that acts as the host."""
-    files = (*(folder / name for name in ("usbcontrol.c", "usbserial.c")), *sorted((folder / "usbhost").glob("*.c")))
-    run(["gcc", *STRICT, *SANITIZED, "-o", str(program), *map(str, files)])
-    return program
+    files = [*(folder / name for name in ("usbcontrol.c", "usbserial.c")), *sorted((folder / "usbhost").glob("*.c"))]
+    return _for_this_machine(program, files, folder)
 
 
 def build_loader_host(program: Path, key: bytes, folder: Path = METER) -> Path:
     """Builds the loader for a test that acts as its host, flash and power. `key`: the maker's public key, 32 bytes."""
-    curve = program.with_name("monocypher.o")
-    run(["gcc", "-O2", "-c", "-o", str(curve), str(_monocypher() / "monocypher.c")])
-    files = [*_loader_sources(folder), *sorted((folder / "loaderhost").glob("*.c")), curve]
-    run(["gcc", *STRICT, *SANITIZED, *_with_key(key), "-o", str(program), *map(str, files)])
+    curve = _object(_monocypher() / "monocypher.c", MONOCYPHER, ("-O2",))
+    files = [*_loader_sources(folder), *sorted((folder / "loaderhost").glob("*.c"))]
+    return _for_this_machine(program, files, folder, _with_key(key), [curve])
+
+
+def _for_this_machine(
+    program: Path, files: Sequence[Path], folder: Path, more: Sequence[str] = (), objects: Sequence[Path] = ()
+) -> Path:
+    made = [_object(file, folder, (*STRICT, *SANITIZED, *more)) for file in files]
+    run(["gcc", *SANITIZED, "-o", str(program), *map(str, [*made, *objects])])
     return program
+
+
+@cache
+def _objects() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="linetap-meter-objects-")
+
+
+def _object(file: Path, folder: Path, options: Sequence[str]) -> Path:
+    """The compiled file, made once a process: tests build many copies of `folder` that differ in one line."""
+    said = hashlib.sha256(repr((file.name, options)).encode())
+    said.update(file.read_bytes())
+    for each in sorted(folder.rglob("*.h")):
+        said.update(str(each.relative_to(folder)).encode() + b"\0" + each.read_bytes())
+    made = Path(_objects().name) / f"{said.hexdigest()}.o"
+    if not made.exists():
+        run(["gcc", *options, "-c", "-o", str(made), str(file)])
+    return made
 
 
 def build_loader(program: Path, key: bytes) -> Size:
