@@ -3,8 +3,9 @@
 """Builds the meter's program from hardware/meter.
 
 `.venv/bin/python hardware/meterbuild.py host build/meter/host` builds the program that tests run, with this machine's
-gcc. `... part build/meter/meter.elf` builds that of an STM32G0B1RB, with Debian's gcc-arm-none-eabi, and prints its use
-of flash, memory and stack. `... emulated` builds the tests' program for the part's core, run by QEMU. `... loader
+gcc. `... wires build/meter/wires` builds the one that runs in real time on the wires of a simulated card. `... part
+build/meter/meter.elf` builds that of an STM32G0B1RB, with Debian's gcc-arm-none-eabi, and prints its use of flash,
+memory and stack. `... emulated` builds the tests' program for the part's core, run by QEMU. `... loader
 build/meter/loader.elf --key maker.pub` builds the part's loader, which accepts only programs signed with that key.
 `linetap keygen unit -o maker.key > maker.pub` makes a key, metersign.py signs; `./build.sh meter` does all of it.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import hashlib
 import re
 import shutil
 import subprocess
@@ -20,6 +22,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from linetap_core.errors import BadInput, LinetapError
@@ -52,7 +55,7 @@ class Size:
 
 
 def sources(machine: str, folder: Path = METER) -> list[Path]:
-    """The meter's sources and those of its `machine`: host, stm32g0 or emulated."""
+    """The meter's sources and those of its `machine`: host, onwires, stm32g0 or emulated."""
     return sorted([*folder.glob("*.c"), *(folder / machine).glob("*.c")])
 
 
@@ -61,24 +64,50 @@ PART_SOURCES = [*sources("stm32g0"), *BARE]
 
 def build_host(program: Path, folder: Path = METER) -> Path:
     """Builds the host program with both sanitizers: undefined behaviour ends the program."""
-    run(["gcc", *STRICT, *SANITIZED, "-o", str(program), *map(str, sources("host", folder))])
-    return program
+    return _for_this_machine(program, sources("host", folder), folder)
+
+
+def build_on_wires(program: Path, folder: Path = METER) -> Path:
+    """Builds the program that measures simulated wires in real time, with the same sanitizers."""
+    return _for_this_machine(program, [*sources("onwires", folder), folder / "host" / "twowire.c"], folder)
 
 
 def build_usb(program: Path, folder: Path = METER) -> Path:
     """Builds only endpoint 0 of the USB device, for a test that acts as the host."""
-    files = (*(folder / name for name in ("usbcontrol.c", "usbserial.c")), *sorted((folder / "usbhost").glob("*.c")))
-    run(["gcc", *STRICT, *SANITIZED, "-o", str(program), *map(str, files)])
-    return program
+    files = [*(folder / name for name in ("usbcontrol.c", "usbserial.c")), *sorted((folder / "usbhost").glob("*.c"))]
+    return _for_this_machine(program, files, folder)
 
 
 def build_loader_host(program: Path, key: bytes, folder: Path = METER) -> Path:
     """Builds the loader for a test that acts as its host, flash and power. `key`: the maker's public key, 32 bytes."""
-    curve = program.with_name("monocypher.o")
-    run(["gcc", "-O2", "-c", "-o", str(curve), str(_monocypher() / "monocypher.c")])
-    files = [*_loader_sources(folder), *sorted((folder / "loaderhost").glob("*.c")), curve]
-    run(["gcc", *STRICT, *SANITIZED, *_with_key(key), "-o", str(program), *map(str, files)])
+    curve = _object(_monocypher() / "monocypher.c", MONOCYPHER, ("-O2",))
+    files = [*_loader_sources(folder), *sorted((folder / "loaderhost").glob("*.c"))]
+    return _for_this_machine(program, files, folder, _with_key(key), [curve])
+
+
+def _for_this_machine(
+    program: Path, files: Sequence[Path], folder: Path, more: Sequence[str] = (), objects: Sequence[Path] = ()
+) -> Path:
+    made = [_object(file, folder, (*STRICT, *SANITIZED, *more)) for file in files]
+    run(["gcc", *SANITIZED, "-o", str(program), *map(str, [*made, *objects])])
     return program
+
+
+@cache
+def _objects() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="linetap-meter-objects-")
+
+
+def _object(file: Path, folder: Path, options: Sequence[str]) -> Path:
+    """The compiled file, made once a process: tests build many copies of `folder` that differ in one line."""
+    said = hashlib.sha256(repr((file.name, options)).encode())
+    said.update(file.read_bytes())
+    for each in sorted(folder.rglob("*.h")):
+        said.update(str(each.relative_to(folder)).encode() + b"\0" + each.read_bytes())
+    made = Path(_objects().name) / f"{said.hexdigest()}.o"
+    if not made.exists():
+        run(["gcc", *options, "-c", "-o", str(made), str(file)])
+    return made
 
 
 def build_loader(program: Path, key: bytes) -> Size:
@@ -211,16 +240,19 @@ def _text(path: Path) -> str:
         raise BadInput(f"{path}: {error}") from None
 
 
+HERE = {"host": build_host, "wires": build_on_wires, "emulated": build_emulated}  # run on this machine
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Build the meter's program.")
-    parser.add_argument("what", choices=["host", "emulated", "part", "loader"])
+    parser.add_argument("what", choices=[*HERE, "part", "loader"])
     parser.add_argument("program", type=Path, help="where to write it")
     parser.add_argument("--key", type=Path, metavar="maker.pub", help="of the loader: whose programs it takes")
     args = parser.parse_args()
     args.program.parent.mkdir(parents=True, exist_ok=True)
     try:
-        if args.what in ("host", "emulated"):
-            (build_host if args.what == "host" else build_emulated)(args.program)
+        if args.what in HERE:
+            HERE[args.what](args.program)
             return 0
         if args.what == "loader" and args.key is None:
             raise BadInput("a loader needs --key")

@@ -12,7 +12,10 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import product
 
+import numpy as np
+
 from pcb.boardfile import BoardFile
+from pcb.copper import Points
 from pcb.places import Box
 
 BEYOND = 5.0  # margin around the copper: more than the rule's distance
@@ -20,7 +23,6 @@ CELL = 40.0  # greatest size of the copper in one window
 POLYGON = re.compile(r'\n\t\t\(filled_polygon\n\t\t\t\(layer "(.+?)"\)(.*?)\n\t\t\)', re.DOTALL)
 CORNER = re.compile(r"\(xy (\S+) (\S+)\)")
 
-Corner = tuple[float, float]
 Item = tuple[re.Match[str], BoardFile]  # from boardfile.items
 
 
@@ -63,7 +65,7 @@ def cut(text: str, items: Iterable[Item], windows: list[Box]) -> str:
         kept.append(text[end : item.start()])
         end = item.end()
         if item[1] == "zone":
-            kept.append(POLYGON.sub(lambda polygon: "".join(_cut_off(polygon, each) for each in windows), item[0]))
+            kept.append(POLYGON.sub(lambda polygon: _clipped(polygon, windows), item[0]))
         elif any(_overlap(box, window) for _, box in boxes(copper) for window in windows):
             kept.append(item[0])
     return "".join(kept) + text[end:]
@@ -74,23 +76,30 @@ def _overlap(one: Box, other: Box) -> bool:
     return across and one.top <= other.bottom and other.top <= one.bottom
 
 
-def _cut_off(polygon: re.Match[str], window: Box) -> str:
-    """A filled polygon of a plane, clipped to the window; empty if it lies outside."""
-    corners = [(float(x), float(y)) for x, y in CORNER.findall(polygon[2])]
-    for axis, edge, side in ((0, window.left, 1), (0, window.right, -1), (1, window.top, 1), (1, window.bottom, -1)):
-        corners = list(_on_side(corners, axis, edge, side))
-    if not corners:
-        return ""
-    written = "".join(f"\n\t\t\t\t(xy {x:.6f} {y:.6f})" for x, y in corners)
-    return f'\n\t\t(filled_polygon\n\t\t\t(layer "{polygon[1]}")\n\t\t\t(pts{written}\n\t\t\t)\n\t\t)'
+def _clipped(polygon: re.Match[str], windows: list[Box]) -> str:
+    """A filled polygon of a plane, clipped to each window that it reaches."""
+    whole = np.array(CORNER.findall(polygon[2]), np.float64)
+    written = list[str]()
+    for window in windows:
+        corners = whole
+        for axis, edge, side in (
+            (0, window.left, 1),
+            (0, window.right, -1),
+            (1, window.top, 1),
+            (1, window.bottom, -1),
+        ):
+            corners = _on_side(corners, axis, edge, side)
+        if len(corners):
+            points = "".join(f"\n\t\t\t\t(xy {x:.6f} {y:.6f})" for x, y in corners.tolist())
+            written.append(f'\n\t\t(filled_polygon\n\t\t\t(layer "{polygon[1]}")\n\t\t\t(pts{points}\n\t\t\t)\n\t\t)')
+    return "".join(written)
 
 
-def _on_side(corners: list[Corner], axis: int, edge: float, side: int) -> Iterator[Corner]:
-    """Clips an outline to the part beyond an edge (side 1) or before it (-1), after Sutherland and Hodgman."""
-    for one, other in zip(corners[-1:] + corners[:-1], corners, strict=True):
-        from_, to = (one[axis] - edge) * side, (other[axis] - edge) * side
-        if (from_ < 0) != (to < 0):
-            part = from_ / (from_ - to)
-            yield one[0] + part * (other[0] - one[0]), one[1] + part * (other[1] - one[1])
-        if to >= 0:
-            yield other
+def _on_side(corners: Points, axis: int, edge: float, side: int) -> Points:
+    """Clips an outline, (n, 2), to the part beyond an edge (side 1) or before it (-1), after Sutherland and Hodgman."""
+    before, to = np.roll(corners, 1, axis=0), (corners[:, axis] - edge) * side
+    from_ = np.roll(to, 1)
+    crosses = (from_ < 0) != (to < 0)
+    part = np.divide(from_, from_ - to, out=np.zeros(len(to)), where=crosses)
+    each = np.stack([before + part[:, None] * (corners - before), corners], axis=1)
+    return each.reshape(-1, 2)[np.stack([crosses, to >= 0], axis=1).ravel()]

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +25,8 @@ from linetap.board.meter.reader import Reader
 from linetap.board.wires import CONTACT_HELD_MS, Wires
 from linetap.config.profile import MeterNumbers
 from linetap.ring import I16
-from linetap_bench.exchange.meter import Meter, drive
+from linetap_bench.exchange.meter import Meter
+from linetap_bench.stage.cardmeter import meter_program
 from linetap_core.clock import NS_PER_MS, SYSTEM
 from linetap_core.errors import DeviceFault
 from meter_rig import PLAIN, START_NS, MeterRig, steps, volts_at
@@ -212,7 +212,7 @@ def test_the_contact_of_a_meter_that_was_killed_closes(run_dir: Path) -> None:
             if at >= READY_MS and at % 100 == 0:
                 meter.receive(contacts(0b10), now_ns)
             meter.sent_until(now_ns)
-            drive(meter, wires, now_ns)
+            wires.contacts[[meter.opened >> channel & 1 == 1 for channel in range(2)]] = now_ns // NS_PER_MS
         elif at >= 10_000:
             wires.contacts[1] = now_ns // NS_PER_MS
         if card.look(wires.asked_open(now_ns // NS_PER_MS), now_ns)[1]:
@@ -225,7 +225,7 @@ def test_the_contact_of_a_meter_that_was_killed_closes(run_dir: Path) -> None:
 @contextmanager
 def meter_process(run_dir: Path) -> Iterator[subprocess.Popen[bytes]]:
     words = ["--wires", str(run_dir / "w"), "--port", str(run_dir / "meter")]
-    with subprocess.Popen([sys.executable, "-m", "linetap_bench.exchange.meter", *words]) as process:
+    with subprocess.Popen([str(meter_program()), *words]) as process:
         try:
             yield process
         finally:

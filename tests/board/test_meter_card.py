@@ -30,13 +30,13 @@ from linetap.config.schema import Board, Card, Config, Keys, Line
 from linetap.learned import LearnedWatch
 from linetap.ring import NO_VOLTS, RingReader, RingWriter
 from linetap_bench.exchange.meter import Measures, Meter, MeterOnPty
-from linetap_bench.exchange.meterlines import VoltsAt, WireVolts
+from linetap_bench.exchange.meterlines import VoltsAt, volts_on
 from linetap_core import rundir
 from linetap_core.clock import NS_PER_MS, SYSTEM, ManualClock
 from linetap_core.durable.files import replace_in_ram
 from linetap_core.errors import BadInput
 from linetap_core.records import CaptureState, LineState, LineStatus, RecorderState, WalkedLine, WalkState
-from meter_rig import BATCH_MS, START_NS, MeterRig, hundredths, ringing, steps, volts_at
+from meter_rig import BATCH_MS, START_NS, MeterRig, ringing, steps, volts_at
 
 LIMIT_S = 120.0
 WHEN = "2026-11-24T22:56:00.123Z"
@@ -305,7 +305,7 @@ def on_a_terminal[M: Measures](
     config = unit(run_dir, port=str(run_dir / "meter-1"))
     board = open_card(config, 1, LearnedWatch(Path(config.learned)))
     wires = Wires.create(wires_path(run_dir, 1), 2)
-    meter = made(WireVolts(wires))
+    meter = made(volts_on(wires))
     with closing(WiredMeter(meter, run_dir / "meter-1", wires)) as port, closing(board), closing(wires):
         yield port, board, wires
 
@@ -376,27 +376,3 @@ def test_a_line_on_a_channel_that_no_meter_has(run_dir: Path) -> None:
     config = unit(run_dir, port="/dev/null", channel=8)
     with pytest.raises(BadInput, match="line 11 is on channel 9"):
         open_card(config, 1, LearnedWatch(Path(config.learned)))
-
-
-def test_the_simulated_meter_rings_as_an_exchange_does(run_dir: Path) -> None:
-    wires = Wires.create(run_dir / "w", 1)
-    on, none = np.ones((1, 200), np.bool_), np.zeros((1, 200), np.bool_)
-    wires.put(1000, none, on, none, np.full((1, 200), -4800))
-    volts = WireVolts(wires)(1000, 200)
-    assert int(volts.max()) in range(5500, 5900)
-    assert int(volts.min()) in range(-15500, -15200)
-    wires.put(1000, on, none, none, np.full((1, 200), -800))
-    assert (WireVolts(wires)(1000, 200) == hundredths(-8)).all()
-
-
-@pytest.mark.parametrize(("on", "off"), [(48, 8), (24, 6), (48, 40), (-48, -40)])
-def test_the_simulated_meter_measures_what_the_wires_have(on: int, off: int, run_dir: Path) -> None:
-    """For a bouncing contact that of its loop at that moment; whatever the voltages."""
-    wires = Wires.create(run_dir / "w", 1)
-    hook = np.repeat([0, 1, 0, 1, 0, 1, 0], [100, 100, 100, 3, 2, 100, 100]).astype(np.bool_)[None]
-    lifted = np.repeat([0, 1, 0, 1, 1, 1, 0], [100, 100, 100, 3, 2, 100, 100]).astype(np.bool_)[None]
-    none = np.zeros_like(hook)
-    wires.put(1000, hook, none, none, np.where(lifted, off * 100, on * 100))
-    measured = WireVolts(wires)
-    found = np.concatenate([measured(1000 + at, 5) for at in range(0, hook.shape[1], 5)], axis=1)
-    assert (found == np.where(hook, off * 100, on * 100)).all()

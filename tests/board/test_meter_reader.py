@@ -277,13 +277,3 @@ def test_lights_go_to_the_channels() -> None:
     rig = MeterRig(volts_at(IDLE, IDLE, IDLE), 3)
     rig.reader.lights([1, 4, 5])
     assert rig.meter.lights == [1, 4, 5]
-
-
-def test_a_meter_that_was_held_up_leaves_out_what_it_missed() -> None:
-    """A second; the handset is lifted half a second later."""
-    rig = MeterRig(volts_at(steps((0, -48), (2.5, -8))))
-    rig.run(1.0)
-    rig.clock.advance(1000 * NS_PER_MS)
-    rig.meter.skip(rig.clock.monotonic_ns())
-    assert len(rig.meter.sent_until(rig.clock.monotonic_ns())) < 300, "a frame or two, not those of a second"
-    assert edges(rig.heard(1.0).hook[0]) == [(0.5, True)]

@@ -12,7 +12,7 @@ import pytest
 from broker import Broker, until
 from ingest_rig import Ingesting, rows
 from kept_rig import Kept
-from linetap_bench.stage.cable import SlowLine
+from linetap_bench.stage.slowline import SlowLine
 from linetap_bench.stage.stage import linetap
 from linetap_core.durable import files
 from linetap_core.evidence.calls import index, sealed

@@ -45,6 +45,25 @@ def test_a_pad_on_another_net_is_told(tmp_path: Path) -> None:
     assert found.parity + found.broken > 0
 
 
+def test_each_difference_between_board_and_sheets_is_told(tmp_path: Path) -> None:
+    """`parity` leaves out the rules of copper, and no comparison."""
+    copy = changed(tmp_path, f"{NAME}.kicad_pcb", r'"Reference" "U108"', '"Reference" "U908"')
+    file = copy / f"{NAME}.kicad_pcb"
+    text = re.sub(r'\(net (\d+) "/ai"\)\n', r'(net \1 "/bi")\n', file.read_text(), count=1)
+    text = re.sub(r'"Value" "[^"]+"', '"Value" "another"', text, count=1)
+    file.write_text(re.sub(r"\(attr smd\)", "(attr smd dnp)", text, count=1))
+    told = "\n".join(making.parity(copy, NAME))
+    for words in (
+        "Extra footprint",
+        "Missing footprint U108",
+        "net given by schematic",
+        "another",
+        "'Do not populate'",
+    ):
+        assert words in told, told
+    assert making.parity(FOLDER, NAME) == []
+
+
 def test_the_barrier_is_checked_along_the_surface(tmp_path: Path) -> None:
     """The actual distance is above 3.2 mm, so a rule of 12 mm is broken."""
     wider = changed(tmp_path, f"{NAME}.kicad_dru", r"creepage \(min 3.2mm\)", "creepage (min 12mm)")

@@ -8,7 +8,7 @@
 #include "../bytes.h"
 #include "../meter.h"
 #include "../port.h"
-#include "../scale.h"
+#include "codes.h"
 #include "io.h"
 #include "twowire.h"
 
@@ -58,14 +58,6 @@ static void take(uint8_t *bytes, size_t length) {
     if (!io_read(bytes, length)) {
         io_fail("the input ends within a word");
     }
-}
-
-/* The code whose voltage is this many hundredths of a volt: a code is less than a hundredth. */
-static uint16_t code_of(int16_t volts) {
-    const int64_t scaled = (int64_t)volts * 65536;
-    const int64_t half = scaled < 0 ? -(SCALE_SPAN / 2) : SCALE_SPAN / 2;
-    const int64_t code = (scaled + half) / SCALE_SPAN + SCALE_ZERO;
-    return (uint16_t)(code < 0 ? 0 : code > UINT16_MAX ? UINT16_MAX : code);
 }
 
 /* Reads at_us, eight times 0.01 V, the tamper loop's code, whether the supply fails. */

@@ -20,7 +20,6 @@ from linetap_bench.script.scriptkeys import Script
 from linetap_bench.sounds.voices import Voices, default_folder
 from linetap_bench.stage.cable import Cable
 from linetap_bench.stage.jack import JackCable
-from linetap_bench.stage.madeunit import STARTS_AT, make_unit
 from linetap_core.clock import SYSTEM, ns_of
 from linetap_core.errors import BadInput, DeviceFault
 from linetap_core.records import CaptureState, RecorderState, ServiceState
@@ -66,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         audio, events = render(script, voices, args.render)
         print(f"{audio}: {script.duration_ms / 1000:g} s, {script.lines} lines; {events}")
         if args.unit:
-            print(f"then: {_replay_command(script, make_unit(script, args.render), audio, events)}")
+            print(f"then: {_replay_command(script, args.render, audio, events)}")
         return 0
     if args.unit:
         raise BadInput("--unit goes with --render; in real time --config names the unit")
@@ -81,7 +80,11 @@ def run(args: argparse.Namespace) -> int:
     return play(args, load_config(args.config), script, voices)
 
 
-def _replay_command(script: Script, unit: Path, audio: Path, events: Path) -> str:
+def _replay_command(script: Script, folder: Path, audio: Path, events: Path) -> str:
+    """Makes the unit in `folder`."""
+    from linetap_bench.stage.madeunit import STARTS_AT, make_unit  # an exchange in real time needs no desk
+
+    unit = make_unit(script, folder)
     words = ["--config", unit, "--audio", audio, "--events", events, "--out", unit.with_name("vault")]
     words += ["--start", STARTS_AT]
     for number in sorted(script.deaf_lines):

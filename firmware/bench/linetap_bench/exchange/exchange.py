@@ -21,7 +21,7 @@ from linetap.board.wires import Wires, wires_path
 from linetap.config.schema import Config
 from linetap.ring import I16, RATE_HZ
 from linetap_bench.exchange.feed import Anchor, AudioFeed, LevelFeed, Played, PlayedLog
-from linetap_bench.exchange.linetimeline import LEAK, Front, beside, fronts
+from linetap_bench.exchange.linetimeline import Front, fronts, with_leaks
 from linetap_bench.exchange.releasing import InPlace, LineRelease, StuckContacts
 from linetap_bench.exchange.timeline import Timeline
 from linetap_bench.script.scriptkeys import LineSetup, Script
@@ -68,8 +68,10 @@ class Exchange:
         self._dry_at_ns = self._read_ns = clock.monotonic_ns()  # end of queued playback; capture's last read
         self._end = CableEnd(card, cable)
         self._wires = Wires.create(wires_path(config.run_path, card.number), len(lines))
-        self._levels = LevelFeed(self._wires, timeline, clock.monotonic_ns())
+        metered = card.meter_port is not None
+        self._levels = LevelFeed(self._wires, timeline, clock.monotonic_ns(), metered)
         self._timeline = timeline
+        self._silence = np.zeros((len(lines), self._end.period), np.int16)
         self._one_shots = OneShots(len(lines), clock.monotonic_ns() - CONTACT_REST_MS * NS_PER_MS)
         self._stuck = StuckContacts([setup.contact for setup in setups])
         self._releases = [LineRelease(setup) for setup in setups]
@@ -91,16 +93,16 @@ class Exchange:
             self._end.wait(100)
             if self._exchange_periods():
                 heard_ns = self._clock.monotonic_ns()
+                if self._feed.begins_at is None and may_begin():
+                    self.played.script_sample = self._feed.begin() * self._factor
+                self._follow_contacts()
+                self._align()
+                self._feed.render_ahead()
             elif self._clock.monotonic_ns() - heard_ns > self._cable.stalled_ms * NS_PER_MS:
                 self._end.abandon()
                 self._stalled = True
                 text = f"{self._cable.capture_pcm}: no period for {self._cable.stalled_ms} ms"
                 raise DeviceFault("cable_stalled", text)
-            if self._feed.begins_at is None and may_begin():
-                self.played.script_sample = self._feed.begin() * self._factor
-            self._follow_contacts()
-            self._align()
-            self._feed.render_ahead()
 
     def close(self) -> None:
         """Unplugs every line."""
@@ -149,7 +151,7 @@ class Exchange:
     def _queued(self) -> int:
         room = self._end.room()
         if room == DRY:
-            self._underran(self._feed.take(0))
+            self._underran(self._feed.take(0)[1])
             room = self._end.room()
         queued = self._end.buffer - room
         self._dry_at_ns = self._clock.monotonic_ns() + self._ns(queued)
@@ -159,8 +161,11 @@ class Exchange:
         return frames * NS_PER_S // self._card.rate_hz
 
     def _notices(self, data: bytes) -> I16:
-        """The audio that the unit plays: int16 (lines, frames)."""
-        frames = np.frombuffer(data, self._dtype).reshape(-1, self._card.channels)
+        """The audio that the unit plays: int16 (lines, frames); `_silence` most of the time."""
+        frames = np.frombuffer(data, self._dtype)
+        if not frames.any():
+            return self._silence
+        frames = frames.reshape(-1, self._card.channels)
         notices: I16 = (frames[:, self._channels].T >> self._shift).astype(np.int16)
         return notices
 
@@ -170,6 +175,10 @@ class Exchange:
         now_ms = now_ns // NS_PER_MS
         opened = self._stuck.open_contacts(self._one_shots.look(self._wires.asked_open(now_ms), now_ns))
         script_ms = now_ms - self._levels.shift_ms
+        if not opened.any() and all(release.quiet for release in self._releases):
+            self.played.left_open = []
+            self._levels.hold_open(opened, now_ns)
+            return
         for row, release in enumerate(self._releases):
             if release.quiet and not opened[row]:
                 continue
@@ -181,25 +190,27 @@ class Exchange:
         self.played.left_open = [number for number, release in lines if release.loop_open]
         self._levels.hold_open(opened, now_ns)
 
-    def _replaced(self, lines: npt.NDArray[np.float64], length: int) -> None:
+    def _replaced(self, lines: npt.NDArray[np.float64], sounds: dict[int, str]) -> None:
         """Replaces the sound of lines whose call was ended by their contact with the exchange's own tones."""
-        now_ms = self._clock.monotonic_ns() // NS_PER_MS
-        for row, release in enumerate(self._releases):
-            sound = release.sound(now_ms)
-            if sound is not None:
-                n = -(-length // self._factor)
-                tone = self._in_place[row].render(sound, n)
-                own = self._timeline.lines[row].idle_audio(self._written // self._factor, n, tone)
-                lines[row] = np.repeat(own, self._factor)[:length]
+        length = lines.shape[1]
+        n = -(-length // self._factor)
+        for row, sound in sounds.items():
+            tone = self._in_place[row].render(sound, n)
+            own = self._timeline.lines[row].idle_audio(self._written // self._factor, n, tone)
+            lines[row] = np.repeat(own, self._factor)[:length]
 
     def _put(self, notices: I16 | None, length: int) -> None:
-        lines = self._feed.take(length).astype(np.float64)
-        self._replaced(lines, length)
-        closed = self._wires.closed(self._clock.monotonic_ns() // NS_PER_MS)
-        if notices is not None and closed.any() and notices.any():
-            lines += notices * self._gains * closed[:, None]
-        lines += LEAK * beside(lines)
-        block: I16 = np.clip(np.rint(lines), -32768, 32767).astype(np.int16)
+        script, leaked = self._feed.take(length)
+        now_ms = self._clock.monotonic_ns() // NS_PER_MS
+        sounds = {row: sound for row, each in enumerate(self._releases) if (sound := each.sound(now_ms)) is not None}
+        returned = None
+        if notices is not None and notices is not self._silence:
+            returned = notices * self._gains * self._wires.closed(now_ms)[:, None]
+        block = leaked
+        if sounds or returned is not None:
+            lines = script.astype(np.float64)
+            self._replaced(lines, sounds)
+            block = with_leaks(lines if returned is None else lines + returned)
         if not self._try_write(block):
             self._underran(block)
 
@@ -224,7 +235,7 @@ class Exchange:
         report_late("the exchange", (self._clock.monotonic_ns() - self._dry_at_ns) / NS_PER_MS)
         log.warning("under-run %d at %.3f s", self.played.underruns, self._written / self._card.rate_hz)
         self._anchor.forget()
-        block = np.concatenate([block, self._feed.take(self._fill_frames)], axis=1)
+        block = np.concatenate([block, self._feed.take(self._fill_frames)[1]], axis=1)
         if not self._try_write(block) and not self._try_write(block):
             raise DeviceFault("cable_dry", f"{self._cable.playback_pcm}: does not start again after an under-run")
 

@@ -16,6 +16,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from linetap.board.wires import Wires
 from linetap.ring import I16, RATE_HZ, Bits
+from linetap_bench.exchange.linetimeline import with_leaks
+from linetap_bench.exchange.metervolts import MeterVolts
 from linetap_bench.exchange.releasing import Released
 from linetap_bench.exchange.timeline import Timeline
 from linetap_bench.script.timing import PER_MS
@@ -60,7 +62,7 @@ class AudioFeed:
         self._idle, self._timeline = idle, timeline
         self._factor = factor
         self._interpolator = Interpolator(factor, len(timeline.lines)) if factor > 1 else None
-        self._blocks: deque[I16] = deque()
+        self._blocks: deque[I16] = deque()  # (2, lines, n): the script, and the same with leaks
         self._used = 0  # of the first block, at the cable's rate
         self._rendered = 0
         self._taken = 0
@@ -71,21 +73,24 @@ class AudioFeed:
         self.begins_at = self._rendered
         return self._rendered
 
-    def take(self, frames: int) -> I16:
-        """Returns the next int16 (lines, frames) at the cable's rate."""
-        parts: list[I16] = [np.zeros((len(self._timeline.lines), 0), np.int16)] if frames == 0 else []
+    def take(self, frames: int) -> tuple[I16, I16]:
+        """Returns the next frames of the script, and the same with the leaks between lines: int16 (lines, frames), at
+        the cable's rate.
+        """
+        parts: list[I16] = [np.zeros((2, len(self._timeline.lines), 0), np.int16)] if frames == 0 else []
         while frames > 0:
             if not self._blocks:
                 self._render()
-            part = self._blocks[0][:, self._used : self._used + frames]
+            part = self._blocks[0][:, :, self._used : self._used + frames]
             parts.append(part)
-            frames -= part.shape[1]
-            self._used += part.shape[1]
-            self._taken += part.shape[1]
-            if self._used == self._blocks[0].shape[1]:
+            frames -= part.shape[2]
+            self._used += part.shape[2]
+            self._taken += part.shape[2]
+            if self._used == self._blocks[0].shape[2]:
                 self._blocks.popleft()
                 self._used = 0
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        script, leaked = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
+        return script, leaked
 
     def render_ahead(self) -> None:
         """Renders one block if less than AUDIO_AHEAD is rendered."""
@@ -99,7 +104,9 @@ class AudioFeed:
         else:
             block = self._timeline.audio(self._rendered - self.begins_at, BLOCK)
         self._rendered += BLOCK
-        self._blocks.append(block if self._interpolator is None else self._interpolator.push(block))
+        if self._interpolator is not None:
+            block = self._interpolator.push(block)
+        self._blocks.append(np.stack([block, with_leaks(block.astype(np.float64))]))
 
 
 class Anchor:
@@ -119,10 +126,13 @@ class Anchor:
 
 
 class LevelFeed:
-    """Keeps the wires filled ahead, so that the meter reads a level together with its sound."""
+    """Keeps the wires filled ahead, so that the meter reads a level together with its sound. `metered`: the volts are
+    those of a card with a meter.
+    """
 
-    def __init__(self, wires: Wires, timeline: Timeline, now_ns: int) -> None:
+    def __init__(self, wires: Wires, timeline: Timeline, now_ns: int, metered: bool = False) -> None:
         self._wires, self._timeline = wires, timeline
+        self._meter = MeterVolts([line.setup for line in timeline.lines]) if metered else None
         self._shift_ms = NEVER_MS
         self._until_ms = now_ns // NS_PER_MS - LEVELS_STEP_MS
         self._open = np.zeros(len(timeline.lines), np.bool_)  # loops held open by a contact
@@ -150,7 +160,10 @@ class LevelFeed:
             return
         self._until_ms = max(self._until_ms, now_ms - LEVELS_STEP_MS)
         levels = self._timeline.levels(self._until_ms - self._shift_ms, target - self._until_ms)
-        self._wires.put(self._until_ms, *self._opened(*levels))
+        hook, ring, polarity, volts = self._opened(*levels)
+        if self._meter is not None:
+            volts = self._meter.measured(self._until_ms, hook, ring, volts)
+        self._wires.put(self._until_ms, hook, ring, polarity, volts)
         self._until_ms = target
 
     def _opened(self, hook: Bits, ring: Bits, polarity: Bits, volts: I16) -> tuple[Bits, Bits, Bits, I16]:

@@ -115,6 +115,12 @@ def beside(lines: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return sums
 
 
+def with_leaks(lines: npt.NDArray[np.float64]) -> I16:
+    """int16 (lines, n): what the card captures of these lines, each with its leak into its neighbours."""
+    made: I16 = np.clip(np.rint(lines + LEAK * beside(lines)), -32768, 32767).astype(np.int16)
+    return made
+
+
 FOREVER = 1 << 62
 _NOISE, _CLICK, _BOUNCE, _DENSE = range(4)  # numbers of a line's random streams
 

@@ -1,17 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """A simulated line meter: measures the simulated wires, with the faults of a real one on request.
 
-`Meter` is the microcontroller without any I/O; `MeterOnPty` gives it a serial port that can be unplugged. `python -m
-linetap_bench.exchange.meter --wires RUN_DIR/capture/wires-1 --port PATH` runs one until it is stopped.
+`Meter` is the microcontroller without any I/O; `MeterOnPty` gives it a serial port that can be unplugged. Tests compare
+it with the program of a real meter, which a stage runs on its wires (`linetap_bench.stage.cardmeter`).
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import fcntl
 import os
-import signal
 import struct
 import termios
 import tty
@@ -25,18 +23,12 @@ import numpy as np
 from linetap.board.meter import protocol as wire
 from linetap.board.meter.contacts import OneShots
 from linetap.board.meter.protocol import Deframer, encode
-from linetap.board.meter.reader import SILENT_MS
-from linetap.board.wires import Wires
 from linetap.ring import I16
-from linetap_bench.exchange.meterlines import Edge, MeterLines, VoltsAt, WireVolts
-from linetap_bench.stage.cable import report_late
+from linetap_bench.exchange.meterlines import Edge, MeterLines, VoltsAt
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, Clock
-from linetap_core.service import try_realtime
 
 WAITS_S = 0.004  # within the 5 ms of a frame
-PRIORITY = 40  # like the exchange: a real meter's processor has no other task
 AT_ONCE = 20  # most frames sent at once by a meter that is polled rarely
-LATE_MS = 50  # in one turn: with the samples' own delay, enough for linetap to report the meter as silent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,11 +117,6 @@ class Meter:
         while self._queue and self._queue[0][0] <= now_ns:
             out += self._queue.popleft()[1]
         return out
-
-    def skip(self, now_ns: int) -> None:
-        """Omits the samples up to `now_ns` that are not measured yet, as if their frames were lost."""
-        missed = self.us_at(now_ns) // wire.SAMPLE_US + 1 - self._next
-        self._next += max(0, missed // wire.SAMPLES_A_FRAME) * wire.SAMPLES_A_FRAME
 
     def _measure_until(self, now_ns: int) -> None:
         now_us = self.us_at(now_ns)
@@ -279,47 +266,3 @@ def waiting(terminal: int) -> int:
     except OSError:
         return 0
     return int(count)
-
-
-def drive(meter: Meter, wires: Wires, now_ns: int) -> None:
-    """Writes the notice relays and contact edges of the meter to the wires. A killed meter leaves the relays unchanged
-    and writes no edge.
-    """
-    closed = meter.relays(now_ns)
-    for channel in range(wires.lines):
-        wires.relays[channel] = closed >> channel & 1
-        if meter.opened >> channel & 1:
-            wires.contacts[channel] = now_ns // NS_PER_MS
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="linetap_bench.exchange.meter", description="A line meter on a terminal.")
-    parser.add_argument("--wires", type=Path, required=True, metavar="RUN_DIR/capture/wires-1")
-    parser.add_argument("--port", type=Path, required=True, metavar="PATH", help="the link to make: card.meter_port")
-    parser.add_argument("--drift-ppm", type=float, default=0.0)
-    parser.add_argument("--lost", type=float, default=0.0, metavar="SHARE", help="of the frames never arrive")
-    parser.add_argument("--noise", type=float, default=0.0, metavar="SHARE", help="of them have noise before them")
-    args = parser.parse_args()
-    stopped: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, _frame: stopped.append(number))
-    try_realtime(PRIORITY)
-    wires = Wires.attach(args.wires)
-    faults = Faults(drift_ppm=args.drift_ppm, lost=args.lost, noise=args.noise)
-    meter = Meter(WireVolts(wires), wires.lines, SYSTEM.monotonic_ns(), faults)
-    with contextlib.closing(MeterOnPty(meter, args.port)) as port:
-        turned_ns = SYSTEM.monotonic_ns()
-        while not stopped:
-            port.turn(WAITS_S)
-            now_ns = SYSTEM.monotonic_ns()
-            drive(meter, wires, now_ns)
-            late_ms = (now_ns - turned_ns) / NS_PER_MS
-            report_late("the meter", late_ms - LATE_MS)
-            if late_ms > SILENT_MS:
-                meter.skip(now_ns)  # a backlog that the meter cannot work off would delay it further
-            turned_ns = now_ns
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

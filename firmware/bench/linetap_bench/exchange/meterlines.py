@@ -18,45 +18,13 @@ from linetap.board.meter.limits import LimitArrays, LineLimits, limits_of
 from linetap.board.wires import Wires
 from linetap.config.profile import KR_PSTN, MeterNumbers
 from linetap.ring import I16, Bits
-from linetap_bench.exchange.linetimeline import RINGING_HZ, SHAKE_PEAK_V
-
-NOMINAL = 4800  # the battery voltage under ringing
-UNKNOWN_SHARE = 0.75  # of the open loop's voltage; less is a closed loop, until one was measured
-STEADY_SAMPLES = 4  # a bouncing contact changes more often
 
 VoltsAt = Callable[[int, int], I16]
 
 
-class WireVolts:
-    """The volts of simulated wires. Ringing and bounce, which the exchange gives as bits, are converted to volts."""
-
-    def __init__(self, wires: Wires) -> None:
-        self._wires = wires
-        self._open = np.zeros((wires.lines, 1), np.int64)  # 0: unknown
-        self._closed = np.zeros((wires.lines, 1), np.int64)
-
-    def __call__(self, first_ms: int, n: int) -> I16:
-        """int16 (lines, n), 0.01 V, from millisecond `first_ms` on."""
-        hook, ring, _, given = self._wires.samples(first_ms + n, n)
-        volts = given.astype(np.int64)
-        self._remember(volts, hook, ring)
-        open_, closed = np.abs(self._open), np.abs(self._closed)
-        middle = np.where(closed == 0, open_ * UNKNOWN_SHARE, (open_ + closed) / 2)
-        bounces = (hook != (np.abs(volts) < middle)) & ~ring & (volts != 0)
-        settled = np.where(hook, self._closed, self._open)
-        volts = np.where(bounces & (settled != 0), settled, volts)
-        at_s = np.arange(first_ms, first_ms + n) / 1000
-        swing = SHAKE_PEAK_V * 100 * np.sin(2 * np.pi * RINGING_HZ * at_s) / NOMINAL
-        return np.clip(np.rint(volts + ring * np.abs(volts) * swing), -26_500, 26_500).astype(np.int16)
-
-    def _remember(self, volts: npt.NDArray[np.int64], hook: Bits, ring: Bits) -> None:
-        """Stores the voltage of a loop that neither bounces nor rings: even 40 V may be off-hook."""
-        if hook.shape[1] < STEADY_SAMPLES:
-            return
-        same = (hook == hook[:, :1]).all(axis=1) & ~ring.any(axis=1) & (volts == volts[:, :1]).all(axis=1)
-        for kept, rows in ((self._closed, same & hook[:, -1]), (self._open, same & ~hook[:, -1])):
-            rows &= volts[:, -1] != 0
-            kept[rows, 0] = volts[rows, -1]
+def volts_on(wires: Wires) -> VoltsAt:
+    """The volts that an exchange of a card with a meter puts on these wires."""
+    return lambda first_ms, n: wires.samples(first_ms + n, n)[3]
 
 
 HOOK, RING, PULSE = (wire.EDGES.index(name) for name in ("hook", "ring", "pulse"))

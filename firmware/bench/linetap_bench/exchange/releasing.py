@@ -20,7 +20,7 @@ from linetap_bench.exchange.linetimeline import FOREVER
 from linetap_bench.script.scriptkeys import LineSetup
 from linetap_bench.script.timing import DIAL_TONE_AFTER_MS
 from linetap_bench.sounds.signalling import exchange_tone
-from linetap_bench.sounds.synth import BUSY_DBM0, F64, pair
+from linetap_bench.sounds.synth import BUSY_DBM0, F64, Tones, pair
 
 FLASH_LEAST_MS = 80  # a shorter opening has no effect
 # Tones to a handset that stays lifted; from memory, PBXs differ.
@@ -116,15 +116,21 @@ class InPlace:
 
     def __init__(self) -> None:
         self._name = SILENCE
+        self._tone: Tones | None = None
         self._samples = 0  # rendered so far
 
     def render(self, name: str, n: int) -> F64 | None:
         """float64 (n,), or None for silence."""
-        self._samples = self._samples if name == self._name else 0
-        self._name, offset = name, self._samples
+        if name != self._name:
+            self._name, self._tone, self._samples = name, _tone(name), 0
+        offset = self._samples
         self._samples += n
-        if name == SILENCE:
-            return None
-        if name == "howler":
-            return pair(HOWLER_HZ, BUSY_DBM0, FOREVER, HOWLER_MS).render(offset, n)
-        return exchange_tone(name, FOREVER).render(offset, n)
+        return None if self._tone is None else self._tone.render(offset, n)
+
+
+def _tone(name: str) -> Tones | None:
+    if name == SILENCE:
+        return None
+    if name == "howler":
+        return pair(HOWLER_HZ, BUSY_DBM0, FOREVER, HOWLER_MS)
+    return exchange_tone(name, FOREVER)

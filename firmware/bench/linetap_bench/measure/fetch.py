@@ -29,9 +29,9 @@ from linetap.recorder.vault.callfolder.folder import CallFolder
 from linetap.recorder.vault.signing import UnitKey
 from linetap_bench.figures import Row, quantile
 from linetap_bench.script.scenarios import eight_busy
-from linetap_bench.stage.cable import SlowLine
 from linetap_bench.stage.processes import ChildFailed
 from linetap_bench.stage.servers import end_client
+from linetap_bench.stage.slowline import SlowLine
 from linetap_bench.stage.stage import Stage
 from linetap_core.clock import (
     NS_PER_DAY,

@@ -19,6 +19,7 @@ from typing import Self
 from linetap.board.wires import wires_path
 from linetap.config import Config, load_config
 from linetap_bench.stage.cable import Cable
+from linetap_bench.stage.cardmeter import meter_program
 from linetap_bench.stage.jack import JackCable
 from linetap_bench.stage.processes import Child, ChildFailed, Processes
 from linetap_bench.stage.servers import start_broker
@@ -112,7 +113,7 @@ class Stage:
     def start_meter(self, *faults: str) -> Child:
         """Starts the card's meter on the wires made by the exchange."""
         words = ["--wires", str(wires_path(self.run_dir, 1)), "--port", str(self._meter_port), *faults]
-        self._meter = self._start("meter", [sys.executable, "-m", "linetap_bench.exchange.meter", *words])
+        self._meter = self._start("meter", [str(meter_program()), *words])
         return self._meter
 
     def start(self, name: str, *more: str) -> Child:
