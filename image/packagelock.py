@@ -32,6 +32,7 @@ PARTS = ("root", "kit")
 GIVEN = "folder"  # in place of an archive: supplied by the builder
 ARCHITECTURE = "arm64"
 SUITE = "trixie"
+NEXT = "forky"  # only for firmware that is requested from it: of trixie's own, a Pi 4's does not start from a GPT
 LIMIT_S = 60
 BLOCK = 1 << 20
 _URI = re.compile(r"'([^']+\.deb)' ")
@@ -95,12 +96,15 @@ def choose(work: Path, mirror: str, keyring: Path, wanted: dict[str, list[str]])
     essential ones.
     """
     at = archives(mirror)
-    signed = f"[signed-by={keyring} check-valid-until=no]" if "/archive/" in mirror else f"[signed-by={keyring}]"
+    dated = f"[signed-by={keyring} check-valid-until=no]"  # a snapshot, and a mirror that is a week behind
+    signed = dated if "/archive/" in mirror else f"[signed-by={keyring}]"
     sources = [f"deb {signed} {at['debian']} {suite} main non-free-firmware" for suite in _suites()]
+    sources.append(f"deb {dated} {at['debian']} {NEXT} non-free-firmware")
     sources.append(f"deb {signed} {at['debian-security']} {SUITE}-security main")
     for folder in ("state/lists/partial", "cache/archives/partial", "etc/apt.conf.d", "etc/preferences.d"):
         (work / folder).mkdir(parents=True, exist_ok=True)
     (work / "sources.list").write_text("\n".join(sources) + "\n")
+    (work / "etc/preferences.d/next").write_text(f"Package: *\nPin: release n={NEXT}\nPin-Priority: -1\n")
     (work / "status").write_text("")
     (work / "apt.conf").write_text(
         f'Dir::State "{work}/state";\nDir::State::status "{work}/status";\nDir::Cache "{work}/cache";\n'

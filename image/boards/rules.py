@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import gzip
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from boards.models import BOARDS, Board, with_tree
 from boards.tree import Tree, TreeError, read_tree, with_overlays
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "firmware/unit"))
+from linetap.update import startfile
 
 LINE = 98  # of config.txt; longer lines are cut. config_txt/what_is_config_txt.adoc, "File format"
 IMAGE_MAGIC = b"ARM\x64"  # at byte 56 of a kernel's image; Documentation/arch/arm64/booting.rst
@@ -86,6 +90,8 @@ def faults(card: Path) -> list[str]:
 
 def _board_faults(card: Path, config: Config, board: Board) -> list[str]:
     found = [f"the firmware asks for {name}" for name in start_files(config, board) if not (card / name).is_file()]
+    there = [name for name in start_files(config, board)[:1] if (card / name).is_file()]
+    found += [f"{name} {fault}" for name in there if (fault := startfile.fault_of((card / name).read_bytes()))]
     prefix = card / config.last("os_prefix")
     # BOOT, "os_prefix": without kernel and tree the prefix is ignored.
     found += [f"no {prefix.name}/{name}" for name in board.asked if not (prefix / name).is_file()]

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
 # The requirements of each board for starting and recording: derived from the kernel's trees (image/boards), and checked
-# in the packed files. LINETAP_FIRMWARE names a folder with the Pi's firmware files, in place of Debian's old ones.
+# in the packed files. LINETAP_FIRMWARE names a folder with the Pi's firmware files, in place of Debian's.
 
 readonly BEGIN=$ROOT/usr/lib/linetap/boot # the source of a slot's folder on the boot partition
 readonly UNTOUCHED=$WORK/untouched        # the original of each tree that gets an overlay here
@@ -88,7 +88,7 @@ lay_firmware() {
     [ -e "$from/$name" ] || fail "config.txt asks for $name, and $from has none"
     install -D -m 644 -t "$into" "$from/$name"
     made=$(strings -n 12 "$from/$name" | sed -n 's/^VC_BUILD_ID_TIME: \([A-Z].*\)/\1/p')
-    [ -z "$made" ] || say "$name of $made" # newer boards may need a newer one: docs/boards.md
+    [ -z "$made" ] || say "$name of $made" # check_card refuses an old one
   done <"$WORK/start"
 }
 

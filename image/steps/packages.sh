@@ -12,7 +12,7 @@ run_foreign() {
 }
 
 # Unpacked, never configured: a compiler for the one wheel and the modules, the Pi's boot firmware, a static shell.
-readonly KIT_WANTED=base-files,gcc,libc6-dev,python3-dev,python3-setuptools,python3-wheel,libasound2-dev,raspi-firmware,busybox-static,make,linux-headers-arm64/trixie-backports
+readonly KIT_WANTED=base-files,gcc,libc6-dev,python3-dev,python3-setuptools,python3-wheel,libasound2-dev,raspi-firmware/forky,busybox-static,make,linux-headers-arm64/trixie-backports
 readonly POOL=build/packages # shared by all builds, each under its hash
 readonly MAKERS=(
   mmdebstrap squashfs-tools cryptsetup-bin dosfstools mtools e2fsprogs fdisk cpio zstd xz-utils bmap-tools kmod

@@ -31,8 +31,6 @@ name_choices() {
   [ "$CERTIFICATE" != "$MADE/certificate.pem" ] ||
     words=("for DEVELOPMENT: its key lies unencrypted in $MADE/. A site sets LINETAP_UPDATE_CERTIFICATE and LINETAP_UPDATE_KEY")
   say "updates are believed from $(openssl x509 -in "$CERTIFICATE" -noout -subject -nameopt RFC2253 | sed 's/^subject=//')" "${words[@]}"
-  [ "${LINETAP_FIRMWARE:-}" ] ||
-    say "start4.elf is Debian's: newer Pi 4B with 1 or 8 GiB may ask for a newer one. A site sets LINETAP_FIRMWARE (docs/boards.md)"
 }
 
 # Its signature and salt differ each time; the manifest has the hash of the signed content, which does not.

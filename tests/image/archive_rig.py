@@ -13,7 +13,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-SUITES = ("trixie", "trixie-updates", "trixie-backports")
+SUITES = ("trixie", "trixie-updates", "trixie-backports", "forky")
 STAMP = "20260801T000000Z"
 
 
@@ -53,7 +53,7 @@ class Archive:
             for component in ("main",) if suite == "trixie-security" else ("main", "non-free-firmware"):
                 file = dists / component / "binary-arm64" / "Packages"
                 file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_text("\n".join(paragraphs) if component == "main" else "")
+                file.write_text("\n".join(paragraphs) if component == self._component(suite) else "")
                 digest = hashlib.sha256(file.read_bytes()).hexdigest()
                 lines.append(f" {digest} {file.stat().st_size} {file.relative_to(dists)}\n")
             (dists / "Release").write_text(
@@ -68,6 +68,9 @@ class Archive:
         for name in ("debian", "debian-security"):
             shutil.copytree(self.folder / name, self.folder / "archive" / name / STAMP)
         return f"archive/debian/{STAMP}"
+
+    def _component(self, suite: str) -> str:
+        return "non-free-firmware" if suite == "forky" else "main"
 
     def _base(self, suite: str) -> Path:
         return self.folder / ("debian-security" if suite == "trixie-security" else "debian")

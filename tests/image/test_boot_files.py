@@ -17,6 +17,7 @@ HERE = [board for board in BOARDS if not board.is_vendors]
 CONFIG = (ROOT / "image/boot/config.txt").read_text().replace("@SLOT@", "a")
 SOURCES = [*(ROOT / "hardware/overlay").glob("*.dts"), *(ROOT / "image/boot").glob("*.dts")]
 KERNEL = bytes(56) + rules.IMAGE_MAGIC + bytes(4)
+MADE = b"\x7fELF VC_BUILD_ID_TIME: 18:28:41\0VC_BUILD_ID_VARIANT: start\0VC_BUILD_ID_TIME: %s\0"
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def card(tmp_path: Path) -> Path:
     (slot / "vmlinuz").write_bytes(KERNEL)
     (tmp_path / "config.txt").write_text(CONFIG)
     for name in rules.all_start_files(CONFIG):
-        (tmp_path / name).write_text("firmware\n")
+        (tmp_path / name).write_bytes(MADE % b"Feb 11 2026")
     return tmp_path
 
 
@@ -56,6 +57,21 @@ def test_each_file_that_is_missing_is_reported_with_its_boards(card: Path, name:
     told = rules.faults(card)
     assert {fault.partition(":")[0] for fault in told} == boards
     assert all(Path(name).name in fault for fault in told)
+
+
+@pytest.mark.parametrize(("made", "told"), [
+    (b"Apr 17 2024", "is of 2024-04-17"),  # Debian 13's
+    (b"Nov 26 2024", "is of 2024-11-26"),  # rpi-eeprom#668: stops with seven flashes
+    (b"Jan 16 2025", ""),  # rpi-eeprom#668: starts
+    (b"Mar  5 2025", ""), (b"Feb 11 2026", ""), (b"17:27:09", "has no day of its build"),
+])  # fmt: skip
+def test_a_firmware_that_new_boot_loaders_do_not_start_from_a_gpt_is_reported(
+    card: Path, made: bytes, told: str
+) -> None:
+    (card / "start4a.elf").write_bytes(MADE % made)
+    faults = rules.faults(card)
+    assert len(faults) == (3 if told else 0)  # of each board with this firmware
+    assert all(f": start4a.elf {told}" in fault for fault in faults)
 
 
 @pytest.mark.parametrize(("lines", "files"), [

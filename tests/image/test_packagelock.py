@@ -27,10 +27,12 @@ class Site:
         self.folder, self.archive, self.server = folder, archive, server
         self.mirror = f"{server}/debian"
 
-    def choose(self, lock: str, mirror: str = "") -> subprocess.CompletedProcess[str]:
+    def choose(
+        self, lock: str, mirror: str = "", kit: str = "tool/trixie-backports"
+    ) -> subprocess.CompletedProcess[str]:
         words = ["choose", "--lock", self.folder / lock, "--mirror", mirror or self.mirror]
         words += ["--work", self.folder / f"apt-{lock}", "--keyring", self.archive.keyring]
-        return self.run([*words, "--root", "thing", "--kit", "tool/trixie-backports"])
+        return self.run([*words, "--root", "thing", "--kit", kit])
 
     def fetch(self, lock: str, mirror: str, keep: str, into: str) -> subprocess.CompletedProcess[str]:
         words = ["fetch", "--lock", self.folder / lock, "--mirror", mirror]
@@ -78,6 +80,20 @@ def test_the_list_has_what_apt_would_install_with_its_version_and_hash(site: Sit
     assert _lines(site.folder, "lock") == [
         "kit tool 1.5~bpo13+1 arm64", KEPT, "root helper 1.0 arm64", "root thing 2:1.0 arm64"
     ]  # fmt: skip
+
+
+def test_of_the_next_release_only_a_firmware_is_taken_that_was_asked_for(site: Site) -> None:
+    """The firmware of trixie does not start from the image's card (linetap.update.startfile)."""
+    for name in ("tool", "thing", "helper"):
+        site.archive.add(name, "2:9.0", "forky")
+    site.archive.publish()
+    done = site.choose("lock", kit="tool/forky")
+    assert done.returncode == 0, done.stderr
+    assert _lines(site.folder, "lock") == [
+        "kit tool 2:9.0 arm64", KEPT, "root helper 1.0 arm64", "root thing 2:1.0 arm64"
+    ]  # fmt: skip
+    assert site.choose("other").returncode == 0
+    assert _lines(site.folder, "other")[0] == "kit tool 1.5~bpo13+1 arm64"
 
 
 def test_a_kept_list_gives_the_same_packages_when_the_archive_has_gone_on(site: Site) -> None:

@@ -38,8 +38,17 @@ def test_several_codecs_by_their_usb_ports(card: Card) -> None:
             ["udevadm", "verify", "--no-style", str(rules)], capture_output=True, text=True, check=False
         )
         assert checked.returncode == 0, checked.stderr
+    card.configure(old="\n[[card]]\nnumber = 2\n", new="")
     assert (card.pack(*card.key), card.start()) == (0, 0)
     assert not rules.exists(), "of the order before"
+
+
+@pytest.mark.parametrize("codecs", [[], ["--codec", "1-1.1=1"], ["--codec", "1-1.1=2", "--codec", "1-1.3=2"]])
+def test_of_several_cards_each_needs_its_port(card: Card, codecs: list[str]) -> None:
+    """Without one every codec would be card 1's, which udev then found first: the lines of another card."""
+    card.configure(old="\n[[line]]\nnumber = 1\n", new="\n[[card]]\nnumber = 2\n\n[[line]]\nnumber = 1\n")
+    assert card.pack(*codecs) == 2
+    assert not (card.boot / "linetap.toml").exists()
 
 
 @pytest.mark.parametrize("codec", ["usb1=1", "1-1.1=5", "1-1.1=0", "1-1.1", '1-1", RUN+="x=1', "1-1.1=1 "])

@@ -202,6 +202,32 @@ def test_what_is_not_written_is_reported_once_and_nothing_restarts(pi: Pi, why: 
         assert pi.left() <= {"boot.img", "autoboot.txt"}
 
 
+def test_it_waits_until_the_firmware_of_both_slots_starts_with_it(pi: Pi) -> None:
+    """The other slot has an earlier image's firmware: the new boot loader would stop in it (rpi-eeprom#668)."""
+    pi.rom.written = image(pi.chip, 1_713_186_734)  # 2024-04-15, which starts it
+    pi.put("boot/firmware/start4a.elf", "VC_BUILD_ID_TIME: Feb 11 2026\0")
+    pi.put("boot/firmware/start4b.elf", "VC_BUILD_ID_TIME: Apr 17 2024\0")
+    for _ in range(2):
+        pi.start()
+        assert (pi.state.step, pi.restarts) == ("waiting", 0)
+        assert pi.state.text.startswith("start4b.elf is of 2024-04-17; boot loaders from 2025-02-11 on start none")
+    pi.put("boot/firmware/start4b.elf", "VC_BUILD_ID_TIME: Feb 11 2026\0")
+    pi.start()
+    pi.start()
+    assert (pi.state.step, pi.state.text, pi.rom.running.built_s) == ("done", "", NEW_S)
+
+
+@pytest.mark.parametrize(("chip", "built_s"), [("bcm2712", NEW_S), ("bcm2711", 1_733_575_168)])
+def test_neither_a_pi_5_nor_an_earlier_boot_loader_has_that_rule(tmp_path: Path, chip: str, built_s: int) -> None:
+    pi = Pi(tmp_path, chip=chip)
+    pi.rom.written = pi.rom.running.with_config(OURS, 1) if chip == "bcm2712" else image(chip, 1_713_186_734)
+    pi.bring(image(chip, built_s))
+    pi.put("boot/firmware/start4b.elf", "VC_BUILD_ID_TIME: Apr 17 2024\0")
+    pi.start()
+    pi.start()
+    assert (pi.state.step, pi.rom.running.built_s) == ("done", built_s)
+
+
 @pytest.mark.parametrize("built_s", [1_736_000_000, OLD_S])
 def test_a_pi_5_whose_loader_is_too_old_for_its_tree_says_what_to_do(tmp_path: Path, built_s: int) -> None:
     """Its firmware wrote one cell of size, and the kernel ignored the node: tests/image/test_blconfig.py. OLD_S is of

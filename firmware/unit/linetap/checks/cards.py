@@ -218,11 +218,13 @@ CHECKS = (
         text_ko="카드 {cards}의 코덱이 없습니다. 그 카드의 통화는 녹음되지 않습니다.",
         text_en="Card {cards}: the codec is missing. The calls of that card are not recorded.",
         action_ko=(
-            "코덱의 케이블을 다시 꽂으십시오. 그대로면 카드를 교체하십시오. 있는 코덱은 arecord -l, 이유는 "
+            "코덱의 케이블을 다시 꽂으십시오. 카드가 여럿이면 카드마다 정해진 USB 단자에 꽂아야 합니다. 그대로면 "
+            "카드를 교체하십시오. 있는 코덱은 arecord -l, 이유는 "
             "journalctl --namespace=+linetap -u {units} 명령으로 봅니다."
         ),
         action_en=(
-            "Plug the codec's cable in again. If the alert stays, replace the card. arecord -l lists the codecs, "
+            "Plug the codec's cable in again; each of several cards has a USB port of its own. If the alert stays, "
+            "replace the card. arecord -l lists the codecs, "
             "journalctl --namespace=+linetap -u {units} shows the reason."
         ),
         is_ill=_has_no_codec,

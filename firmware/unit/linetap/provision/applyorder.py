@@ -170,11 +170,16 @@ def _check(order: Order, home: Path, staging: Path) -> None:
 
 
 def require_codecs(order: Order, config: Config) -> None:
-    """Raises BadInput for a USB port of a card that is not in the configuration: no capture would use its codec."""
+    """Raises BadInput for a USB port of a card that is not in the configuration: no capture would use its codec; and
+    for one of several cards without a port: udev (70-linetap.rules) takes any codec for card 1's if there are no ports.
+    """
     cards = {card.number for card in config.card}
     for port, card in order.codecs.items():
         if card not in cards:
             raise BadInput(f"{NAME}: codecs: {port} is card {card}'s, and {UNIT} has no card {card}")
+    missing = sorted(cards - set(order.codecs.values()))
+    if missing and len(cards) > 1:
+        raise BadInput(f"{NAME}: codecs: no USB port for card {missing[0]} of {len(cards)}, see --codec")
 
 
 def _check_paths(config: Config, staging: Path) -> None:

@@ -16,7 +16,7 @@ import msgspec
 
 from linetap.config import Config
 from linetap.idle import line_in_use, wait_for_idle
-from linetap.update import eepromfiles, state
+from linetap.update import eepromfiles, startfile, state
 from linetap.update.eepromboard import BOOT, Board, read_board, require_writable
 from linetap.update.eepromfiles import EepromState
 from linetap.update.eepromimage import BadImage, EepromImage
@@ -69,7 +69,11 @@ class Eeprom:
             require_writable(board, image)
             if starts >= MOST_STARTS:
                 raise UpdateFault("eeprom_gave_up", f"begun {MOST_STARTS} times, and never brought to an end")
-            self._step("waiting")
+            dark = self._dark_slot(image)
+            self._step("waiting", text=dark or "")
+            if dark is not None:
+                log.warning("eeprom: not written: %s", dark)
+                return  # the next start looks again: an update may have replaced that slot
             end_ns = self._clock.monotonic_ns() + WAIT_DAYS * NS_PER_DAY
             self._wait_for_pause(end_ns)
             self._prepare(board, image, recovery)
@@ -112,6 +116,11 @@ class Eeprom:
             (folder / "older").exists() and image.built_s != board.loader.built_s
         )
         return (image, recovery) if is_wanted else None
+
+    def _dark_slot(self, image: EepromImage) -> str | None:
+        """The slot that would not start with this boot loader, with the reason: the unit may have to change to it."""
+        is_concerned = image.chip == "bcm2711" and image.built_s >= startfile.NUMBERED_FROM_S
+        return startfile.slot_fault(self._boot) if is_concerned else None
 
     def _wait_for_pause(self, end_ns: int) -> None:
         while True:
@@ -157,9 +166,9 @@ class Eeprom:
             self._step("waiting")
             self._wait_for_pause(end_ns)
 
-    def _step(self, step: eepromfiles.EepromStep, **more: Any) -> None:
+    def _step(self, step: eepromfiles.EepromStep, text: str = "", **more: Any) -> None:
         at = rfc3339(self._clock.utc_ns())
-        self._state = msgspec.structs.replace(self._state, step=step, at=at, code="", text="", **more)
+        self._state = msgspec.structs.replace(self._state, step=step, at=at, code="", text=text, **more)
         eepromfiles.save(self._folder, self._state, self._published)
 
     def _fail(self, fault: UpdateFault) -> None:
