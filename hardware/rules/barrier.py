@@ -37,7 +37,7 @@ BETWEEN = {
 }
 # Kinds below the required grade, with the grade stated by their makers: open questions of hardware/laboratory.md.
 OPEN = {
-    "transformer": "",  # P3126: EN 60950, safety isolation, 6.5 kVDC on each; no grade was read (ETALDOC 501/4)
+    "transformer": "",  # P2001: IEC 60950 certified, 6.5 kVDC on each; no grade on the pages read (ETALDOC 100/17)
 }
 
 APART = {  # kind: its sides, insulated from each other

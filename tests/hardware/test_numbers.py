@@ -13,6 +13,7 @@ from hardware_rig import findings
 
 from linetap.board import frontend
 from linetap.cardtest import limits
+from linetap.config.numbers import NoticeNumbers
 from simulation.bench_steps import STEPS
 from simulation.finding import Finding, over
 from simulation.netlist import HARDWARE
@@ -36,6 +37,11 @@ def same(one: str, other: str) -> bool:
     """To 2 %: another build of the simulator may round otherwise."""
     numbers = [[float(number) for number in NUMBER.findall(text)] for text in (one, other)]
     return NUMBER.sub("", one) == NUMBER.sub("", other) and numbers[0] == pytest.approx(numbers[1], rel=0.02, abs=0.02)
+
+
+def test_notices_are_levelled_by_the_middle_of_what_the_card_captures() -> None:
+    middle = (frontend.CAPTURED_DB.low + frontend.CAPTURED_DB.high) / 2
+    assert NoticeNumbers().captured_db == pytest.approx(middle, abs=0.05)
 
 
 @pytest.mark.parametrize("row", ROWS)

@@ -16,9 +16,9 @@ from simulation.finding import Finding
 from simulation.netlist import Netlist
 
 KINDS = load_kinds()
-SPREAD = ["henry=2 ohm=74", "henry=7 ohm=60"]  # of the P3126 itself, by its data sheet
-P2001 = "henry=15 ohm=59 leak=19m"  # ETALDOC 100/17, where it differs most from the P3126
-TRANSFORMERS = [*SPREAD, P2001, KINDS["transformer"].second_spice]
+OF_ITSELF = ["henry=4.5 ohm=73 leak=15m loss=14k", "henry=15 ohm=59 leak=19m loss=40k"]  # ETALDOC 100/17
+P3126 = "henry=2 ohm=74 leak=17m loss=5k"  # ETALDOC 501/4, the sister part, at the lower end of its sheet
+TRANSFORMERS = [*OF_ITSELF, P3126, KINDS["transformer"].second_spice]
 
 
 def references(kind: str) -> list[str]:

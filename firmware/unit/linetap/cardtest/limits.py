@@ -7,13 +7,13 @@ from linetap.board.frontend import Figure
 
 METER_ERROR_V = Figure(-1.2, 1.18, -3, 3)  # Meter: error from -56 to 56 V, nothing learned
 ABSENT_V = Figure(-0.28, 0.265, -3, 3)  # Meter: a line that is not there reads
-ECHO_DB = Figure(-8.07, -5.62, -20, 0)  # Notice in what is captured, against as it is played
-ECHO_100_DB = Figure(-3.75, -2.09, -inf, inf)  # Production: echo at 100 Hz, against 1 kHz
-ECHO_300_DB = Figure(-0.452, -0.215, -inf, inf)  # Production: echo at 300 Hz, against 1 kHz
-ECHO_3400_DB = Figure(-0.257, -0.23, -inf, inf)  # Production: echo at 3400 Hz, against 1 kHz
-ECHO_15000_DB = Figure(-4.37, -4.25, -inf, inf)  # Production: echo at 15000 Hz, against 1 kHz
+ECHO_DB = Figure(-8.26, -5.81, -20, 0)  # Notice in what is captured, against as it is played
+ECHO_100_DB = Figure(-3.72, -2.03, -inf, inf)  # Production: echo at 100 Hz, against 1 kHz
+ECHO_300_DB = Figure(-0.447, -0.207, -inf, inf)  # Production: echo at 300 Hz, against 1 kHz
+ECHO_3400_DB = Figure(-0.28, -0.254, -inf, inf)  # Production: echo at 3400 Hz, against 1 kHz
+ECHO_15000_DB = Figure(-4.64, -4.51, -inf, inf)  # Production: echo at 15000 Hz, against 1 kHz
 METER_TONE_DB = Figure(-18.7, -17.6, -inf, inf)  # Production: 1.1 kHz in the meter's reading, in dB of a volt
-SILENT_DB = Figure(-96.5, -96.4, -inf, -90)  # Production: echo at 3400 Hz, the relay open
+SILENT_DB = Figure(-96.7, -96.6, -inf, -90)  # Production: echo at 3400 Hz, the relay open
 NEIGHBOUR_DB = Figure(69.9, 69.9, 60, inf)  # A notice in the neighbour's RX, below its own (model only)
 OPENS_MS = Figure(20.8, 24.1, -inf, 80)  # Contact: open after the first edge
 OPEN_S = Figure(2.1, 2.7, 2, 3)  # Contact: open under a command without end for

@@ -269,7 +269,7 @@ class ProofNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 class NoticeNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The playing of a notice on a line. No gain exceeds the output's designed level: hardware/README.md."""
 
-    captured_db: float = -0.65  # by board/frontend.py: -1.14 to -0.16
+    captured_db: float = -0.8  # by board/frontend.py: -1.29 to -0.31
     most_gain_db: float = 6.0  # ours: no line of 600 ohm gets a mean above -9 dBm (47 CFR 68.308)
     most_mean_dbm0: float = -8.5  # ours: at most -9.5 dBm on 600 ohm (hardware/README.md); 47 CFR 68.308: -9
     tone_hz: float = 1400.0  # 47 CFR 64.501, the tone that indicates a recording; between the columns of DTMF
