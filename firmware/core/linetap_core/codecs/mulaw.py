@@ -68,11 +68,12 @@ class MuLawDecoder:
 
         from linetap_core.codecs import g711
 
+        at = 0
         if not self._begun and part:
             if not part.startswith(HEADER):
                 raise Undecodable("does not begin as an .au stream of mu-law at 8 kHz")
-            part = part[len(HEADER) :]
+            at = len(HEADER)
         self._begun = True
-        if len(part) != samples:
-            raise Undecodable(f"{len(part)} samples decoded, {samples} in the record")
-        return g711.decode(np.frombuffer(part, np.uint8))
+        if len(part) - at != samples:
+            raise Undecodable(f"{len(part) - at} samples decoded, {samples} in the record")
+        return g711.decode(np.frombuffer(part, np.uint8, offset=at) if samples else np.empty(0, np.uint8))

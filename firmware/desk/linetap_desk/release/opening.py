@@ -17,8 +17,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from linetap_core.clock import S_PER_DAY
-from linetap_core.codecs.codec import RATE_HZ, Undecodable
+from linetap_core.codecs.codec import Undecodable
 from linetap_core.codecs.registry import codec_named
 from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput, LinetapError, Refusal
@@ -39,8 +38,8 @@ from linetap_desk.unsealing.checkedcall import CheckedCall
 from linetap_desk.unsealing.layers import outer_layer, require_of_call
 from linetap_desk.witnessing.judge import NO_RULES, Rules
 
-# 24 h of mu-law, longer than any call.
-PART_LIMIT_BYTES = S_PER_DAY * RATE_HZ
+# 37 h of mu-law: longer than any call, of a day at most by unit.toml, with what age adds.
+PART_LIMIT_BYTES = callfolder.LARGEST_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +229,7 @@ def _audio(call_dir: Path, record: CallRecord, call_key: bytes) -> Iterator[NDAr
     for part in record.audio.parts:
         path = call_dir / part.file
         if part.samples > PART_LIMIT_BYTES:  # one byte is at least one sample
-            raise Refusal(f"{path}: {part.samples} samples, more than a day; no call is so long")
+            raise Refusal(f"{path}: {part.samples} samples, more than 37 h; no call is so long")
         opened = stockage.decrypt_with_key(_signed_bytes(call_dir, record, part.file, PART_LIMIT_BYTES), call_key)
         try:
             samples = decoder.decode(opened.plaintext, part.samples)

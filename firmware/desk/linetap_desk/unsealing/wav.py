@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes a recording as a WAV stream, plain or encrypted, without holding all of it in memory."""
+"""Writes a recording as a WAV stream, plain or encrypted, in blocks."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from linetap_core.errors import BadInput
 from linetap_core.evidence.sealing import age
 
 _WIDTH_BYTES = 2
+_BLOCK = 1 << 20  # samples
 _HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
 _LIMIT_BYTES = 0xFFFFFFFF - _HEADER.size  # the header counts in 32 bits
 
@@ -35,7 +36,8 @@ def stream(samples: int, parts: Iterable[NDArray[np.int16]]) -> Iterator[bytes]:
     """16-bit PCM, 8 kHz, mono, of `samples` samples in `parts`."""
     yield header(samples)
     for part in parts:
-        yield part.astype("<i2").tobytes()
+        for at in range(0, len(part), _BLOCK):
+            yield part[at : at + _BLOCK].astype("<i2").tobytes()
 
 
 def write(file: BinaryIO, blocks: Iterable[bytes], recipient: str) -> None:

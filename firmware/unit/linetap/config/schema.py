@@ -101,7 +101,7 @@ class Recording(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     tone_end_s: Annotated[int, Meta(ge=5, le=60)] = 30  # time in which an end by tone can be reversed
     recommended_call_s: Seconds = 1200  # the desk is notified at this length
     end_notice: str | None = None  # played then, once
-    longest_call_s: Seconds = 14400
+    longest_call_s: Annotated[int, Meta(ge=1, le=S_PER_DAY)] = 14400  # the desk opens no part of more than 37 h
     mark_code: Annotated[str, Meta(pattern=r"^[0-9*#A-D]{2,8}\Z")] = "**9"  # staff mark the call as abusive
     # Staff play the notice now: for another party, or in an unrecorded call. "": none.
     notice_code: Code = "**1"
