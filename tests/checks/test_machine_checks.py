@@ -177,10 +177,10 @@ class TestClock:
         ("bcm2711", False, "2021-03-18", False),
         ("bcm2711", True, "2025-02-10", True),
         ("bcm2711", True, "2025-02-11", False),
-        ("bcm2712", False, "2025-06-19", True),
-        ("bcm2712", False, "2025-06-20", False),
-        ("bcm2712", True, "2025-06-19", True),
-        ("bcm2712", True, "2025-06-20", False),
+        ("bcm2712", False, "2025-10-07", True),
+        ("bcm2712", False, "2025-10-08", False),
+        ("bcm2712", True, "2025-10-07", True),
+        ("bcm2712", True, "2025-10-08", False),
     ],
 )
 def test_a_boot_loader_is_old_by_its_day(chip: str, signed: bool, built: str, is_old: bool) -> None:

@@ -23,6 +23,7 @@ NOTES = [
     ("bcm2711", "2024-04-15", "Fix tryboot mode in secure-boot"),
     ("bcm2712", "2025-01-22", "GPT autoboot/reboot partition number fixes for Pi4 and older"),
     ("bcm2712", "2025-06-20", "(optionally) enabling the kernel watchdog"),
+    ("bcm2712", "2025-10-08", "treated as request to boot from partition 32"),
     ("bcm2712", "2025-11-09", "Promote 2025-11-05 to the default release"),
 ]
 

@@ -38,8 +38,8 @@ def _blocks(slot: Slot) -> str:
 
 # The oldest boot loader with the functions that the image needs, by the day of its build; the release notes are in
 # docs/boards.md, "Versions".
-OLDEST_LOADER = {"bcm2711": "2021-03-18", "bcm2712": "2025-06-20"}
-OLDEST_LOADER_SIGNED = {"bcm2711": "2025-02-11", "bcm2712": "2025-06-20"}  # for a card with a signed boot.img
+OLDEST_LOADER = {"bcm2711": "2021-03-18", "bcm2712": "2025-10-08"}
+OLDEST_LOADER_SIGNED = {"bcm2711": "2025-02-11", "bcm2712": "2025-10-08"}  # for a card with a signed boot.img
 
 
 def firmware_old(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
