@@ -35,7 +35,7 @@ REACH: dict[str, Reach] = {
     ),
     "update": Reach("a pause between calls; the version is signed by its publisher", "", "vault/test_update.py"),
     "learn": Reach(
-        "which of the unit's own walk tests it expects its lines to be like; what is far off stands as an alert",
+        "takes the values of one of the unit's own walk tests as the expected ones; a large deviation raises an alert",
         "",
         "vault/test_line_learning.py",
     ),

@@ -41,7 +41,7 @@ from linetap_desk.serve.database.tables import adoptions, invitations, people, s
 from linetap_desk.serve.database.transactions import writing
 from linetap_desk.serve.live.hub import ShiftNote
 from linetap_desk.serve.live.journal import Acknowledged, Reader
-from linetap_desk.serve.orders import store
+from linetap_desk.serve.orders.routes import keep_template
 from linetap_desk.serve.orders.template import Template
 from linetap_desk.serve.people import accounts, passkeys
 from linetap_desk.serve.people.passkeys import Ceremony
@@ -228,7 +228,7 @@ def _adopt(served: ServeSite) -> None:
         db.execute(insert(adoptions).values(id="A2026-0001", unit="annex-02", **other))
         draft = {"prepared_by": "officer", "prepared_at": at, "count": 0, "draft": b"-"}
         db.execute(insert(adoptions).values(id="A2026-0003", unit="annex-04", place="별관 4층 통신실", **draft))
-        store.keep(db, _template(served.folder), "officer", at)
+        keep_template(db, _template(served.folder), "officer", at)
     served.site.settings = msgspec.structs.replace(served.site.settings, url=ADDRESS)
 
 

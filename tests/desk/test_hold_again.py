@@ -26,7 +26,7 @@ from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.signing import namespaces
 from linetap_desk.accesslog import roles
 from linetap_desk.custody.program.settings import Settings
-from linetap_desk.ingest.outgoing import Outgoing
+from linetap_desk.ingest.outgoing import HoldSender
 from release_rig import HAN, KIM, PARK, PEOPLE, Desk
 from sealing_rig import CALL_ID, UNIT
 
@@ -48,7 +48,7 @@ def house(desk: Desk, clock: ManualClock) -> Iterator[ReleaseHouse]:
 
 
 @pytest.fixture
-def carrier(house: ReleaseHouse, clock: ManualClock) -> Outgoing:
+def carrier(house: ReleaseHouse, clock: ManualClock) -> HoldSender:
     return carried(house, clock)
 
 
@@ -136,7 +136,7 @@ def cosigned(house: ReleaseHouse, hold_id: str, who: str, role: str, name: str) 
 
 @pytest.mark.parametrize(("who", "role", "name"), [(SECOND, "vault", AS_SECOND), (PARK, LEGAL, LEGAL)])
 def test_a_hold_is_ended_early_by_two(
-    house: ReleaseHouse, carrier: Outgoing, clock: ManualClock, who: str, role: str, name: str
+    house: ReleaseHouse, carrier: HoldSender, clock: ManualClock, who: str, role: str, name: str
 ) -> None:
     epoch = house.desk.rig.epoch_file
     held(house, "2029-06-30", epoch)

@@ -31,7 +31,7 @@ from linetap_desk.accesslog.deskfolder import open_desk
 from linetap_desk.custody.program import commanding, settings
 from linetap_desk.custody.program.settings import Settings
 from linetap_desk.ingest import service
-from linetap_desk.ingest.batches import Batches
+from linetap_desk.ingest.batches import BatchSender
 from linetap_desk.inputs import strict
 from release_rig import HAN, KIM, PARK, PEOPLE, Desk
 from sealing_rig import UNIT
@@ -59,10 +59,10 @@ def house(desk: Desk, clock: ManualClock) -> Iterator[ReleaseHouse]:
 
 
 @pytest.fixture
-def carrier(house: ReleaseHouse, clock: ManualClock) -> Batches:
+def carrier(house: ReleaseHouse, clock: ManualClock) -> BatchSender:
     ours = ingest_settings(house)
     assert ours.outgoing is not None
-    return Batches(ours.outgoing, lambda: service.in_force(ours), house.engine, clock)
+    return BatchSender(ours.outgoing, lambda: service.in_force(ours), house.engine, clock)
 
 
 def of(desk: Desk, who: str, medium: str = "") -> Settings:
@@ -132,7 +132,7 @@ def page(house: ReleaseHouse, role: str = "officer") -> str:
 
 
 def test_another_configuration_by_one_and_a_weaker_one_by_two(
-    house: ReleaseHouse, carrier: Batches, clock: ManualClock
+    house: ReleaseHouse, carrier: BatchSender, clock: ManualClock
 ) -> None:
     path = configured(house.desk, OPERATOR)
     assert bring(house, path) == ""
@@ -166,7 +166,7 @@ def test_another_configuration_by_one_and_a_weaker_one_by_two(
     ],
 )
 def test_what_the_desks_page_shows_is_pasted_and_signed(
-    house: ReleaseHouse, carrier: Batches, clock: ManualClock, who: str, verb: str, about: str, body: dict[str, str]
+    house: ReleaseHouse, carrier: BatchSender, clock: ManualClock, who: str, verb: str, about: str, body: dict[str, str]
 ) -> None:
     assert bring(house, made(house.desk, who, verb, about), "vault") == ""
     (message,) = sent(carrier, clock)
@@ -175,7 +175,7 @@ def test_what_the_desks_page_shows_is_pasted_and_signed(
     assert signed.by[0].name == who
 
 
-def test_the_time_takes_two_officers(house: ReleaseHouse, carrier: Batches, clock: ManualClock) -> None:
+def test_the_time_takes_two_officers(house: ReleaseHouse, carrier: BatchSender, clock: ManualClock) -> None:
     path = made(house.desk, HAN, "time", f"{UNIT} {CHALLENGE}")
     assert bring(house, cosigned(house.desk, SECOND, path), "vault") == ""
     (message,) = sent(carrier, clock)
@@ -185,7 +185,7 @@ def test_the_time_takes_two_officers(house: ReleaseHouse, carrier: Batches, cloc
     assert (body.challenge, body.utc[:16]) == (CHALLENGE, "2026-11-27T01:00")
 
 
-def test_roles_and_a_version_go_to_all_units(house: ReleaseHouse, carrier: Batches, clock: ManualClock) -> None:
+def test_roles_and_a_version_go_to_all_units(house: ReleaseHouse, carrier: BatchSender, clock: ManualClock) -> None:
     units = [UNIT, "floor-09", "floor-10"]
     published = house.desk.folder / "allowed_signers"
     line = next(line for line in published.read_text().splitlines() if line.startswith(UNIT))
@@ -213,7 +213,7 @@ def test_roles_and_a_version_go_to_all_units(house: ReleaseHouse, carrier: Batch
     assert "Roles in force" in page(house)
 
 
-def test_a_list_of_keys(house: ReleaseHouse, carrier: Batches, clock: ManualClock) -> None:
+def test_a_list_of_keys(house: ReleaseHouse, carrier: BatchSender, clock: ManualClock) -> None:
     """Made and signed in the program earlier, and signed for units now."""
     desk, out = house.desk, house.desk.root / "out"
     (desk.root / "medium").mkdir()
@@ -240,7 +240,7 @@ def test_a_list_of_keys(house: ReleaseHouse, carrier: Batches, clock: ManualCloc
 
 
 def test_what_the_desk_would_not_take_at_once_is_in_several_files(
-    house: ReleaseHouse, carrier: Batches, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+    house: ReleaseHouse, carrier: BatchSender, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     units = [UNIT, "floor-10", "floor-9"]
     online(house, units)

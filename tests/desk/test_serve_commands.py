@@ -25,7 +25,7 @@ from linetap_core.wire.mqtt import Broker as BrokerConfig
 from linetap_core.wire.mqtt import Message
 from linetap_desk.accesslog import roles
 from linetap_desk.ingest import batches, service
-from linetap_desk.ingest.batches import AGAIN_S, AT_ONCE, EXPIRY_S, Batches
+from linetap_desk.ingest.batches import AGAIN_S, AT_ONCE, EXPIRY_S, BatchSender
 from linetap_desk.ingest.commandfiles import READ_EVERY_S
 from linetap_desk.ingest.link import Patience
 from linetap_desk.ingest.register import SignersFile
@@ -51,11 +51,11 @@ def house(desk: Desk, clock: ManualClock) -> Iterator[ReleaseHouse]:
 
 
 @pytest.fixture
-def carrier(house: ReleaseHouse, clock: ManualClock) -> Batches:
+def carrier(house: ReleaseHouse, clock: ManualClock) -> BatchSender:
     ours = settings(house)
     assert ours.outgoing is not None
     online(house, UNITS)
-    return Batches(ours.outgoing, lambda: service.in_force(ours), house.engine, clock)
+    return BatchSender(ours.outgoing, lambda: service.in_force(ours), house.engine, clock)
 
 
 def online(house: ReleaseHouse, names: list[str]) -> None:
@@ -98,7 +98,7 @@ def press(house: ReleaseHouse, button: str) -> int:
     return house.served.post(house.client("vault"), f"/commands/{button}", name=DAY).status_code
 
 
-def sent(carrier: Batches, clock: ManualClock, after_s: int = READ_EVERY_S) -> list[Message]:
+def sent(carrier: BatchSender, clock: ManualClock, after_s: int = READ_EVERY_S) -> list[Message]:
     clock.advance(after_s * NS_PER_S)
     return list(carrier.turn())
 
@@ -112,7 +112,7 @@ def answer(line: bytes, code: str = "done") -> tuple[str, bytes]:
     return order["unit"], msgspec.json.encode(made)
 
 
-def test_one_file_reaches_all_units(house: ReleaseHouse, carrier: Batches, clock: ManualClock) -> None:
+def test_one_file_reaches_all_units(house: ReleaseHouse, carrier: BatchSender, clock: ManualClock) -> None:
     data = signed(house, *UNITS)
     assert bring(house, data) == ""
     assert "0 of 40 units have accepted it" in page(house)
@@ -137,7 +137,9 @@ def test_one_file_reaches_all_units(house: ReleaseHouse, carrier: Batches, clock
     assert acts == [("vault", "commands_take")]
 
 
-def test_a_file_that_is_brought_twice_is_sent_once(house: ReleaseHouse, carrier: Batches, clock: ManualClock) -> None:
+def test_a_file_that_is_brought_twice_is_sent_once(
+    house: ReleaseHouse, carrier: BatchSender, clock: ManualClock
+) -> None:
     """By two officers, in two tabs, or again while the unit's answer is under way: a second execution would raise an
     alert.
     """
@@ -154,13 +156,15 @@ def test_a_file_that_is_brought_twice_is_sent_once(house: ReleaseHouse, carrier:
     assert "2 of 2 units have accepted it" in page(house)
 
 
-def test_a_unit_that_is_away_gets_it_when_it_is_back(house: ReleaseHouse, carrier: Batches, clock: ManualClock) -> None:
+def test_a_unit_that_is_away_gets_it_when_it_is_back(
+    house: ReleaseHouse, carrier: BatchSender, clock: ManualClock
+) -> None:
     online(house, UNITS[:1])
     data = signed(house, *UNITS[:2])
     bring(house, data)
     assert [one.topic for one in sent(carrier, clock)] == [f"linetap/v1/{UNITS[0]}/cmd/destroy"]
     carrier.answered(*answer(data.splitlines()[0]))
-    again = Batches(carrier.folder, carrier.in_force, house.engine, clock)
+    again = BatchSender(carrier.folder, carrier.in_force, house.engine, clock)
     list(carrier.turn())
     assert sent(again, clock, 3600) == [], "also after a restart"
     online(house, UNITS[:2])
@@ -170,7 +174,7 @@ def test_a_unit_that_is_away_gets_it_when_it_is_back(house: ReleaseHouse, carrie
 
 
 def test_what_was_refused_or_ran_out_is_signed_and_sent_anew(
-    house: ReleaseHouse, carrier: Batches, clock: ManualClock
+    house: ReleaseHouse, carrier: BatchSender, clock: ManualClock
 ) -> None:
     data = signed(house, *UNITS[:3])
     bring(house, data)
@@ -200,7 +204,7 @@ def test_what_was_refused_or_ran_out_is_signed_and_sent_anew(
 
 
 def test_what_a_unit_has_counted_is_not_sent_to_it_again(
-    house: ReleaseHouse, carrier: Batches, clock: ManualClock
+    house: ReleaseHouse, carrier: BatchSender, clock: ManualClock
 ) -> None:
     """It would answer that it had the command before, and raise an alert."""
     data = signed(house, *UNITS[:2])
@@ -222,7 +226,7 @@ def test_no_code_after_which_it_is_sent_again_has_used_the_counter() -> None:
     assert batches.NOT_COUNTED - {"command_no_authority", "command_counters_lost"} <= _NOT_USED
 
 
-def test_who_has_left_the_roles_is_sent_no_more(house: ReleaseHouse, carrier: Batches, clock: ManualClock) -> None:
+def test_who_has_left_the_roles_is_sent_no_more(house: ReleaseHouse, carrier: BatchSender, clock: ManualClock) -> None:
     online(house, UNITS[:1])
     bring(house, signed(house, *UNITS[:2]))
     assert len(sent(carrier, clock)) == 1
@@ -232,13 +236,13 @@ def test_who_has_left_the_roles_is_sent_no_more(house: ReleaseHouse, carrier: Ba
     online(house, UNITS)
     assert sent(carrier, clock) == []
     assert "command_signer" in page(house)
-    again = Batches(carrier.folder, carrier.in_force, house.engine, clock)
+    again = BatchSender(carrier.folder, carrier.in_force, house.engine, clock)
     again._files.clear()
     assert sent(again, clock) == [], "also where the file is read anew"
 
 
 def test_without_roles_one_line_says_so_and_all_wait(
-    house: ReleaseHouse, carrier: Batches, clock: ManualClock, caplog: pytest.LogCaptureFixture
+    house: ReleaseHouse, carrier: BatchSender, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     bring(house, signed(house, *UNITS))
     carrier._reread_folder()
@@ -250,7 +254,9 @@ def test_without_roles_one_line_says_so_and_all_wait(
     assert len(sent(carrier, clock)) == AT_ONCE, "nothing was given up"
 
 
-def test_what_the_ingest_refuses_stands_on_the_page(house: ReleaseHouse, carrier: Batches, clock: ManualClock) -> None:
+def test_what_the_ingest_refuses_stands_on_the_page(
+    house: ReleaseHouse, carrier: BatchSender, clock: ManualClock
+) -> None:
     data = signed(house, *UNITS[:2])
     bring(house, data)
     first, second = data.splitlines()
@@ -265,7 +271,7 @@ def test_what_the_ingest_refuses_stands_on_the_page(house: ReleaseHouse, carrier
 
 
 def test_an_answer_belongs_to_the_command_that_it_names(
-    house: ReleaseHouse, carrier: Batches, clock: ManualClock
+    house: ReleaseHouse, carrier: BatchSender, clock: ManualClock
 ) -> None:
     """A unit that does not know the signer repeats only the correlation data, not the counter."""
     bring(house, data := signed(house, UNITS[0]))
@@ -306,7 +312,7 @@ def test_every_refusal_of_a_unit_has_its_words() -> None:
     assert len(codes - others) > 30
 
 
-def test_a_finished_one_makes_room_for_the_next(house: ReleaseHouse, carrier: Batches, clock: ManualClock) -> None:
+def test_a_finished_one_makes_room_for_the_next(house: ReleaseHouse, carrier: BatchSender, clock: ManualClock) -> None:
     data = signed(house, UNITS[0])
     bring(house, data)
     sent(carrier, clock)
@@ -319,10 +325,10 @@ def test_a_finished_one_makes_room_for_the_next(house: ReleaseHouse, carrier: Ba
 
 
 def test_each_ingest_of_several_answers_for_its_own_units(
-    house: ReleaseHouse, carrier: Batches, clock: ManualClock
+    house: ReleaseHouse, carrier: BatchSender, clock: ManualClock
 ) -> None:
     bring(house, data := signed(house, *UNITS[:8]))
-    shares = [Batches(carrier.folder, carrier.in_force, house.engine, clock, Share(n, 2)) for n in (1, 2)]
+    shares = [BatchSender(carrier.folder, carrier.in_force, house.engine, clock, Share(n, 2)) for n in (1, 2)]
     clock.advance(READ_EVERY_S * NS_PER_S)
     messages = [list(one.turn()) for one in shares]
     assert all(messages)
@@ -337,7 +343,7 @@ def test_each_ingest_of_several_answers_for_its_own_units(
 
 @pytest.mark.parametrize("what", ["changed", "an approver", "a hold", "paper", "two days", "twice", "junk", "nothing"])
 def test_what_is_none_is_neither_taken_nor_sent(
-    house: ReleaseHouse, carrier: Batches, clock: ManualClock, what: str
+    house: ReleaseHouse, carrier: BatchSender, clock: ManualClock, what: str
 ) -> None:
     data, code = signed(house, *UNITS[:2]), "bad_input"
     match what:

@@ -28,7 +28,7 @@ from linetap_desk.config.desk import Settings
 from linetap_desk.ingest import outgoing, service
 from linetap_desk.ingest.commandfiles import MOST, READ_EVERY_S, correlation_of
 from linetap_desk.ingest.link import Patience
-from linetap_desk.ingest.outgoing import AGAIN_S, Outgoing
+from linetap_desk.ingest.outgoing import AGAIN_S, HoldSender
 from linetap_desk.ingest.register import SignersFile
 from linetap_desk.ingest.store import Store
 from linetap_desk.ingest.tables import units
@@ -59,16 +59,16 @@ def settings(house: ReleaseHouse) -> Settings:
 
 
 @pytest.fixture
-def carrier(house: ReleaseHouse, clock: ManualClock) -> Outgoing:
+def carrier(house: ReleaseHouse, clock: ManualClock) -> HoldSender:
     return carried(house, clock)
 
 
-def carried(house: ReleaseHouse, clock: ManualClock) -> Outgoing:
+def carried(house: ReleaseHouse, clock: ManualClock) -> HoldSender:
     """The ingest's half, with a connected unit."""
     ours = settings(house)
     assert ours.outgoing is not None
     online(house, True)
-    return Outgoing(ours.outgoing, lambda: service.in_force(ours), house.engine, clock)
+    return HoldSender(ours.outgoing, lambda: service.in_force(ours), house.engine, clock)
 
 
 def online(house: ReleaseHouse, is_online: bool) -> None:
@@ -77,7 +77,7 @@ def online(house: ReleaseHouse, is_online: bool) -> None:
         db.execute(insert(units).values(unit=UNIT, named=True, state="online" if is_online else "offline", set_aside=0))
 
 
-def sent(carrier: Outgoing, clock: ManualClock, after_s: int = READ_EVERY_S) -> list[Message]:
+def sent(carrier: HoldSender, clock: ManualClock, after_s: int = READ_EVERY_S) -> list[Message]:
     clock.advance(after_s * NS_PER_S)
     return list(carrier.turn())
 
@@ -93,7 +93,7 @@ def answer(data: bytes, code: str = "done") -> bytes:
     )
 
 
-def test_from_the_upload_to_the_units_answer(house: ReleaseHouse, carrier: Outgoing, clock: ManualClock) -> None:
+def test_from_the_upload_to_the_units_answer(house: ReleaseHouse, carrier: HoldSender, clock: ManualClock) -> None:
     hold_id, data = asked(house), signed(house)
     assert bring(house, hold_id, data).status_code == 303
     assert "It is sent as soon as the unit is connected" in page(house, hold_id)
@@ -112,7 +112,7 @@ def test_from_the_upload_to_the_units_answer(house: ReleaseHouse, carrier: Outgo
 
 
 def test_a_hold_that_is_withdrawn_while_its_command_is_checked_is_not_sent(
-    house: ReleaseHouse, carrier: Outgoing, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+    house: ReleaseHouse, carrier: HoldSender, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hold_id, data = asked(house), signed(house)
     require_call = checking.require_call
@@ -134,7 +134,7 @@ def test_a_hold_that_is_withdrawn_while_its_command_is_checked_is_not_sent(
 
 @pytest.mark.parametrize("restarts", [False, True])
 def test_holds_that_were_answered_keep_no_later_one_waiting(
-    house: ReleaseHouse, carrier: Outgoing, clock: ManualClock, restarts: bool
+    house: ReleaseHouse, carrier: HoldSender, clock: ManualClock, restarts: bool
 ) -> None:
     """Their commands stay in the folder, which the ingest only reads."""
     data, ours = signed(house), outgoing.commands(carrier.folder)
@@ -153,7 +153,9 @@ def test_holds_that_were_answered_keep_no_later_one_waiting(
     assert [message.payload for message in messages] == [data]
 
 
-def test_what_was_answered_a_month_ago_is_put_away(house: ReleaseHouse, carrier: Outgoing, clock: ManualClock) -> None:
+def test_what_was_answered_a_month_ago_is_put_away(
+    house: ReleaseHouse, carrier: HoldSender, clock: ManualClock
+) -> None:
     data, ours = signed(house), outgoing.commands(carrier.folder)
     for name in ("H2025-0001", "H2025-0002"):
         ours.put(name, data)
@@ -170,7 +172,7 @@ def test_what_was_answered_a_month_ago_is_put_away(house: ReleaseHouse, carrier:
 
 
 def test_a_unit_that_is_away_gets_it_when_it_is_back(
-    house: ReleaseHouse, carrier: Outgoing, clock: ManualClock
+    house: ReleaseHouse, carrier: HoldSender, clock: ManualClock
 ) -> None:
     online(house, False)
     hold_id = asked(house)
@@ -181,7 +183,7 @@ def test_a_unit_that_is_away_gets_it_when_it_is_back(
     assert len(sent(carrier, clock, AGAIN_S)) == 1, "nobody has answered"
 
 
-def test_a_lost_answer_is_no_repeated_command(house: ReleaseHouse, carrier: Outgoing, clock: ManualClock) -> None:
+def test_a_lost_answer_is_no_repeated_command(house: ReleaseHouse, carrier: HoldSender, clock: ManualClock) -> None:
     hold_id = asked(house)
     bring(house, hold_id, signed(house))
     assert len(sent(carrier, clock)) == 1
@@ -193,7 +195,9 @@ def test_a_lost_answer_is_no_repeated_command(house: ReleaseHouse, carrier: Outg
     assert "Held by the unit" in page(house, hold_id)
 
 
-def test_a_refusal_is_shown_and_sent_again_by_hand(house: ReleaseHouse, carrier: Outgoing, clock: ManualClock) -> None:
+def test_a_refusal_is_shown_and_sent_again_by_hand(
+    house: ReleaseHouse, carrier: HoldSender, clock: ManualClock
+) -> None:
     hold_id, data = asked(house), signed(house)
     bring(house, hold_id, data)
     sent(carrier, clock)
@@ -209,13 +213,13 @@ def test_a_refusal_is_shown_and_sent_again_by_hand(house: ReleaseHouse, carrier:
 
 
 def test_a_later_process_goes_on_where_the_one_before_was(
-    house: ReleaseHouse, carrier: Outgoing, clock: ManualClock
+    house: ReleaseHouse, carrier: HoldSender, clock: ManualClock
 ) -> None:
     hold_id, data = asked(house), signed(house)
     bring(house, hold_id, data)
     sent(carrier, clock)
     carrier.answered(UNIT, answer(data))
-    again = Outgoing(carrier.folder, carrier.in_force, house.engine, clock)
+    again = HoldSender(carrier.folder, carrier.in_force, house.engine, clock)
     assert sent(again, clock, 2 * AGAIN_S) == []
     house.served.post(house.client("vault"), f"/hold/{hold_id}/close", remark="no longer needed")
     assert not outgoing.commands(carrier.folder).path(hold_id).exists()
@@ -225,7 +229,7 @@ def test_a_later_process_goes_on_where_the_one_before_was(
 
 @pytest.mark.parametrize("what", ["unsigned", "another role", "another verb", "junk", "a name", "a link", "expired"])
 def test_pages_that_were_taken_over_send_nothing_else(
-    house: ReleaseHouse, carrier: Outgoing, clock: ManualClock, what: str
+    house: ReleaseHouse, carrier: HoldSender, clock: ManualClock, what: str
 ) -> None:
     data, name = signed(house), "H2026-0001"
     if what == "unsigned":

@@ -76,9 +76,9 @@ class Limits:
         for family, kind, protocol, _name, place in found:
             line = socket.socket(family, kind, protocol)
             try:
-                line.settimeout(self._left_s())
+                line.settimeout(self._time_left_s())
                 line.connect(place)
-                line.settimeout(self._left_s())  # of the handshake
+                line.settimeout(self._time_left_s())  # of the handshake
             except OSError as error:
                 line.close()
                 fault = error
@@ -94,7 +94,7 @@ class Limits:
         """Replaces http.client's HTTPResponse."""
         return HTTPResponse(cast(socket.socket, _Socket(sock, self)), *args, **more)
 
-    def _left_s(self) -> float:
+    def _time_left_s(self) -> float:
         """The time limit of the next piece. TooSlow if the whole time is over."""
         left_ns = self._end_ns - self._clock.monotonic_ns()
         if left_ns <= 0:
@@ -103,18 +103,18 @@ class Limits:
 
     def read_into(self, sock: socket.socket, file: io.RawIOBase, buffer: Any) -> int | None:
         """One read from the socket. TooSlow if a limit is exceeded."""
-        sock.settimeout(self._left_s())
+        sock.settimeout(self._time_left_s())
         try:
             size = file.readinto(buffer)
         except TimeoutError:
-            self._took(0)
+            self._count_received(0)
             raise
-        self._took(size or 0)
+        self._count_received(size or 0)
         return size
 
-    def _took(self, size: int) -> None:
+    def _count_received(self, size: int) -> None:
         """Counts received bytes. TooSlow or TooLarge beyond a limit."""
-        self._left_s()
+        self._time_left_s()
         if self._left_bytes is not None:
             self._left_bytes -= size
             if self._left_bytes < 0:

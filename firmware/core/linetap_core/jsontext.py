@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """JSON from outside the process, decoded with one exception type for every fault.
 
-msgspec raises three: its own, UnicodeError for invalid UTF-8 and RecursionError for deep nesting. A reader that catches
-only the first is ended by the other two.
+msgspec raises three: its own, UnicodeError for invalid UTF-8 and RecursionError for deep nesting. The other two end a
+reader that catches only the first.
 """
 
 from __future__ import annotations

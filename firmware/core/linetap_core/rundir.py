@@ -81,7 +81,7 @@ def opened(folder: Path | str, name: str, most_bytes: int, copied: bool = False)
     vault.
     """
     with _in_folder(folder, name) as (fd, owner):
-        # Owners are only compared: in its own user namespace a service does not see the numbers of others.
+        # Owners are only compared with each other: in its own user namespace a service does not see others' numbers.
         found = os.fstat(fd)
         private_folder = copied or (found.st_nlink <= 1 and found.st_uid == owner)
         if not stat.S_ISREG(found.st_mode) or not private_folder:

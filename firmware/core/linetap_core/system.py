@@ -167,7 +167,7 @@ _SEM = 0x0001 | 0x0002  # FAILCRITICALERRORS, NOGPFAULTERRORBOX: no crash report
 
 def leave_no_core() -> None:
     """Prevents core dumps, and on Linux also that other processes of the user read this process's memory. Windows has
-    no such protection: a program of this person can do what the person can.
+    no such protection: a program of this person has all rights of the person.
     """
     if sys.platform == "win32":
         ctypes.windll.kernel32.SetErrorMode(_SEM)

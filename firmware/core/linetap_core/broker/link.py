@@ -113,7 +113,7 @@ class Link(ABC):
         """The current connection's name in the log."""
 
     def turn(self) -> None:
-        """Starts a connection when it is due, and gives up one that does not answer."""
+        """Starts a connection when it is due, and gives up a silent one."""
         now_ns = self._clock.monotonic_ns()
         if self._connection is None:
             if now_ns >= self._backoff.due_ns:

@@ -60,7 +60,7 @@ LIMITS = {
     "codec_change_ppm": Limit("change of the codec's drift between calls", "ppm", 0, 5),
     "calls_gap_ms": Limit("longest gap in a recording", "ms", 0, 0),
     "calls_offset_ms": Limit("clock against its time server at a call's end", "ms", -100, 100),
-    "calls_unproved": Limit("recorded calls whose notice was not proved in full", "", 0, 0),
+    "calls_unproved": Limit("recorded calls without a full proof of their notice", "", 0, 0),
     "notice_after_hook_ms": Limit("notice begins after lifting, incoming calls", "ms", 435, 635),
     "power_cut_lost_s": Limit("audio lost at the end of a call by a power cut", "s", 0, 1),
     "lines_not_green": Limit("lines that the walk test did not find good", "", 0, 0),

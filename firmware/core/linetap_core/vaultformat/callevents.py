@@ -66,7 +66,7 @@ def rebuilt_event(
 ) -> CallEvent | None:
     """A rebuilt event, marked as repeated, with the fields still known; None for a leaf without an event.
 
-    `record`: the record that a `close` names, if it still exists. Of a destroyed call only the leaf is left.
+    `record`: the record that a `close` names, if it still exists. A destroyed call has only its leaf.
     `document`: the amendment that a leaf names, its signature without armour, and the hash of its record.
     """
     if leaf.call_id is None:

@@ -64,7 +64,7 @@ def documents(args: argparse.Namespace, verdict: Verdict, call_dir: Path, held: 
     path = certificates.path_of(args.certificates, epoch) if args.certificates and epoch else None
     if path is not None and path.exists():
         yield from _with_signature(layout.certificate(epoch), path, certificates.LIMIT_BYTES)
-    if args.holds and (path := _kept_by(args.holds, call_id, verdict.record_sha256, held)) is not None:
+    if args.holds and (path := _hold_or_rewrapping(args.holds, call_id, verdict.record_sha256, held)) is not None:
         yield from _with_signature(layout.hold_member(call_id, path.name), path, hold.LIMIT_BYTES)
         key = path.with_name(sealed.KEY)  # the call's own key may be destroyed with its day
         yield layout.hold_member(call_id, sealed.KEY), read_named(key, callfolder.KEY_LIMIT_BYTES)
@@ -77,8 +77,8 @@ def documents(args: argparse.Namespace, verdict: Verdict, call_dir: Path, held: 
         yield layout.POLICY, read_named(args.sigsum / POLICY, _JSON_LIMIT_BYTES)
 
 
-def _kept_by(folder: Path, call_id: str, record_sha256: str | None, held: DeskHolds) -> Path | None:
-    """The hold of this record that ends last, whatever its folder is named, else the re-wrapping; None without both."""
+def _hold_or_rewrapping(folder: Path, call_id: str, record_sha256: str | None, held: DeskHolds) -> Path | None:
+    """The hold of this record that ends last, in a folder of any name, else the re-wrapping; None without both."""
     found: dict[str, Path] = {}
     for path in held.paths.get(call_id, ()):
         document = hold.decode(read_named(path, hold.LIMIT_BYTES))

@@ -78,9 +78,7 @@ def read_settings(path: Path) -> Settings:
         opens=opens,
         closes=closes,
         access_days=serve.access_days,
-        metrics=None
-        if serve.metrics is None
-        else loopback_address(serve.metrics, f"{path}: serve.metrics {serve.metrics}"),
+        metrics=None if (at := serve.metrics) is None else loopback_address(at, f"{path}: serve.metrics {at}"),
         oidc=serve.oidc,
         desk=desk,
     )

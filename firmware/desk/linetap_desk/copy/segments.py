@@ -105,9 +105,9 @@ class Segments:
         for unit in under_way:
             self._stalled(unit, now_ns)
             try:
-                yield from self._go_on(unit, now_ns)
+                yield from self._request_next(unit, now_ns)
             except OSError as error:
-                self._waits(unit, error, now_ns)
+                self._end_failed_round(unit, error, now_ns)
         room = MOST_AT_ONCE - len(under_way)
         for name in sorted(online, key=lambda name: self._units[name].asked_ns if name in self._units else 0):
             if room <= 0:
@@ -135,7 +135,7 @@ class Segments:
             self._complain(name, f"index_refused: {code:.64}: {error!s:.200}; it is asked again")
             self._end(unit, now_ns, failed=True)
         except OSError as error:
-            self._waits(unit, error, now_ns)
+            self._end_failed_round(unit, error, now_ns)
         return True
 
     def restart(self, name: str) -> None:
@@ -178,7 +178,7 @@ class Segments:
         unit.came = 0
         return unit.folder.unit, body, unit.correlation
 
-    def _go_on(self, unit: _Unit, now_ns: int) -> Iterator[Request]:
+    def _request_next(self, unit: _Unit, now_ns: int) -> Iterator[Request]:
         """Requests the next window of the list or its segments, or ends the round."""
         now = unit.round
         if now is None or now.head is None or unit.correlation or now_ns < unit.next_ns:
@@ -299,7 +299,7 @@ class Segments:
             self._complain(unit.folder.unit, "index_stalled: nothing comes; it is asked again")
             self._end(unit, now_ns, failed=True)
 
-    def _waits(self, unit: _Unit, error: OSError, now_ns: int) -> None:
+    def _end_failed_round(self, unit: _Unit, error: OSError, now_ns: int) -> None:
         """Ends the round of a unit whose folder is at fault. Raises the error if it is the store's."""
         if not self._is_of_one(error):
             raise error

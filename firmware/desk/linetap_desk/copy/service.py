@@ -134,7 +134,7 @@ class Copying:
             transfer.postpone(call.call_id, self._clock.monotonic_ns())
         except OSError as error:
             if self._is_of_one(error):
-                self._waits(call, str(error))
+                self._postpone(call, str(error))
                 transfer.incoming, transfer.correlation = None, b""
             else:
                 self._store_away(str(error))
@@ -201,7 +201,7 @@ class Copying:
             return
         kbit_s = self._hours.kbit_s(self._clock.utc_ns())
         transfer.count_received(len(message.payload), self._clock.monotonic_ns(), kbit_s)
-        self._go_on(transfer)
+        self._pass_to_store(transfer)
 
     def _answered(self, transfer: Transfer, payload: bytes) -> None:
         """Processes a refusal. It is unsigned, so the request is repeated later."""
@@ -274,15 +274,15 @@ class Copying:
         except Refusal as error:
             shutil.rmtree(folder, ignore_errors=True)
             if folder.exists():
-                self._waits(call, str(error))
+                self._postpone(call, str(error))
             return False
         except OSError as error:
             if self._is_of_one(error):
-                self._waits(call, str(error))
+                self._postpone(call, str(error))
             else:
                 self._store_away(str(error))
             return False
-        self._go_on(transfer)
+        self._pass_to_store(transfer)
         return True
 
     def _under_way(self, unit: str) -> set[str]:
@@ -290,7 +290,7 @@ class Copying:
         finished = (done.job.call for done in self._finished)
         return {call.call_id for call in (*self._worker.calls_of(unit), *finished) if call.unit == unit}
 
-    def _go_on(self, transfer: Transfer) -> None:
+    def _pass_to_store(self, transfer: Transfer) -> None:
         """Passes a complete call to the store, so that the unit's next call can begin."""
         incoming = transfer.incoming
         if incoming is None or incoming.place is not None:
@@ -339,7 +339,7 @@ class Copying:
             if done.spoiled:
                 self._complain(done.job.call.unit, f"copy_changed: {done.fault}; it is fetched again")
             elif done.alone:
-                self._waits(done.job.call, done.fault)
+                self._postpone(done.job.call, done.fault)
                 if done.job.what == "close":
                     self._closings.put_off(done.job.call)
             elif done.fault:
@@ -374,7 +374,7 @@ class Copying:
     def _is_of_one(self, error: OSError) -> bool:
         return is_of_one_call(self._store, error)
 
-    def _waits(self, call: Call, why: str) -> None:
+    def _postpone(self, call: Call, why: str) -> None:
         """Postpones the work on one call with faulty files in the store; all other work continues."""
         self._transfer_of(call.unit).put_off(call.call_id, self._clock.monotonic_ns())
         self._complain(call.unit, f"copy_waits: {call.call_id}: {why:.200}; it is tried again later")

@@ -18,7 +18,7 @@ from linetap_desk.searching.departments import Departments
 SEEN_DAYS = 30
 # tapped: a line with calls; silent: a line without one for SEEN_DAYS; trunk: recorded where its calls leave the PBX;
 # no_line: the unit named in the table has no such line; untapped: a tap is possible and missing; odd: the table names a
-# line, but such a telephone cannot be tapped.
+# line for a kind of telephone that cannot be tapped.
 State = Literal[
     "tapped", "silent", "trunk", "no_line", "untapped", "odd", "ip_phone", "digital_set", "mobile", "fax", "trunk_line",
     "unused",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A result. `said`: its text. With a `cure` it is a fault."""
+    """A result with its text (`said`). A result with a `cure` is a fault."""
 
     what: str
     said: str

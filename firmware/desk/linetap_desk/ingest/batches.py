@@ -157,7 +157,7 @@ class _File:
 
 
 @dataclass(slots=True)
-class Batches:
+class BatchSender:
     folder: Path
     in_force: InForce
     engine: Engine

@@ -106,7 +106,7 @@ class _Waiting:
 
 
 @dataclass(slots=True)
-class Outgoing:
+class HoldSender:
     folder: Path
     in_force: InForce
     engine: Engine

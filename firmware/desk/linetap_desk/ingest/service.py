@@ -24,7 +24,7 @@ from linetap_core.wire.mqtt import Broker, Message
 from linetap_desk.accesslog.deskfolder import read_authority, read_roles
 from linetap_desk.config.desk import CopyConfig, Settings
 from linetap_desk.ingest import batches, database, outgoing
-from linetap_desk.ingest.batches import Batches
+from linetap_desk.ingest.batches import BatchSender
 from linetap_desk.ingest.confirm import Confirmer
 from linetap_desk.ingest.destroyedcalls import Clearing
 from linetap_desk.ingest.heads import HeadReport
@@ -32,7 +32,7 @@ from linetap_desk.ingest.judge import Report
 from linetap_desk.ingest.link import Link, Patience
 from linetap_desk.ingest.missingevents import Holes, Missing
 from linetap_desk.ingest.outages import Outages
-from linetap_desk.ingest.outgoing import Outgoing
+from linetap_desk.ingest.outgoing import HoldSender
 from linetap_desk.ingest.register import Arrival, SignersFile, UnitMessage
 from linetap_desk.ingest.share import WHOLE, Share
 from linetap_desk.ingest.store import Store
@@ -113,10 +113,10 @@ class Ingest:
         self._copying: Copies | None = None
         if settings.copy is not None and self._confirmer is not None and start_copies is not None:
             self._copying = start_copies(settings.copy, engine, signers, self._confirmer.command, clock, share)
-        self._for_pages: tuple[Outgoing | Batches, ...] = ()
+        self._for_pages: tuple[HoldSender | BatchSender, ...] = ()
         if settings.outgoing is not None and confirms:
             given = settings.outgoing, lambda: in_force(settings), engine, clock, share
-            self._for_pages = Outgoing(*given), Batches(*given)
+            self._for_pages = HoldSender(*given), BatchSender(*given)
         self._due_ns = 0
         self._trouble = ""
 

@@ -47,7 +47,7 @@ def read(path: Path, fits: Callable[[list[str]], int]) -> Table:
     if (named := _SEPARATOR.match(text)) is not None:
         text, above = text[named.end() :], 1
     for delimiter in named[1] if named else "\t,;":
-        with contextlib.suppress(Unreadable):  # wrong delimiter; the right one raises it again below
+        with contextlib.suppress(Unreadable):  # wrong delimiter; a real fault is raised again below
             for number, (_, cells) in enumerate(islice(_rows(path, text, delimiter, above), MOST_ABOVE)):
                 found = (fits(cells), 0 if number else len(cells))
                 if found > best:

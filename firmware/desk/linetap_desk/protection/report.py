@@ -37,8 +37,8 @@ def hidden(
     each sum either no cell is hidden, or so many that their sum reveals no cell."""
     found = {cell for cell, number in cells.items() if 0 < number < LEAST}
     for _ in range(len(cells)):
-        left = next(filter(None, (_left(cells, found, each, None) for each in sums)), None)
-        left = left or next(filter(None, (_left(cells, found, each, each[0]) for each in parts)), None)
+        left = next(filter(None, (_also_hideable(cells, found, each, None) for each in sums)), None)
+        left = left or next(filter(None, (_also_hideable(cells, found, each, each[0]) for each in parts)), None)
         if left is None:
             break
         least = min((cells[cell] for cell in left), key=lambda number: (number == 0, number))
@@ -46,7 +46,7 @@ def hidden(
     return frozenset(found)
 
 
-def _left(cells: Mapping[Cell, int], found: set[Cell], each: Sequence[Cell], whole: Cell | None) -> list[Cell]:
+def _also_hideable(cells: Mapping[Cell, int], found: set[Cell], each: Sequence[Cell], whole: Cell | None) -> list[Cell]:
     """The cells of `each` that may be hidden too, if too few are hidden: a single one, or several whose sum is below
     LEAST or can only come from the largest small numbers. A hidden sum reveals nothing."""
     ours = found.intersection(each)

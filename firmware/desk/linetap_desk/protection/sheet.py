@@ -22,7 +22,8 @@ from linetap_desk.web.text import Language
 
 @dataclass(frozen=True, slots=True)
 class IndicatorLine:
-    """A line. `of`: the total of which `number` is a part. `situation`: a situation's line, in place of `says`."""
+    """A line of an indicator. `of`: the total that includes `number`. `situation`: a situation's line, in place of
+    `says`."""
 
     says: str
     number: int | None = None

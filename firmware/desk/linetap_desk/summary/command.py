@@ -149,7 +149,7 @@ def _count(db: Connection, column: Any, since: str, until: str) -> int:
 
 
 def _names(signers: str | None) -> SignerNames | None:
-    """The units of the signers' file; None without a readable one, which is no reason to send no summary."""
+    """The units of the signers' file; None without a readable one, and the summary is sent nevertheless."""
     if signers is None:
         return None
     try:

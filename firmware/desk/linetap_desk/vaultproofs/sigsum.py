@@ -122,7 +122,7 @@ def _head(args: argparse.Namespace, tree: Tree, unit: str, key: Ed25519PrivateKe
     client.require_urls(policy)
     heads = args.output / CHECKPOINTS
     heads.mkdir(exist_ok=True)
-    found = signedheads.read_checkpoint(carry.to_witnesses(tree, unit, key, policy, heads, args.ca)).note
+    found = signedheads.read_checkpoint(carry.submit_to_witnesses(tree, unit, key, policy, heads, args.ca)).note
     cosigned = {name: checkpoint.cosignature(found, w.public, w.key_name) for name, w in policy.witnesses.items()}
     lines = [(policy.witnesses[name].public, *made) for name, made in cosigned.items() if made is not None]
     if not policy.holds([name for name, made in cosigned.items() if made is not None]):

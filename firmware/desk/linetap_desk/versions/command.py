@@ -46,7 +46,7 @@ def add_version(args: argparse.Namespace, _clock: Clock) -> int:
     wanted = _entry(args.bundle, args.commit)
     with versionlog.opened(args.log) as log:
         index = versionlog.add(log, wanted)
-        carry.to_witnesses(log.tree, versionlog.NAME, key, policy, versionlog.heads_of(args.log), args.ca)
+        carry.submit_to_witnesses(log.tree, versionlog.NAME, key, policy, versionlog.heads_of(args.log), args.ca)
     return _prove(args, index, policy)
 
 

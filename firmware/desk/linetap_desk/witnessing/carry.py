@@ -123,7 +123,7 @@ def _read(args: argparse.Namespace) -> tuple[list[Signer], Policy, Round]:
 
 
 def _carried(log: Path, key: Path, policy: Policy, signers: list[Signer], wanted: Round, proofs_too: bool) -> bool:
-    good = carry(log, callfolder.load_private_key(key), policy, signers, wanted.heads, wanted.ca)
+    good = submit_head(log, callfolder.load_private_key(key), policy, signers, wanted.heads, wanted.ca)
     if good and proofs_too and wanted.store is not None:
         count = prove.write_proofs(log, wanted.store, Rules(policy, wanted.heads), signers)
         sys.stdout.write(f"ok   {wanted.store}: {count} calls got their proof\n")
@@ -139,21 +139,21 @@ def _typed(args: argparse.Namespace) -> Round:
     return Round([(log, args.key) for log in args.log], args.policy, args.signers, args.output, args.store, args.ca)
 
 
-def carry(
+def submit_head(
     log: Path, key: Ed25519PrivateKey, policy: Policy, signers: list[Signer], heads: Path, ca: Path | None = None
 ) -> bool:
     """Submits the log's head; returns whether it has its quorum now. A Refusal if the head may not be signed."""
     head = signedheads.read_head(log / HEAD, signers).head
     _require_keeper(key, head.unit, policy, signers)
     with _tree(log, head) as tree:
-        path = to_witnesses(tree, head.unit, key, policy, heads, ca, head.log)
+        path = submit_to_witnesses(tree, head.unit, key, policy, heads, ca, head.log)
     seen = judge.verify_checkpoint(policy, *signedheads.read_checkpoint(path)[1:], head.unit, signers)
     good = "ok  " if seen.since_s is not None else "BAD "
     sys.stdout.write(f"{good} {log}: {head.unit}, {head.size} leaves: {seen.text}\n")
     return seen.since_s is not None
 
 
-def to_witnesses(
+def submit_to_witnesses(
     tree: Tree,
     unit: str,
     key: Ed25519PrivateKey,
@@ -166,12 +166,12 @@ def to_witnesses(
     with (heads / ".lock").open("a") as lock:
         system.wait_for_lock(lock.fileno())
         _require_own_keeper(heads, unit, log, key)
-        signed = checkpoint.signed(_going_on(heads, unit, log, tree, key), key)
-        path = signedheads.keep_checkpoint(
-            heads, unit, signed, [], log
-        )  # stored before submission, so that the keeper never forgets it
+        signed = checkpoint.signed(_next_checkpoint(heads, unit, log, tree, key), key)
+        # Stored before submission, so that the keeper never forgets it.
+        path = signedheads.keep_checkpoint(heads, unit, signed, [], log)
         for witness in policy.witnesses.values():
-            lines = _lines(witness, signedheads.read_checkpoint(path).note, _known(heads, unit, log, witness), tree, ca)
+            known = _last_cosigned_size(heads, unit, log, witness)
+            lines = _lines(witness, signedheads.read_checkpoint(path).note, known, tree, ca)
             signedheads.keep_checkpoint(heads, unit, signed, lines, log)
     return path
 
@@ -187,7 +187,7 @@ def _lines(witness: Witness, signed: Note, known: int, tree: Tree, ca: Path | No
         return []
 
 
-def _known(heads: Path, unit: str, log: str, witness: Witness) -> int:
+def _last_cosigned_size(heads: Path, unit: str, log: str, witness: Witness) -> int:
     """The last size that the witness cosigned; 0 if that is too long ago: the witness then reports it."""
     for each in itertools.islice(signedheads.kept_checkpoints(heads, unit, log, newest_first=True), 1, _MOST_LOOKED):
         with contextlib.suppress(BadNote):
@@ -196,7 +196,7 @@ def _known(heads: Path, unit: str, log: str, witness: Witness) -> int:
     return 0
 
 
-def _going_on(heads: Path, unit: str, log: str, tree: Tree, key: Ed25519PrivateKey) -> Checkpoint:
+def _next_checkpoint(heads: Path, unit: str, log: str, tree: Tree, key: Ed25519PrivateKey) -> Checkpoint:
     """The checkpoint of the tree. NotCosigned if it does not continue the last one signed by the same key."""
     origin = checkpoint.sigsum_origin(key.public_key())
     for _, _, before in signedheads.kept_checkpoints(heads, unit, log, newest_first=True):

@@ -51,7 +51,7 @@ class Decimator:
         self._flat = self._out.reshape(SLOT_FRAMES, lines)
 
     def reset(self) -> None:
-        """Discards the audio before a gap, which must not affect the audio after it."""
+        """Discards the audio before a gap, so that it cannot affect the audio after the gap."""
         self._window[:] = 0
 
     def period(self, samples: npt.NDArray[np.int16] | npt.NDArray[np.int32], out: I16) -> None:

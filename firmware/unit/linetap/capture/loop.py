@@ -197,7 +197,7 @@ class Loop:
             if data is None:
                 self._overrun(prepared=True)
                 return False
-            if len(data) != self._codec.period * self._codec.frame_bytes:  # an overrun has cut it off
+            if len(data) != self._codec.period * self._codec.frame_bytes:  # cut off by an overrun
                 self._overrun()
                 return False
             if keep:
@@ -293,7 +293,7 @@ class Loop:
         if self._settling and self._held:
             self._settle()
         self._write_held()
-        cause = self._cause if self._settling else GAP_OVERRUN  # a hole without a date only grows
+        cause = self._cause if self._settling else GAP_OVERRUN  # an undated hole only grows
         reads = 0 if prepared else self._codec.buffer // self._codec.period + 1
         while reads and self._codec.read() is not None:  # the report of the overrun prepares the stream
             reads -= 1
@@ -310,7 +310,7 @@ class Loop:
             since_ms = (now_ns - self._overran_ns) // NS_PER_MS
             if since_ms < SOON_MS:
                 self._clock.sleep(min(max(since_ms, SLOT_MS), PAUSE_MOST_MS) / 1000)
-                self._last_ns = self._clock.monotonic_ns()  # the wait was not for the codec
+                self._last_ns = self._clock.monotonic_ns()  # the loop did not wait for the codec
         self._overran_ns = self._clock.monotonic_ns()
 
     def _feed(self, room: int) -> None:

@@ -72,7 +72,7 @@ def _available_percent(machine: Machine) -> float | None:
 
 
 def memory_low(snapshot: Snapshot, standing: Trouble | None) -> Words | None:
-    """So little memory is left that services may be killed, or all tasks wait for memory."""
+    """Memory is so short that services may be killed, or all tasks wait for memory."""
     left = _available_percent(snapshot.machine)
     stalled = (snapshot.machine.stalled_percent or 0.0) >= STALLED_PERCENT
     if left is None or not (stalled or left < MEMORY_WARN_PERCENT + (MEMORY_CLEAR_BY_PERCENT if standing else 0)):

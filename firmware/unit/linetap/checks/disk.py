@@ -64,7 +64,7 @@ def _read_only() -> Words:
 
 def card_changed(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
     """Foreign files are on the state partition: from a person who had the card, or from an older version's
-    administrator. Their names are foreign text and are not shown."""
+    administrator. Their names are not shown: they are foreign text."""
     count = snapshot.machine.foreign_files
     if not count:
         return None

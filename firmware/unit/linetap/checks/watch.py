@@ -169,6 +169,6 @@ class Watch:
         if (fault := fault_of(rundir.service_folder(self.config.run_path, name))) is not None:
             self._unwritten[name] = (fault, now_ns)
         known, known_ns = self._unwritten.get(name, (None, 0))
-        if known is None or now_ns - known_ns >= DEAD_NS:  # earlier there may be no new state file yet
+        if known is None or now_ns - known_ns >= DEAD_NS:  # before that there may be no new state file
             return seen
         return replace(seen, unwritten=known)

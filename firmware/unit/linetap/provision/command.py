@@ -143,7 +143,7 @@ def apply(
             if not (run_dir / cardresult.NAME).exists():  # the end of a key has priority
                 cardresult.write_order_result(run_dir, "taken", digest)
         elif not by_network:
-            with contextlib.suppress(LinetapError, OSError):  # the card may be missing it, and the unit continues
+            with contextlib.suppress(LinetapError, OSError):  # the unit continues without it on the card
                 leave_request(etc, boot)
             with contextlib.suppress(LinetapError, OSError):
                 done += _finish_wiped(boot, etc, run_dir)

@@ -103,7 +103,7 @@ def retire(boot: Path, home: Path, clock: Clock) -> tuple[str, str]:
             raise OrderFault("retire_other_unit", f"{ASKED}: the one line {ending.unit} expected")
         _require_own(ending)
         begun = _begun(ending, home)
-        if begun is None or not ending.is_aside(begun.name):  # otherwise it was held before the power cut
+        if begun is None or not ending.is_aside(begun.name):  # otherwise the button was held before the power cut
             _require_button(ending.known, clock)
         statement = begun or _new_statement(ending, home, clock)
         _keep(statement, home, ending.keys)

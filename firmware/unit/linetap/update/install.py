@@ -146,7 +146,7 @@ class Install:
         slots = self._machine.slots()
         if slots.current != slots.primary:
             raise UpdateFault("update_on_trial", f"slot {slots.current} is tried, and {slots.primary} is the way back")
-        bundle = self._bring(requested)
+        bundle = self._fetched_bundle(requested)
         info = self._machine.info(bundle)
         require_fit(info, running, requested.version)
         versionlog.require_in_log(self._config, bundle, info)
@@ -154,7 +154,7 @@ class Install:
         self._machine.install(bundle)
         self._clear(self._state.by)
 
-    def _bring(self, requested: UpdateRequest) -> Path:
+    def _fetched_bundle(self, requested: UpdateRequest) -> Path:
         """The bundle, complete and with its hash."""
         bundle = self._folder / (state.FETCHED if requested.url is not None else state.FROM_STICK)
         if bundle.exists() and bundle.stat().st_size == requested.size and files.sha256(bundle) == requested.sha256:
@@ -183,13 +183,13 @@ class Install:
         """
         end_ns = self._clock.monotonic_ns() + WAIT_DAYS * NS_PER_DAY
         self._step("waiting")
-        self._state = msgspec.structs.replace(self._state, before=self._reds(READINGS))
+        self._state = msgspec.structs.replace(self._state, before=self._critical_checks(READINGS))
         state.save(self._folder, self._state)
         is_dead = self._wait_for_pause(requested, path, end_ns)
         slot = self._machine.slots().other
         self._machine.try_other()
         while True:
-            self._step("trying", slot=slot, before=self._reds(1))
+            self._step("trying", slot=slot, before=self._critical_checks(1))
             if (busy := line_in_use(self._config, None, self._clock)) is None or (is_dead and busy == UNKNOWN):
                 break
             self._step("waiting", slot="")
@@ -222,7 +222,7 @@ class Install:
             if state.read_request(path) != requested:
                 raise _AnotherIsWanted
 
-    def _reds(self, looks: int) -> list[str]:
+    def _critical_checks(self, looks: int) -> list[str]:
         """The critical checks of any of these readings, and of earlier ones."""
         found = {*self._state.before, *self._red_checks()}
         for _ in range(looks - 1):

@@ -56,7 +56,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         given = sorted(set(roles))
         best = list(self.approvals)
         for order in permutations(self.approvals):
-            left = _left(order, given)
+            left = _empty_slots(order, given)
             if len(left) < len(best):
                 best = left
         return best
@@ -65,7 +65,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return any(not slot or role in slot for slot in self.approvals)
 
 
-def _left(slots: Sequence[list[str]], roles: Sequence[str]) -> list[list[str]]:
+def _empty_slots(slots: Sequence[list[str]], roles: Sequence[str]) -> list[list[str]]:
     """The slots that stay empty if each in turn gets the first role that fits."""
     free, left = list(roles), []
     for slot in slots:

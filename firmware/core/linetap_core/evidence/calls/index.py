@@ -81,17 +81,17 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 _DECODER = msgspec.json.Decoder(Entry)
 
 
-class Place(msgspec.Struct, frozen=True):
+class SegmentPlace(msgspec.Struct, frozen=True):
     """The place of an entry: `folder` by epoch, `day` by the call's end."""
 
     folder: str
     day: str
 
 
-class Piece(msgspec.Struct, frozen=True):
+class CallSegment(msgspec.Struct, frozen=True):
     """A sealed segment of one call."""
 
-    place: Place
+    place: SegmentPlace
     sealed: bytes
 
 

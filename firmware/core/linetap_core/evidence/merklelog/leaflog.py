@@ -111,11 +111,11 @@ class LeafLog:
             index += 1
 
     def appended(self) -> Iterator[bytes]:
-        """The leaves that were appended since the start. No earlier block is read, which may be lost meanwhile."""
+        """The leaves that were appended since the start. Earlier blocks, which may be lost by now, are not read."""
         return lines_of(self._path, self._found_end, self._end)
 
     def lines(self) -> Iterator[bytes]:
-        """Yields every present leaf, as input of `hashes`, without leaves appended meanwhile."""
+        """Yields every leaf present at the call, as input of `hashes`."""
         return lines_of(self._path, 0, self._end)
 
     def holds(self, first_node: int, nodes: Sequence[bytes]) -> bool:
@@ -171,7 +171,7 @@ class LeafLog:
         return self._open()
 
     def _take_new_nodes(self, error: OSError) -> None:
-        """Begins a file of hashes, without any, in place of one that the medium has lost; other errors are raised."""
+        """Begins an empty file of hashes in place of a file that the medium has lost; other errors are raised."""
         if self._set_aside is None or not is_damage(error):
             raise error
         self._set_aside(self._tree_path, f"{error.strerror}; the leaves give another")

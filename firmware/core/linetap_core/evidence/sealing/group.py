@@ -46,7 +46,7 @@ class MembersMissing(Refusal):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class MemberProgress:
     """The progress of a file from member to member. `taken`: members whose layers are removed; `left`: number of people
     still needed; `following`: the members, of `of`, who may be next.
     """
@@ -118,7 +118,7 @@ def open_whole(data: bytes, decrypt: Decrypt) -> bytes:
     return peel(data, decrypt, members.MOST_NEEDED).data
 
 
-def place(whole: bytes, part: bytes | None = None) -> Place:
+def progress_of(whole: bytes, part: bytes | None = None) -> MemberProgress:
     """The place of `part` in the chain of `whole`; the start without a part. OtherLayer unless `whole` names every
     piece of the part, all by the same members.
     """
@@ -126,7 +126,7 @@ def place(whole: bytes, part: bytes | None = None) -> Place:
     count = max((positions[-1] for positions in known if positions), default=0) + 1
     if part is None:
         firsts = tuple(sorted({positions[0] for positions in known if positions}))
-        return Place((), needed(whole), firsts, count)
+        return MemberProgress((), needed(whole), firsts, count)
     expected = _layers(whole)
     pieces, takers = _files(part), set[Positions]()
     for rest, piece in pieces.items():
@@ -138,12 +138,12 @@ def place(whole: bytes, part: bytes | None = None) -> Place:
         raise OtherLayer("the partial file has pieces that different members took off")
     taken, left = takers.pop(), needed(part)
     behind = range(taken[-1] + 1, count + 1) if left == 1 else sorted({positions[0] for positions in pieces})
-    return Place(taken, left, tuple(behind), count)
+    return MemberProgress(taken, left, tuple(behind), count)
 
 
 def require_part(part: bytes, whole: bytes) -> None:
     """Raises OtherLayer unless `part` is a layer of `whole`."""
-    place(whole, part)
+    progress_of(whole, part)
 
 
 def _layers(whole: bytes) -> dict[str, tuple[Positions, Positions]]:

@@ -2,7 +2,7 @@
 """Adoptions in serve's own database: one row for each new unit, from its order to its certificate.
 
 The keys of a confirmed exchange are stored until the unit has its certificate, so that a restart of either side does
-not end it. Then the keys and the order, which may contain a Wi-Fi passphrase, are overwritten; a key remains that can
+not end it. Then the keys and the order, which may contain a Wi-Fi passphrase, are overwritten; the remaining key can
 only report the end of the exchange (enrolment/adoption.py).
 """
 

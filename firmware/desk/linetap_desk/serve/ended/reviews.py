@@ -75,7 +75,7 @@ def due(
     desk: Connection, own: Connection, now_ns: int, sees: Callable[[Mapping[str, Any]], bool]
 ) -> list[Name]:  # fmt: skip
     """The ended calls of the last months that the person sees and that wait for a review, newest first, at most
-    MOST_DUE. Reviewed calls, and those of other departments, keep no older one from the list."""
+    MOST_DUE. Reviewed calls, and calls of other departments, do not count against that limit."""
     since = rfc3339(now_ns - DUE_DAYS * NS_PER_DAY)
     wanted = select(calls.c.unit, calls.c.call_id, calls.c.line, calls.c.began_at).where(
         calls.c.situation.is_not(None), calls.c.began_at >= since

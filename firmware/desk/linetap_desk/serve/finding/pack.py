@@ -34,7 +34,7 @@ def _segments(folder: IndexFolder, first: date, last: date) -> Iterator[Member]:
 
 
 def _member(path: Path, name: str) -> Iterator[Member]:
-    """The member; nothing if the file has been removed meanwhile, or is no file."""
+    """The member; nothing for a removed file or another kind of object."""
     try:
         found = path.stat(follow_symlinks=False)
     except FileNotFoundError:

@@ -91,7 +91,7 @@ def endpoint(route: Route, site: Site) -> Callable[[Request], Awaitable[Response
         except ClientDisconnect:  # while a form was read; no error of the desk
             status = 400
             raise HTTPException(400) from None
-        except Exception as error:  # noqa: BLE001 - any fault is answered by a page, without a traceback
+        except Exception as error:  # noqa: BLE001 - each fault gets a page, without a traceback
             log_fault(error)
             raise HTTPException(500) from None
         finally:

@@ -24,7 +24,7 @@ SAYS = {
 @dataclass(frozen=True, slots=True)
 class Wifi:
     ssid: str
-    passphrase: str = field(repr=False)  # a secret, stored in the order only
+    passphrase: str = field(repr=False)  # a secret; only the order stores it
 
 
 @dataclass(frozen=True, slots=True)

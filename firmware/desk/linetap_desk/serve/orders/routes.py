@@ -7,13 +7,16 @@ The authority's key is on no server (docs/adoption.md): its holders download the
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import anyio.to_thread
-from sqlalchemy import Connection
+import msgspec
+from sqlalchemy import Connection, delete, insert, select
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from linetap_core import jsontext
 from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.signing.authority import Authority
@@ -25,10 +28,11 @@ from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.adoption import routes as adoption
 from linetap_desk.serve.adoption import store as adopted
 from linetap_desk.serve.adoption import uploadchecks
-from linetap_desk.serve.database.tables import adoptions
+from linetap_desk.serve.database.tables import adoptions, order_template
 from linetap_desk.serve.handling.site import Route, Site, read_own
-from linetap_desk.serve.orders import endingform, orderfile, smdrform, store, template, unitform
+from linetap_desk.serve.orders import endingform, orderfile, smdrform, template, unitform
 from linetap_desk.serve.orders.fields import MISTAKES, Form
+from linetap_desk.serve.orders.template import Template
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release import common
 from linetap_desk.serve.release import store as logged
@@ -39,12 +43,32 @@ from linetap_desk.web.roles import OFFICER
 MOST_SIGNATURES = 8
 
 
+class KeptTemplate(NamedTuple):
+    """The stored part of the site: one row in serve's own database."""
+
+    template: Template
+    by: str
+    at: str
+
+
+def load_template(db: Connection) -> KeptTemplate | None:
+    row = db.execute(select(order_template)).mappings().first()
+    if row is None:
+        return None
+    return KeptTemplate(jsontext.decode(bytes(row["template"]), type=Template), row["by"], row["at"])
+
+
+def keep_template(db: Connection, settings: Template, by: str, at: str) -> None:
+    db.execute(delete(order_template))
+    db.execute(insert(order_template).values(id=1, template=msgspec.json.encode(settings), by=by, at=at))
+
+
 async def site_page(request: Request, site: Site) -> Response:
     found = await _kept(site)
     return _site(request, site, Form(template.STANDARD if found is None else found.template.typed), found)
 
 
-def _site(request: Request, site: Site, form: Form, found: store.KeptTemplate | None) -> Response:
+def _site(request: Request, site: Site, form: Form, found: KeptTemplate | None) -> Response:
     return site.pages.page(
         request, "adoption/site.html", 409 if form.mistakes else 200, form=form, kept=found,
         authority=_authority(site), authorities=template.AUTHORITIES, situations=SITUATIONS,
@@ -63,7 +87,7 @@ async def keep_site(request: Request, site: Site) -> Response:
     if kept is None:
         await logged.log_refusal(request, site, "order_site", Subject(), BadInput("mistakes in the form"))
         return _site(request, site, form, before)
-    await logged.run_logged(request, site, "order_site", Subject(), lambda db: store.keep(db, kept, who.name, now))
+    await logged.run_logged(request, site, "order_site", Subject(), lambda db: keep_template(db, kept, who.name, now))
     return RedirectResponse(_ORDER, 303)
 
 
@@ -142,8 +166,8 @@ async def sign(request: Request, site: Site) -> Response:
     return await adoption.step(request, site, "order_sign", Subject(terms=common.id_of(request)), do)
 
 
-async def _kept(site: Site) -> store.KeptTemplate | None:
-    return await read_own(site, store.load_template)
+async def _kept(site: Site) -> KeptTemplate | None:
+    return await read_own(site, load_template)
 
 
 def _authority(site: Site) -> Authority | None:

@@ -44,7 +44,7 @@ async def _page(request: Request, site: Site, error: Exception | None = None) ->
         request, "release/overflow.html", 200 if error is None else 409, waits=waits, unchecked=unchecked,
         done=[one for one in calls if one.checked], more=more, archive=ARCHIVE,
         rewrap=_rewrap(_first_of_each_id(waits)), checks=[_check(one) for one in _first_of_each_id(unchecked)],
-        twins=_twins([*waits, *unchecked]), place=uploads.place(site), words=steps,
+        twins=_units_sharing_ids([*waits, *unchecked]), place=uploads.place(site), words=steps,
         error=None if error is None else error_texts(site, request, error),
     )  # fmt: skip
 
@@ -105,7 +105,7 @@ def _rewrap(calls: Sequence[OverflowCall]) -> list[str]:
     return lines
 
 
-def _twins(calls: Sequence[OverflowCall]) -> list[str]:
+def _units_sharing_ids(calls: Sequence[OverflowCall]) -> list[str]:
     """The units with calls of the same id."""
     count = Counter(one.call_id for one in calls)
     return sorted({one.row["unit"] for one in calls if count[one.call_id] > 1})

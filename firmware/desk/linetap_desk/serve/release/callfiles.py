@@ -24,7 +24,7 @@ from linetap_core.evidence.calls import hold, sealed
 from linetap_core.evidence.merklelog import closing
 from linetap_core.evidence.merklelog.closing import closing_path
 from linetap_core.evidence.sealing import group
-from linetap_core.evidence.sealing.group import Place
+from linetap_core.evidence.sealing.group import MemberProgress
 from linetap_core.evidence.signing import document, namespaces, sshsig, unitnames
 from linetap_desk.copy import recordfile
 from linetap_desk.inputs import strict
@@ -138,7 +138,7 @@ class OfficerPartial:
     """An earlier officer's partial. `file`: its name in the archive; `wrapped`: it belongs to the re-wrapped key."""
 
     partial: Partial
-    place: Place
+    place: MemberProgress
     file: str
     wrapped: bool
     mine: bool  # this person may continue it
@@ -153,7 +153,7 @@ class Officers:
     """The officers of the call's key, or of the re-wrapped one: how many are needed, and which have taken their
     step."""
 
-    start: Place
+    start: MemberProgress
     ways: Sequence[OfficerPartial]
     begins: bool  # this person may remove the first layer
 
@@ -174,7 +174,7 @@ def officers_of(
     try:
         own = callfolder.read(copy_folder(site, row) / sealed.KEY, KEY_LIMIT_BYTES)
         keys = [own] if wrapped is None else [wrapped, own]
-        start = max((group.place(key) for key in keys), key=lambda place: place.left)
+        start = max((group.progress_of(key) for key in keys), key=lambda place: place.left)
     except (OSError, Refusal, BadInput):
         return None
     if start.left < 2:
@@ -189,7 +189,7 @@ def officers_of(
             data = store.partial_data(db, row["id"], one) if one.here and key is not None else b""
             if key is not None and data:
                 file = partial_name(one, of_wrapped)
-                place = group.place(key, data)
+                place = group.progress_of(key, data)
                 ways.append(OfficerPartial(one, place, file, one.key_sha256 == of_wrapped, one in open_to))
     ways.sort(key=lambda way: way.place.left)  # the chain closest to its end first
     return Officers(start, ways, all(one.by != name for one in chain.officers))

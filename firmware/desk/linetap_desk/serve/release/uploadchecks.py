@@ -32,14 +32,14 @@ from linetap_core.evidence.calls import callkey
 from linetap_core.evidence.calls.callkey import OfCall
 from linetap_core.evidence.keys.publickeys import decode_recipient
 from linetap_core.evidence.sealing import age, group, members
-from linetap_core.evidence.sealing.group import OtherLayer, Place
+from linetap_core.evidence.sealing.group import MemberProgress, OtherLayer
 from linetap_core.evidence.signing import document
 from linetap_desk.proofs.callfolder import KEY_LIMIT_BYTES
 from linetap_desk.serve.release.steps import RequestState, StepFault
 from linetap_desk.unsealing.layers import require_of_call
 
 
-def judged_partial(data: bytes, keys: Sequence[bytes]) -> tuple[bytes, Place]:
+def judged_partial(data: bytes, keys: Sequence[bytes]) -> tuple[bytes, MemberProgress]:
     """The key to which an officer's partial belongs, and its place. StepFault if it is no partial of a group."""
     if all(group.needed(key) < 2 for key in keys):
         raise StepFault("partial_not_needed", "one officer can open this call's key: upload the half itself")
@@ -47,7 +47,7 @@ def judged_partial(data: bytes, keys: Sequence[bytes]) -> tuple[bytes, Place]:
     first_error: Refusal | None = None
     for key in keys:
         try:
-            return key, group.place(key, data)
+            return key, group.progress_of(key, data)
         except Refusal as error:
             first_error = first_error or error
     raise first_error if isinstance(first_error, OtherLayer) else StepFault("partial_malformed", str(first_error))

@@ -48,9 +48,7 @@ class Decider:
         self._sign = np.zeros((lines, 1), np.bool_)
         self._past: Int16 = np.zeros((lines, 0), np.int16)
         self._keep = max(self._n.ring_window_ms, STEADY_MS)
-        self._steady_permille = round(
-            self._n.steady_share * 1000
-        )  # whole numbers: the meter's C code divides the same way
+        self._steady_permille = round(self._n.steady_share * 1000)  # whole numbers, as in the meter's C code
         self._ring_out = np.zeros((lines, self.delay_ms), np.bool_)
         self.at_once: tuple[Bits, Bits] = (np.zeros((lines, 0), np.bool_), np.zeros((lines, 0), np.bool_))
 

@@ -29,7 +29,7 @@ def handle_answer(
     call = line.call
     record_answer(line, event, by, sure, evidence)
     caller = call.caller.number if call.caller else None
-    dialled = "" if call.digits_incomplete else call.dialled  # digits may be missing: the rest would be another number
+    dialled = "" if call.digits_incomplete else call.dialled  # digits may be missing: the number would be another one
     call.internal_by = internal_by(line.policy, dialled, caller) or call.internal_by
     if call.direction == "in" and called_by_neighbour(line):
         call.internal_by = "ring"

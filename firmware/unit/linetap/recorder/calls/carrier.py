@@ -15,7 +15,7 @@ from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
 from linetap.recorder.calls.ending import end_passed, end_recording
 from linetap.recorder.calls.gate import ask_for_notice, stop_notice
 from linetap.recorder.signals.events import SPEECH, Event
-from linetap.recorder.signals.notice.maskedtones import EVERY, LENGTH, carrier_beneath
+from linetap.recorder.signals.notice.maskedtones import EVERY, LENGTH, carrier_under_notice
 from linetap.recorder.signals.tones.stretch import is_ansam
 from linetap.ring import I16, RATE_HZ, Batch
 
@@ -135,6 +135,6 @@ class CarrierUnderNotice:
             if first < 0 or not playing.started + EVERY <= frame <= playing.started + playing.frames + longest:
                 continue
             sent = notice.between(frame - LENGTH - longest - playing.started, frame - playing.started)
-            if found := carrier_beneath(self._held[first : first + LENGTH], sent, line.profile.beneath):
+            if found := carrier_under_notice(self._held[first : first + LENGTH], sent, line.profile.beneath):
                 return [Event(frame, "fax", frame - LENGTH, found)]
         return []

@@ -16,7 +16,7 @@ from linetap.recorder.calls.endrules import HEARD, has_contact, has_learned_tele
 from linetap.recorder.calls.gate import NOTICE_LATE_MS, NOTICE_TRIES, stop_notice
 from linetap.recorder.calls.noticeproof import prove_notice, prove_own
 from linetap.recorder.signals.events import Event
-from linetap.recorder.signals.notice.maskedtones import another_party_beneath
+from linetap.recorder.signals.notice.maskedtones import another_party_under_notice
 from linetap.recorder.signals.notice.played import PlayedNotice
 from linetap_core.errors import DeviceFault
 from linetap_core.records import EndRecord, NoticeProof, NoticeRecord
@@ -134,7 +134,7 @@ def end_step(line: LineContext, until: int) -> EndStep:
         captured = line.shared.audio.stretch(call.line, step.started, min(until, last)).samples[notice.words_from :]
         proof, numbers = prove_own(line, captured, notice)
         if step.then == "end" and step.ended is not None:
-            call.waiting |= another_party_beneath(captured, notice.words, numbers, line.profile)
+            call.waiting |= another_party_under_notice(captured, notice.words, numbers, line.profile)
         delay, elsewhere = proof.delay_ms, proof.elsewhere_ms
         _keep_record(
             line,

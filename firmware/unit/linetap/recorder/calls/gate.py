@@ -40,7 +40,7 @@ def ask_for_notice(line: LineContext, at_frame: int, event: Event) -> None:
         give_up_notice(line, event, fault.code)
         return
     line.memory.playing = PlayedNotice(notice.tag, notice.frames, at_frame)
-    # A restarted or slow recorder requests the notice late, which is no failure of the notice.
+    # A late request by a restarted or slow recorder is no failure of the notice.
     latest = max(at_frame, line.shared.capture.frame_now(line.config.number)) + NOTICE_LATE_MS * FRAMES_PER_MS
     line.enter("notice_wait", event.known, latest)
 
@@ -80,7 +80,7 @@ def hold_notice(line: LineContext, event: Event) -> None:
 
 
 def ask_again_without_fax(line: LineContext, event: Event) -> None:
-    """Requests the held notice, which does not count as tried: the tone was not a fax's."""
+    """Requests the held notice again, without counting an attempt: the tone was not a fax's."""
     line.call.notice_tries = 0
     ask_for_notice(line, event.known + line.policy.notice_delay_ms * FRAMES_PER_MS, event)
 

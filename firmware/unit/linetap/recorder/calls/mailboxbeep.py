@@ -10,7 +10,7 @@ from __future__ import annotations
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
 from linetap.recorder.calls.evidence.windows import BIN_HZ, SPAN, STEP, Window, windows_of
 from linetap.recorder.calls.noticeproof import not_after_answer, prove_notice
-from linetap.recorder.signals.notice.maskedtones import beep_beneath
+from linetap.recorder.signals.notice.maskedtones import beep_under_notice
 from linetap.ring import RATE_HZ
 
 _BEFORE_MS = 300  # before the reported start: the sound detector works in chunks of 256 ms
@@ -61,7 +61,7 @@ def beeped_under_notice(line: LineContext, until: int) -> bool:
         return False
     sent = notice.between(-numbers.delay_max_ms * FRAMES_PER_MS, len(stretch.samples))
     longest = answer.beep_ms[1] * FRAMES_PER_MS
-    return beep_beneath(stretch.samples, sent, numbers, answer.beep_hz, longest)
+    return beep_under_notice(stretch.samples, sent, numbers, answer.beep_hz, longest)
 
 
 def mark_notices_unheard(line: LineContext) -> None:

@@ -189,7 +189,7 @@ def pause_recording(line: LineContext, frame: int) -> None:
     call.spoken = True  # the call with the party before was a real call
     if call.paused_at is None and call.first_frame is not None:
         since = call.withheld[-1][1] if call.withheld else call.first_frame
-        call.paused_at = max(frame, since)  # a flash during a notice becomes certain only after it
+        call.paused_at = max(frame, since)  # a flash during a notice becomes certain only after the notice
 
 
 def note_flash(line: LineContext, event: Event, *, spoken: bool = False) -> None:

@@ -146,7 +146,7 @@ def put_down_after_release(line: LineContext, event: Event) -> None:
     _finish(line, event, "idle_voltage")
 
 
-def voice_after_release(line: LineContext, event: Event) -> None:  # noqa: ARG001 - its time is irrelevant
+def voice_after_release(line: LineContext, event: Event) -> None:  # noqa: ARG001 - the time does not matter
     """Remembers a voice, which is the caller's unless dial tone or busy tone follows."""
     line.call.voice_after = True
 

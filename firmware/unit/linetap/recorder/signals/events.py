@@ -26,7 +26,7 @@ SPEECH = ("speech", "announcement")  # sounds that are a voice
 
 
 class Event(msgspec.Struct, frozen=True):
-    """An event for the call table. `gap`: the line was not captured for so long that another call may be on it."""
+    """An event for the call table. `gap`: the line was not captured for a time in which another call may have begun."""
 
     known: int
     name: EventName

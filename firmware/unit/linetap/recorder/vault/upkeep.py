@@ -158,13 +158,13 @@ class Upkeep:
     def _do_with_room(self) -> None:
         """Does the duties; on a full disk makes room for the records of a destruction, which frees space."""
         try:
-            self._do()
+            self._do_duties()
         except OSError as error:
             if error.errno not in FULL or not drop_ballast(self._config.vault_path):
                 raise
-            self._do()
+            self._do_duties()
 
-    def _do(self) -> None:
+    def _do_duties(self) -> None:
         """Does each step even after a failed one; but destroys nothing after a failed command, which may be a hold.
         Raises the first error; an error of a full disk precedes any other."""
         failed = list[OSError]()

@@ -208,11 +208,11 @@ def conditions(
     block: Block, use: LineUse, limits: FaultLimits, sound: Lines, rest_v: F32, share: F32
 ) -> tuple[Lines, Lines]:
     """The conditions (ill, well), each (faults, lines); if neither holds, the state stays."""
-    rows = [*_of_voltage(block, use, limits, sound, rest_v), *_of_audio(block, use, limits, share)]
+    rows = [*_voltage_conditions(block, use, limits, sound, rest_v), *_of_audio(block, use, limits, share)]
     return np.stack([ill for ill, _ in rows]), np.stack([well for _, well in rows])
 
 
-def _of_voltage(
+def _voltage_conditions(
     block: Block, use: LineUse, limits: FaultLimits, sound: Lines, rest_v: F32
 ) -> list[tuple[Lines, Lines]]:
     """Conditions of the faults that the voltage shows; without a meter there are none."""

@@ -38,7 +38,7 @@ class _Band(NamedTuple):
     around: slice  # bins in which the tone must be alone
 
 
-def carrier_beneath(line: I16, played: I16, numbers: BeneathNumbers) -> str | None:
+def carrier_under_notice(line: I16, played: I16, numbers: BeneathNumbers) -> str | None:
     """The carrier in `line` (LENGTH,): "calling", "answer", "modem_answer", "modem_calling", or None.
 
     `played`: the notice over the same frames and over `delay_max_ms` before them, 0 before its beginning.
@@ -51,7 +51,7 @@ def carrier_beneath(line: I16, played: I16, numbers: BeneathNumbers) -> str | No
     return None
 
 
-def beep_beneath(line: I16, played: I16, numbers: BeneathNumbers, from_hz: float, longest: int) -> bool:
+def beep_under_notice(line: I16, played: I16, numbers: BeneathNumbers, from_hz: float, longest: int) -> bool:
     """Whether `line`, which begins with the notice, contains a beep: one tone above `from_hz`, once, at most `longest`
     frames.
 
@@ -72,7 +72,7 @@ def beep_beneath(line: I16, played: I16, numbers: BeneathNumbers, from_hz: float
     return max(tops) - min(tops) <= 1 and found[-1][0] - found[0][0] + LENGTH <= longest
 
 
-def another_party_beneath(captured: I16, notice: I16, numbers: ProofNumbers, profile: Profile) -> bool:
+def another_party_under_notice(captured: I16, notice: I16, numbers: ProofNumbers, profile: Profile) -> bool:
     """Whether call waiting or ringback sounded under the notice. `captured`, `notice`, `numbers`: as for `prove`.
 
     The ordinary detector detects a tone only if no other sound is as loud, and the notice's echo is: the detector is

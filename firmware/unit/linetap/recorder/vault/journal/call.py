@@ -14,7 +14,7 @@ from linetap.recorder.vault.recordings.entries import MOST_TICK_SAMPLES, State, 
 from linetap.recorder.vault.recordings.recording import Recording
 from linetap_core.clock import NS_PER_S
 from linetap_core.evidence.calls import sealed
-from linetap_core.evidence.calls.index import Piece
+from linetap_core.evidence.calls.index import CallSegment
 from linetap_core.evidence.keys.publickeys import decode_recipient
 from linetap_core.evidence.sealing import age
 from linetap_core.records import CallRecord, Gap, Retention
@@ -22,7 +22,7 @@ from linetap_core.records import CallRecord, Gap, Retention
 STATE_EVERY_NS = NS_PER_S  # the shortest interval, for a call that changes constantly
 MOST_TICKS = 40  # ticks of one header: a chunk is full after 33
 
-SealEntry = Callable[[CallRecord, Retention], Piece]  # makes the entry of the index, for the case of a power cut
+SealEntry = Callable[[CallRecord, Retention], CallSegment]  # makes the entry of the index, for the case of a power cut
 
 
 class Unwritten(NamedTuple):
@@ -122,7 +122,7 @@ class JournalCall:
             index=(same.index if same else None) or self._entry(whole, known.retention),
         )  # fmt: skip
 
-    def _entry(self, whole: CallRecord, retention: Retention | None) -> Piece | None:
+    def _entry(self, whole: CallRecord, retention: Retention | None) -> CallSegment | None:
         return self._seal_entry(whole, retention) if self._seal_entry is not None and retention is not None else None
 
     def unwritten(self, source: AudioSource, most: int) -> list[Unwritten]:

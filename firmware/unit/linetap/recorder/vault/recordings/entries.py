@@ -7,7 +7,7 @@ import msgspec
 
 from linetap_core.codecs.codec import Codec
 from linetap_core.codecs.registry import MULAW
-from linetap_core.evidence.calls.index import Piece
+from linetap_core.evidence.calls.index import CallSegment
 from linetap_core.evidence.sealing import age
 from linetap_core.records import CallRecord, Gap, Retention
 
@@ -33,7 +33,7 @@ class State(msgspec.Struct, frozen=True, tag="state"):
     gaps: list[Gap] = []
     epoch: str = ""
     begun: Retention | None = None
-    index: Piece | None = None
+    index: CallSegment | None = None
     codec: str = MULAW.name
 
 

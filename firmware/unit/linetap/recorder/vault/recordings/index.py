@@ -31,7 +31,7 @@ from linetap_core.durable.unreadable import Unreadable, is_missing, reading
 from linetap_core.errors import LinetapError
 from linetap_core.evidence import sealing
 from linetap_core.evidence.calls import index, sealed
-from linetap_core.evidence.calls.index import Entry, Piece, Place
+from linetap_core.evidence.calls.index import CallSegment, Entry, SegmentPlace
 from linetap_core.evidence.merklelog.unitlog import Leaf
 from linetap_core.evidence.sealing import group
 from linetap_core.evidence.sealing.keylist import is_overflow
@@ -51,7 +51,7 @@ class Index:
         self._zone = config.retention.zone
         self._extensions = {line.number: line.extension or "" for line in config.line}
         self._parse_smdr = parser(config)
-        self._open: OrderedDict[Place, _Segment] = OrderedDict()
+        self._open: OrderedDict[SegmentPlace, _Segment] = OrderedDict()
 
     def add(self, record: CallRecord, retention: Retention) -> None:
         """Writes the call into the index, on disk at the return. `retention`: that of its record.
@@ -81,23 +81,23 @@ class Index:
                     self._log.append("index", file=self._named(path), sha256=digest, adopted="yes")
         self._adopted = True
 
-    def of_one_call(self) -> Callable[[CallRecord, Retention], Piece]:
+    def of_one_call(self) -> Callable[[CallRecord, Retention], CallSegment]:
         """Returns a function for the journal that seals a call's entry as a separate segment, again only after a
         change.
         """
-        made: dict[tuple[Place, str, Entry], Piece] = {}
+        made: dict[tuple[SegmentPlace, str, Entry], CallSegment] = {}
 
-        def piece(record: CallRecord, retention: Retention) -> Piece:
+        def piece(record: CallRecord, retention: Retention) -> CallSegment:
             place, recipient = self._place_of(record, retention)
             entry = self._entry_of(record)
             if (place, recipient, entry) not in made:
                 made.clear()
-                made[place, recipient, entry] = Piece(place, group.seal(index.encode([entry]), recipient))
+                made[place, recipient, entry] = CallSegment(place, group.seal(index.encode([entry]), recipient))
             return made[place, recipient, entry]
 
         return piece
 
-    def lay(self, piece: Piece, call_id: str) -> None:
+    def lay(self, piece: CallSegment, call_id: str) -> None:
         """Writes the journal's segment of a call that a power cut has ended."""
         self._write(self._free(piece.place), piece.sealed, call_id)
 
@@ -109,7 +109,7 @@ class Index:
     def _named(self, path: Path) -> str:
         return path.relative_to(self._root).as_posix()
 
-    def _place_of(self, record: CallRecord, retention: Retention) -> tuple[Place, str]:
+    def _place_of(self, record: CallRecord, retention: Retention) -> tuple[SegmentPlace, str]:
         epoch, recipient = self._epochs.index_key(retention)
         last_day = None
         if retention.until is not None:
@@ -117,14 +117,14 @@ class Index:
         ended_at = record.actual.ended_at if record.actual else record.ended_at
         ended_ns = parse_rfc3339(ended_at) if ended_at else sealed.call_ns(record.call_id)
         day = self._local(ended_ns).date().isoformat()
-        return Place(index.folder_name(epoch, last_day if is_overflow(epoch) else None), day), recipient
+        return SegmentPlace(index.folder_name(epoch, last_day if is_overflow(epoch) else None), day), recipient
 
     def _entry_of(self, record: CallRecord) -> Entry:
         printed = self._parse_smdr(record.smdr, sealed.call_ns(record.call_id)) if record.smdr else None
         extension = self._extensions.get(record.line) or (printed.extension if printed else "")
         return Entry.of(record, extension, printed.number if printed else "")
 
-    def _segment(self, place: Place, call_id: str) -> _Segment:
+    def _segment(self, place: SegmentPlace, call_id: str) -> _Segment:
         segment = self._open.get(place)
         if segment is None or (len(segment.entries) >= index.MOST_ENTRIES and call_id not in segment.entries):
             segment = self._open[place] = _Segment(self._free(place))
@@ -133,7 +133,7 @@ class Index:
             self._open.popitem(last=False)
         return segment
 
-    def _free(self, place: Place) -> Path:
+    def _free(self, place: SegmentPlace) -> Path:
         """Returns the path of the next segment of that epoch and day, in an existing folder without temporary files."""
         folder = self._root / place.folder
         files.make_directories(self._root.parent, folder)
