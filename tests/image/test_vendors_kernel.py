@@ -40,8 +40,9 @@ def kernel(tmp_path: Path) -> Path:
     for name in {board.tree for board in BOARDS} | set(ALSO):
         (tmp_path / "broadcom" / name).write_bytes(compiled(BOARD, "-@"))
     (tmp_path / "a/overlays/bcm2712d0.dtbo").write_bytes(compiled(D0, "-@"))
-    for name in ("a/overlays/README", "a/cmdline.txt", "start4.elf", "fixup4.dat"):
+    for name in ("a/overlays/README", "a/cmdline.txt", "fixup4.dat"):
         (tmp_path / name).write_text("there\n")
+    (tmp_path / "start4.elf").write_bytes(b"VC_BUILD_ID_TIME: Feb 11 2026\0")
     (tmp_path / "modules/modules.alias").write_text("# Aliases\n")
     (tmp_path / "modules/modules.builtin.modinfo").write_text("".join(f"driver.alias={name}\0" for name in BUSES))
     (tmp_path / "a/vmlinuz").write_bytes(KERNEL + entry("pins-d0"))

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(
 )
 RULES = Path(__file__).parents[2] / "systemd/udev/70-linetap.rules"
 SITE = "69-linetap.rules"
-# SYSTEMD_DEVICE_VERIFY_SYSFS (systemd, docs/ENVIRONMENT.md): a /sys that is no sysfs is accepted.
+# SYSTEMD_DEVICE_VERIFY_SYSFS, by systemd's page of its environment: a /sys that is no sysfs is accepted.
 INSIDE = """set -e
 mount --bind "$1/sys" /sys
 mount -t tmpfs udev /run/udev
