@@ -137,7 +137,7 @@ def _one_deeper(good: Path, place: Path) -> tuple[Path, str]:
 
 
 def _backslashes(good: Path, place: Path) -> tuple[Path, str]:
-    """Unpacked by a program that takes them for part of a name."""
+    """A program took them for part of a name."""
     with zipfile.ZipFile(good) as bundle:
         for name in bundle.namelist():
             (place / name.replace("/", "\\")).write_bytes(bundle.read(name))
@@ -150,7 +150,7 @@ def _a_part(good: Path, place: Path) -> tuple[Path, str]:
 
 
 def _packed_again(good: Path, place: Path) -> tuple[Path, str]:
-    """The unpacked folder, packed by a Mac's "Compress"."""
+    """A Mac's "Compress" of the unpacked folder."""
     with zipfile.ZipFile(good) as bundle, zipfile.ZipFile(place / "again.zip", "w", zipfile.ZIP_DEFLATED) as made:
         for name in bundle.namelist():
             made.writestr(f"case/{name}", bundle.read(name))

@@ -11,7 +11,7 @@ import pytest
 from calls_house import NOW_NS, UNIT, CallsHouse, name_of
 from playwright.sync_api import Browser, expect
 from servesite import ServeSite, chromium, require_accessible
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from ingest_rig import trusted
 from linetap_core.clock import NS_PER_S, ManualClock
@@ -182,3 +182,22 @@ def test_without_the_ingests_database_the_pages_go_on(served: ServeSite, house: 
         db.exec_driver_sql("ALTER TABLE calls RENAME TO away")
     assert told(served) == []
     assert served.client(SUPERVISOR).get("/").status_code == 200
+
+
+def test_only_the_events_of_ends_are_read(house: House) -> None:
+    """Each open page of a supervisor asks every few seconds, and a desk has millions of events."""
+    asked: list[tuple[str, tuple[object, ...]]] = []
+
+    def keep(_c: object, _cursor: object, statement: str, values: tuple[object, ...], *_more: object) -> None:
+        asked.append((statement, values))
+
+    event.listen(house.engine, "before_cursor_execute", keep)
+    with house.engine.connect() as db:
+        endingcalls.now(db, NOW_NS)
+    event.remove(house.engine, "before_cursor_execute", keep)
+    assert len(asked) == 2
+    with house.engine.connect() as db:
+        for statement, values in asked:
+            plan = [row[3] for row in db.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)]
+            assert any("events_of_ends (received_at>?)" in step for step in plan), plan
+            assert not [step for step in plan if step.startswith("SCAN") and "anon" not in step], plan

@@ -8,10 +8,11 @@ event. The ingest verified its signature before storing the copy, and `linetap v
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -25,6 +26,7 @@ from linetap_core.records import CallRecord
 from linetap_desk.config.desk import DeskConfig
 from linetap_desk.proofs import callfolder
 
+_MOST_KNOWN = 50_000  # documents of holds
 Why = Literal["", "no_store", "elsewhere", "no_copy", "unreadable", "changed", "no_call_id"]
 
 
@@ -60,7 +62,7 @@ def read_hold(desk: DeskConfig, unit: str, call_id: str) -> hold.Hold | None:
     if desk.copy is None or desk.copy.holds is None or not is_call_id(call_id):
         return None
     found = []
-    for path in read_holds(Path(desk.copy.holds)).paths.get(call_id, ()):
+    for path in _holds_of(Path(desk.copy.holds), call_id):
         with contextlib.suppress(OSError, Refusal, ValueError):
             one = hold.decode(callfolder.read(path, hold.LIMIT_BYTES))
             if isinstance(one, hold.Hold) and (one.unit, one.call_id) == (unit, call_id):
@@ -79,6 +81,23 @@ class DeskHolds:
 
     def holds(self, call_id: str, now_ns: int) -> bool:
         return bool(self.unread) or self.until_ns.get(call_id, 0) > now_ns
+
+
+def _holds_of(folder: Path, call_id: str) -> Iterator[Path]:
+    """The holds of a call. Each document is read once: a page would otherwise read all of them for one call."""
+    with contextlib.suppress(OSError):
+        for name in ["", *sorted(os.listdir(folder))]:
+            path = folder / name / hold.HOLD
+            with contextlib.suppress(OSError, Refusal):
+                info = path.stat()
+                if _named_call(path, (info.st_dev, info.st_ino, info.st_mtime_ns, info.st_ctime_ns)) == call_id:
+                    yield path
+
+
+@functools.lru_cache(maxsize=_MOST_KNOWN)
+def _named_call(path: Path, _stamp: tuple[int, ...]) -> str:
+    """The call that a document of a hold names; a failed reading is repeated the next time."""
+    return hold.decode(callfolder.read(path, hold.LIMIT_BYTES)).call_id
 
 
 def read_holds(folder: Path) -> DeskHolds:

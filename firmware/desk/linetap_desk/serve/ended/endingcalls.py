@@ -76,17 +76,16 @@ def _in_progress(db: Connection, now_ns: int) -> list[Now]:
 
 
 def _ended(db: Connection, now_ns: int) -> list[Now]:
-    step = events.alias()
-    recent = select(events.c.unit, events.c.call_id).where(
-        OF_AN_END, events.c.received_at >= rfc3339(now_ns - LONGEST_S * NS_PER_S)
-    ).distinct().subquery()  # fmt: skip
-    of_step = (step.c.unit == recent.c.unit) & (step.c.call_id == recent.c.call_id)
-    of_call = (calls.c.unit == recent.c.unit) & (calls.c.call_id == recent.c.call_id)
-    wanted = select(step).select_from(recent.join(calls, of_call).join(step, of_step)).where(
-        calls.c.situation.is_not(None), step.c.event == "ended",
-        step.c.received_at >= rfc3339(now_ns - SHOWN_S * NS_PER_S),
-    ).order_by(step.c.received_at.desc()).limit(MOST_READ)  # fmt: skip
-    rows = [row for row in db.execute(wanted) if not (_is_far(row) and _was_away(db, row))]  # those are no news
+    """The calls whose end was reported. They are found by their steps: DISTINCT would read all events in SQLite."""
+    end = events.alias()
+    of_call = (calls.c.unit == events.c.unit) & (calls.c.call_id == events.c.call_id)
+    of_end = (end.c.unit == events.c.unit) & (end.c.call_id == events.c.call_id)
+    wanted = select(end).select_from(events.join(calls, of_call).join(end, of_end)).where(
+        OF_AN_END, events.c.received_at >= rfc3339(now_ns - LONGEST_S * NS_PER_S), calls.c.situation.is_not(None),
+        end.c.event == "ended", end.c.received_at >= rfc3339(now_ns - SHOWN_S * NS_PER_S),
+    ).order_by(end.c.received_at.desc()).limit(MOST_READ)  # fmt: skip
+    found = {(row.unit, row.call_id): row for row in db.execute(wanted)}
+    rows = [row for row in found.values() if not (_is_far(row) and _was_away(db, row))]  # those are no news
     return [Now("ended", row.unit, row.line or 0, _time(db, row)) for row in rows]
 
 
