@@ -297,8 +297,8 @@ def main() -> int:
     parser.add_argument("--wires", type=Path, required=True, metavar="RUN_DIR/capture/wires-1")
     parser.add_argument("--port", type=Path, required=True, metavar="PATH", help="the link to make: card.meter_port")
     parser.add_argument("--drift-ppm", type=float, default=0.0)
-    parser.add_argument("--lost", type=float, default=0.0, metavar="SHARE", help="of the frames never arrive")
-    parser.add_argument("--noise", type=float, default=0.0, metavar="SHARE", help="of them have noise before them")
+    parser.add_argument("--lost", type=float, default=0.0, metavar="SHARE", help="share of lost frames")
+    parser.add_argument("--noise", type=float, default=0.0, metavar="SHARE", help="share of frames after noise")
     args = parser.parse_args()
     stopped: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
