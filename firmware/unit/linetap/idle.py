@@ -25,7 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLE
     parser.add_argument("--config", type=Path, required=True, metavar="unit.toml")
     parser.add_argument("--card", type=int, metavar="N", help="the lines of this card alone")
-    parser.add_argument("--within", type=int, default=0, metavar="SECONDS", help="then the answer is no: %(default)s")
+    parser.add_argument(
+        "--within", type=int, default=0, metavar="SECONDS", help="seconds until the answer is no: %(default)s"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -38,12 +38,12 @@ def parser() -> argparse.ArgumentParser:
         description="A city hall's day of calls through the recorder, and what it made of them.",
         epilog="example: ./build.sh bench day --seed 3 --only 417 --wav /tmp/417.wav",
     )
-    made.add_argument("--calls", type=int, default=1000, metavar="N", help="so many calls a day (default 1000)")
+    made.add_argument("--calls", type=int, default=1000, metavar="N", help="number of calls a day (default 1000)")
     made.add_argument("--seed", type=int, default=1, metavar="N", help="the first day (default 1)")
-    made.add_argument("--days", type=int, default=1, metavar="N", help="so many days, each with the next seed")
+    made.add_argument("--days", type=int, default=1, metavar="N", help="number of days, each with the next seed")
     made.add_argument("--only", type=int, metavar="N", help="only this call, with those of its line before it")
     made.add_argument("--wav", type=Path, metavar="FILE", help="with --only: what was on its line, the notice too")
-    made.add_argument("--kinds", metavar="PATTERN", help="only kinds of calls in whose name this is found")
+    made.add_argument("--kinds", metavar="PATTERN", help="only kinds of calls with this in their name")
     made.add_argument("--recording", default="{}", metavar="JSON",
                       help='other keys of [recording], e.g. {"notice_delay_ms": 800}')  # fmt: skip
     made.add_argument("--voices", type=Path, default=PROJECT / "build" / "voices", metavar="DIR")

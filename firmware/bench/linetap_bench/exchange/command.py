@@ -31,21 +31,21 @@ READY = "ready"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", type=Path, metavar="unit.toml", help="of the unit whose lines these are")
-    parser.add_argument("--script", type=Path, required=True, metavar="calls.toml", help="what happens on them")
-    parser.add_argument("--repeat", type=int, default=1, metavar="N", help="so often, one after the other")
+    parser.add_argument("--config", type=Path, metavar="unit.toml", help="unit.toml of the unit on these lines")
+    parser.add_argument("--script", type=Path, required=True, metavar="calls.toml", help="the script of the calls")
+    parser.add_argument("--repeat", type=int, default=1, metavar="N", help="number of runs, one after the other")
     parser.add_argument("--render", type=Path, metavar="DIR", help="write lines.wav and events.jsonl instead")
     parser.add_argument("--unit", action="store_true", help="with --render: and a unit to replay them on")
-    parser.add_argument("--log", type=Path, metavar="DIR", help="keep every sample put on the lines")
-    parser.add_argument("--wait-services", type=float, metavar="S", help="begin when capture and recorder are up")
+    parser.add_argument("--log", type=Path, metavar="DIR", help="store every sample of the lines")
+    parser.add_argument("--wait-services", type=float, metavar="S", help="wait for capture and recorder first")
     parser.add_argument(
         "--fill-ms", type=int, default=Cable.fill_ms, metavar="MS", help="playback kept ahead; delays the echo"
     )
     parser.add_argument(
-        "--period-ms", type=int, default=Cable.period_ms, metavar="MS", help="so much at once; longer costs less"
+        "--period-ms", type=int, default=Cable.period_ms, metavar="MS", help="audio at once; longer costs less"
     )
     parser.add_argument(
-        "--stalled-ms", type=int, default=Cable.stalled_ms, metavar="MS", help="without a period so long it gives up"
+        "--stalled-ms", type=int, default=Cable.stalled_ms, metavar="MS", help="longest time without a period"
     )
     parser.add_argument(
         "--playback-pcm", default=JackCable.exchange_playback, metavar="PCM", help="of the exchange's end"
@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--capture-pcm", default=JackCable.exchange_capture, metavar="PCM", help="of the exchange's end"
     )
     parser.add_argument(
-        "--voices", type=Path, default=default_folder(), metavar="DIR", help="where utterances are kept"
+        "--voices", type=Path, default=default_folder(), metavar="DIR", help="folder of stored utterances"
     )
 
 

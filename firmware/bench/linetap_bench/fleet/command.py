@@ -29,23 +29,27 @@ _FILES_BESIDE = 200
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--units", type=int, default=1000, metavar="N", help="default %(default)s")
-    parser.add_argument("--lines", type=int, default=8, metavar="N", help="of a unit; default %(default)s")
+    parser.add_argument("--lines", type=int, default=8, metavar="N", help="lines of a unit; default %(default)s")
     parser.add_argument("--broker", required=True, metavar="URL", help="mqtt://127.0.0.1:1883, or mqtts: for TLS")
     parser.add_argument("--every", type=float, default=240, metavar="S", help="a call on a line; default %(default)s")
     parser.add_argument("--for", dest="for_s", type=float, default=60, metavar="S", help="default %(default)s")
     parser.add_argument(
-        "--settle", type=float, default=60, metavar="S", help="so long the desk has for the rest; default %(default)s"
+        "--settle",
+        type=float,
+        default=60,
+        metavar="S",
+        help="seconds for the desk to process the rest; default %(default)s",
     )
     parser.add_argument(
         "--happens", action="append", default=[], metavar="WHAT", help="storm@30, outage@60+10, partition@90+600:200"
     )
     parser.add_argument(
-        "--repeat", action="store_true", help="as units whose broker does not repeat what it retains (RabbitMQ)"
+        "--repeat", action="store_true", help="like units of a broker that does not repeat retained messages (RabbitMQ)"
     )
     parser.add_argument("--quiet-when", type=Path, metavar="FILE", help="no further calls once it exists")
     parser.add_argument("--dir", type=Path, metavar="DIR", help="keys and outboxes, made there; default: RAM")
     parser.add_argument(
-        "--wait", action="store_true", help="when keys and certificates are made, wait for a line on standard input"
+        "--wait", action="store_true", help="wait for a line on standard input after making keys and certificates"
     )
 
 

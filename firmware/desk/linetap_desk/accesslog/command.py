@@ -28,15 +28,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show = verbs.add_parser(
         "show", help="one line a step, the oldest first", epilog="example: linetap access show --request 2026-0042"
     )
-    show.add_argument("--call", metavar="CALL_ID", help="only what concerns this call")
-    show.add_argument("--request", metavar="REQUEST_ID", help="only what concerns this request")
+    show.add_argument("--call", metavar="CALL_ID", help="only entries of this call")
+    show.add_argument("--request", metavar="REQUEST_ID", help="only entries of this request")
     show.add_argument(
         "--key",
         type=Path,
         metavar="KEY.age",
         help="only entries that opened this sealed key, for whichever call",
     )
-    show.add_argument("--json", action="store_true", help="the entries as they are in the log")
+    show.add_argument("--json", action="store_true", help="the entries in the log's own form")
     verify = verbs.add_parser(
         "verify",
         help="whether the log is whole: against its own head, and against heads that others kept",
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="head.json",
-        help="a head kept elsewhere; may be repeated",
+        help="a head stored elsewhere; may be repeated",
     )
     for verb in (show, verify):
         deskfolder.add_argument(verb)

@@ -48,29 +48,27 @@ class _Ready:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("calls", type=Path, nargs="+", metavar="CALL_DIR")
-    parser.add_argument("--signers", type=Path, required=True, metavar="ALLOWED_SIGNERS", help="who may have signed")
+    parser.add_argument("--signers", type=Path, required=True, metavar="ALLOWED_SIGNERS", help="the trusted signers")
     parser.add_argument("--case", default="", metavar="TEXT", help="a file number, without any caller's name")
     parser.add_argument(
-        "--log", type=Path, action="append", default=[], metavar="DIR", help="default: of the vault the call lies in"
+        "--log", type=Path, action="append", default=[], metavar="DIR", help="default: the log of the call's vault"
     )
     parser.add_argument(
         "--closing", type=Path, action="append", default=[], metavar="FILE",
-        help="of a call whose log is elsewhere: what the desk keeps beside its copy; default: in the store it lies in",
+        help="the proof beside the desk's copy, for a call without its log here; default: in the call's store",
     )  # fmt: skip
     parser.add_argument(
         "--witness", type=Path, action="append", default=[], metavar="FILE", help="heads/UNIT.json of linetap witness"
     )
-    parser.add_argument("--stamps", type=Path, metavar="DIR", help="what linetap timestamp has written; with --tsa-ca")
+    parser.add_argument("--stamps", type=Path, metavar="DIR", help="the output of linetap timestamp; with --tsa-ca")
     parser.add_argument("--tsa-ca", type=Path, metavar="PEM", help="the CA certificate of the time-stamp authority")
     parser.add_argument(
-        "--sigsum", type=Path, metavar="DIR", help="what linetap sigsum has written, a proof for every call"
+        "--sigsum", type=Path, metavar="DIR", help="the output of linetap sigsum, a proof for every call"
     )
     parser.add_argument(
-        "--certificates", type=Path, metavar="DIR", help="of destruction: those of the calls' epochs are taken"
+        "--certificates", type=Path, metavar="DIR", help="certificates of destruction, of the calls' epochs"
     )
-    parser.add_argument(
-        "--holds", type=Path, metavar="DIR", help="what hold wrap and rewrap have written: those of the calls"
-    )
+    parser.add_argument("--holds", type=Path, metavar="DIR", help="the output of hold wrap and rewrap for these calls")
     parser.add_argument(
         "--wav", type=Path, action="append", default=[], metavar="WAV", help="an opened call, call.json beside it"
     )

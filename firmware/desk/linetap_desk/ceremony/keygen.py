@@ -112,7 +112,7 @@ def add_epochs_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from", dest="first", type=_day, metavar="DAY", help="first day of expiry, 2026-12-01")
     parser.add_argument("--days", type=int, metavar="N", help="the longest class and 400, or more")
     parser.add_argument("--longest-class", type=int, default=60, metavar="DAYS", help="default %(default)s")
-    parser.add_argument("--zone", default=KOREA, help="in which a day ends, default %(default)s")
+    parser.add_argument("--zone", default=KOREA, help="time zone of the days, default %(default)s")
     parser.add_argument("--overflow", type=int, metavar="N", help="make overflow epoch N too (2, in a first list)")
     parser.add_argument(
         "--custodian", action="append", default=[], metavar="age1...",
@@ -125,12 +125,18 @@ def add_epochs_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="K",
         help="the number of custodians needed to open (%(default)s)",
     )
-    parser.add_argument("--officers", type=int, default=1, metavar="N", help="each has keys of their own (%(default)s)")
+    parser.add_argument(
+        "--officers", type=int, default=1, metavar="N", help="number of officers, each with separate keys (%(default)s)"
+    )
     parser.add_argument(
         "--needed", type=int, default=1, metavar="K", help="the number of officers needed to open (%(default)s)"
     )
     parser.add_argument(
-        "--merge", type=Path, nargs="+", metavar="LIST", help="of lists that each officer made alone: no new keys"
+        "--merge",
+        type=Path,
+        nargs="+",
+        metavar="LIST",
+        help="merge the lists that each officer made alone, without new keys",
     )
     parser.add_argument("--extend", type=Path, metavar="OLD.json", help="the next version of this list: N days more")
     parser.add_argument(

@@ -37,7 +37,7 @@ def add_call_arguments(parser: argparse.ArgumentParser, what: str, *, several: b
     parser.add_argument("call_dir", type=Path, metavar="CALL_DIR", nargs="+" if several else None)
     parser.add_argument(
         "--identity", type=Path, action="append", required=True, metavar="EPOCH_FILE",
-        help="private, of the call's epoch; of a group one for each officer who takes part",
+        help="private file of the call's epoch; of a group one for each participating officer",
     )  # fmt: skip
     parser.add_argument("--key", type=Path, metavar="KEY", help="signs the document; or leave it to ssh-keygen")
     parser.add_argument(

@@ -27,7 +27,7 @@ def add_coverage_arguments(parser: argparse.ArgumentParser) -> None:
     )
     taken.add_argument(
         "--kind", action="append", default=[], metavar="WORD=KIND",
-        help="what the PBX calls analog, ip_phone, digital_set, mobile, fax or unused",
+        help="the PBX's word for analog, ip_phone, digital_set, mobile, fax or unused",
     )  # fmt: skip
     taken.add_argument("-o", "--out", type=Path, required=True, metavar="extensions.csv")
     shown = steps.add_parser(
@@ -83,12 +83,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "example: linetap desk ingest --config desk.toml"
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     ingest = actions.add_parser(
-        "ingest", help="take what units report, check it, store it; until SIGTERM", epilog=_INGEST, formatter_class=_RAW
+        "ingest",
+        help="receive, verify and store the units' reports; until SIGTERM",
+        epilog=_INGEST,
+        formatter_class=_RAW,
     )
     ingest.add_argument("--config", type=Path, metavar="desk.toml")
     ingest.add_argument("--broker", metavar="URL", help="mqtt://HOST:PORT on the loopback; else [broker] in desk.toml")
     ingest.add_argument("--client-id", metavar="NAME", help="the broker keeps the session by it; default linetap-desk")
-    ingest.add_argument("--signers", metavar="FILE", help="allowed_signers: which key is which unit's")
+    ingest.add_argument("--signers", metavar="FILE", help="allowed_signers: each unit with its key")
     ingest.add_argument("--db", metavar="URL", help="sqlite:///desk.db, or postgresql+psycopg://USER@HOST/NAME")
     ingest.add_argument(
         "--key", metavar="FILE", help="private, of role desk: confirms stored events, requests missing ones"
@@ -108,27 +111,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     metrics = actions.add_parser("metrics", help="figures for Prometheus", epilog=_METRICS, formatter_class=_RAW)
     of = metrics.add_mutually_exclusive_group(required=True)
     of.add_argument("--db", metavar="URL")
-    of.add_argument("--config", type=Path, metavar="desk.toml", help="which has db")
+    of.add_argument("--config", type=Path, metavar="desk.toml", help="with the setting db")
     metrics.add_argument(
         "--listen", metavar="HOST:PORT", help="serve /metrics there, on the loopback, until SIGTERM; else print once"
     )
     rebuild = actions.add_parser(
         "rebuild", help="make the index again, from the units and the copies", epilog=_REBUILD, formatter_class=_RAW
     )
-    rebuild.add_argument("--config", type=Path, required=True, metavar="desk.toml", help="as the ingest has it")
+    rebuild.add_argument("--config", type=Path, required=True, metavar="desk.toml", help="the ingest's desk.toml")
     rebuild.add_argument(
         "--for", dest="for_s", type=int, default=600, metavar="SECONDS",
-        help="units are asked for so long at most, default %(default)s; 0: they are not asked",
+        help="longest time for requests to the units, default %(default)s; 0: none",
     )  # fmt: skip
     rebuild.add_argument(
-        "--without-old", action="store_true", help="take over nothing of the old database, not even what only it has"
+        "--without-old",
+        action="store_true",
+        help="copy nothing from the old database, not even the desk's own observations",
     )
     summary = actions.add_parser(
-        "summary", help="what a day was, by mail, to a webhook or here", epilog=_SUMMARY, formatter_class=_RAW
+        "summary", help="the figures of a day, by mail, to a webhook or here", epilog=_SUMMARY, formatter_class=_RAW
     )
     summary.add_argument("--config", type=Path, required=True, metavar="desk.toml", help="with a [summary] table")
     summary.add_argument("--day", metavar="DAY", help="in the zone of the table; default yesterday")
-    coverage = actions.add_parser("coverage", help="which telephones are recorded", epilog=_COVERAGE)
+    coverage = actions.add_parser("coverage", help="the recorded telephones of the office", epilog=_COVERAGE)
     add_coverage_arguments(coverage)
     protection = actions.add_parser(
         "protection", help="the report on the protection of staff, of a month or a year, as CSV", epilog=_PROTECTION

@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--witness", type=Path, metavar="FILE", help="a head cosigned by the witness: the vault must continue it"
     )
     options.add_arguments(parser)
-    parser.add_argument("--ca", type=Path, metavar="PEM", help="of the authority whose time stamp is in a bundle")
+    parser.add_argument("--ca", type=Path, metavar="PEM", help="CA of the authority that has stamped a bundle")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -28,8 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " --identity one-time.txt"
     )
     parser.add_argument("package", type=Path, nargs="?", metavar="ID.tar", help="downloaded from the request's page")
-    parser.add_argument("--desk", dest="url", metavar="URL", help="fetch it: the ticket is asked for")
-    parser.add_argument("--ca", type=Path, metavar="PEM", help="of the desk's certificate; default the system's")
+    parser.add_argument("--desk", dest="url", metavar="URL", help="the desk with the package; prompts for the ticket")
+    parser.add_argument("--ca", type=Path, metavar="PEM", help="CA of the desk's certificate; default the system's")
     parser.add_argument("--identity", type=Path, action="append", metavar="FILE", help="custodian.txt and one-time.txt")
     parser.add_argument(
         "--signers", type=Path, metavar="ALLOWED_SIGNERS",
@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the unit's log, for the bundle, where the package has no proof from it",
     )
     parser.add_argument(
-        "-o", "--output", type=Path, default=Path(), metavar="DIR", help="for what is given on; default ."
+        "-o", "--output", type=Path, default=Path(), metavar="DIR", help="folder of the handed-over files; default ."
     )
     serving.add_arguments(parser)
 

@@ -32,8 +32,10 @@ _MOST_IDLE_MINUTES = 120
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=0, help="on 127.0.0.1; default a free one")
-    parser.add_argument("--zone", default=KOREA, help="of days and times (%(default)s)")
-    parser.add_argument("--idle-minutes", type=float, default=15, metavar="N", help="then it ends (%(default)s)")
+    parser.add_argument("--zone", default=KOREA, help="time zone of days and times (%(default)s)")
+    parser.add_argument(
+        "--idle-minutes", type=float, default=15, metavar="N", help="end after so many idle minutes (%(default)s)"
+    )
     parser.add_argument(
         "--desk-folder", type=Path, metavar="DIR",
         help=f"roles and access log; default ${deskfolder.VARIABLE}, else ~/.linetap-desk",

@@ -263,14 +263,14 @@ def _read_certificate(path: Path) -> x509.Certificate:
 
 
 def add_init_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, metavar="DIR", help="on a medium that is kept; made if it is not there")
+    parser.add_argument("folder", type=Path, metavar="DIR", help="on a safely stored medium; made if missing")
     parser.add_argument(
         "--domain", action="append", default=[], metavar="NAME", help="brokers have names in it; may be repeated"
     )
     parser.add_argument(
         "--network", action="append", default=[], metavar="NET", help="10.20.0.0/16: brokers have addresses in it"
     )
-    parser.add_argument("--name", default="linetap", metavar="TEXT", help="of the authority, default %(default)s")
+    parser.add_argument("--name", default="linetap", metavar="TEXT", help="name of the authority, default %(default)s")
 
 
 def init(args: argparse.Namespace, clock: Clock) -> int:

@@ -33,7 +33,7 @@ def add_revoke_arguments(parser: argparse.ArgumentParser) -> None:
         "--since", metavar="TIME", help="RFC 3339: from when on its signatures are in doubt; default now"
     )
     parser.add_argument(
-        "--keep-signer", action="store_true", help="of a unit: only the TLS key is lost, its signatures stay valid"
+        "--keep-signer", action="store_true", help="for a unit that lost only its TLS key: its signatures stay valid"
     )
 
 
@@ -72,7 +72,9 @@ def _again(register: Register, role: Role, name: str, since: str, keep_signer: b
 
 
 def add_list_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--days", type=int, default=0, metavar="N", help="only what ends within N days; then exit 1")
+    parser.add_argument(
+        "--days", type=int, default=0, metavar="N", help="only certificates that end within N days; then exit 1"
+    )
 
 
 def list_certificates(args: argparse.Namespace, clock: Clock) -> int:
@@ -109,9 +111,11 @@ def _since(text: str, now_ns: int) -> str:
 
 
 def add_unit_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("request", type=Path, metavar="UNIT.request", help="what `linetap pki request` wrote")
+    parser.add_argument("request", type=Path, metavar="UNIT.request", help="the output of `linetap pki request`")
     parser.add_argument(
-        "--fingerprint", metavar="SHA256:...", help="what it printed on the unit, where the file came by another way"
+        "--fingerprint",
+        metavar="SHA256:...",
+        help="the fingerprint printed on the unit, if the file came by another way",
     )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="UNIT.pem", help="must not exist")
 
@@ -267,7 +271,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> Verbs:
     verbs, added = add_verbs(parser, "pki", _VERBS)
     for name, sub in added.items():
         if name not in BEFORE:
-            sub.add_argument("--dir", type=Path, required=True, metavar="DIR", help="what `linetap pki init` made")
+            sub.add_argument(
+                "--dir", type=Path, required=True, metavar="DIR", help="the folder made by `linetap pki init`"
+            )
     return verbs
 
 

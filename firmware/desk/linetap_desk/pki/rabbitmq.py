@@ -73,7 +73,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--silent", action="append", default=[], metavar="NAME", help="a desk that only reads, as wall or pages; often"
     )
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="definitions.json", help="may exist")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="definitions.json",
+        help="the definitions file; an existing one is replaced",
+    )
 
 
 def write_definitions(args: argparse.Namespace, clock: Clock) -> int:

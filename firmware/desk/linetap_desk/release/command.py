@@ -38,10 +38,19 @@ from linetap_desk.witnessing import options
 def add_peel_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("call_dir", type=Path, metavar="CALL_DIR")
     parser.add_argument(
-        "--identity", type=Path, action="append", required=True, metavar="FILE", help="yours, and the one-time key"
+        "--identity",
+        type=Path,
+        action="append",
+        required=True,
+        metavar="FILE",
+        help="your private file, and the one-time key",
     )
     parser.add_argument(
-        "--inner", type=Path, required=True, metavar="INNER.age", help="of the officer, or of a custodian before you"
+        "--inner",
+        type=Path,
+        required=True,
+        metavar="INNER.age",
+        help="file of the officer, or of the previous custodian",
     )
     parser.add_argument("--request", type=Path, required=True, metavar="REQ", help="request.json, approvals beside it")
     parser.add_argument(

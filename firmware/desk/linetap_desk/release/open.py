@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--identity", type=Path, action="append", required=True, metavar="FILE", help="a private file; may be repeated"
     )
-    parser.add_argument("--inner", type=Path, metavar="INNER.age", help="what the vault officer's unwrap gave")
+    parser.add_argument("--inner", type=Path, metavar="INNER.age", help="the output of the vault officer's unwrap")
     parser.add_argument(
         "--for",
         dest="recipient",

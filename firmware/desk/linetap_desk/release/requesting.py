@@ -45,7 +45,7 @@ from linetap_desk.unsealing.checkedcall import CheckedCall
 
 
 def add_key_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("request_id", metavar="REQUEST_ID", help="what the request will be called, as 2026-0042")
+    parser.add_argument("request_id", metavar="REQUEST_ID", help="the name of the future request, such as 2026-0042")
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="FILE", help="private (0600); must not exist"
     )
@@ -66,9 +66,11 @@ def make_key(args: argparse.Namespace, clock: Clock) -> int:
 def add_request_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("calls", type=Path, nargs="+", metavar="CALL", help="call folders")
     parser.add_argument("--id", required=True, metavar="REQUEST_ID", help="the id the custodian made the key for")
-    parser.add_argument("--one-time", required=True, metavar="age1...", help="what `linetap release key` printed")
+    parser.add_argument("--one-time", required=True, metavar="age1...", help="the key printed by `linetap release key`")
     parser.add_argument("--purpose", required=True, metavar="ID", help="from the signed list: `linetap roles check`")
-    parser.add_argument("--party", choices=PARTIES, help="who asks, where the purpose has rules: `linetap roles check`")
+    parser.add_argument(
+        "--party", choices=PARTIES, help="the requesting party, if the purpose has rules: `linetap roles check`"
+    )
     parser.add_argument("--case", required=True, metavar="TEXT", help="a file number, without any caller's name")
     parser.add_argument("--requester", required=True, metavar="NAME")
     parser.add_argument("--for", required=True, dest="recipient", metavar="age1...", help="the requester's own key")
@@ -122,7 +124,7 @@ def _unit(calls: list[CheckedCall]) -> str:
 
 def add_close_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("request_id", metavar="REQUEST_ID")
-    parser.add_argument("--key", type=Path, required=True, metavar="FILE", help="the one-time key, which is destroyed")
+    parser.add_argument("--key", type=Path, required=True, metavar="FILE", help="the one-time key to destroy")
 
 
 def close_request(args: argparse.Namespace, clock: Clock) -> int:

@@ -58,7 +58,12 @@ def link(address: str, request: bytes, people: Sequence[Person], language: str) 
 
 def add_page_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="index.html", help="for a site of its own; must not exist"
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="index.html",
+        help="file for a separate site; must not exist",
     )
 
 

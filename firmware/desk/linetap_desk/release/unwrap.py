@@ -36,16 +36,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("call_dir", type=Path, metavar="CALL_DIR")
     parser.add_argument(
         "--identity", type=Path, action="append", required=True, metavar="EPOCH_FILE",
-        help="the epoch's private file; of a group one for each officer who takes part",
+        help="the epoch's private file; of a group one for each participating officer",
     )  # fmt: skip
     parser.add_argument(
         "--request", type=Path, metavar="REQ", help="request.json, its approvals beside it; needed once there are roles"
     )
     parser.add_argument(
-        "--wrapped", type=Path, metavar="DIR", help="of a call whose key was wrapped again: its key.age and hold.json"
+        "--wrapped", type=Path, metavar="DIR", help="the folder with a re-wrapped key.age and its hold.json"
     )
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="INNER.age", help="still closed to all but a custodian"
+        "-o", "--output", type=Path, required=True, metavar="INNER.age", help="file that only a custodian can open"
     )
     layers.add_partial_argument(parser)
     callproof.add_arguments(parser)

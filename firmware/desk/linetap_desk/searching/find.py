@@ -64,12 +64,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--number", required=True, help="in any spelling; or its ending, 4 digits or more")
     parser.add_argument("--from", dest="first", metavar="TIME", help="2026-11-24, '2026-11-24 13:00', or RFC 3339")
-    parser.add_argument("--to", dest="last", metavar="TIME", help="the same; a day counts to its end")
+    parser.add_argument("--to", dest="last", metavar="TIME", help="in the same form; a day counts to its end")
     parser.add_argument("--line", type=int, metavar="N", help="only this line")
     parser.add_argument("--identity", type=Path, action="append", required=True, metavar="FILE_OR_DIR",
                         help="an epoch's index key, or a folder of them; may be repeated")  # fmt: skip
     parser.add_argument(
-        "--signers", type=Path, metavar="ALLOWED_SIGNERS", help="names the units, whose logs authenticate their indexes"
+        "--signers", type=Path, metavar="ALLOWED_SIGNERS", help="names the units; their logs authenticate their indexes"
     )
     parser.add_argument("--table", type=Path, metavar="lines.csv", help="unit,line,extension,department,from")
     parser.add_argument("--zone", default=KOREA, help="of times, given and shown; default %(default)s")

@@ -63,16 +63,16 @@ def add_people_action(actions: Any) -> None:
         sub = verbs.add_parser(verb, help=text, description=text, epilog=PEOPLE_EXAMPLES, formatter_class=_RAW)
         sub.add_argument("--config", type=Path, required=True, metavar="desk.toml")
         if verb != "list":
-            sub.add_argument("name", metavar="NAME", help="what is typed at the login")
+            sub.add_argument("name", metavar="NAME", help="the name typed at the login")
         if verb == "add":
-            sub.add_argument("--shown", required=True, metavar="TEXT", help="what others read")
+            sub.add_argument("--shown", required=True, metavar="TEXT", help="the name shown to others")
             sub.add_argument("--roles", default="", metavar="A,B", help="default none")
-            sub.add_argument("--subject", metavar="SUB", help="at the OIDC provider: then no password is asked for")
+            sub.add_argument("--subject", metavar="SUB", help="the person at the OIDC provider, instead of a password")
             sub.add_argument("--invite", action="store_true", help="print a one-time link in place of a password")
         if verb == "roles":
             sub.add_argument("roles", nargs="*", metavar="ROLE")
         if verb == "departments":
-            sub.add_argument("departments", nargs="*", metavar="DEPARTMENT", help="as the table of lines names it")
+            sub.add_argument("departments", nargs="*", metavar="DEPARTMENT", help="a name from the table of lines")
 
 
 def run_people(args: argparse.Namespace, clock: Clock) -> int:
@@ -172,14 +172,21 @@ def add_access_action(actions: Any) -> None:
     for verb, text in texts.items():
         sub = verbs.add_parser(verb, help=text, description=text, epilog=ACCESS_EXAMPLES, formatter_class=_RAW)
         if verb == "rekey":
-            sub.add_argument("--config", type=Path, required=True, metavar="desk.toml", help="its serve.log_key is new")
-            sub.add_argument("--old", type=Path, required=True, metavar="FILE.pub", help="the key until now")
+            sub.add_argument(
+                "--config", type=Path, required=True, metavar="desk.toml", help="desk.toml with the new serve.log_key"
+            )
+            sub.add_argument("--old", type=Path, required=True, metavar="FILE.pub", help="the previous key")
             continue
-        sub.add_argument("--db", required=True, metavar="URL", help="of the pages, as serve.db in desk.toml")
+        sub.add_argument("--db", required=True, metavar="URL", help="database of the pages, like serve.db in desk.toml")
         if verb == "verify":
             sub.add_argument("--key", type=Path, metavar="FILE.pub", help="the log's, as `linetap keygen unit` has it")
             sub.add_argument(
-                "--head", type=Path, action="append", default=[], metavar="FILE", help="kept earlier; may be repeated"
+                "--head",
+                type=Path,
+                action="append",
+                default=[],
+                metavar="FILE",
+                help="a head stored earlier; may be repeated",
             )
 
 

@@ -22,9 +22,9 @@ def add_setup_action(actions: Any) -> None:
     parser = actions.add_parser(
         "setup", help=text, description=text, epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--name", metavar="HOST", help="what people type, and units connect to: desk.city.example")
+    parser.add_argument("--name", metavar="HOST", help="the address for people and units: desk.city.example")
     parser.add_argument("--address", action="append", default=[], metavar="A", help="another name or address of it")
-    parser.add_argument("--domain", metavar="NAME", help="for which the authority speaks; default what HOST is in")
+    parser.add_argument("--domain", metavar="NAME", help="the authority's domain; default: the domain of HOST")
     parser.add_argument("--admin", metavar="NAME", help="the first account, of role officer")
     parser.add_argument("--shown", metavar="TEXT", help="the name of that person, as others read it")
     parser.add_argument("--database", choices=machine.DATABASES, default="sqlite", help="default %(default)s")
@@ -37,4 +37,4 @@ def add_doctor_action(actions: Any) -> None:
     text = "report what is wrong with this server, one line each with its cure; exit 1 if anything is"
     parser = actions.add_parser("doctor", help=text, description=text, epilog="example: linetap desk doctor --quiet")
     parser.add_argument("--config", type=Path, default=machine.CONFIG, metavar="desk.toml", help="default %(default)s")
-    parser.add_argument("--quiet", action="store_true", help="only what is wrong")
+    parser.add_argument("--quiet", action="store_true", help="only faults")

@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> Verbs:
     raw = argparse.RawDescriptionHelpFormatter
     sign = verbs.add_parser("sign", help="make a command, signed", epilog=_SIGN, formatter_class=raw)
     sign.add_argument("--verb", required=True, choices=[verb for verb in MAY if verb not in LIGHT])
-    sign.add_argument("--role", required=True, help="of the key that signs")
+    sign.add_argument("--role", required=True, help="role of the signing key")
     sign.add_argument("--unit", required=True, help="the unit's name")
     sign.add_argument("--key", type=Path, required=True, metavar="KEY", help="private, Ed25519")
     sign.add_argument(
@@ -74,11 +74,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> Verbs:
         help="hold.json with its key.age beside it, certificate, roles.json or keylist.json; FILE.sig beside it;"
         " of `config` unit.toml, which needs none",
     )  # fmt: skip
-    sign.add_argument("--challenge", metavar="HEX", help="of `time`: what `linetap command state` shows")
+    sign.add_argument("--challenge", metavar="HEX", help="of `time`: the challenge shown by `linetap command state`")
     sign.add_argument("--utc", metavar="TIME", help="of `time`: RFC 3339, default now")
     sign.add_argument("--seconds", type=int, metavar="N", help=f"of `identify`, {IDENTIFY_LONGEST_S} at most")
     sign.add_argument(
-        "--replaces", metavar="SHA256", help="of `config`: the one in effect, from health or `linetap command state`"
+        "--replaces",
+        metavar="SHA256",
+        help="of `config`: the effective configuration, from health or `linetap command state`",
     )
     sign.add_argument(
         "--bundle", type=Path, metavar="FILE", help="of `update`: linetap-VERSION.raucb; its size and hash are signed"
@@ -90,13 +92,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> Verbs:
     sign.add_argument(
         "--walk",
         metavar="SHA256",
-        help="of `learn`: the walk test whose values are kept, as the answer without it names it",
+        help="of `learn`: the walk test with the values to store, as named by the answer without this option",
     )
     sign.add_argument("--expires", metavar="TIME", help=f"RFC 3339, default in {_EXPIRES_DAYS} days")
-    sign.add_argument("--counter", type=int, metavar="N", help="grows with each of the role; default the milliseconds")
+    sign.add_argument(
+        "--counter",
+        type=int,
+        metavar="N",
+        help="higher than all earlier ones of the key; default: the time in milliseconds",
+    )
     sign.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="must not exist")
     cosign = verbs.add_parser("cosign", help="add a signature to a command", epilog=_COSIGN)
-    cosign.add_argument("file", type=Path, metavar="ENVELOPE", help="what `linetap command sign` made")
+    cosign.add_argument("file", type=Path, metavar="ENVELOPE", help="the output of `linetap command sign`")
     cosign.add_argument("--key", type=Path, required=True, metavar="KEY", help="private, Ed25519, another person's")
     cosign.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="must not exist")
     add_verb(verbs)
@@ -240,11 +247,13 @@ _SEND = "example: linetap command send identify.command --config desk.toml"
 
 
 def add_verb(verbs: Any) -> None:
-    send = verbs.add_parser("send", help="over the broker: have a command done, print the answer", epilog=_SEND)
+    send = verbs.add_parser("send", help="send a command over the broker, and print the answer", epilog=_SEND)
     send.add_argument("file", type=Path, nargs="+", metavar="FILE", help="one after the other, each to its unit")
-    send.add_argument("--config", type=Path, metavar="desk.toml", help="its [broker]")
-    send.add_argument("--broker", metavar="URL", help="mqtt://HOST:PORT on the loopback, in its place")
-    send.add_argument("--wait", type=float, default=_PATIENCE_S, metavar="S", help="in all, default %(default)g")
+    send.add_argument("--config", type=Path, metavar="desk.toml", help="desk.toml with its [broker]")
+    send.add_argument("--broker", metavar="URL", help="mqtt://HOST:PORT on the loopback, instead of --config")
+    send.add_argument(
+        "--wait", type=float, default=_PATIENCE_S, metavar="S", help="seconds in total, default %(default)g"
+    )
 
 
 def run_send(args: argparse.Namespace, clock: Clock) -> int:

@@ -77,7 +77,7 @@ class OfficerStep:
 
 def add_partial_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--partial", type=Path, metavar="PART.age", help="of a group: what an officer before you has made of this call"
+        "--partial", type=Path, metavar="PART.age", help="in a group: an earlier officer's partial of this call"
     )
 
 

@@ -76,13 +76,13 @@ def _leaf(found: Leaf, submitters: list[Ed25519PublicKey], call_id: str, desk: E
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("call", nargs="+", metavar="CALL_ID", help="or the call's folder")
     parser.add_argument("--log", type=Path, required=True, metavar="DIR", help="the log folder of the vault")
-    parser.add_argument("--key", type=Path, required=True, help="the desk's, from `linetap keygen unit`")
+    parser.add_argument("--key", type=Path, required=True, help="the desk's key, from `linetap keygen unit`")
     parser.add_argument("--signers", type=Path, required=True, metavar="ALLOWED_SIGNERS", help="names the units' keys")
-    parser.add_argument("--witness", type=Path, metavar="FILE", help="a cosigned head: the log must go on from it")
+    parser.add_argument("--witness", type=Path, metavar="FILE", help="a cosigned head, which the log must continue")
     parser.add_argument(
-        "--policy", type=Path, metavar="FILE", help="witnesses who cosign this tree too, and are demanded by the proofs"
+        "--policy", type=Path, metavar="FILE", help="further witnesses of this tree, which the proofs require"
     )
-    parser.add_argument("--ca", type=Path, metavar="PEM", help="that witnesses' https is checked against")
+    parser.add_argument("--ca", type=Path, metavar="PEM", help="CA of the witnesses' https")
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="DIR", help="gets CALL_ID.proof and the policy file"
     )

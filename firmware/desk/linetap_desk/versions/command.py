@@ -32,8 +32,8 @@ def add_add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_common(parser)
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="linetap-VERSION.raucb; gets its proof beside it")
     parser.add_argument("--key", type=Path, required=True, metavar="KEY", help="the log's own, `linetap keygen unit`")
-    parser.add_argument("--commit", required=True, metavar="HASH", help="what it was built from, 40 digits")
-    parser.add_argument("--ca", type=Path, metavar="PEM", help="that witnesses' https is checked against")
+    parser.add_argument("--commit", required=True, metavar="HASH", help="the commit of its source, 40 digits")
+    parser.add_argument("--ca", type=Path, metavar="PEM", help="CA of the witnesses' https")
 
 
 def add_version(args: argparse.Namespace, _clock: Clock) -> int:

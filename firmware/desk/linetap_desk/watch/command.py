@@ -32,10 +32,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.add_argument("--config", type=Path, metavar="desk.toml")
     parser.add_argument("--broker", metavar="URL", help="mqtt://HOST:PORT on the loopback; else [broker] in desk.toml")
-    parser.add_argument("--places", metavar="places.toml", help="which unit hangs where; else [watch] in desk.toml")
+    parser.add_argument("--places", metavar="places.toml", help="the places of the units; else [watch] in desk.toml")
     parser.add_argument("--json", action="store_true", help="an object a line: each change; with --once each unit")
-    parser.add_argument("--once", action="store_true", help="what is now, and no more")
-    parser.add_argument("--language", choices=("en", "ko"), default="en", help="of the alerts; default %(default)s")
+    parser.add_argument("--once", action="store_true", help="show the present state once, and end")
+    parser.add_argument(
+        "--language", choices=("en", "ko"), default="en", help="language of the alerts; default %(default)s"
+    )
 
 
 def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:

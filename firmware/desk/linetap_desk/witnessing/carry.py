@@ -50,8 +50,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--key", type=Path, metavar="KEY", help="the keeper's, `linetap keygen unit`")
     parser.add_argument("--policy", type=Path, metavar="FILE", help="the witnesses, with their URLs")
     parser.add_argument("--signers", type=Path, metavar="ALLOWED_SIGNERS", help="names unit and keeper")
-    parser.add_argument("--ca", type=Path, metavar="PEM", help="that witnesses' https is checked against")
-    parser.add_argument("--store", type=Path, metavar="DIR", help="of copies: gets the proof of each call in it")
+    parser.add_argument("--ca", type=Path, metavar="PEM", help="CA of the witnesses' https")
+    parser.add_argument(
+        "--store", type=Path, metavar="DIR", help="the store of copies: gets the proof of each of its calls"
+    )
     parser.add_argument("-o", "--output", type=Path, metavar="HEADS", help="gets UNIT/SIZE.checkpoint")
 
 

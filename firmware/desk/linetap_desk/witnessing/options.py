@@ -27,8 +27,12 @@ _MOST_HOURS = 24 * 366 * 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--policy", type=Path, metavar="FILE", help="names witnesses and their quorum: less is refused")
-    parser.add_argument("--heads", type=Path, metavar="DIR", help="what linetap checkpoint has brought: DIR/UNIT/*")
+    parser.add_argument(
+        "--policy", type=Path, metavar="FILE", help="names witnesses and their quorum, which is required"
+    )
+    parser.add_argument(
+        "--heads", type=Path, metavar="DIR", help="checkpoints stored by linetap checkpoint: DIR/UNIT/*"
+    )
     parser.add_argument(
         "--within", type=float, default=WITHIN_S / 3600, metavar="HOURS",
         help="from a call's end to its first witness, default %(default)g",

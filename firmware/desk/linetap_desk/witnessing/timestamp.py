@@ -214,7 +214,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for action in (ask, check):
         action.add_argument("--signers", type=Path, required=True, metavar="ALLOWED_SIGNERS", help="names the units")
     file = actions.add_parser("file", help="a token beside any file: FILE.tsr")
-    file.add_argument("file", type=Path, metavar="FILE", help="such as a certificate of destruction")
+    file.add_argument("file", type=Path, metavar="FILE", help="any file, such as a certificate of destruction")
     add_authority_arguments(file, required=True)
 
 

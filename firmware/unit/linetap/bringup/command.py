@@ -37,13 +37,17 @@ CALLS_OF_S = S_PER_DAY  # calls of the last day count, because a power cut ends 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, required=True, metavar="unit.toml")
     parser.add_argument(
-        "--minutes", type=int, default=60, metavar="N", help="measure for so long while calls are made; default 60"
+        "--minutes",
+        type=int,
+        default=60,
+        metavar="N",
+        help="duration of the measurement, during which calls are made; default 60",
     )
     parser.add_argument(
         "--by-hand", action="append", default=[], metavar="NAME=VALUE",
         help="a figure that a person has measured: " + ", ".join(name for name, it in LIMITS.items() if it.by_hand),
     )  # fmt: skip
-    parser.add_argument("-o", "--out", type=Path, default=Path(), metavar="FOLDER", help="where the signed report goes")
+    parser.add_argument("-o", "--out", type=Path, default=Path(), metavar="FOLDER", help="the signed report's file")
 
 
 def run(args: argparse.Namespace) -> int:

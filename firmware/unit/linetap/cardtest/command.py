@@ -41,8 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the codec's channel of each line; the module's program decides",
     )  # fmt: skip
     test.add_argument("--volts", type=float, default=48.0, help="the fixture's battery, by a multimeter; %(default)s")
-    test.add_argument("--fixture", metavar="PROGRAM", help="switches the fixture; without, a person is asked")
-    test.add_argument("-o", "--out", type=Path, default=Path(), metavar="FOLDER", help="where the report goes")
+    test.add_argument(
+        "--fixture", metavar="PROGRAM", help="program that switches the fixture; default: a person on request"
+    )
+    test.add_argument("-o", "--out", type=Path, default=Path(), metavar="FOLDER", help="the report's file")
 
 
 def run(args: argparse.Namespace) -> int:

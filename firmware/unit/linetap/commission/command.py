@@ -30,7 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     init.add_arguments(verbs.add_parser("init", help=made, epilog=_INIT, formatter_class=raw))
     check = verbs.add_parser("check", help="every error of a configuration, with its line", epilog=_CHECK)
     check.add_argument("file", type=Path, metavar="unit.toml")
-    compare = verbs.add_parser("compare", help="what another one changes, and what of it weakens", epilog=_COMPARE)
+    compare = verbs.add_parser(
+        "compare", help="the changes of another one, and the weakenings among them", epilog=_COMPARE
+    )
     compare.add_argument("old", type=Path, metavar="OLD")
     compare.add_argument("new", type=Path, metavar="NEW")
 

@@ -37,7 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lines", type=int, required=True, metavar="N", help="1 to 32, on cards of 8")
     parser.add_argument("--custodian", action="append", required=True, metavar="age1...", help="may be repeated")
     parser.add_argument(
-        "--custodians-needed", type=int, default=1, metavar="K", help="so many of them open together (%(default)s)"
+        "--custodians-needed",
+        type=int,
+        default=1,
+        metavar="K",
+        help="number of custodians who open together (%(default)s)",
     )
     parser.add_argument(
         "--epoch", required=True, metavar="age1...", help="the first overflow epoch's public key, or a group's"
@@ -45,22 +49,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--authority",
         metavar="KEY",
-        help="who signs the key list: ssh-ed25519 line, or a .pub file, of one key or several",
+        help="the signer of the key list: ssh-ed25519 line, or a .pub file, of one key or several",
     )
     parser.add_argument("--key-list", type=Path, metavar="FILE", help="keylist.json, with its .sig beside it")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="unit.toml")
-    parser.add_argument("--force", action="store_true", help="over an existing file; an existing key is kept")
+    parser.add_argument("--force", action="store_true", help="replace an existing file; an existing key stays")
     parser.add_argument("--board", choices=("hardware", "simulated"), default="hardware", help="default %(default)s")
     parser.add_argument("--pins", type=Path, metavar="FILE", help="the table of pins, default that of the project")
     parser.add_argument("--notices", metavar="DIR", help="default: those of the set-up, else `notices` beside the file")
-    parser.add_argument("--image", action="store_true", help="for a card: pins and notices are the image's")
+    parser.add_argument("--image", action="store_true", help="for a card, with the image's pins and notices")
     parser.add_argument("--vault", default=VAULT, metavar="DIR", help="default %(default)s")
     parser.add_argument("--run-dir", default=RUN_DIR, metavar="DIR", help="on tmpfs, default %(default)s")
-    parser.add_argument("--broker", metavar="HOST", help="name or address of the broker, as the unit reaches it")
+    parser.add_argument("--broker", metavar="HOST", help="name or address by which the unit reaches the broker")
     parser.add_argument(
-        "--broker-ca", metavar="FILE", help="who issued its certificate; default with --image: ca.pem beside the file"
+        "--broker-ca",
+        metavar="FILE",
+        help="the issuer of its certificate; default with --image: ca.pem beside the file",
     )
-    parser.add_argument("--broker-port", type=int, default=8883, metavar="N", help="of the broker, default %(default)s")
+    parser.add_argument(
+        "--broker-port", type=int, default=8883, metavar="N", help="port of the broker, default %(default)s"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -37,10 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     verb = verbs.add_parser("learn", help="measure a line", description=what, epilog=_EXAMPLE, formatter_class=raw)
     verb.add_argument("line", type=int, metavar="N", help="the line's number")
     verb.add_argument("--config", type=Path, required=True, metavar="unit.toml")
-    verb.add_argument("--yes", action="store_true", help="do not ask whether one may begin")
+    verb.add_argument("--yes", action="store_true", help="begin without a confirmation")
     verb.add_argument("--wait-s", type=float, default=60.0, metavar="S", help="for the handset, default %(default)g")
     verb.add_argument(
-        "--digit-s", type=float, default=15.0, metavar="S", help="for a digit, default %(default)g; 0: none"
+        "--digit-s", type=float, default=15.0, metavar="S", help="seconds for a digit, default %(default)g; 0: no digit"
     )
     verb.add_argument(
         "--release", action="store_true", help="also how the line is released: ends a call that you make for it"

@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--line", type=int, action="append", default=[], metavar="N", help="this line; more than once for more than one"
     )
-    parser.add_argument("--stop", action="store_true", help="end the running walk test, however it was started")
+    parser.add_argument("--stop", action="store_true", help="end the running walk test, also one started by the button")
 
 
 def run(args: argparse.Namespace) -> int:

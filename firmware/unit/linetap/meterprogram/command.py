@@ -115,7 +115,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     verb = verbs.add_parser("update", help="another program for a line meter", description=what, epilog=EXAMPLE)
     verb.add_argument("file", type=Path, metavar="meter.dfu")
     verb.add_argument("--config", type=Path, required=True, metavar="unit.toml")
-    verb.add_argument("--card", type=int, default=1, metavar="N", help="whose meter: %(default)s")
+    verb.add_argument("--card", type=int, default=1, metavar="N", help="the meter's card, default %(default)s")
     verb.add_argument("--now", action="store_true", help="also while a line of the card is in use")
 
 

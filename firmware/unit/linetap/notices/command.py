@@ -31,9 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add.add_argument(
         "file", type=Path, metavar="FILE", help="a WAV file, at most 60 s, of any rate, width and channels"
     )
-    add.add_argument("--text", required=True, help="the words that are spoken in it")
-    add.add_argument("--id", help="what the configuration calls it; the file's name if not given")
-    add.add_argument("--replace", action="store_true", help="over a notice of the same id")
+    add.add_argument("--text", required=True, help="the spoken words")
+    add.add_argument("--id", help="its name in the configuration; default: the file's name")
+    add.add_argument("--replace", action="store_true", help="replace a notice of the same id")
     export.add_argument("id", metavar="ID")
     export.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.wav", help="must not exist")
     for verb in (add, show, export):

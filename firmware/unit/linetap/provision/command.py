@@ -59,20 +59,23 @@ class RequestNotWritten(BadInput):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    pack.add_arguments(verbs.add_parser("pack", help="one file of all that a unit is to know"))
+    pack.add_arguments(verbs.add_parser("pack", help="make one file with the unit's whole configuration"))
     key = verbs.add_parser("key", help="on the unit: renew the copies of its keys, or put a damaged key back from them")
     key.add_argument("--etc", type=Path, default=Path("/etc"), metavar="DIR", help="default %(default)s")
-    apply = verbs.add_parser("apply", help="on the unit, at boot: take what is on the card")
+    apply = verbs.add_parser("apply", help="on the unit, at boot: process the files on the card")
     apply.add_argument("boot", type=Path, metavar="DIR", help="the boot partition")
     apply.add_argument("--etc", type=Path, default=Path("/etc"), metavar="DIR", help="default %(default)s")
     apply.add_argument("--run", type=Path, default=Path("/run"), metavar="DIR", help="default %(default)s")
-    adopt = verbs.add_parser("adopt", help="on a new unit: take what its desk has sent (linetap adopt)")
+    adopt = verbs.add_parser("adopt", help="on a new unit: process the desk's files (linetap adopt)")
     adopt.add_argument("sent", type=Path, metavar="DIR", help="the folder of the exchange")
     adopt.add_argument("--etc", type=Path, default=Path("/etc"), metavar="DIR", help="default %(default)s")
     adopt.add_argument("--run", type=Path, default=Path("/run"), metavar="DIR", help="default %(default)s")
     for each in (apply, adopt):
         each.add_argument(
-            "--kept", type=Path, metavar="DIR", help="for the network's files, which each start checks; default: ETC"
+            "--kept",
+            type=Path,
+            metavar="DIR",
+            help="folder of the network's files, checked at each start; default: ETC",
         )
 
 

@@ -51,7 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "board's fuses",
     )  # fmt: skip
     parser.add_argument(
-        "--ssh-key", metavar="LINE", help="lets its holder in as root, until the next boot; to be signed"
+        "--ssh-key",
+        metavar="LINE",
+        help="public key of a person with root access until the next boot; requires a signature",
     )
     parser.add_argument(
         "--key", type=Path, action="append", default=[], metavar="KEY",

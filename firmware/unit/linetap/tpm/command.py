@@ -27,8 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     boot.add_argument("root", metavar="ROOT_HASH", help="of dm-verity, as veritysetup prints it")
     boot.add_argument("--key", type=Path, required=True, metavar="PEM", help="the release key, P-256")
-    show = steps.add_parser("show", help="what this boot has measured", epilog="example: linetap tpm show")
-    extend = steps.add_parser("extend", help="measure a text", epilog="example: linetap tpm extend linetap-stage:run")
+    show = steps.add_parser("show", help="the measurements of this boot", epilog="example: linetap tpm show")
+    extend = steps.add_parser(
+        "extend", help="extend a PCR by the hash of a text", epilog="example: linetap tpm extend linetap-stage:run"
+    )
     extend.add_argument("text")
     for each in (show, extend):
         each.add_argument("--tpm", type=Path, default=Path(DEVICE), metavar="DEVICE", help="default %(default)s")

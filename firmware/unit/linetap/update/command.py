@@ -45,9 +45,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         verb = verbs.add_parser(name, help=help_, epilog=EXAMPLE)
         verb.add_argument("--config", type=Path, required=True, metavar="unit.toml")
         if name == "trial":
-            verb.add_argument("--within", type=int, default=PATIENCE_S, metavar="S", help="to be well; %(default)s")
+            verb.add_argument(
+                "--within",
+                type=int,
+                default=PATIENCE_S,
+                metavar="S",
+                help="seconds until the version must work; %(default)s",
+            )
         if name == "stick":
-            verb.add_argument("device", metavar="sda1", help="its partition, as the kernel names it")
+            verb.add_argument("device", metavar="sda1", help="its partition, by the kernel's name")
 
 
 def run(args: argparse.Namespace) -> int:

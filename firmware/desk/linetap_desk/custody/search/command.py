@@ -26,8 +26,10 @@ from linetap_desk.unsealing.callproof import SIGNERS
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "example: linetap search --desk https://desk.city.example:8443 --ca ca.pem --identity /media/a"
-    parser.add_argument("--desk", dest="url", required=True, metavar="URL", help="its ticket is asked for")
-    parser.add_argument("--ca", type=Path, metavar="PEM", help="of the desk's certificate; default the system's")
+    parser.add_argument(
+        "--desk", dest="url", required=True, metavar="URL", help="the desk's address; prompts for its ticket"
+    )
+    parser.add_argument("--ca", type=Path, metavar="PEM", help="CA of the desk's certificate; default the system's")
     parser.add_argument("--identity", type=Path, action="append", required=True, metavar="FILE_OR_DIR",
                         help="an epoch's index key, or a folder of them; may be repeated")  # fmt: skip
     parser.add_argument(

@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     made = "a profile from recordings, several periods of each tone; a tone may have several"
     verb = verbs.add_parser("learn", help=made, description=made, epilog=_EXAMPLE, formatter_class=raw)
     verb.add_argument("tones", nargs="+", metavar="TONE=FILE.wav", help=f"TONE is {', '.join(NAMES)}; 8 kHz, 16 bit")
-    verb.add_argument("--name", required=True, metavar="NAME", help="what lines call the profile")
+    verb.add_argument("--name", required=True, metavar="NAME", help="the profile's name in [[line]]")
     verb.add_argument("--line", type=int, metavar="N", help="the channel, of recordings that have several")
     verb.add_argument("--alone", action="store_true", help="without Korea's tones beside those of the PBX")
     verb.add_argument("-o", "--output", type=Path, metavar="profile.toml", help="must not exist; default: printed")

@@ -44,9 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--profile",
         default=KR_PSTN.name,
         metavar="NAME",
-        help="for all lines (default %(default)s); or FILE.toml, as `linetap tones learn` writes it",
+        help="profile of all lines (default %(default)s), or FILE.toml from `linetap tones learn`",
     )
-    parser.add_argument("--config", type=Path, metavar="unit.toml", help="the configuration that has the profile")
+    parser.add_argument("--config", type=Path, metavar="unit.toml", help="the configuration with the profile")
 
 
 def run(args: argparse.Namespace) -> int:
