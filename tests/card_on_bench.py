@@ -31,6 +31,7 @@ from simulation.netlist import Netlist
 from simulation.production import METER_HZ, Answers, answers
 
 STEP_V, NOISE_V = 0.12, 0.06  # of the meter's converter; its noise is assumed
+DRAWN_MS = 2000  # of noise, at once
 FLOOR_DB = -110.0  # of the codec
 CLOSES_MS = 60  # after the meter's last edge
 BESIDE_DB = -69.9  # a neighbour's notice
@@ -100,6 +101,7 @@ class BenchCard:
         names = ("absent_v", "fed_v", "reversed_v", "loop_v")
         self._answers = {name: np.array([getattr(made, name) for made in self.lines]) for name in names}
         self._random = np.random.default_rng(1)
+        self._noise = np.zeros((MOST_CHANNELS, 0))
 
     # The fixture.
 
@@ -160,9 +162,16 @@ class BenchCard:
         if self._played[1] == METER_HZ:
             for line in (line for line in self._played[0] if self._closed(line)):
                 volts[line] += PLAYED * np.sqrt(2) * 10 ** (self.lines[line].meter_db / 20) * _tone(at)
-        volts += self._random.normal(0, NOISE_V, volts.shape)
+        volts += self._noise_of(ms)
         read: I16 = (np.rint(volts / STEP_V) * round(STEP_V * 100)).astype(np.int16)
         return read
+
+    def _noise_of(self, ms: int) -> npt.NDArray[np.float64]:
+        """(lines, ms), drawn for many calls at once."""
+        if self._noise.shape[1] < ms:
+            self._noise = self._random.normal(0, NOISE_V, (MOST_CHANNELS, DRAWN_MS + ms))
+        noise, self._noise = self._noise[:, :ms], self._noise[:, ms:]
+        return noise
 
     def _steady(self) -> npt.NDArray[np.float64]:
         by_state = {"open": "absent_v", "feed": "fed_v", "reversed": "reversed_v", "spark": "absent_v"}

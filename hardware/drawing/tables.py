@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -88,12 +89,7 @@ class Kind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     def pin_rows(self) -> list[Pin]:
         """The rows of pins. BadInput with the first invalid row."""
-        rows = [row.split() for row in self.pins]
-        for row in rows:
-            if len(row) not in (3, 4):
-                raise BadInput(f"parts.toml: {self.value}: {' '.join(row)!r} is not: number name type [side]")
-        two = ("left", "right")
-        return [Pin(row[0], row[1], row[2], row[3] if len(row) == 4 else two[i % 2]) for i, row in enumerate(rows)]
+        return list(_pins(self.value, tuple(self.pins)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +98,16 @@ class Pin:
     name: str
     type: str
     side: str
+
+
+@cache
+def _pins(value: str, lines: tuple[str, ...]) -> tuple[Pin, ...]:
+    rows = [row.split() for row in lines]
+    for row in rows:
+        if len(row) not in (3, 4):
+            raise BadInput(f"parts.toml: {value}: {' '.join(row)!r} is not: number name type [side]")
+    two = ("left", "right")
+    return tuple(Pin(row[0], row[1], row[2], row[3] if len(row) == 4 else two[i % 2]) for i, row in enumerate(rows))
 
 
 @dataclass(frozen=True, slots=True)

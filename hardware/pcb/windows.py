@@ -102,4 +102,5 @@ def _on_side(corners: Points, axis: int, edge: float, side: int) -> Points:
     crosses = (from_ < 0) != (to < 0)
     part = np.divide(from_, from_ - to, out=np.zeros(len(to)), where=crosses)
     each = np.stack([before + part[:, None] * (corners - before), corners], axis=1)
-    return each.reshape(-1, 2)[np.stack([crosses, to >= 0], axis=1).ravel()]
+    kept: Points = each.reshape(-1, 2)[np.stack([crosses, to >= 0], axis=1).ravel()]
+    return kept

@@ -54,10 +54,10 @@ REALLY = {  # kind, pin: its type where parts.toml has a passive pin, since its 
 def connected(card: Card) -> Iterator[str]:
     for part in card.parts.values():
         for pin in part.kind.pin_rows():
-            if pin.name not in part.nets and not _may_be_open(part, pin.name):
+            if pin.name not in part.nets and not _may_be_open(part.kind_name, pin.name):
                 yield f"{part.reference} ({part.kind.value}): pin {pin.name} is open, and OPEN says nothing of it"
         for pad in sorted(set(pads(part.kind_name)) - {pin.number for pin in part.kind.pin_rows()}):
-            if (part.kind_name, pad) not in MECHANICAL and not _may_be_open(part, pad):
+            if (part.kind_name, pad) not in MECHANICAL and not _may_be_open(part.kind_name, pad):
                 yield f"{part.reference} ({part.kind.value}): pad {pad} is no pin, and OPEN says nothing of it"
     for net, ends in card.nets.items():
         if len(ends) < 2:
@@ -77,8 +77,9 @@ def pads(kind_name: str) -> list[str]:
     return _pads().get(kind_name, [])
 
 
-def _may_be_open(part: Fitted, pin: str) -> bool:
-    return any(kind == part.kind_name and re.fullmatch(name, pin) for kind, name in OPEN)
+@cache
+def _may_be_open(kind_name: str, pin: str) -> bool:
+    return any(kind == kind_name and re.fullmatch(name, pin) for kind, name in OPEN)
 
 
 def shorted(card: Card) -> Iterator[str]:
@@ -117,8 +118,13 @@ def driven(card: Card) -> Iterator[str]:
 
 
 def _type(part: Fitted, pin: str) -> str:
-    found = (type_ for (kind, name), type_ in REALLY.items() if kind == part.kind_name and re.fullmatch(name, pin))
-    return next(found, part.type_of(pin))
+    return _really(part.kind_name, pin) or part.type_of(pin)
+
+
+@cache
+def _really(kind_name: str, pin: str) -> str | None:
+    found = (type_ for (kind, name), type_ in REALLY.items() if kind == kind_name and re.fullmatch(name, pin))
+    return next(found, None)
 
 
 def _behind(card: Card, net: str) -> str | None:

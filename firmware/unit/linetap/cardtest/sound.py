@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Sequence
+from functools import lru_cache
 from math import log10, pi
 from typing import Protocol
 
@@ -40,10 +41,15 @@ class Sound(Protocol):
 
 def level_db(wave: npt.NDArray[np.float64], hz: float, rate_hz: int) -> float:
     """The tone's amplitude in dB of the played tone, through a window that attenuates the next tone by 90 dB."""
-    at = np.arange(len(wave))
-    window = np.blackman(len(wave))
-    turned = 2 * abs(np.sum(wave * window * np.exp(-2j * pi * hz * at / rate_hz))) / window.sum()
+    turned = abs(np.sum(wave * _turning(len(wave), hz, rate_hz)))
     return 20 * log10(max(float(turned), 1e-9) / PLAYED)
+
+
+@lru_cache(8)
+def _turning(n: int, hz: float, rate_hz: int) -> npt.NDArray[np.complex128]:
+    """The tone's own weights, which each line of the card is measured with."""
+    window = np.blackman(n)
+    return np.asarray(2 * window * np.exp(-2j * pi * hz * np.arange(n) / rate_hz) / window.sum(), np.complex128)
 
 
 class AlsaSound:

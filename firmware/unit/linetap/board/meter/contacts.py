@@ -124,9 +124,14 @@ class OneShots:
         self._spent = np.ones(lines, np.bool_)  # the contact was open, or the meter has just started
         self._since_ns = np.full(lines, now_ns, np.int64)  # time of its opening, or of the last command
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether all are closed, and would open at a command."""
+        return not (self._opened.any() or self._spent.any())
+
     def look(self, asked: Contacts, now_ns: int) -> Contacts:
         """Returns the open contacts, bool (lines,). `asked`: contacts with a command to open at `now_ns`."""
-        if not (asked.any() or self._opened.any() or self._spent.any()):
+        if self.at_rest and not asked.any():
             return self._opened.copy()  # the usual case: no command for long
         lasted_ns = now_ns - self._since_ns
         closes = self._opened & (~asked | (lasted_ns >= CONTACT_MOST_MS * NS_PER_MS))
