@@ -38,6 +38,12 @@ static uint8_t open_contacts;
 static uint8_t out[1u << 16];
 static size_t out_length;
 
+/* It allocates nothing; a search for leaks at its end would fail where tracing is forbidden. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void) {
+    return "detect_leaks=0";
+}
+
 static void stop(int number) {
     (void)number;
     stopped = 1;
