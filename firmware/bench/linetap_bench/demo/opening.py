@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.signal import fftconvolve
 
 from linetap.config import Config
 from linetap.ring import I16, RATE_HZ
 from linetap_bench.exchange.feed import read_played
+from linetap_bench.sounds.synth import F64
 from linetap_bench.stage.stage import linetap
 from linetap_core.errors import Refusal
 from linetap_core.records import CallRecord
@@ -83,12 +83,22 @@ def recipe_of(call_dir: Path, epoch: Path, custodian: Path, wav: Path) -> list[s
     ]
 
 
+def _products(whole: F64, wanted: F64) -> F64:
+    """The product of `wanted` with each stretch of `whole` of its length; numpy alone, as scipy.signal is imported in a
+    second.
+    """
+    size = 1 << (len(whole) - 1).bit_length()
+    spectrum = np.fft.rfft(whole, size) * np.conj(np.fft.rfft(wanted, size))
+    products: F64 = np.fft.irfft(spectrum, size)[: len(whole) - len(wanted) + 1]
+    return products
+
+
 def likeness_of(samples: I16, line: I16) -> float:
     """The correlation coefficient of a recording with the best matching stretch of the line, 1 = identical."""
     if len(samples) > len(line) or not samples.any():
         return 0.0
     wanted, whole = samples.astype(np.float64), line.astype(np.float64)
-    products = fftconvolve(whole, wanted[::-1], "valid")
+    products = _products(whole, wanted)
     at = int(products.argmax())
     there = whole[at : at + len(wanted)]
     norm = float(np.linalg.norm(wanted) * np.linalg.norm(there))
@@ -98,14 +108,14 @@ def likeness_of(samples: I16, line: I16) -> float:
 def likeness_with_slips(samples: I16, line: I16) -> tuple[float, int]:
     """The likeness block by block, each at its best match near the previous; and how often that place changed."""
     wanted, whole = samples.astype(np.float64), np.pad(line.astype(np.float64), _REACH)
-    offset = int(fftconvolve(whole, wanted[::-1], "valid").argmax())
+    offset = int(_products(whole, wanted).argmax())
     alike = energy = 0.0
     offsets = []
     for start in range(0, len(wanted) - _BLOCK, _BLOCK):
         block = wanted[start : start + _BLOCK]
         window = whole[max(0, start + offset - _REACH) : start + offset + _BLOCK + _REACH]
-        products = fftconvolve(window, block[::-1], "valid")
-        norms = np.sqrt(np.maximum(fftconvolve(window**2, np.ones(_BLOCK), "valid"), 1.0) * float(block @ block))
+        products = _products(window, block)
+        norms = np.sqrt(np.maximum(_products(window**2, np.ones(_BLOCK)), 1.0) * float(block @ block))
         ratios = products / np.maximum(norms, 1.0)
         weight = float(block @ block)
         alike += weight * float(ratios.max())
