@@ -88,9 +88,9 @@ def test_a_call_that_is_being_ended_is_told_where_it_is(served: ServeSite) -> No
     ],
 )
 def test_what_becomes_of_it(house: House, served: ServeSite, steps: list[tuple[str, float]], states: list[str]) -> None:
-    for step, seconds in steps:
-        more = {"seen_by": "staff", "disposition": "recorded"} if step == "ended" else {}
-        house.says("ending", 3, seconds, step, situation="abuse", **more)
+    for kind, seconds in steps:
+        more = {"seen_by": "staff", "disposition": "recorded"} if kind == "ended" else {}
+        house.says("ending", 3, seconds, kind, situation="abuse", **more)
     house.store()
     assert [state for state, _ in told(served)] == states
 
