@@ -36,7 +36,7 @@ NETS: tuple[tuple[str, float, float, str], ...] = (
     (rf"/(TIP|RING|TIP_TEL)\d|{LINE}(t|r|p|n[abcpq]|r[abcdpq])", 0, PAIR_V, "the thyristor"),
     (rf"{LINE}s[12]", 0, BARRIER_V / 2, "half of what is between a line and ground"),
     (rf"{LINE}s[pn]", -1, 4.37, '"Surge: at the measuring amplifier, beyond its rails", asked <= 1 V'),
-    (rf"{LINE}s[12]x", -1, 1, '"Surge: at the receive burden", asked <= 1 V'),
+    (rf"{LINE}s[12]x", -0.65, 0.65, '"Surge: at the receive burden", asked <= 0.65 V'),
     (rf"{LINE}ns", -6.5, 11.9, "the clamp, 6.4 V, from either end of the other amplifier's 5 V"),
     (rf"{LINE}[kc]d|{LINE}ck", 0, 10, '"Relay" and "Contact: at its driver, which stands 20 V", asked <= 10 V'),
     (rf"{LINE}ca", -1, 3.37, "a diode below ground, the meter's pin above"),
