@@ -41,7 +41,7 @@ void usb_control_begin(struct usb_control *control, const uint32_t unique[3]) {
 void usb_control_reset(struct usb_control *control) {
     control->address = 0;
     control->configuration = 0;
-    control->halted = 0;
+    control->halted = control->changed = 0;
     control->fresh = false;
     control->reply_length = 0;
     control->wants_loader = false;
@@ -126,8 +126,13 @@ static enum usb_then of_interface(struct usb_control *control, uint8_t request, 
         return usb_reply(control, nothing, 2, length);
     case GET_INTERFACE:
         return usb_reply(control, nothing, 1, length);
-    case SET_INTERFACE:
-        return value == 0 ? USB_DONE : USB_STALL;
+    case SET_INTERFACE: /* its endpoints restart (9.1.1.5) */
+        if (value != 0) {
+            return USB_STALL;
+        }
+        control->changed |= USB_DEVICE.endpoints[index];
+        control->halted &= (uint8_t)~USB_DEVICE.endpoints[index];
+        return USB_DONE;
     default:
         return USB_STALL;
     }
@@ -151,7 +156,7 @@ static enum usb_then of_endpoint(struct usb_control *control, uint8_t request, u
         return USB_STALL;
     }
     control->halted = (uint8_t)(request == SET_FEATURE ? control->halted | bit : control->halted & ~bit);
-    control->fresh = true;
+    control->changed |= bit;
     return USB_DONE;
 }
 

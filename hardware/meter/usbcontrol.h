@@ -34,7 +34,8 @@ struct usb_control {
     uint8_t halted;                    /* bit 0 bulk out, bit 1 bulk in, bit 2 notices */
     uint8_t coding[7];                 /* of the line, as set by the host; without effect */
     bool wants_loader;                 /* valid after USB_DONE */
-    bool fresh;                        /* the bulk endpoints restart, with their toggles reset */
+    uint8_t changed;                   /* bits as in `halted`: halted, or cleared with the toggle reset (9.4.5) */
+    bool fresh;                        /* all of them restart, without old data */
     uint8_t reply[USB_MOST_REPLY];
     uint16_t reply_length;
 };

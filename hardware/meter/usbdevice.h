@@ -20,6 +20,7 @@ struct usb_device {
     const uint8_t *configuration;
     uint8_t whole; /* its total length in bytes */
     uint8_t interfaces;
+    uint8_t endpoints[2]; /* of each interface, as bits of `halted` */
     uint8_t texts;        /* SERIAL or MORE: the last index */
     uint8_t name[24], more[24];
 };

@@ -29,6 +29,7 @@ const struct usb_device USB_DEVICE = {
     .configuration = CONFIGURATION_IS,
     .whole = WHOLE,
     .interfaces = 2,
+    .endpoints = {4u, 1u | 2u},
     .texts = SERIAL,
     .name = "linetap line meter",
 };

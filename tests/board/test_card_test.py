@@ -8,6 +8,7 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import inf
 from pathlib import Path
 
 import msgspec
@@ -16,7 +17,7 @@ import pytest
 
 from linetap.cardtest.command import channels_of
 from linetap.cardtest.fixture import INSTRUMENTS, STATES, ByHand, ByProgram
-from linetap.cardtest.rows import CardReport, Sheet, rows
+from linetap.cardtest.rows import CardReport, Row, Sheet, rows
 from linetap_bench.exchange.meter import WAITS_S, Meter, MeterOnPty
 from linetap_core import cli
 from linetap_core.clock import SYSTEM
@@ -85,17 +86,41 @@ def test_every_row_has_limits_that_a_card_can_meet() -> None:
     assert rows(50.0)["loop_v"].low == pytest.approx(rows(48.0)["loop_v"].low + 1, abs=0.01)
 
 
+def good(row: Row) -> float:
+    return max(row.low, -1e3) if row.low > -1e9 else row.high
+
+
+@pytest.mark.parametrize("told", [[1], [1, 1], [1, 2, 2], [1, 3], [0, 1, 2]])
+def test_a_line_that_was_left_out_or_measured_twice_is_no_pass(told: list[int]) -> None:
+    """Each row of a line is measured once on each line of the card, not on as many."""
+    asked = rows(48.0)
+    sheet = Sheet(asked, io.StringIO())
+    for name, row in asked.items():
+        for line in [0] if row.of_card else told if name == "earth_mohm" else [1, 2]:
+            sheet.tell(name, line, good(row))
+    assert all(each.holds for each in sheet.measured)
+    assert not sheet.complete([1, 2])
+
+
+def test_a_value_without_end_is_not_measured() -> None:
+    """An insulation tester beyond its range, typed as inf; JSON has no number for it either."""
+    sheet = Sheet(rows(48.0), io.StringIO())
+    sheet.tell("earth_mohm", 1, inf)
+    assert (sheet.measured[0].value, sheet.measured[0].holds) == (None, False)
+
+
 def test_what_was_not_measured_is_no_pass() -> None:
     asked = rows(48.0)
     out = io.StringIO()
     sheet = Sheet(asked, out)
-    for name, row in asked.items():
-        sheet.tell(name, 0, max(row.low, -1e3) if row.low > -1e9 else row.high)
-    assert sheet.complete(8)
-    sheet.measured.pop()
-    assert not sheet.complete(8)
+    everything = [(name, line) for name, row in asked.items() for line in ([0] if row.of_card else [1, 2])]
+    for name, line in everything:
+        sheet.tell(name, line, good(asked[name]))
+    assert sheet.complete([1, 2])
+    sheet.measured.remove(next(each for each in sheet.measured if each.row == "frames_lost"))
+    assert not sheet.complete([1, 2])
     sheet.tell("frames_lost", 0, None)
-    assert not sheet.complete(8)
+    assert not sheet.complete([1, 2])
     assert out.getvalue().splitlines()[-1].startswith("FAIL card    frames_lost          not measured  of 0:")
 
 

@@ -111,6 +111,14 @@ def test_a_meter_goes_into_its_loader_takes_the_program_and_comes_back_with_it(c
     assert card.loader.flash(RUN, len(NEW)) == NEW
 
 
+def test_a_device_that_is_no_meter_is_sent_nothing(card: Card) -> None:
+    """At the terminal of unit.toml may be any adapter, to which the same request of its vendor means something else."""
+    card.meters = list  # type: ignore[method-assign,assignment]
+    with pytest.raises(DeviceFault, match=r"USB port 1-1\.2 is no line meter"):
+        update(card, NEW)
+    assert not card.in_loader
+
+
 def test_a_loader_that_udev_has_not_authorized_yet_is_waited_for(card: Card) -> None:
     """usb_driver_claim_interface() of the kernel: -ENODEV until then."""
     card.refused_claims = 20

@@ -16,7 +16,7 @@ import pytest
 from emulator.host import Broken, Host
 from emulator.meter import RECORDERS, PartMeter, program
 from emulator.registers import Misuse
-from emulator.usb import Answer, Packet
+from emulator.usb import STALL, VALID, Answer, Packet
 from linetap.board.meter import protocol as wire
 from linetap.board.meter.protocol import Deframer, encode
 from linetap_core.clock import NS_PER_MS, NS_PER_S
@@ -207,6 +207,97 @@ def test_a_packet_of_before_a_bus_reset_opens_no_channel(meter: PartMeter) -> No
     assert (usb.field("CHEP1", "STATTX"), usb.field("CHEP1", "STATRX")) == (0, 0)
 
 
+# --- Halted endpoints -------------------------------------------------------------------------------------------------
+
+
+IN, OUT, NOTICES = 0x81, 0x01, 0x82
+CLEAR_HALT, HALT = (0x02, 1, 0), (0x02, 3, 0)  # bmRequestType, bRequest, wValue: USB 2.0, 9.4.1 and 9.4.9
+CHOOSE_INTERFACE = (0x01, 11, 0)
+
+
+def request(meter: PartMeter, what: tuple[int, int, int], index: int) -> None:
+    """A request while bulk transfers continue, as a driver of another interface makes it."""
+    before = len(meter.host.asked)
+    meter.host._steps = (None for _ in meter.host.control(*what, index))
+    while len(meter.host.asked) == before:
+        meter.chip.run(meter.chip.time.ns + NS_PER_MS)
+    assert meter.host.asked[-1][1] == b"", "it is done"
+
+
+def run_for(meter: PartMeter, seconds: float) -> None:
+    meter.chip.run(meter.chip.time.ns + round(seconds * NS_PER_S))
+
+
+def heard_since(meter: PartMeter) -> list[tuple[int, int, bytes]]:
+    """The frames that the host has since they were last asked for, each once and none missing."""
+    data = bytes(meter.host.received)
+    found = frames(data[data.index(bytes([wire.END, wire.END])) + 1 :])
+    assert len(found) > 5
+    assert [after[1] - before[1] for before, after in pairwise(found)] == [1] * (len(found) - 1)
+    meter.host.received.clear()
+    return found
+
+
+def test_clearing_a_halt_begins_the_toggle_of_that_endpoint_alone(meter: PartMeter) -> None:
+    """USB 2.0, 9.4.5: always, halted or not. The host goes on with the toggles of the others."""
+    until(meter, 0.3)
+    meter.host.received.clear()
+    for number in range(1, 9):
+        request(meter, CLEAR_HALT, NOTICES)
+        meter.host.send(encode(wire.BEAT, number, number))
+        run_for(meter, 0.011)
+        if number % 3 == 0:
+            request(meter, CLEAR_HALT, OUT)
+            meter.host._toggle_out = 0
+    run_for(meter, 0.02)
+    beaten = [
+        wire.BEATEN.head.unpack(payload)[0] for code, _, payload in heard_since(meter) if code == wire.BEATEN.code
+    ]
+    assert beaten == list(range(1, 9))
+
+
+@pytest.mark.parametrize("what", [(CLEAR_HALT, IN), (CHOOSE_INTERFACE, 1)])
+def test_the_stream_goes_on_with_the_first_toggle(meter: PartMeter, what: tuple[tuple[int, int, int], int]) -> None:
+    """A host that clears a halt, or chooses the setting of an interface (9.1.1.5), has no transfer there meanwhile."""
+    until(meter, 0.3)
+    meter.host.received.clear()
+    for number in range(6):
+        meter.host.opened = False
+        run_for(meter, 0.001 * number)
+        request(meter, *what)
+        meter.host._toggle_in = 0
+        if what[0] == CHOOSE_INTERFACE:
+            meter.host._toggle_out = 0
+        meter.host.opened = True
+        meter.host.send(encode(wire.BEAT, number, number))
+        run_for(meter, 0.021)
+    assert sum(code == wire.BEATEN.code for code, _, _ in heard_since(meter)) == 6
+
+
+def test_a_halted_endpoint_stays_halted_whatever_the_meter_sends_and_hears(meter: PartMeter) -> None:
+    until(meter, 0.3)
+    usb = meter.chip.usb
+    meter.host.received.clear()
+    meter.host.send(encode(wire.BEAT, 1, 1))
+    request(meter, HALT, OUT)
+    run_for(meter, 0.05)
+    assert usb.field("CHEP1", "STATRX") == STALL
+    assert heard_since(meter), "the other direction goes on"
+    meter.host.opened = False
+    request(meter, HALT, IN)
+    for _ in range(5):
+        run_for(meter, 0.005)
+        assert usb.field("CHEP1", "STATTX") == STALL
+    request(meter, CLEAR_HALT, IN)
+    request(meter, CLEAR_HALT, OUT)
+    meter.host._toggle_in = meter.host._toggle_out = 0
+    meter.host.opened = True
+    run_for(meter, 0.05)
+    assert heard_since(meter), "its ring held what it had to send"
+    assert usb.field("CHEP1", "STATRX") == VALID
+    assert meter.chip.resets == 0
+
+
 # --- What it is commanded ---------------------------------------------------------------------------------------------
 
 
@@ -369,7 +460,7 @@ WRONG = {
     "the endpoint's kind lost": ("usb.c", "#define CHEP_KEPT (3u << 9 | 1u << 8 | 15u)", "#define CHEP_KEPT 15u"),
     "a length in the wrong half": ("usb.c", "= at | length << 16;", "= at | length << 10;"),
     "room for 32 bytes": ("usb.c", "(1u << 31 | 1u << 26)", "(1u << 31)"),
-    "what was received is never taken": ("usb.c", "become(USB_BULK, VALID, 0);\n}\n\nbool", "}\n\nbool"),
+    "what was received is never taken": ("usb.c", "become(USB_BULK, unless_halted(BULK_HEARS, VALID), 0);", ""),
 }  # fmt: skip
 
 

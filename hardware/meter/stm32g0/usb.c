@@ -54,6 +54,11 @@
 #define NOTICES_IN 320u
 #define ONE_BLOCK_OF_32 (1u << 31 | 1u << 26) /* i.e. 64 bytes */
 
+/* Bits of `halted`. */
+#define BULK_HEARS 1u
+#define BULK_SENDS 2u
+#define NOTICES 4u
+
 static uint8_t sent[SENT];
 static struct {
     uint8_t byte;
@@ -146,6 +151,11 @@ size_t port_room(void) {
     return SENT - 1u - (uint16_t)(sent_in + SENT - sent_out) % SENT;
 }
 
+/* What an endpoint that is ready becomes: a halted one refuses until the host clears it. */
+static uint32_t unless_halted(uint8_t bit, uint32_t state) {
+    return control.halted & bit ? STALL : state;
+}
+
 static void send_next(void) {
     uint8_t packet[USB_PACKET];
     uint32_t length = 0;
@@ -159,7 +169,7 @@ static void send_next(void) {
     sent_out = out;
     if (sending) {
         give(USB_BULK, BULK_IN, packet, length);
-        become(USB_BULK, 0, VALID);
+        become(USB_BULK, 0, unless_halted(BULK_SENDS, VALID));
     }
 }
 
@@ -193,7 +203,7 @@ static void take_bulk(void) {
         heard[heard_in].at_us = at_us;
         heard_in = (uint16_t)((heard_in + 1u) % HEARD);
     }
-    become(USB_BULK, VALID, 0);
+    become(USB_BULK, unless_halted(BULK_HEARS, VALID), 0);
 }
 
 bool usb_get(uint8_t *byte, uint32_t *at_us) {
@@ -227,14 +237,29 @@ static void was_reset(void) {
 
 static void begin_anew(void) {
     control.fresh = false;
+    control.changed = 0;
     sending = full_packet = held_back = false;
     sent_out = sent_in; /* a new host gets no old data */
     const bool is_on = control.configuration != 0;
     ready_for(USB_BULK, BULK_OUT);
-    open_channel(USB_BULK, BULK, !is_on ? 0 : control.halted & 1u ? STALL : VALID,
-                 !is_on ? 0 : control.halted & 2u ? STALL : NAK);
+    open_channel(USB_BULK, BULK, !is_on ? 0 : VALID, !is_on ? 0 : NAK);
     give(USB_NOTICES, NOTICES_IN, control.reply, 0);
-    open_channel(USB_NOTICES, INTERRUPT, 0, !is_on ? 0 : control.halted & 4u ? STALL : NAK);
+    open_channel(USB_NOTICES, INTERRUPT, 0, !is_on ? 0 : NAK);
+}
+
+/* Halts endpoints, or clears them: then the first toggle, and what is in the part's memory stays there to be sent or
+   taken. A packet whose flag is still up is on_bulk's. */
+static void follow_halts(void) {
+    const uint32_t is = USB_CHEP(USB_BULK), notices = USB_CHEP(USB_NOTICES);
+    const uint8_t cleared = (uint8_t)(control.changed & ~control.halted);
+    uint32_t turn = states(USB_BULK, unless_halted(BULK_HEARS, is & CHEP_RECEIVED || held_back ? NAK : VALID),
+                           unless_halted(BULK_SENDS, sending && !(is & CHEP_SENT) ? VALID : NAK));
+    turn |= cleared & BULK_HEARS ? is & CHEP_RX_TOGGLE : 0;
+    turn |= cleared & BULK_SENDS ? is & CHEP_TX_TOGGLE : 0;
+    USB_CHEP(USB_BULK) = turn;
+    USB_CHEP(USB_NOTICES) = states(USB_NOTICES, 0, unless_halted(NOTICES, NAK)) |
+                            (cleared & NOTICES ? notices & CHEP_TX_TOGGLE : 0);
+    control.changed = 0;
 }
 
 static void send_reply(void) {
@@ -276,6 +301,8 @@ static void setup(void) {
     }
     if (control.fresh) {
         begin_anew();
+    } else if (control.changed != 0) {
+        follow_halts();
     }
 }
 

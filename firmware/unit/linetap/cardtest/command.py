@@ -98,7 +98,7 @@ def measured(
         battery_v=args.volts,
         lines=list(lines),
         stopped=stopped,
-        passed=not stopped and sheet.complete(len(lines)),
+        passed=not stopped and sheet.complete(lines),
         rows=sheet.measured,
     )
 

@@ -7,9 +7,9 @@ The extremes are in `limits`, which tools/hardware_numbers.py writes; this modul
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf, isnan
+from math import inf, isfinite
 from typing import TextIO
 
 import msgspec
@@ -31,12 +31,14 @@ MOVES_V = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row. `low` and `high` are within the limits; `says` describes what is done and read."""
+    """A row. `low` and `high` are within the limits; `says` describes what is done and read; `of_card`: measured once,
+    not on each line."""
 
     says: str
     unit: str
     low: float
     high: float
+    of_card: bool = False
 
     def limit(self) -> str:
         if self.low == -inf:
@@ -53,11 +55,11 @@ def rows(volts: float) -> dict[str, Row]:
     loop = volts * PHONE_OHM / (FEED_OHM + PHONE_OHM)
     far = FIXTURE_SHARE * loop
     return {
-        "version": Row("the meter speaks protocol version", "", VERSION, VERSION),
-        "channels": Row("channels of the meter", "", MOST_CHANNELS, MOST_CHANNELS),
-        "sample_us": Row("the meter's time between samples", "us", SAMPLE_US, SAMPLE_US),
-        "flags": Row("the meter's flags of supply (2) and converters (4, 8)", "", 0, 0),
-        "frames_lost": Row("frames of the meter that were lost in all of the test", "", 0, 0),
+        "version": Row("the meter speaks protocol version", "", VERSION, VERSION, of_card=True),
+        "channels": Row("channels of the meter", "", MOST_CHANNELS, MOST_CHANNELS, of_card=True),
+        "sample_us": Row("the meter's time between samples", "us", SAMPLE_US, SAMPLE_US, of_card=True),
+        "flags": Row("the meter's flags of supply (2) and converters (4, 8)", "", 0, 0, of_card=True),
+        "frames_lost": Row("frames of the meter that were lost in all of the test", "", 0, 0, of_card=True),
         "absent_v": Row("nothing on the line: reads", "V", *_wider(limits.ABSENT_V, READ_V)),
         "fed_v": Row("battery, minus on ring: reads", "V", *_about(volts)),
         "reversed_v": Row("battery, minus on tip: reads", "V", *_about(-volts)),
@@ -81,8 +83,8 @@ def rows(volts: float) -> dict[str, Row]:
         "others_v": Row("contact: another line moved meanwhile by", "V", 0, MOVES_V),
         "unarmed_db": Row("no edges on ARM, relay commanded, 3.4 kHz: captured", "dB", -inf, limits.SILENT_DB.most),
         "unarmed_v": Row("no edges on ARM, contact commanded: moved by", "V", 0, MOVES_V),
-        "lid": Row("the lid's loop open: the meter says so", "", 1, 1),
-        "lid_shut": Row("the lid's loop closed: the meter says it is open", "", 0, 0),
+        "lid": Row("the lid's loop open: the meter says so", "", 1, 1, of_card=True),
+        "lid_shut": Row("the lid's loop closed: the meter says it is open", "", 0, 0, of_card=True),
         "spark_exchange_v": Row("thyristor at the exchange's side, 1 mA, contact open", "V", *_asked(limits.SPARK_V)),
         "spark_telephone_v": Row("thyristor at the telephone's side, 1 mA, contact open", "V", *_asked(limits.SPARK_V)),
         "pair_mohm": Row("tip to ring, 100 V", "Mohm", *_asked(limits.PAIR_MOHM)),
@@ -147,7 +149,8 @@ class Sheet:
 
     def tell(self, name: str, line: int, value: float | None) -> None:
         row = self._rows[name]
-        number = None if value is None or isnan(value) else float(value)  # nan: no measurement was possible
+        # nan: no measurement was possible; inf: beyond an instrument's range
+        number = float(value) if value is not None and isfinite(value) else None
         held = number is not None and bool(row.low <= number <= row.high)
         shown = None if number is None else round(number, 4)
         found = Measured(row=name, line=line, says=row.says, unit=row.unit, limit=row.limit(), value=shown, holds=held)
@@ -155,11 +158,11 @@ class Sheet:
         self._out.write(found.text() + "\n")
         self._out.flush()
 
-    def complete(self, lines: int) -> bool:
-        """Whether every row was measured, once a line or once a card, and is within its limits."""
-        counts = Counter(each.row for each in self.measured)
-        whole = all(counts[name] in (1, lines) for name in self._rows)
-        return whole and all(each.holds for each in self.measured)
+    def complete(self, lines: Sequence[int]) -> bool:
+        """Whether every row was measured, once on each of the lines or once for the card, and is within its limits."""
+        told = sorted((each.row, each.line) for each in self.measured)
+        asked = [(name, line) for name, row in self._rows.items() for line in ([0] if row.of_card else lines)]
+        return told == sorted(asked) and all(each.holds for each in self.measured)
 
 
 def encode(report: CardReport) -> bytes:

@@ -49,6 +49,8 @@ def replace_program(bus: Bus, port: str, image: Image, clock: Clock, told: Calla
     """
     try:
         if port not in bus.loaders():
+            if port not in bus.meters():  # to another maker's device the request means something else
+                raise DeviceFault("meter_absent", f"the device at USB port {port} is no line meter")
             with bus.open(port) as meter:
                 meter.give(TO_LOADER, LOADER_REQUEST, LOADER_VALUE, b"")
             _until(lambda: port in bus.loaders(), clock, f"the meter at USB port {port} did not go into its loader")
