@@ -145,7 +145,7 @@ def test_no_layer_comes_off_bytes_that_nobody_checked() -> None:
     }
     assert stock == DECRYPTS
     assert "opening.py" in {path.name for path, name in called if name == "outer_layer"}
-    assert {path.name for path, name in called if name == "turn_of"} >= {"unwrap.py", "rewrap.py"}
+    assert {path.name for path, name in called if name == "officer_step"} >= {"unwrap.py", "rewrap.py"}
     for path, tree in trees.items():
         names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
         names |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}

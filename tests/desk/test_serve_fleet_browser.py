@@ -251,7 +251,7 @@ def test_a_desk_that_is_gone_is_seen_on_the_page(browser: Browser, broker: Broke
         with page.expect_response(lambda answer: "/fleet/events" in answer.url):
             page.goto(f"{served.url}/fleet")
         expect(page.locator("#own")).to_be_hidden()
-    expect(page.locator("#own")).to_contain_text("데스크에서 아무것도 받지 못하였습니다")
+    expect(page.locator("#own")).to_contain_text("데스크의 정보가 들어오지 않습니다")
     context.close()
 
 

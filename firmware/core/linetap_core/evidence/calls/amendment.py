@@ -75,8 +75,8 @@ def decode(data: bytes) -> Amendment:
         raise BadAmendment(f"not an amendment: {error}") from None
     if found.suite != SUITE:
         raise BadAmendment(f"not an amendment: of suite {found.suite[:40]!r}")
-    if moments[-1] >= LATEST_NS:
-        raise BadAmendment(f"not an amendment: until {found.until}; a time before {rfc3339(LATEST_NS)} expected")
+    if moments[1] >= LATEST_NS:  # a period of retention may be endless
+        raise BadAmendment(f"not an amendment: ended_at {found.ended_at}; before {rfc3339(LATEST_NS)} expected")
     if moments != sorted(moments):
         raise BadAmendment("not an amendment: began_at, ended_at and until are not in this order")
     if encode(found) != data:
