@@ -16,6 +16,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -517,3 +519,26 @@ def test_the_template_names_the_log_policy_as_it_is_set(site: Site) -> None:
     policy = shown.replace("\n# ", "\n").replace("4f2e...", "1" * 64).replace("6e5d...", "2" * 64)
     site.edit("# " + shown, policy.replace("0a17...", "3" * 64))
     assert (load_config(site.path).update.log_policy or "").startswith("log 1111")
+
+
+def test_no_key_of_the_file_begins_a_line_of_its_errors(tmp_path: Path) -> None:
+    """Otherwise whoever may write the file writes whole lines into the journal, and onto the card."""
+    path = tmp_path / "unit.toml"
+    path.write_text('"a\\nunit.toml:1: all is well" = 1\n')
+    with pytest.raises(BadInput) as raised:
+        load_config(path)
+    assert all(line.startswith(f"{path}:1: ") for line in str(raised.value).splitlines())
+    assert "unknown key a\\nunit.toml:1: all is well;" in str(raised.value)
+
+
+@pytest.mark.parametrize("text", ['unit = """{}"""', 'key = ["""{}"""]'])
+def test_a_private_key_in_the_wrong_place_is_not_quoted(tmp_path: Path, text: str) -> None:
+    """The first 80 characters of such a PEM (RFC 8410) have two thirds of the key."""
+    key = Ed25519PrivateKey.generate()
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    path = tmp_path / "unit.toml"
+    path.write_text(text.format(pem) + "\n")
+    with pytest.raises(BadInput) as raised:
+        load_config(path)
+    assert "a private key, which does not belong here" in str(raised.value)
+    assert pem.splitlines()[1][:12] not in str(raised.value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import struct
 import subprocess
+import sys
 import wave
 from pathlib import Path
 
@@ -254,7 +255,7 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert subprocess.run(probe, capture_output=True, timeout=120, check=True, text=True).stdout == "pcm_s16le,8000,1\n"
     capsys.readouterr()
     for arguments, says in (
-        (["export", "hall", "-o", str(out)], f"{out}: File exists; a new file expected\n"),
+        (["export", "hall", "-o", str(out)], f"{out}: exists and is not overwritten; another name expected\n"),
         (["export", "wall", "-o", str(out)], f"{tmp_path / 'n'}: no notice 'wall'; there are hall\n"),
         (["export", "../hall", "-o", str(out)], f"{tmp_path / 'n'}: no notice '../hall'; there are hall\n"),
     ):
@@ -272,3 +273,15 @@ def test_the_folder_that_a_configuration_names(tmp_path: Path, capsys: pytest.Ca
     (tmp_path / "unit.toml").write_text("notices = 7\n")
     assert main(["notice", "list", "--config", str(tmp_path / "unit.toml")]) == 2
     assert "notices = 7" in capsys.readouterr().err
+
+
+def test_an_export_that_the_disk_does_not_take_leaves_no_half_file(tmp_path: Path) -> None:
+    """Otherwise the same command would be refused when there is room again."""
+    path, folder = save(tmp_path / "hall.wav", sine(500, 1.5, 44_100, 0.3), 44_100), tmp_path / "n"
+    import_notice(path, TEXT, folder, "hall")
+    out = tmp_path / "out.wav"
+    words = [sys.executable, "-m", "linetap", "notice", "export", "hall", "--folder", str(folder), "-o", str(out)]
+    full = subprocess.run(["prlimit", "--fsize=4096", *words], capture_output=True, text=True, check=False, timeout=60)
+    assert (full.returncode, full.stderr) == (2, f"{out}: File too large\n")
+    assert not out.exists()
+    assert subprocess.run(words, check=False, capture_output=True, timeout=60).returncode == 0

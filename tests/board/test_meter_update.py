@@ -113,7 +113,7 @@ def test_a_meter_goes_into_its_loader_takes_the_program_and_comes_back_with_it(c
 
 def test_a_device_that_is_no_meter_is_sent_nothing(card: Card) -> None:
     """At the terminal of unit.toml may be any adapter, to which the same request of its vendor means something else."""
-    card.meters = list  # type: ignore[method-assign,assignment]
+    card.meters = list  # type: ignore[method-assign]
     with pytest.raises(DeviceFault, match=r"USB port 1-1\.2 is no line meter"):
         update(card, NEW)
     assert not card.in_loader

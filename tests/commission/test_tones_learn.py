@@ -436,5 +436,5 @@ def test_what_is_no_wav_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_an_existing_file_is_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "profile.toml").write_text("mine")
     assert learn(tmp_path, {"busy": BUSY}) == 2
-    assert "profile.toml: File exists; a new file expected" in capsys.readouterr().err
+    assert "profile.toml: exists and is not overwritten; another name expected" in capsys.readouterr().err
     assert (tmp_path / "profile.toml").read_text() == "mine"

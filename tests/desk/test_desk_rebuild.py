@@ -317,6 +317,50 @@ def test_interrupted_anywhere_it_is_begun_again(tmp_path: Path, monkeypatch: pyt
     engine.dispose()
 
 
+def test_what_an_ingest_has_stored_since_a_power_cut_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cut comes when the new database is complete and not yet in place. The units drop what is confirmed then."""
+    url = f"sqlite:///{tmp_path / 'desk.db'}"
+    units = Units(tmp_path, ManualClock(START_NS + NS_PER_S, 5 * NS_PER_S))
+    configure(tmp_path, url, units.store, units.holds)
+    units.sealed_call(1)
+    units.serve()
+    units.close()
+
+    def cut(_: newdatabase.File) -> str:
+        raise Dies
+
+    with monkeypatch.context() as patched:
+        patched.setattr(newdatabase.File, "swap", cut)
+        with pytest.raises(Dies):
+            rebuild(tmp_path)
+    gc.collect()
+    outage = {"unit": UNIT, "kind": "offline", "why": "", "times": 1, "began_at": "2026-11-25T00:00:00.000Z"}
+    with writer_of(url, shared=False) as engine, engine.begin() as db:
+        db.execute(insert(tables.outages).values(outage))
+    assert rebuild(tmp_path) == 0
+    engine = now(url)
+    assert outage["began_at"] in [row["began_at"] for row in rows(engine, tables.outages)]
+    assert len(rows(engine, tables.calls)) == 1
+    engine.dispose()
+
+
+def test_a_hold_without_its_signature_is_named(
+    floor: Units, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call = floor.sealed_call(1)
+    floor.serve()
+    hold_of(floor, call)
+    signature = floor.holds / call.call_id / "hold.json.sig"
+    signature.unlink()
+    floor.engine.dispose()
+    assert rebuild(tmp_path) == 1
+    said = capsys.readouterr().out
+    assert "refused hold_unread: 1\n" in said
+    assert f"{signature}: No such file or directory" in said
+
+
 def test_a_damaged_old_one_is_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     units = Units(tmp_path, ManualClock(START_NS + NS_PER_S, 5 * NS_PER_S))
     url = f"sqlite:///{tmp_path / 'desk.db'}"

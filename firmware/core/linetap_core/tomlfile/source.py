@@ -82,7 +82,7 @@ class Source:
         except RecursionError:  # nested as deeply as tomllib allows, and this call is deeper
             numbers = {(): 1}
         found = sorted((nearest(numbers, at), text) for at, text in self.problems)
-        lines = [f"{self.path}:{line}: {_cut(text, _LONGEST_ERROR)}" for line, text in found[:_MOST_ERRORS]]
+        lines = [f"{self.path}:{line}: {_one_line(_cut(text, _LONGEST_ERROR))}" for line, text in found[:_MOST_ERRORS]]
         return lines if len(lines) == len(found) else [*lines, f"{self.path}: and {len(found) - len(lines)} more"]
 
     def check(self) -> None:
@@ -227,9 +227,14 @@ def _quote(value: Any) -> str:
         text = repr(value)
     except (ValueError, RecursionError):  # an integer with more digits than Python prints; nested tables
         return f"({type(value).__name__})"
-    if "SECRET-KEY" in text.upper():
+    if any(word in text.upper() for word in ("SECRET-KEY", "PRIVATE KEY")):  # of age; of every PEM
         return "(a private key, which does not belong here)"
     return _cut(text, MAX_QUOTED)
+
+
+def _one_line(text: str) -> str:
+    """A key of the file may contain line ends, and must not begin a line of ours."""
+    return text.replace("\n", "\\n")
 
 
 def _cut(text: str, most: int) -> str:

@@ -127,6 +127,11 @@ def all_files_of(path: Path) -> list[Path]:
     return [path, *(path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal"))]
 
 
+def rebuilt_file_of(path: Path) -> Path:
+    """The complete database of `linetap desk rebuild` that is not in place yet, after a power cut."""
+    return path.with_name(f"{path.name}.whole")
+
+
 def lock_as_writer(connection: Connection, shared: bool = False) -> bool:
     """Acquires the writer's lock; returns whether it was free. PostgreSQL: held until this connection ends, for one
     schema, since the ingest of another broker writes into another schema. `shared`: ingests with other shares of the

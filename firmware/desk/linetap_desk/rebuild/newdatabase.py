@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes the new database beside the old one, and replaces that in one step or not at all.
 
-SQLite: NAME.rebuild beside NAME; once complete it is renamed to NAME.whole, which every later start puts in place. The
-old file stays as NAME.before-TIME. PostgreSQL: a separate schema; the tables are exchanged in one transaction.
+SQLite: NAME.rebuild beside NAME; once complete it is renamed to NAME.whole. The next rebuild puts that in place, unless
+an ingest has begun to write since. The old file stays as NAME.before-TIME. PostgreSQL: a separate schema; the tables
+are exchanged in one transaction.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def exclusive_place(db: str, clock: Clock) -> Iterator[DatabasePlace]:
 class File:
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path, self._clock = path, clock
-        self._new, self._whole = (path.with_name(f"{path.name}.{end}") for end in ("rebuild", "whole"))
+        self._new, self._whole = path.with_name(f"{path.name}.rebuild"), database.rebuilt_file_of(path)
         self.whole = self._whole.exists()
 
     def begin(self) -> Engine:

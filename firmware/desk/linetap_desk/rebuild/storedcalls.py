@@ -18,7 +18,7 @@ import msgspec
 from sqlalchemy import Engine, delete, exists, insert, select
 
 from linetap_core.clock import parse_rfc3339, rfc3339
-from linetap_core.errors import Refusal
+from linetap_core.errors import Refusal, file_and_reason
 from linetap_core.evidence.calls import hold, sealed
 from linetap_core.evidence.calls.hold import Hold
 from linetap_core.evidence.signing import namespaces, signers, sshsig
@@ -140,7 +140,8 @@ def _held(path: Path, call: Call, refused: Refused, now_ns: int) -> CallEvent | 
     try:
         with path.open("rb") as file:
             data = file.read(hold.LIMIT_BYTES + 1)
-        signature = path.with_name(f"{hold.HOLD}{namespaces.SUFFIX}").read_bytes()[: sshsig.SIGNATURE_LIMIT_BYTES + 1]
+        with namespaces.signature_path(path).open("rb") as file:
+            signature = file.read(sshsig.SIGNATURE_LIMIT_BYTES + 1)
         sshsig.check(data, signature, namespaces.HOLD)
         document = hold.decode(data)
         if not isinstance(document, Hold) or (document.unit, document.call_id, document.record_sha256) != (
@@ -151,11 +152,11 @@ def _held(path: Path, call: Call, refused: Refused, now_ns: int) -> CallEvent | 
             return None
         return CallEvent(seq=1, event="held", at=rfc3339(parse_rfc3339(document.made_at)), unit=call.unit,
                          call_id=call.call_id, rebuilt=True)  # fmt: skip
-    except FileNotFoundError:
-        return None
     except Refusal as error:
         refused.add(getattr(error, "code", "refused"), str(path), str(error))
-    except (OSError, ValueError, OverflowError) as error:
+    except OSError as error:
+        refused.add("hold_unread", str(path), file_and_reason(error))
+    except (ValueError, OverflowError) as error:
         refused.add("hold_unread", str(path), str(error))
     return None
 

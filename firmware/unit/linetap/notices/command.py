@@ -13,6 +13,7 @@ from linetap.notices import Notice, keep_copies, load_notice, load_notices
 from linetap.notices.importer import import_notice, wav_bytes
 from linetap.notices.level import level_of
 from linetap.ring import RATE_HZ
+from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput
 
 DEFAULT_FOLDER = "notices"
@@ -76,9 +77,5 @@ def _export(folder: Path, notice_id: str, output: Path) -> None:
         have = ", ".join(load_notices(folder))
         raise BadInput(f"{folder}: no notice {notice_id!r}; there are {have}")
     data = wav_bytes(load_notice(path).samples)
-    try:
-        with output.open("xb") as file:
-            file.write(data)
-    except OSError as error:
-        raise BadInput(f"{output}: {error.strerror}; a new file expected") from None
+    privatefile.write_public(output, data)
     sys.stderr.write(f"{output}: written\n")

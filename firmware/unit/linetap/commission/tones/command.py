@@ -18,6 +18,7 @@ from linetap.config.profile import BUILT_IN, KR_PSTN, Profile
 from linetap.recorder.signals.events import ToneHeard
 from linetap.recorder.signals.tones.detector import ToneDetector
 from linetap.ring import RATE_HZ
+from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput, LinetapError, Refusal
 
 _EXAMPLE = "example: linetap tones learn --name pbx busy=busy.wav ringback=ringback.wav dial=dial.wav -o profile.toml"
@@ -55,11 +56,7 @@ def run(args: argparse.Namespace) -> int:
     if args.output is None:
         sys.stdout.write(text)
         return 0
-    try:
-        with args.output.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        raise BadInput(f"{args.output}: {error.strerror}; a new file expected") from None
+    privatefile.write_public(args.output, text.encode())
     sys.stderr.write(f"{args.output}: written\n")
     return 0
 
