@@ -86,7 +86,7 @@ def _ended(db: Connection, now_ns: int) -> list[Now]:
     ).order_by(end.c.received_at.desc()).limit(MOST_READ)  # fmt: skip
     found = {(row.unit, row.call_id): row for row in db.execute(wanted)}
     rows = [row for row in found.values() if not (_is_far(row) and _was_away(db, row))]  # those are no news
-    return [Now("ended", row.unit, row.line or 0, _time(db, row)) for row in rows]
+    return [Now("ended", row.unit, row.line or 0, str(row.received_at if _is_far(row) else row.at)) for row in rows]
 
 
 def _time(db: Connection, row: Any) -> str:
