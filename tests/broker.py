@@ -182,7 +182,8 @@ class MuteServer:
         self.port: int = self._socket.getsockname()[1]
         self._greeting = greeting
         self.taken: list[socket.socket] = []
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
 
     def _serve(self) -> None:
         while True:
@@ -203,6 +204,11 @@ class MuteServer:
         """Closes all connections; its port is free again."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)  # a close does not wake an accept
+        while self._thread.is_alive():
+            for peer in list(self.taken):
+                with contextlib.suppress(OSError):
+                    peer.shutdown(socket.SHUT_RDWR)  # a greeting that nobody reads
+            self._thread.join(0.1)
         self._socket.close()
         for peer in self.taken:
             peer.close()

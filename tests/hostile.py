@@ -37,7 +37,8 @@ class Hostile:
         self._attack: Attack | None = None
         self._ends: list[socket.socket] = []
         self.done = 0
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
 
     def attacks(self, attack: Attack | None) -> None:
         """Sets the attack from now on; None: no attack. Present clients are disconnected."""
@@ -80,6 +81,7 @@ class Hostile:
 
     def __exit__(self, *_: object) -> None:
         _hang_up(self._server)
+        self._thread.join()  # which may have just accepted a client
         self._server.close()
         self.attacks(None)
 

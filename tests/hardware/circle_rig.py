@@ -131,8 +131,15 @@ def same(one: Driven, other: Driven) -> bool:
     """Whether the same pins toggle in the same intervals: a command may be received a sample sooner or later."""
     return all(
         len(a) == len(b) and all(abs(x - y) < SAME_S for x, y in zip(chain(*a), chain(*b), strict=True))
-        for a, b in ((moves(one.relay), moves(other.relay)), (moves(one.contact), moves(other.contact)))
+        for a, b in ((moves(one.relay), moves(other.relay)), (pumped(one.contact), pumped(other.contact)))
     )
+
+
+def pumped(contact: PinLevels) -> list[tuple[float, float]]:
+    """The spans in which a contact's driver is pumped. A single edge pumps nothing: a part that is reset in mid-pumping
+    has one, or none, by the half of the period in which it stopped.
+    """
+    return [(begins, ends) for begins, ends in moves(contact) if begins < ends]
 
 
 def within(found: Found, *asked: tuple[float, float, bool]) -> bool:

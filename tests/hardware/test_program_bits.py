@@ -80,13 +80,13 @@ BITS: dict[str, dict[str, tuple[str, str]]] = {
     "loader/startup.c": {"ECCR_DETECTED": ("FLASH.ECCR", "ECCD")},
 }  # fmt: skip
 # Numbers that are no register bits: loop counts, pins and channels, buffers, places in the packet memory, the values of
-# its descriptors and of a channel's two states.
+# its descriptors and of a channel's two states, endpoints by bit.
 OTHERS = {
     "adc.c": {"WAIT", "INPUTS", "TEMPERATURE"},
     "clock.c": {"WAIT"},
     "pins.c": {"POWER_FAIL", "LAMP_CLOCK", "LAMP_LATCH", "LAMP_DATA", "RELAY_1"},
     "usb.c": {"SENT", "HEARD", "WAIT", "STALL", "NAK", "VALID", "CONTROL_OUT", "CONTROL_IN", "BULK_OUT", "BULK_IN",
-              "NOTICES_IN", "ONE_BLOCK_OF_32"},
+              "NOTICES_IN", "ONE_BLOCK_OF_32", "BULK_HEARS", "BULK_SENDS", "NOTICES"},
     "wire.c": {"SCL", "SDA", "CLOCKS", "HALF_US"},
     "loader/flash.c": {"BEGINNING", "WAIT"},
     "main.c": {"NEAR", "HEARD_AT_ONCE"},

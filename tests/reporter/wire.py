@@ -32,7 +32,8 @@ class Wire:
         self.forgotten = 0  # subscriptions that the broker has ended
         self.sent: list[int] = []
         self.acknowledged: list[int] = []
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
 
     def _serve(self) -> None:
         while True:
@@ -83,6 +84,7 @@ class Wire:
 
     def __exit__(self, *_: object) -> None:
         self._server.shutdown(socket.SHUT_RDWR)
+        self._thread.join()  # which may have just accepted a client
         self._server.close()
         for end in self._ends:
             _hang_up(end)
