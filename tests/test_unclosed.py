@@ -41,6 +41,8 @@ def test_who_connected_an_unclosed_socket_is_named(tmp_path: Path) -> None:
         check=False, env={**os.environ, "PYTHONPATH": path, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}, timeout=250,
     )  # fmt: skip
     assert "FAILED test_it.py::test_collects_it" in done.stdout, done.stdout
+    _, _, summary = done.stdout.partition("short test summary info")
+    assert "connected by test_it.py::test_leaves_it" in summary, "CI shows the summary alone"
     _, _, report = done.stdout.partition("was last connected by")
     assert "test_it.py::test_leaves_it (call)" in report
     assert "left.self, left.socket = left, socket.create_connection(" in report

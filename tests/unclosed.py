@@ -44,4 +44,6 @@ class UnclosedSockets:
             for found in {a or b for a, b in _FD.findall(f"{call.excinfo.value!r} {call.excinfo.value.__cause__!r}")}:
                 by = self._connected.get(int(found), "this process did not connect it\n")
                 report.sections.append((f"the socket of descriptor {found} was last connected by", by))
+                if (crash := getattr(report.longrepr, "reprcrash", None)) is not None:  # the line of the summary
+                    crash.message = f"connected by {by.splitlines()[0]}: {crash.message}"
         return report
