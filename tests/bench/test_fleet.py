@@ -3,15 +3,21 @@
 
 from __future__ import annotations
 
+import queue
 from pathlib import Path
 
 import pytest
 
+from broker import HOST, MuteServer, until
+from linetap_bench.fleet.pool import Pool, PooledConnection
 from linetap_bench.fleet.schedule import STEPS, Call, Happening, parse, steps_ns
 from linetap_bench.fleet.trial import Plan, Trial
 from linetap_bench.measure.fleet import rows
 from linetap_core import cli
+from linetap_core.broker.connection import Terms
+from linetap_core.clock import SYSTEM
 from linetap_core.errors import BadInput
+from linetap_core.wire.mqtt import Broker
 
 UNITS = 50
 PLAN = Plan(
@@ -30,6 +36,19 @@ def test_nothing_is_lost_or_doubled_and_all_come_back(tmp_path: Path, run_dir: P
     assert last.refused == 0
     assert out.all_back_s(out.broker_killed_ns) is not None
     assert {row.name for row in rows(PLAN, out)}
+
+
+@pytest.mark.parametrize("adopted", [True, False])
+def test_a_closed_pool_leaves_no_socket_open(adopted: bool) -> None:
+    """Also of a connection that was made and not yet read."""
+    with MuteServer() as server:
+        pool, broker = Pool(SYSTEM), Broker(host=HOST, port=server.port)
+        one = PooledConnection(pool, "floor-03", broker, Terms("floor-03", (), 1, 1000), None, queue.SimpleQueue())
+        until(lambda: one.fd() >= 0)
+        if adopted:
+            pool.turn(0)
+        pool.close()
+        assert one.fd() == -1
 
 
 def test_a_call_has_eight_events_and_ends_idle() -> None:
