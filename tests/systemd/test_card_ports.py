@@ -43,7 +43,7 @@ class Machine:
         (self.folder / "rules" / SITE).write_text(rules)
 
     def starts_an_image(self) -> None:
-        """As on an image: a link leads to the checked copy of the file on the state partition, which a start makes."""
+        """Replaces the file by a link, as on an image, to the checked copy that a start makes of the stored one."""
         names = {"LINETAP_STATE": "state", "LINETAP_RUN": "run", "LINETAP_LOG": "kmsg"}
         environment = os.environ | {name: str(self.folder / place) for name, place in names.items()}
         for place in ("state", "run"):
