@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# check-bundle.sh, version 6: checks an unpacked evidence bundle of linetap with stock tools, and runs nothing out of it.
+# check-bundle.sh, version 7: checks an unpacked evidence bundle of linetap with stock tools, and runs nothing out of it.
 #
 #   bash check-bundle.sh FOLDER SIGNERS [TSA_CA [SIGSUM_POLICY]]
 #
@@ -127,22 +127,15 @@ test -z "$(find . ! -type f ! -type d -print -quit)" || fail "something that is 
 test "$(find . -print0 | tr -d 'A-Za-z0-9._/\0-' | wc -c)" = 0 || fail "a name that none of its files has"
 test -z "$(find . -type f ! -name 'audio.*.age' ! -name call.wav ! -name SHA256SUMS -size +4096k -print -quit)" ||
   fail "a document larger than any is"
-format=$(jq -r 'select(.format == (1, 2, 3, 4)).format' bundle.json)
-test -n "$format" || fail "bundle.json: of a format that this version does not know"
+test "$(jq -r .format bundle.json)" = 4 || fail "bundle.json: of a format that this version does not know"
 known="report\.(ko|en)\.html|SHA256SUMS|signers|bundle\.json|policy|sigsum/policy"
 known+="|calls/$id/(record\.json(\.sig)?|meta\.age|key\.age|audio\.[0-9]{3}\.age)|opened/$id/call\.(wav|json)"
 known+="|logs/$unit/((head|witness|stamp)\.json(\.sig)?|witness\.json\.witness\.sig|stamp\.json\.tsr|tsa-ca\.pem)"
 known+="|logs/$unit/(leaves/$id\.json|(head|witness|stamp)/$id\.path|witnessed/$id\.tlog-proof)"
-known+="|sigsum/$id\.(proof|pub)|holds/$id/(hold|rewrap)\.json(\.sig)?"
+known+="|logs/$unit/(ends/$id\.json|(head|witness|stamp)/$id\.end\.path)"
+known+="|sigsum/$id\.(proof|pub)|holds/$id/((hold|rewrap)\.json(\.sig)?|key\.age)"
 known+="|amended/$id\.json(\.sig)?"
 known+="|certificates/[0-9A-Za-z-]+\.destroyed\.json(\.sig)?"
-if test "$format" = 4; then known+="|holds/$id/key\.age"; fi
-if test "$format" = 3 || test "$format" = 4; then known+="|logs/$unit/(ends/$id\.json|(head|witness|stamp)/$id\.end\.path)"; fi
-if test "$format" = 1 && test -e CHECK.sh; then
-  echo "CHECK.sh: a script in a bundle of an earlier version. Do not run it." >&2
-  known+="|CHECK\.sh"
-  used CHECK.sh
-fi
 strange=$(find . -type f | grep -vEx "\./($known)" || true)
 test -z "$strange" || fail "${strange%%$'\n'*} does not belong into a bundle"
 used SHA256SUMS bundle.json signers report.ko.html report.en.html
@@ -197,7 +190,8 @@ for record in calls/*/record.json; do
   done
 
   end=logs/$of/ends/$call.json
-  if test -e "$end"; then
+  if test -e "$end" || test "$(jq -r '.end != null' "$record")" = true; then
+    test -e "$end" || fail "$end is missing: the record says how the call was ended"
     step "The log's entry of the call's end says what this record says: $call"
     said=$(jq -c --arg call "$call" 'select(.kind == "end" and .call_id == $call)
       | [.situation, .by, .code_at, .released_at, .seen_by, .ended_at, .ended_by]' "$end")
@@ -231,7 +225,6 @@ for record in calls/*/record.json; do
     step "The hold is of this record: $call"
     test "$(jq -r .record_sha256 "$kept")" = "$sha256"
     test "$(jq -r .call_id "$kept")" = "$call"
-    test "$format" = 4 || continue
     step "The key is the one that the hold names: $call"
     key=holds/$call/key.age
     test "$(jq -r .key_sha256 "$kept")" = "$(sha256sum < "$key" | cut -c1-64)"

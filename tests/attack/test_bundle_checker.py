@@ -19,7 +19,6 @@ from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.merklelog import merkle, unitlog
 from linetap_core.evidence.signing import namespaces, sshsig
-from linetap_desk.bundle import layout
 from sealing_rig import CALL_ID, NOW, TIMEOUT_S, UNIT, run
 from witnessed_rig import site
 
@@ -232,30 +231,3 @@ def test_what_no_stock_tool_can_check_is_reported(tmp_path: Path, monkeypatch: p
     done = checked(unpacked(tmp_path / "case.zip", tmp_path / "case"), signers)
     assert done.returncode == 0, done.stderr
     assert f"{CALL_ID}.tlog-proof is not checked here: linetap verify --policy does" in done.stdout
-
-
-# --- bundles of earlier versions ------------------------------------------------------------------------------------
-
-
-def test_a_bundle_with_a_script_of_its_own_is_accepted_and_warned_of(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["verify", str(OLD), "--signers", str(OLD_SIGNERS)]) == 0
-    assert "do not run CHECK.sh, take the published check-bundle.sh" in capsys.readouterr().out
-    case = unpacked(OLD, tmp_path / "case")
-    done = checked(case, OLD_SIGNERS)
-    assert done.returncode == 0, done.stderr
-    assert "Do not run it." in done.stderr
-
-
-@pytest.mark.parametrize("name", [layout.SCRIPT, "report.en.html"])
-def test_its_script_and_its_report_are_as_that_version_wrote_them(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
-) -> None:
-    found = members(OLD)
-    changed = found | {name: found[name].replace(b"e", b"o", 1)}
-    assert main(["verify", str(pack(tmp_path / "x.zip", changed)), "--signers", str(OLD_SIGNERS)]) == 1
-    assert f"{name} is not what this bundle's records make [report]" in capsys.readouterr().out
-    del found[layout.SCRIPT]
-    assert main(["verify", str(pack(tmp_path / "y.zip", found)), "--signers", str(OLD_SIGNERS)]) == 1
-    assert "CHECK.sh is missing [missing_member]" in capsys.readouterr().out

@@ -19,7 +19,7 @@ from linetap.recorder.vault.callfolder.folder import CallFolder
 from linetap_core.codecs.mulaw import MuLaw
 from linetap_core.evidence.calls.callkey import OfCall
 from linetap_core.records import Audio
-from linetap_desk.bundle import layout, recipe
+from linetap_desk.bundle import recipe
 from sealing_rig import CALL_ID, TIMEOUT_S, UNIT, noise, record, run
 
 # All programs that the checker may call, without linetap and Python.
@@ -219,4 +219,4 @@ def test_what_comes_of_the_parts_is_named_after_its_codec() -> None:
     whole = record(8000)
     for codec, name in (("mulaw", "call.au"), ("opus", "call.opus"), ("of-tomorrow", "call.au")):
         whole.audio = Audio(codec=codec, samples=8000)
-        assert f"> ../{name}\n" in recipe.opening(whole, layout.TEXTS)
+        assert f"> ../{name}\n" in recipe.opening(whole)

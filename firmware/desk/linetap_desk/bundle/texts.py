@@ -1,13 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every sentence of the report, in Korean and in English: key -> (Korean, English). A change increments layout.TEXTS,
-and the former sentence is moved to earlier_texts.py.
+"""Every sentence of the report, in Korean and in English: key -> (Korean, English). A change increments layout.TEXTS.
 
 A sentence with `{}` is filled with values of the bundle. The words for the record's own values are in words.py.
 """
 
 from __future__ import annotations
-
-from linetap_desk.bundle.earlier_texts import EARLIER
 
 _LANGUAGES = ("ko", "en")
 
@@ -46,10 +43,6 @@ _SENTENCES = {
     "end_logged": (
         "장치 로그의 {}번째 항목에도 같은 내용이 적혀 있습니다.",
         "Entry {} of the recorder's log says the same.",
-    ),
-    "end_not_logged": (
-        "장치 로그에는 종료에 대한 항목이 없습니다(이전 버전의 장치 등).",
-        "The recorder's log has no entry of it, as of an earlier version.",
     ),
     "duration": ("통화 시간", "Length of the call"),
     "audio": ("녹음 길이", "Length of the recording"),
@@ -194,18 +187,6 @@ _SENTENCES = {
         "Compare these fingerprints with those that were published.",
     ),
     "checking": ("확인 방법", "How to check it"),
-    "checking_how": (
-        (
-            "압축을 푼 뒤 그 폴더에서 다음 명령을 실행합니다. 당사 소프트웨어는 필요 없습니다. bash CHECK.sh SIGNERS는 "
-            "같은 명령을 차례로 실행합니다. $signers는 공개된 "
-            "allowed_signers 파일, $tsa_ca는 시점확인기관이 직접 제공한 CA 인증서입니다."
-        ),
-        (
-            "Unpack the zip and type these commands in its folder. None of our software is needed. "
-            "bash CHECK.sh SIGNERS runs the same in turn. $signers is the allowed_signers file that was published, "
-            "$tsa_ca the CA certificate that the time-stamp authority itself gives out."
-        ),
-    ),
     "checker_typed": (
         (
             "압축을 푼 뒤 그 폴더에서 아래 명령을 위에서부터 차례로 직접 입력하여 확인할 수 있습니다. 당사 "
@@ -312,11 +293,9 @@ _SENTENCES = {
     "step_in_stamp": ("시점확인을 받은 로그에 들어 있습니다: {}", "It stands in the log that was time-stamped: {}"),
     "step_stamp": ("시점확인(RFC 3161): {}", "Time stamp (RFC 3161) of {}"),
     "step_sigsum": ("Sigsum 증명: {}", "Sigsum proof of {}"),
-    "all_hold": ("모두 확인되었습니다.", "All of it holds."),
 }
 
 
-def sentence(language: str, key: str, *values: object, texts: int) -> str:
-    """The sentence in bundles with this number of texts."""
-    kept = (EARLIER[key, last] for last in sorted(last for name, last in EARLIER if name == key and texts <= last))
-    return next(kept, _SENTENCES[key])[_LANGUAGES.index(language)].format(*values)
+def sentence(language: str, key: str, *values: object) -> str:
+    """The sentence, filled with the values."""
+    return _SENTENCES[key][_LANGUAGES.index(language)].format(*values)
