@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from linetap_core import system
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.durable.smallfile import SmallFile
-from linetap_core.errors import BadInput, LinetapError, Refusal
+from linetap_core.errors import BadInput, CodedRefusal, LinetapError, Refusal
 from linetap_core.evidence.merklelog import merkle
 from linetap_core.evidence.merklelog.leaflog import TREE, FileNodes
 from linetap_core.evidence.merklelog.unitlog import HEAD, Head
@@ -179,10 +179,8 @@ State = dict[str, Head]  # the last head cosigned, by unit; for a named log by u
 _SEEN = SmallFile("witness_heads", State, signedheads.MOST_STATE_BYTES)
 
 
-class NotCosigned(Refusal):
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(text)
-        self.code = code
+class NotCosigned(CodedRefusal):
+    pass
 
 
 def require_continuation(last: Head | None, head: Head, tree_path: Path) -> None:

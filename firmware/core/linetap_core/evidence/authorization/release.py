@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from linetap_core.clock import NS_PER_DAY, parse_rfc3339
-from linetap_core.errors import BadInput, Refusal
+from linetap_core.errors import BadInput, ShownRefusal
 from linetap_core.evidence.authorization.releaserules import (
     DEFAULT,
     GIVEN_OUT,
@@ -50,12 +50,8 @@ CASE_LIMIT = 120
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
 
 
-class NotReleased(Refusal):
+class NotReleased(ShownRefusal):
     """The request is refused; `code` is stable and ends the message."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(f"{text} [{code}]")
-        self.code = code
 
 
 class NamedCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from linetap_core.clock import NS_PER_S, S_PER_DAY, rfc3339
-from linetap_core.errors import BadInput, Refusal
+from linetap_core.errors import BadInput, ShownRefusal
 from linetap_desk.serve.access.log import DONE, AccessTable, Subject
 from linetap_desk.serve.database.tables import invitations, people
 from linetap_desk.serve.database.transactions import writing
@@ -26,12 +26,8 @@ HALF = 10  # characters: 50 bits, and ten attempts in a quarter of an hour
 _SIGNS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # without 0, 1, I and O
 
 
-class RestoreFault(Refusal):
+class RestoreFault(ShownRefusal):
     """A person may not restore this factor; `code` is the reason."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(f"{text} [{code}]")
-        self.code = code
 
 
 def invite(table: AccessTable, by: str, name: str) -> str:
