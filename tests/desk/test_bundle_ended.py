@@ -36,7 +36,7 @@ END = EndRecord(
     released_at="2026-11-24T22:56:42.000Z", seen_by="dial_tone",
 )  # fmt: skip
 LEAF, PATH = layout.end(UNIT, CALL_ID), layout.end_path(UNIT, layout.HEAD, CALL_ID)
-PINNED = "ff2df58312e71f7290a838af0ca51f23cb40021a15d0d77f0bf653be22244e97"  # as in test_bundle_report.py
+PINNED = "184406323882360f73f793b227500fe49e5e3c9e432a3094d59f909e7acfb548"  # as in test_bundle_report.py
 
 
 def ended_record(**changes: Any) -> CallRecord:
@@ -102,7 +102,7 @@ def test_the_end_goes_in_and_both_checkers_take_it(ended: BundleRig) -> None:
     leaf = json.loads(found[LEAF])
     assert (leaf["kind"], leaf["situation"], leaf["seen_by"]) == ("end", "abuse", "dial_tone")
     report = found["report.en.html"].decode()
-    for text in ("Reason: abusive language (by a code that staff dialled)", "Dial tone was then heard", "Entry "):
+    for text in ("Reason: abusive language (by staff's code)", "Dial tone was then heard", "Entry "):
         assert text in report
     assert "폭언, 욕설" in found["report.ko.html"].decode()
     case = unpacked(ended.root / "case.zip", ended.root / "case")
@@ -113,7 +113,7 @@ def test_the_end_goes_in_and_both_checkers_take_it(ended: BundleRig) -> None:
     assert by_hand.returncode == 0, by_hand.stderr
     done = checked(ended, case)
     assert done.returncode == 0, done.stderr
-    assert f"The end stands in the recorder's log, by head.json: {CALL_ID}" in done.stdout
+    assert f"The end is in the recorder's log, by head.json: {CALL_ID}" in done.stdout
 
 
 def test_without_an_ended_call_it_has_no_end(ended: BundleRig) -> None:
@@ -128,7 +128,7 @@ def test_an_end_of_other_words_is_found_by_both(ended: BundleRig, field: str) ->
     assert ended.bundle() == 0
     path = changed(ended, lambda found: found.update({LEAF: reworded(found[LEAF], **{field: "threat"})}))
     assert codes(ended, path) == ["other_end"]
-    assert "says what this record says" in failed(ended, path)
+    assert "agrees with this record" in failed(ended, path)
 
 
 @pytest.mark.parametrize("field", ["kind", "call_id"])
@@ -155,7 +155,7 @@ def test_the_end_of_a_call_that_was_not_ended_is_found_by_both(ended: BundleRig)
     assert ended.bundle() == 0
     path = changed(ended, give)
     assert codes(ended, path) == ["other_end"]
-    assert "says what this record says" in failed(ended, path)
+    assert "agrees with this record" in failed(ended, path)
 
 
 def test_what_was_removed_is_missed(ended: BundleRig) -> None:

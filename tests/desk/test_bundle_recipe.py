@@ -94,7 +94,7 @@ def test_stock_tools_say_yes(bundled: BundleRig, case: Path) -> None:
     assert not [name for name in os.listdir(stock_path(bundled)) if "python" in name or "linetap" in name]
     done = check(bundled, case)
     assert done.returncode == 0, done.stderr
-    assert "\nAll of it holds." in done.stdout
+    assert "\nAll checks succeeded." in done.stdout
     assert done.stdout.count("\nGood ") == 10
     assert done.stdout.count("Verification: OK\n") == 1  # the time stamp's
 
@@ -147,7 +147,7 @@ def test_an_opened_call_that_does_not_fit(bundled: BundleRig, case: Path) -> Non
         assert data != good
         path.write_bytes(data)
         repair(bundled, case)
-        assert "The opened files fit the record" in check(bundled, case).stderr, path
+        assert "The opened files match the record" in check(bundled, case).stderr, path
         path.write_bytes(good)
 
 

@@ -90,7 +90,7 @@ def _uncovered(found: EvidenceFacts) -> str:
     for unit, heads in found.heads.items():
         if layout.STAMP in heads:
             token = layout.head(unit, layout.STAMP) + TOKEN_SUFFIX
-            text += f", the copy {layout.ca(unit)}, what lies around the authority's signature in {token}"
+            text += f", the copy {layout.ca(unit)}, the parts around the authority's signature in {token}"
     for call in found.calls:
         if call.opened:
             wav, whole = (layout.opened(call.record.call_id, name) for name in ("call.wav", "call.json"))
@@ -132,7 +132,7 @@ def _unpack(file: BinaryIO, members: list[Member], folder: Path) -> dict[str, So
         measured.append(Member(member.name, member.size, member.crc, state.hexdigest()))
     wanted = layout.sums(measured)
     if layout.read(sources, layout.SUMS, layout.SUMS_LIMIT_BYTES) != wanted:
-        raise BadBundle("sums", f"{layout.SUMS} does not list what is there: a file was changed, removed or added")
+        raise BadBundle("sums", f"{layout.SUMS} does not list the files: one was changed, removed or added")
     return sources
 
 
@@ -161,7 +161,7 @@ def _together(
 ) -> None:
     expected = _expected(found, sources)
     for name in sorted(sources.keys() - expected):
-        verdict.problems.append(Problem("extra_member", f"{name} does not belong into this bundle"))
+        verdict.problems.append(Problem("extra_member", f"{name} does not belong in this bundle"))
     for name in sorted(expected - sources.keys()):
         verdict.problems.append(Problem("missing_member", f"{name} is missing"))
     named = layout.read(sources, layout.SIGNERS, report.SIGNERS_LIMIT_BYTES)

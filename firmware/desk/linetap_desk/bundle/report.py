@@ -111,7 +111,7 @@ class Report:
             return ""
         evidence = getattr(record, by, None)
         time = time_with_utc(self.language, text)
-        return self._text("told_by", time, word(self.language, by, evidence)) if evidence else escape(time)
+        return self._text("with_evidence", time, word(self.language, by, evidence)) if evidence else escape(time)
 
     def _word(self, kind: str, value: str) -> str:
         return escape(word(self.language, kind, value))
@@ -152,7 +152,7 @@ class Report:
             return ""
         by = word(self.language, "ended_for", end.by)
         lines = [self._text("end_for", word(self.language, "situation", end.situation), by)]
-        lines.append(self._text("end_asked", time_with_utc(self.language, end.code_at)))
+        lines.append(self._text("end_began", time_with_utc(self.language, end.code_at)))
         if end.notice is not None:
             lines += self._notices([end.notice])
         if end.released_at is not None:
