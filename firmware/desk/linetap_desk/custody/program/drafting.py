@@ -79,7 +79,7 @@ _RULES = (
     Field("approvals", N_("Approvals"), _approvals, hint=_SLOTS),
     Field("max_age_days", N_("Age of the call in days, at most"), _number),
     Field("may", N_("What is given"), choices=("copy", "listen")),
-    Field("expires_days", N_("Days that a request may stand"), _number),
+    Field("expires_days", N_("Days for which a request is valid"), _number),
 )
 _LINES = (
     Field("name", N_("Person's name")),

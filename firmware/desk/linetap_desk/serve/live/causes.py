@@ -79,7 +79,7 @@ CAUSES: dict[Code, tuple[str, str]] = {
         N_("In the closet: is POWER lit? If not, its supply; if it is, cable and switch port."),
     ),
     "gone": (
-        N_("It was away before the desk looked: its supply, its network cable or its switch port{where}."),
+        N_("It was gone before the desk first checked: its supply, its network cable or its switch port{where}."),
         N_("In the closet: is POWER lit? If not, its supply; if it is, cable and switch port."),
     ),
     "hangs": (
