@@ -189,7 +189,7 @@ def test_one_person_alone_destroys_nothing(
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"today": "2026-01-08"}, "only clocks say"), ({"day": NEXT}, "before its time"),
+        ({"today": "2026-01-08"}, "only clocks show"), ({"day": NEXT}, "before that"),
         ({"day": "2027-01-01"}, "no epoch"), ({"day": "overflow-2"}, "is in use"), ({"day": "--help"}, "no epoch"),
         ({"sheets": "1"}, "sheet 1 is not"),
     ],

@@ -83,4 +83,4 @@ def _until(device: Control, wanted: int, clock: Clock) -> None:
         if state == wanted:
             return
         clock.sleep(min(wait_ms, MOST_WAIT_MS) / 1000)
-    raise OSError(f"still busy after it was asked {MOST_ASKED} times")
+    raise OSError(f"still busy after {MOST_ASKED} requests")

@@ -272,7 +272,7 @@ def require_approvals(request: Request, found: Approvals) -> None:
 def require_approver(person: Person, request: Request, roles: Roles) -> None:
     """Raises NotReleased if this person may not approve this request."""
     if document.name_key(person.name) == document.name_key(request.requester):
-        raise NotReleased("approver_is_requester", f"{person.name} asked for it and cannot approve it")
+        raise NotReleased("approver_is_requester", f"{person.name} has requested it and cannot approve it")
     if not person.approves:
         raise NotReleased("approver_role", f"{person.name} is of role {person.role}, which approves nothing")
     if not terms_of(request, roles).takes(person.role):
