@@ -358,8 +358,8 @@ def test_overflow_calls_get_their_days_and_then_that_key_goes(desk: Desk) -> Non
     ("words", "complaint"),
     [
         (["--until", "2026-11-01"], "is over"),
-        (["--until", "soon"], "a day as 2027-06-30"),
-        (["--until", "2027-02-30"], "a day as 2027-06-30"),
+        (["--until", "soon"], "a day such as 2027-06-30"),
+        (["--until", "2027-02-30"], "a day such as 2027-06-30"),
         (["--to", "age1nonsense"], "--to: not an age recipient"),
         (["--identity", "/absent"], "No such file"),
     ],

@@ -325,7 +325,7 @@ def test_what_is_signed_is_what_was_shown(run: InThread, desk: Desk, out: Path) 
     found = json.loads(path.read_bytes())
     found["custodians"] = [keys.new_identity().recipient]
     path.write_text(json.dumps(found, separators=(",", ":")))
-    assert "not what was shown" in run.browser.refused("/sign", sha256=shown)
+    assert "changed since it was shown" in run.browser.refused("/sign", sha256=shown)
     for sha256 in ("", "0" * 64):
         run.browser.refused("/sign", sha256=sha256)
     assert not namespaces_sig(path).exists()
