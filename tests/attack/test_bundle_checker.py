@@ -198,7 +198,7 @@ def _named(name: str) -> Callable[[Path], None]:
 def test_what_no_bundle_holds(bundled: BundleRig, case: Path, lay: Callable[[Path], None]) -> None:
     """It ends, and no name is executed."""
     lay(case / "policy")
-    refused(case, bundled.rig.signers_file, "Plain files with names that a bundle has")
+    refused(case, bundled.rig.signers_file, "Only plain files, with names of a bundle")
     assert not list(case.rglob("pwned"))
     assert not Path("/pwned").exists()
 

@@ -357,7 +357,7 @@ def test_overflow_calls_get_their_days_and_then_that_key_goes(desk: Desk) -> Non
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["--until", "2026-11-01"], "is over"),
+        (["--until", "2026-11-01"], "is past"),
         (["--until", "soon"], "a day such as 2027-06-30"),
         (["--until", "2027-02-30"], "a day such as 2027-06-30"),
         (["--to", "age1nonsense"], "--to: not an age recipient"),

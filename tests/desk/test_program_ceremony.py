@@ -190,7 +190,8 @@ def test_one_person_alone_destroys_nothing(
     ("changes", "says"),
     [
         ({"today": "2026-01-08"}, "only clocks show"), ({"day": NEXT}, "before that"),
-        ({"day": "2027-01-01"}, "no epoch"), ({"day": "overflow-2"}, "is in use"), ({"day": "--help"}, "no epoch"),
+        ({"day": "2027-01-01"}, "not an epoch"), ({"day": "overflow-2"}, "is in use"),
+        ({"day": "--help"}, "not an epoch"),
         ({"sheets": "1"}, "sheet 1 is not"),
     ],
 )  # fmt: skip

@@ -92,7 +92,7 @@ _WORDS = {
 _WORDS |= {
     "situation": {each.name: (each.ko, each.en) for each in SITUATIONS},
     "ended_for": {
-        "code": ("담당자가 누른 번호", "by staff's code"),
+        "code": ("담당자가 누른 번호", "by a code that staff dialled"),
         "time": ("정해진 통화 시간", "by the time limit of a call"),
     },
     "seen_by": {
