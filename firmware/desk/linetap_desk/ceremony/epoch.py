@@ -49,47 +49,25 @@ _LINE_CHARACTERS = 200
 
 
 def add_destroy_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("epoch", metavar="DAY", help="the epoch: 2026-12-01, or overflow-2")
-    parser.add_argument("--medium", type=Path, nargs="+", action="extend", default=[], metavar="FILE",
-                        help="each private file of the epoch, of all copies")  # fmt: skip
-    parser.add_argument(
-        "--sheets",
-        type=int,
-        default=0,
-        metavar="N",
-        help="number of printed sheets to shred; you confirm each by its day",
-    )
-    parser.add_argument(
-        "--officer", type=int, action="append", default=[], metavar="N",
-        help="of a group: the officer whose keys are destroyed; default: those of the files given",
-    )  # fmt: skip
-    parser.add_argument(
-        "--vault", type=Path, required=True, metavar="COPY", help="the desk's copy of one vault, or of all vaults"
-    )
-    parser.add_argument(
-        "--holds",
-        type=Path,
-        required=True,
-        metavar="DIR",
-        help="folder with the results of `hold wrap` and `overflow rewrap`",
-    )
-    parser.add_argument(
-        "--list", type=Path, default=Path("keylist.json"), metavar="FILE", help="key list, default %(default)s"
-    )
-    parser.add_argument(
-        "--key",
-        type=Path,
-        metavar="KEY",
-        help="the officer's key, which signs the certificate; else sign with ssh-keygen",
-    )
-    parser.add_argument("--second", type=Path, metavar="KEY", help="key of a second person present, who signs it too")
-    parser.add_argument("--check", action="store_true", help="only check whether it is permitted; destroys nothing")
-    parser.add_argument("--certificates", type=Path, default=Path("certificates"), metavar="DIR",
-                        help="folder of the certificates, default %(default)s")  # fmt: skip
-    parser.add_argument("--rule", default="retention", metavar="TEXT", help="the rule in it, default %(default)s")
-    parser.add_argument("--tree-head", type=Path, metavar="FILE", help="the unit's last log head, for the certificate")
-    parser.add_argument("--today", metavar="DAY", help="today by your own watch, if no witness or later call proves it")
-    parser.add_argument("--signers", type=Path, metavar="ALLOWED_SIGNERS", help="for --policy: has the keepers' keys")
+    add = parser.add_argument
+    add("epoch", metavar="DAY", help="the epoch: 2026-12-01, or overflow-2")
+    text = "each private file of the epoch, of all copies"
+    add("--medium", type=Path, nargs="+", action="extend", default=[], metavar="FILE", help=text)
+    add("--sheets", type=int, default=0, metavar="N", help="printed sheets to shred; you confirm each by its day")
+    text = "of a group: the officer whose keys are destroyed; default: those of the files given"
+    add("--officer", type=int, action="append", default=[], metavar="N", help=text)
+    add("--vault", type=Path, required=True, metavar="COPY", help="the desk's copy of one vault, or of all vaults")
+    add("--holds", type=Path, required=True, metavar="DIR", help="from `hold wrap` and `overflow rewrap`")
+    add("--list", type=Path, default=Path("keylist.json"), metavar="FILE", help="key list, default %(default)s")
+    add("--key", type=Path, metavar="KEY", help="the officer's key, for the certificate; else sign with ssh-keygen")
+    add("--second", type=Path, metavar="KEY", help="key of a second person present, who signs it too")
+    add("--check", action="store_true", help="only check whether it is permitted; destroys nothing")
+    text = "folder of the certificates, default %(default)s"
+    add("--certificates", type=Path, default=Path("certificates"), metavar="DIR", help=text)
+    add("--rule", default="retention", metavar="TEXT", help="the rule in the certificate, default %(default)s")
+    add("--tree-head", type=Path, metavar="FILE", help="the unit's last log head, for the certificate")
+    add("--today", metavar="DAY", help="today by your own watch, if no witness or later call proves it")
+    add("--signers", type=Path, metavar="ALLOWED_SIGNERS", help="for --policy: has the keepers' keys")
     options.add_arguments(parser)
     deskfolder.add_argument(parser)
     timestamp.add_authority_arguments(parser, required=False)
@@ -352,15 +330,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_destroy_arguments(verbs.add_parser("destroy", help=what, epilog=EXAMPLE, formatter_class=raw))
     what = "list the days that ended more than 24 h ago and have no certificate"
     late = verbs.add_parser("overdue", help=what, epilog=_OVERDUE, formatter_class=raw)
-    late.add_argument(
-        "--list", type=Path, default=Path("keylist.json"), metavar="FILE", help="key list, default %(default)s"
-    )
-    late.add_argument(
-        "--certificates", type=Path, default=Path("certificates"), metavar="DIR", help="default %(default)s"
-    )
-    late.add_argument(
-        "--signers", type=Path, metavar="ALLOWED_SIGNERS", help="allowed_signers, to check the certificates' signatures"
-    )
+    add = late.add_argument
+    add("--list", type=Path, default=Path("keylist.json"), metavar="FILE", help="key list, default %(default)s")
+    add("--certificates", type=Path, default=Path("certificates"), metavar="DIR", help="default %(default)s")
+    add("--signers", type=Path, metavar="ALLOWED_SIGNERS", help="to check the certificates' signatures")
 
 
 def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:

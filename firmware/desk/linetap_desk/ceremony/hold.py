@@ -30,17 +30,12 @@ _CHECK_EXAMPLE = "example: linetap hold check holds/CALL_ID CALL_DIR --identity 
 
 
 def _add_check_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "hold_dir", type=Path, metavar="HOLD_DIR", help="folder made by `hold wrap` or `overflow rewrap`"
-    )
-    parser.add_argument("call_dir", type=Path, metavar="CALL_DIR", help="the folder of the call")
-    parser.add_argument(
-        "--identity", type=Path, action="append", required=True, metavar="EPOCH_FILE",
-        help="private file of the hold's epoch; of a group one for each officer needed",
-    )  # fmt: skip
-    parser.add_argument(
-        "--key", type=Path, required=True, metavar="KEY", help="key of the checking officer, which signs the result"
-    )
+    add = parser.add_argument
+    add("hold_dir", type=Path, metavar="HOLD_DIR", help="folder made by `hold wrap` or `overflow rewrap`")
+    add("call_dir", type=Path, metavar="CALL_DIR", help="the folder of the call")
+    text = "private file of the hold's epoch; of a group one for each officer needed"
+    add("--identity", type=Path, action="append", required=True, metavar="EPOCH_FILE", help=text)
+    add("--key", type=Path, required=True, metavar="KEY", help="the checking officer's key, which signs the result")
     callproof.add_arguments(parser, witnesses=False)
     deskfolder.add_argument(parser)
 
@@ -89,21 +84,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "wrap", help="wrap a call's key for a hold's epoch", epilog=_WRAP_EXAMPLE, formatter_class=raw
     )
     rewrap.add_call_arguments(wrap, hold.HOLD)
-    wrap.add_argument(
-        "--wrapped",
-        type=Path,
-        metavar="DIR",
-        help="folder of an earlier hold, if the key of the call's day is destroyed",
-    )
-    wrap.add_argument(
-        "--to", required=True, metavar="age1...", help="public key of the hold's epoch, from `linetap keygen epoch`"
-    )
-    wrap.add_argument("--case", required=True, metavar="TEXT", help="the case for which the call is kept")
-    wrap.add_argument("--basis", required=True, metavar="TEXT", help="the legal basis")
-    wrap.add_argument(
-        "--until", required=True, metavar="TIME", help="end of the hold, unless renewed: a day, or RFC 3339"
-    )
-    wrap.add_argument("--zone", default=KOREA, help="time zone of that day, default %(default)s")
+    add = wrap.add_argument
+    add("--wrapped", type=Path, metavar="DIR", help="folder of an earlier hold, if the day's key is destroyed")
+    add("--to", required=True, metavar="age1...", help="public key of the hold's epoch, from `linetap keygen epoch`")
+    add("--case", required=True, metavar="TEXT", help="the case for which the call is kept")
+    add("--basis", required=True, metavar="TEXT", help="the legal basis")
+    add("--until", required=True, metavar="TIME", help="end of the hold, unless renewed: a day, or RFC 3339")
+    add("--zone", default=KOREA, help="time zone of that day, default %(default)s")
     check = verbs.add_parser(
         "check",
         help="check that the wrapped key opens, and sign the result",

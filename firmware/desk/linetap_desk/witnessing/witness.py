@@ -234,32 +234,18 @@ def _proof(tree_path: Path, first: int, second: int) -> list[bytes]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--log", type=Path, nargs="+", default=[], metavar="DIR_OR_HEAD",
-                        help="log folders, or head files in them")  # fmt: skip
-    parser.add_argument(
-        "--listen", metavar="HOST:PORT", help="instead, cosign checkpoints requested over HTTP (C2SP tlog-witness)"
-    )
-    parser.add_argument(
-        "--name", metavar="NAME", help="with --listen: the witness's name, such as witness.city.example"
-    )
-    parser.add_argument("--new-log", action="append", default=[], metavar="LOG",
-                        help="accept this log in place of another, once you know why it began")  # fmt: skip
-    parser.add_argument(
-        "--state", type=Path, required=True, metavar="FILE", help="the last cosigned heads; created if missing"
-    )
-    parser.add_argument(
-        "--key", type=Path, required=True, metavar="WITNESS_KEY", help="the witness's key, from `linetap keygen unit`"
-    )
-    parser.add_argument(
-        "--signers", type=Path, required=True, metavar="ALLOWED_SIGNERS", help="allowed_signers with the units' keys"
-    )
-    parser.add_argument(
-        "-o", "--output", type=Path, metavar="DIR", help="folder for each UNIT.json and its two signatures"
-    )
+    add = parser.add_argument
+    add("--log", type=Path, nargs="+", default=[], metavar="DIR_OR_HEAD", help="log folders, or head files in them")
+    add("--listen", metavar="HOST:PORT", help="instead, cosign checkpoints requested over HTTP (C2SP tlog-witness)")
+    add("--name", metavar="NAME", help="with --listen: the witness's name, such as witness.city.example")
+    text = "accept this log in place of another, once you know why it began"
+    add("--new-log", action="append", default=[], metavar="LOG", help=text)
+    add("--state", type=Path, required=True, metavar="FILE", help="the last cosigned heads; created if missing")
+    add("--key", type=Path, required=True, metavar="WITNESS_KEY", help="its key, from `linetap keygen unit`")
+    add("--signers", type=Path, required=True, metavar="ALLOWED_SIGNERS", help="the units' published keys")
+    add("-o", "--output", type=Path, metavar="DIR", help="folder for each UNIT.json and its two signatures")
     timestamp.add_authority_arguments(parser, required=False)
-    parser.add_argument(
-        "--stamps", type=Path, metavar="DIR", help="folder for a time-stamped head of each unit, once a day"
-    )
+    add("--stamps", type=Path, metavar="DIR", help="folder for a time-stamped head of each unit, once a day")
 
 
 def run(args: argparse.Namespace) -> int:
