@@ -151,9 +151,9 @@ def _of_end(call: Call) -> Iterator[Step]:
     leaf, path = layout.end(unit, call_id), layout.call(call_id, sealed.RECORD)
     wanted = f'.kind == "end" and .call_id == "{call_id}"'
     of_end = ", ".join(f".{name}" for name in END_FIELDS)
-    said = f"select({wanted}) | [{of_end}, .ended_at, .ended_by]"
+    logged = f"select({wanted}) | [{of_end}, .ended_at, .ended_by]"
     recorded = f"(.end | [{of_end}]) + [.ended_at, .ended_by]"
-    yield Step("step_end", call_id, f"test \"$(jq -c '{said}' {leaf})\" = \\\n  \"$(jq -c '{recorded}' {path})\"")
+    yield Step("step_end", call_id, f"test \"$(jq -c '{logged}' {leaf})\" = \\\n  \"$(jq -c '{recorded}' {path})\"")
     for kind in call.paths:
         words = ["inclusion", leaf, layout.end_path(unit, kind, call_id), layout.head(unit, kind)]
         yield Step(f"step_in_{kind}", leaf, " \\\n  ".join(words))

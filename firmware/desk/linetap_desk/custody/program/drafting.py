@@ -106,8 +106,8 @@ def next_draft(in_force: Roles | None) -> Roles:
 def with_row(draft: Roles, section: str, typed: Mapping[str, str]) -> Roles:
     """The draft with a row added. BadInput states the fault; the draft is unchanged."""
     of = SECTIONS[section]
-    said = {name: unicodedata.normalize("NFC", text) for name, text in typed.items()}
-    values = {one.name: one.read(said.get(one.name, "")) for one in of.fields if one.needed or said.get(one.name)}
+    entered = {name: unicodedata.normalize("NFC", text) for name, text in typed.items()}
+    values = {one.name: one.read(entered.get(one.name, "")) for one in of.fields if one.needed or entered.get(one.name)}
     try:
         row = msgspec.convert(values, of.kind)
     except msgspec.ValidationError as error:
