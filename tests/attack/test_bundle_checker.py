@@ -19,7 +19,6 @@ from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.merklelog import merkle, unitlog
 from linetap_core.evidence.signing import namespaces, sshsig
-from linetap_desk.bundle import layout
 from sealing_rig import CALL_ID, NOW, TIMEOUT_S, UNIT, run
 from witnessed_rig import site
 
@@ -55,7 +54,7 @@ def refused(case: Path, signers: Path, says: str) -> None:
 def test_a_good_one_and_no_byte_of_it_is_a_program(bundled: BundleRig, case: Path) -> None:
     done = checked(case, bundled.rig.signers_file)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1].startswith("All of it holds.")
+    assert done.stdout.splitlines()[-1].startswith("All checks succeeded.")
     for name, data in members(bundled.root / "case.zip").items():
         assert not data.startswith((b"#!", b"\x7fELF", b"MZ")), name
         assert Path(name).suffix in {".age", ".html", ".json", ".sig", ".path", ""}, name
@@ -67,19 +66,19 @@ def test_a_script_that_somebody_adds(bundled: BundleRig, case: Path, capsys: pyt
         path = pack(bundled.root / "more.zip", members(bundled.root / "case.zip") | {name: b"#!/bin/sh\nexit 0\n"})
         capsys.readouterr()
         assert bundled.verify(path) == 1
-        assert f"{name} does not belong into this bundle [extra_member]" in capsys.readouterr().out
+        assert f"{name} does not belong in this bundle [extra_member]" in capsys.readouterr().out
         (case / name).write_bytes(b"#!/bin/sh\nexit 0\n")
         repair(case)
-        refused(case, bundled.rig.signers_file, "does not belong into a bundle")
+        refused(case, bundled.rig.signers_file, "does not belong in a bundle")
         (case / name).unlink()
 
 
 def test_a_checker_or_signers_that_come_out_of_the_bundle(bundled: BundleRig, case: Path) -> None:
-    refused(case, case / "signers", "signers lies in the bundle")
+    refused(case, case / "signers", "signers is in the bundle")
     shutil.copy(CHECKER, case / "policy")
     done = checked(case, bundled.rig.signers_file, case / "policy")
     assert done.returncode != 0
-    assert "policy lies in the bundle" in done.stderr
+    assert "policy is in the bundle" in done.stderr
 
 
 def test_a_bundle_by_keys_of_its_own(bundled: BundleRig, case: Path) -> None:
@@ -162,7 +161,7 @@ def test_a_record_that_names_no_hash_of_its_audio(bundled: BundleRig) -> None:
         place.with_name(f"{place.name}.sig").write_text(sshsig.sign(text, bundled.rig.unit_key, space))
     (path.parent / "audio.001.age").write_bytes(b"another sound")
     repair(case)
-    refused(case, bundled.rig.signers_file, "The ciphertext is what the record names")
+    refused(case, bundled.rig.signers_file, "The ciphertext matches the record")
 
 
 def test_a_head_of_another_log(bundled: BundleRig, case: Path) -> None:
@@ -199,7 +198,7 @@ def _named(name: str) -> Callable[[Path], None]:
 def test_what_no_bundle_holds(bundled: BundleRig, case: Path, lay: Callable[[Path], None]) -> None:
     """It ends, and no name is executed."""
     lay(case / "policy")
-    refused(case, bundled.rig.signers_file, "Plain files with names that a bundle has")
+    refused(case, bundled.rig.signers_file, "Only plain files, with names of a bundle")
     assert not list(case.rglob("pwned"))
     assert not Path("/pwned").exists()
 
@@ -208,7 +207,7 @@ def test_a_record_whose_words_are_commands(bundled: BundleRig, case: Path) -> No
     path = case / "calls" / CALL_ID / "record.json"
     path.write_bytes(path.read_bytes().replace(b'"unit":"closet-3f"', b'"unit":"$(touch pwned)`touch pwned`"'))
     repair(case)
-    refused(case, bundled.rig.signers_file, "a call or a unit that is none")
+    refused(case, bundled.rig.signers_file, "not the name of a call or a unit")
     assert not list(case.rglob("pwned"))
 
 
@@ -217,7 +216,7 @@ def test_what_lies_in_it_and_belongs_to_nothing(bundled: BundleRig, case: Path) 
     (case / "logs" / "closet-9f").mkdir()
     (case / "logs" / "closet-9f" / "head.json").write_bytes(b"{}")
     repair(case)
-    refused(case, bundled.rig.signers_file, "Nothing lies in it that none of these checks has looked at")
+    refused(case, bundled.rig.signers_file, "Each file was covered by one of these checks")
 
 
 def test_what_no_stock_tool_can_check_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,30 +231,3 @@ def test_what_no_stock_tool_can_check_is_reported(tmp_path: Path, monkeypatch: p
     done = checked(unpacked(tmp_path / "case.zip", tmp_path / "case"), signers)
     assert done.returncode == 0, done.stderr
     assert f"{CALL_ID}.tlog-proof is not checked here: linetap verify --policy does" in done.stdout
-
-
-# --- bundles of earlier versions ------------------------------------------------------------------------------------
-
-
-def test_a_bundle_with_a_script_of_its_own_is_accepted_and_warned_of(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["verify", str(OLD), "--signers", str(OLD_SIGNERS)]) == 0
-    assert "do not run CHECK.sh, take the published check-bundle.sh" in capsys.readouterr().out
-    case = unpacked(OLD, tmp_path / "case")
-    done = checked(case, OLD_SIGNERS)
-    assert done.returncode == 0, done.stderr
-    assert "Do not run it." in done.stderr
-
-
-@pytest.mark.parametrize("name", [layout.SCRIPT, "report.en.html"])
-def test_its_script_and_its_report_are_as_that_version_wrote_them(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
-) -> None:
-    found = members(OLD)
-    changed = found | {name: found[name].replace(b"e", b"o", 1)}
-    assert main(["verify", str(pack(tmp_path / "x.zip", changed)), "--signers", str(OLD_SIGNERS)]) == 1
-    assert f"{name} is not what this bundle's records make [report]" in capsys.readouterr().out
-    del found[layout.SCRIPT]
-    assert main(["verify", str(pack(tmp_path / "y.zip", found)), "--signers", str(OLD_SIGNERS)]) == 1
-    assert "CHECK.sh is missing [missing_member]" in capsys.readouterr().out

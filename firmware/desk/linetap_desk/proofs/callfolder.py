@@ -16,7 +16,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from linetap_core import system
-from linetap_core.errors import BadInput, Refusal
+from linetap_core.errors import BadInput, CodedRefusal
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import signers
@@ -30,12 +30,8 @@ LARGEST_BYTES = 1 << 30  # of a sealed file: 37 hours of sound
 _DATE_NAME = {"year": re.compile(r"\d{4}"), "month": re.compile(r"\d\d"), "day": re.compile(r"\d\d")}
 
 
-class Damaged(Refusal):
+class Damaged(CodedRefusal):
     """A call folder was changed since it was sealed; `code` names the fault."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(text)
-        self.code = code
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,15 +27,11 @@ _MOST_HOURS = 24 * 366 * 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--policy", type=Path, metavar="FILE", help="names witnesses and their quorum, which is required"
-    )
-    parser.add_argument(
-        "--heads", type=Path, metavar="DIR", help="checkpoints stored by linetap checkpoint: DIR/UNIT/*"
-    )
+    parser.add_argument("--policy", type=Path, metavar="FILE", help="the witnesses and their required quorum")
+    parser.add_argument("--heads", type=Path, metavar="DIR", help="checkpoints from `linetap checkpoint`: DIR/UNIT/*")
     parser.add_argument(
         "--within", type=float, default=WITHIN_S / 3600, metavar="HOURS",
-        help="from a call's end to its first witness, default %(default)g",
+        help="longest time from a call's end to its first cosignature, default %(default)g",
     )  # fmt: skip
 
 
