@@ -100,7 +100,8 @@ def _counted_begin(verdict: Verdict, record: CallRecord, signers: list[Signer], 
     if path is not None:
         data = callfolder.read(path, amendment.LIMIT_BYTES)
         armored = callfolder.read(namespaces.signature_path(path), sshsig.SIGNATURE_LIMIT_BYTES)
-        found = amendment.check(data, armored, record.unit, record.call_id, verdict.record_sha256 or "", signers)
+        sha256 = verdict.record_sha256 or ""
+        found = amendment.check(data, armored, record.unit, record.call_id, sha256, signers, path.name)
         return from_utc_ns(parse_rfc3339(found.began_at))
     if not record.actual or any(_check_actual(record, call_dir)):
         return None

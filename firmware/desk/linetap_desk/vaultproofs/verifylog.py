@@ -174,12 +174,12 @@ class LogCheck:
     def _read_head(self) -> Head | None:
         path = self._folder / HEAD
         try:
-            head = signedheads.read_head(path, None).head
+            head, data, signature = signedheads.read_head(path, None)
             at = from_utc_ns(parse_rfc3339(head.at))
             if is_undated(at) and self._signers is not None:
                 self._had_at = self.witnessed.size_witnessed_at(head.unit, head.log, head.size)
                 self._verdict.notes.append(verifycall.undated_note(at, seen=self._had_at))
-            signedheads.read_head(path, self._signers, self._had_at)
+            unitlog.check_head(data, signature, self._signers, self._had_at)  # of the same bytes
         except SignerUndated as error:
             self._verdict.notes = [f"{error} [{error.code}]"]
             return head
