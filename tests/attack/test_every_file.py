@@ -248,6 +248,21 @@ def test_no_paper_stands_unseen_under_the_name_of_another(whole: Whole, how: str
     assert whole.problems() == []
 
 
+def test_no_paper_is_removed_unseen_with_its_signature(whole: Whole) -> None:
+    """Of a call's amendments too, of which an earlier one counts for nothing: the newest is found by their numbers. Of
+    a group's officers only the last certificate must be there, which the log has."""
+    for name in whole.files():
+        both = [whole.vault / name, whole.vault / (name + namespaces.SUFFIX)]
+        if all(path.exists() for path in both) and not name.endswith((".officer-1.json", ".officer-2.json")):
+            before = [path.read_bytes() for path in both]
+            for path in both:
+                path.unlink()
+            assert whole.problems(), name
+            for path, data in zip(both, before, strict=True):
+                path.write_bytes(data)
+    assert whole.problems() == []
+
+
 def test_a_head_is_judged_by_the_bytes_that_are_compared(whole: Whole, monkeypatch: pytest.MonkeyPatch) -> None:
     """A share of an attacker shows a head over leaves of its own first, and the unit's head when it is read again."""
     head, leaves, hashes = (whole.vault / "log" / name for name in (unitlog.HEAD, leaflog.LEAVES, leaflog.TREE))
@@ -313,6 +328,18 @@ def test_nothing_is_put_beside_unseen(whole: Whole, kind: str) -> None:
             assert whole.problems(), stray.relative_to(whole.vault)
             stray.rmdir() if kind == "folder" else stray.unlink()
     assert whole.problems() == []
+
+
+@pytest.mark.parametrize("name", [".DS_Store", "Thumbs.db", "desktop.ini", "._.DS_Store", "._record.json"])
+def test_what_a_desktop_puts_into_a_copy_is_called_that(whole: Whole, name: str) -> None:
+    """Everywhere in one line, with what to do: an officer has looked into the folder."""
+    (folder,) = (path for path in whole.folders() if path.name.endswith("-L01-1") and path.parent.parent.name == "11")
+    for place in (whole.vault, whole.vault / "log", whole.vault / "walks", folder.parent, folder):
+        (place / name).write_bytes(b"\0\0\0\1Bud1")
+        (found,) = whole.problems()
+        assert found.endswith("; macOS or Windows put it there, and no unit: remove it from this copy"), found
+        assert name in found or place == folder.parent
+        (place / name).unlink()
 
 
 def test_what_could_be_a_recorders_is_believed_by_nobody(whole: Whole, capsys: pytest.CaptureFixture[str]) -> None:

@@ -26,7 +26,7 @@ from linetap_desk.proofs import callfolder
 # forge its checker and report too. The reader compares the hash with the published one, and `linetap verify` refuses a
 # report that names any other.
 CHECKER_NAME = "check-bundle.sh"
-CHECKER_VERSION = 6
+CHECKER_VERSION = 7
 # By version; docs/check-bundle.sh.sha256 has the newest; a test compares the three.
 CHECKER_SHA256 = {
     1: "4805366ec73c5090e9031c0db69eb2ea428f1e4d70620a76b218ec0760cda531",
@@ -35,6 +35,7 @@ CHECKER_SHA256 = {
     4: "d97ee3721f69a967588f165c0c727f0e18ebf6c7a5a6e3a0de582a44789b1409",
     5: "b388a5c4a9059af754d3b23e824b4358a4e586a9990fe0e7b7b5f356d87ed96c",
     6: "e8aad9ab5fb89cf1b38249e10836bb11f39258c7ba480212228df0e1aa6abb7b",
+    7: "ea8aeb1c07cd222db30a8c3eedc2ed9b8e334acff60ab166b9b82ae7999b11dc",
 }
 
 

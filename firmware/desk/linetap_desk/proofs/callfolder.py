@@ -44,6 +44,16 @@ class Digest:
     size: int  # bytes
 
 
+_BY_A_DESKTOP = re.compile(r"\.DS_Store|\._.*|__MACOSX|thumbs\.db|desktop\.ini", re.IGNORECASE | re.DOTALL)
+
+
+def by_a_desktop(name: str) -> str:
+    """What to do, in words to be added, if macOS or Windows put this file there; "" for another."""
+    if _BY_A_DESKTOP.fullmatch(name) is None:
+        return ""
+    return "; macOS or Windows put it there, and no unit: remove it from this copy"
+
+
 def entries(call_dir: Path) -> set[str]:
     """The names in a call folder, all of regular files; Damaged otherwise."""
     names: set[str] = set()

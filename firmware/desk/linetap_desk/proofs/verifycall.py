@@ -259,7 +259,7 @@ def _check_names(record: CallRecord, _call_dir: Path) -> Iterator[Problem]:
 def _check_files(record: CallRecord, call_dir: Path, names: set[str], with_audio: bool) -> Iterator[Problem]:
     """Faults unless every named file exists with its hash and a plausible size, and no other file exists."""
     for name in sorted(names - set(record.files) - {sealed.RECORD, sealed.SIGNATURE}):
-        yield Problem("extra_file", f"{name} is not named in the record")
+        yield Problem("extra_file", f"{name} is not named in the record{callfolder.by_a_desktop(name)}")
     parts = {part.file: part for part in record.audio.parts} if record.audio else {}
     codec = CODECS.get(record.audio.codec) if record.audio else None
     for name, expected in sorted(record.files.items()):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -180,10 +181,11 @@ class DocumentCheck:
                 yield Problem("missing_hold", f"{HOLDS}/{call_id}: the log has a hold that stands, and it is missing")
         for call_id, logged in sorted(self._named.amendments.items()):
             where = f"{amendment.FOLDER}/{call_id}"
-            if not is_lost(where) and not any(
-                self._is(each, logged[-1]) for each in self._amendments_of(call_id, there)
-            ):
-                yield Problem("missing_amendment", f"{where}: the log has one that counts, and it is missing")
+            newest = self._newest_amendment(call_id, there)
+            if not is_lost(where) and (newest is None or not self._is(newest, logged[-1])):
+                yield Problem(
+                    "missing_amendment", f"{where}: the log has one that counts, and it is not the newest here"
+                )
         for epoch, digests in sorted(self._named.certificates.items()):
             where = f"{CERTIFICATES}/{epoch}."
             if not is_lost(where) and not any(
@@ -203,9 +205,10 @@ class DocumentCheck:
             return False
 
     @staticmethod
-    def _amendments_of(call_id: str, there: set[str]) -> Iterator[str]:
+    def _newest_amendment(call_id: str, there: set[str]) -> str | None:
+        """The one that every reader takes: the last before a missing number."""
         names = (f"{amendment.FOLDER}/{amendment.name(call_id, number)}" for number in range(1, amendment.MOST + 1))
-        return (name for name in names if name in there)
+        return next(iter(reversed(list(takewhile(there.__contains__, names)))), None)
 
 
 def _read(data: bytes) -> _Dated:

@@ -165,7 +165,7 @@ class TreeCheck:
                     if self._may_be_folder(name):
                         folders.append(name + "/")
                     else:
-                        self._bad("stray", f"{_shown(name)}: a folder that no vault has")
+                        self._bad("stray", f"{_shown(name)}: a folder that no vault has{_hint(name)}")
                 elif entry.is_file(follow_symlinks=False):
                     yield name
                 else:
@@ -207,7 +207,7 @@ class TreeCheck:
         elif name in (vaultname.FILE, vaultname.FILE + namespaces.SUFFIX):
             self._document(name, name != vaultname.FILE, lambda: self._papers.vault(self._now_ns))
         else:
-            self._bad("stray", f"{_shown(name)}: a file that no vault has")
+            self._bad("stray", f"{_shown(name)}: a file that no vault has{_hint(name)}")
 
     def _of_hold(self, name: str, call_id: str, part: str) -> None:
         document = f"{documents.HOLDS}/{call_id}/hold.json"
@@ -289,6 +289,10 @@ _FOLDERS = frozenset(
     {index.FOLDER, amendment.FOLDER, documents.HOLDS, documents.WALKS, documents.CERTIFICATES, outbox.FOLDER}
     | {"journal", "smdr", "faults", "keys", sealed.UNOPENABLE}
 )
+
+
+def _hint(name: str) -> str:
+    return callfolder.by_a_desktop(name.rpartition("/")[2])
 
 
 def _shown(name: str) -> str:

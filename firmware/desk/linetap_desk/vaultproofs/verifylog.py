@@ -75,7 +75,7 @@ class LogCheck:
             self._verdict.add(error)
         else:
             for name in sorted(names - FILES - {COPY}):
-                self._bad("extra_file", f"{name} does not belong into a log")
+                self._bad("extra_file", f"{name} does not belong into a log{callfolder.by_a_desktop(name)}")
             for name in sorted(FILES - names):
                 self._bad("missing_file", f"{name} is missing")
             self._check(witness)
