@@ -102,17 +102,27 @@ wav_header() {  # SAMPLES: 16 bits, one channel, 8000 a second
   little 8000 4 && little 16000 4 && little 2 2 && little 16 2 && printf data && little "$size" 4
 }
 
-inclusion() {  # LEAF PROOF HEAD: hashes the leaf upwards to the root (RFC 6962, section 2.1)
-  local node side other pair size
+inclusion() {  # LEAF PROOF HEAD: hashes the leaf upwards to the root (RFC 6962, section 2.1; RFC 9162, section 2.1.3.2)
+  local node side other pair size at last wanted
   node=$( (printf '\0'; cat -- "$1") | sha256sum | cut -c1-64)
-  size=$(sed -n '1s/^leaf [0-9][0-9]* of \([0-9][0-9]*\)$/\1/p' "$2")
+  read -r at size < <(sed -n '1s/^leaf \([0-9]\{1,18\}\) of \([0-9]\{1,18\}\)$/\1 \2/p' "$2") || fail "$2 is no path"
   test "$size" = "$(jq -r .size "$3")" || fail "the path is to another head"
+  at=$((10#$at)) last=$((10#$size - 1))
+  test "$at" -le "$last" || fail "$2 is not the path of the leaf that it names"
   while read -r side other; do
-    case $side in left) pair=$other$node ;; right) pair=$node$other ;; *) continue ;; esac
+    wanted=right
+    if ((at & 1 || at == last)); then
+      wanted=left
+      while ((at > 0 && !(at & 1))); do at=$((at >> 1)) last=$((last >> 1)); done
+    fi
+    at=$((at >> 1)) last=$((last >> 1))
+    test "$side" = "$wanted" || fail "$2 is not the path of the leaf that it names"
+    if test "$side" = left; then pair=$other$node; else pair=$node$other; fi
     [[ $pair =~ ^[0-9a-f]{128}$ ]] || fail "$2 is no path"
     # shellcheck disable=SC2001
     node=$(printf '%b' "\\x01$(sed 's/../\\x&/g' <<< "$pair")" | sha256sum | cut -c1-64)
-  done < "$2"
+  done < <(tail -n +2 -- "$2")
+  test "$last" = 0 || fail "$2 is not the path of the leaf that it names"
   test "$node" = "$(jq -r .root "$3")" || fail "the leaf is not under the head"
   used "$1" "$2"
 }
@@ -123,8 +133,15 @@ for path in "$self" "$signers" "$tsa_ca" "$sigsum_policy"; do
 done
 
 step "Only plain files, with names of a bundle"
-test -z "$(find . ! -type f ! -type d -print -quit)" || fail "something other than a file"
-test "$(find . -print0 | tr -d 'A-Za-z0-9._/\0-' | wc -c)" = 0 || fail "a file name with characters of no bundle"
+found() {  # TEXT CONDITION...: the first name of that kind, if there is one
+  local name
+  name=$(find . "${@:2}" -print -quit)
+  test -z "$name" || fail "$(printf %q "$name") $1"
+}
+found "was put there by macOS or Windows, and is not the sender's: unpack the zip again, into a new folder" \
+  \( -name .DS_Store -o -name '._*' -o -name __MACOSX -o -iname thumbs.db -o -iname desktop.ini \)
+found "is something other than a file" ! -type f ! -type d
+found "is a file name with characters of no bundle" -name '*[!A-Za-z0-9._-]*'
 test -z "$(find . -type f ! -name 'audio.*.age' ! -name call.wav ! -name SHA256SUMS -size +4096k -print -quit)" ||
   fail "a document is too large"
 test "$(jq -r .format bundle.json)" = 4 || fail "bundle.json: a format unknown to this version"
@@ -278,6 +295,12 @@ while read -r of; do
 done < <(printf '%s\n' "${units[@]}" | sort -u)
 
 for gone in certificates/*.destroyed.json; do
+  epoch=${gone#certificates/}
+  epoch=${epoch%.destroyed.json}
+  step "The certificate is of the day of a call in it: $epoch"
+  test "$(jq -r '.epoch | strings' "$gone")" = "$epoch" || fail "$gone is of another day"
+  jq -e --arg epoch "$epoch" 'select(.retention.epoch == $epoch)' calls/*/record.json > "$work/said" ||
+    fail "$gone is of no call in it"
   at=$(digits "$gone" destroyed_at)
   person linetap-certificate "$at" "$gone"
 done

@@ -18,12 +18,11 @@ from linetap_core.cli import main
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.merklelog import merkle, unitlog
+from linetap_core.evidence.merklelog.closing import Inclusion
 from linetap_core.evidence.signing import namespaces, sshsig
 from sealing_rig import CALL_ID, NOW, TIMEOUT_S, UNIT, run
 from witnessed_rig import site
 
-VECTORS = Path(__file__).parents[1] / "vectors"
-OLD, OLD_SIGNERS = VECTORS / "bundle-1.zip", VECTORS / "bundle-1.signers"  # by a version that packed a script
 
 
 @pytest.fixture
@@ -231,3 +230,50 @@ def test_what_no_stock_tool_can_check_is_reported(tmp_path: Path, monkeypatch: p
     done = checked(unpacked(tmp_path / "case.zip", tmp_path / "case"), signers)
     assert done.returncode == 0, done.stderr
     assert f"{CALL_ID}.tlog-proof is not checked here: linetap verify --policy does" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "name", [".DS_Store", "calls/._record.json", "Thumbs.db", "opened/desktop.ini", "__MACOSX/._x"]
+)
+def test_what_a_desktop_puts_into_the_folder_is_called_that(bundled: BundleRig, case: Path, name: str) -> None:
+    """An officer looked into the folder with the Finder or the Explorer: the sender has sent no such file."""
+    (case / name).parent.mkdir(exist_ok=True)
+    (case / name).write_bytes(b"\0\0\0\1Bud1")
+    refused(case, bundled.rig.signers_file, "was put there by macOS or Windows, and is not the sender's: unpack")
+
+
+def test_a_name_that_belongs_to_no_bundle_is_shown_in_one_line(bundled: BundleRig, case: Path) -> None:
+    (case / "a\nFAILED: nothing\x1b[2K").write_bytes(b"x")
+    refused(case, bundled.rig.signers_file, r"$'./a\nFAILED: nothing\E[2K' is a file name with characters of no bundle")
+
+
+@pytest.mark.parametrize(("name", "says"), [("2027-11-24", "is of another day"), ("2027-11-23", "is of no call in it")])
+def test_a_certificate_that_is_not_of_these_calls(bundled: BundleRig, case: Path, name: str, says: str) -> None:
+    """Genuine, of another day: it would show that nobody can open the call any longer."""
+    before, path = (case / "certificates" / f"{day}.destroyed.json" for day in ("2027-11-24", name))
+    data = msgspec.json.encode(msgspec.json.decode(before.read_bytes()) | {"epoch": "2027-11-23"})
+    for each in (before, namespaces.signature_path(before)):
+        each.unlink()
+    path.write_bytes(data)
+    namespaces.signature_path(path).write_text(sshsig.sign(data, bundled.key("officer"), namespaces.CERTIFICATE))
+    repair(case)
+    refused(case, bundled.rig.signers_file, says)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 6, 7, 8])
+def test_a_path_leads_from_the_leaf_that_it_names_alone(tmp_path: Path, size: int) -> None:
+    """The number of a leaf says what came before what: the checker's own function, on every leaf of small trees."""
+    text = CHECKER.read_text()
+    function = text[text.index("inclusion() {") : text.index("\n}\n", text.index("inclusion() {")) + 3]
+    script = 'fail() { echo "$1" >&2; exit 1; }\nused() { :; }\nset -euo pipefail\n' + function + 'inclusion "$@"\n'
+    tree = merkle.Tree()
+    for index in range(size):
+        tree.append(b"leaf %d" % index)
+    (tmp_path / "head").write_text(f'{{"size":{size},"root":"{tree.root().hex()}"}}')
+    for index in range(size):
+        (tmp_path / "leaf").write_bytes(b"leaf %d" % index)
+        place = Inclusion(index, size, tuple(tree.inclusion(index))).encode()
+        for claimed in range(size + 1):
+            (tmp_path / "path").write_bytes(place.replace(b"leaf %d of" % index, b"leaf %d of" % claimed, 1))
+            done = run(["bash", "-c", script, "bash", *(str(tmp_path / name) for name in ("leaf", "path", "head"))])
+            assert (done.returncode == 0) is (claimed == index), (index, claimed, done.stderr)

@@ -122,9 +122,10 @@ def witness_rules(site: Site, roles: Roles | None) -> Rules:
         asked.append(Witnesses(configured.policy_sha256, configured.within_hours))
     within_h = min([configured.within_hours, *(one.within_hours for one in asked)])
     try:
+        checked = None
         for one in asked:
-            options.require_named(policy, one, "witnesses.policy")
-        return options.of_files(policy, heads, within_h)
+            checked = options.require_named(policy, one, "witnesses.policy")
+        return options.of_files(policy, heads, within_h, checked)
     except BadInput as error:
         raise NotWitnessed(str(error), "policy_missing") from None
 
