@@ -77,14 +77,21 @@ class CardBoard:
         }
 
     def _patterns(self, places: Places) -> dict[str, list[str]]:
-        """KiCad's names of the nets of each class; a question mark stands for the line's number."""
+        """KiCad's names of the nets of each class; a question mark stands for the line's number. Each line's pair has a
+        class too.
+        """
 
         def pattern(net: str) -> str:
             if "/" in net or net in self._line.rails:
                 return net
             return f"/{net}?" if net in self._line.ports else f"/Line?/{net}"
 
-        return {name: [pattern(net) for net in each.nets] for name, each in places.classes.items()}
+        found = {name: [pattern(net) for net in each.nets] for name, each in places.classes.items()}
+        pairs = {
+            f"{project.PAIR}{line}": [net.replace("?", str(line)) for net in found["LINE"]]
+            for line in range(1, LINES + 1)
+        }
+        return found | pairs
 
 
 class Block(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

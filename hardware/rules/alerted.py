@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Computes the alerts that a unit raises at constant line voltages, with the unit's own hook decider and alert rules.
 
-The line is idle for some time, then its handset is lifted and somebody talks.
+The lines are idle for some time, then their handsets are lifted and somebody talks. All lines are lines of one unit,
+which takes little longer than one line.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -33,26 +34,42 @@ def learned(polarity: int) -> Learned:
     return Learned(on_hook_v=IDLE_V, off_hook_v=LIFTED_V, reversed=polarity > 0, learned_at="2026-01-01T00:00:00Z")
 
 
-@cache
-def alerts(
-    idle_v: float, lifted_v: float, known: Learned | None, heard: bool, idle_s: float = IDLE_S
-) -> dict[str, float]:
-    """Alert -> seconds after the fault, or after the handset was lifted if it is raised only then."""
-    decider = Decider(LimitArrays([limits_of(KR_PSTN.meter, KR_PSTN.health.cut_v, known)]), [KR_PSTN.meter])
-    health = LineHealth([Line(number=1, channel=1)], [KR_PSTN], {1: known} if known else {})
-    found: dict[str, float] = {}
-    for volts, lasts_s, talks in ((idle_v, idle_s, False), (lifted_v, CALL_S, True)):
-        audio = _noise(VOICE_DBM0 if talks and heard else QUIET_DBM0)
+class Case(NamedTuple):
+    """The voltages of a line, what was learned of it, and whether its audio is captured."""
+
+    idle_v: float
+    lifted_v: float
+    known: Learned | None
+    heard: bool
+
+
+def alerts(cases: Sequence[Case], idle_s: float = IDLE_S) -> dict[Case, dict[str, float]]:
+    """Alert -> seconds after the fault, or after the handset was lifted if it is raised only then, of each case."""
+    each = list(dict.fromkeys(cases))
+    if not each:
+        return {}
+    count = len(each)
+    limits = LimitArrays([limits_of(KR_PSTN.meter, KR_PSTN.health.cut_v, case.known) for case in each])
+    decider = Decider(limits, [KR_PSTN.meter] * count)
+    lines = [Line(number=i, channel=i) for i in range(1, count + 1)]
+    known = {line.number: case.known for line, case in zip(lines, each, strict=True) if case.known}
+    health = LineHealth(lines, [KR_PSTN] * count, known)
+    found: dict[Case, dict[str, float]] = {case: {} for case in each}
+    heard = np.array([case.heard for case in each])
+    idle, lifted = [case.idle_v for case in each], [case.lifted_v for case in each]
+    for volts, lasts_s, talks in ((idle, idle_s, False), (lifted, CALL_S, True)):
+        audio = np.where((heard & talks)[:, None], _noise(VOICE_DBM0), _noise(QUIET_DBM0))
         for second, batch in _batches(decider, volts, lasts_s, audio):
-            health.follow(batch, batch.hook.any(axis=1), np.array([talks]))
-            for code in health.troubles(0):
-                found.setdefault(code, second)
+            health.follow(batch, batch.hook.any(axis=1), np.full(count, talks))
+            for i, raised in enumerate(found.values()):
+                for code in health.troubles(i):
+                    raised.setdefault(code, second)
     return found
 
 
-def _batches(decider: Decider, volts: float, lasts_s: float, audio: I16) -> Iterator[tuple[float, Batch]]:
-    samples = np.full((1, BLOCK_MS), round(volts * 100), np.int16)
-    none = np.zeros((SLOTS, 1), np.uint32)
+def _batches(decider: Decider, volts: Sequence[float], lasts_s: float, audio: I16) -> Iterator[tuple[float, Batch]]:
+    samples = np.repeat(np.array([[round(each * 100)] for each in volts], np.int16), BLOCK_MS, axis=1)
+    none = np.zeros((SLOTS, len(volts)), np.uint32)
     for i in range(round(lasts_s / SECONDS)):
         hook, ring, polarity = decider.push(samples)
         yield (i + 1) * SECONDS, Batch(

@@ -7,12 +7,12 @@ Faults of the references are simulated directly (listed by faults.py); faulttabl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from math import sqrt
 
 from drawing.tables import load_kinds
-from rules.alerted import LONG_S, alerts, learned
+from rules.alerted import LONG_S, Case, alerts, learned
 from rules.card import Card
 from rules.faults import INTO_UA, REFERENCES, SEIZES_MA, faults, figures, tied
 from simulation.converters import meter_reads
@@ -103,13 +103,13 @@ def meets(card: Card) -> set[str]:
 
 
 def states(netlist: Netlist) -> list[Found]:
-    return each(lambda name: _found(name, netlist, STATES[name]), STATES)
+    return _found((name, netlist, state) for name, state in STATES.items())
 
 
 def references(netlist: Netlist) -> list[Found]:
     """The results with each part of the references open and shorted."""
     sound = STATES["nothing"]
-    return each(lambda fault: _found(fault[0], fault[1], sound), faults(netlist, REFERENCES))
+    return _found((name, faulty, sound) for name, faulty in faults(netlist, REFERENCES))
 
 
 def edges_must_reach(netlist: Netlist) -> dict[str, float]:
@@ -147,23 +147,30 @@ def ringing_load(netlist: Netlist) -> tuple[float, float]:
     return abs(found["dc"]) * 1e3, 75 / found["rms"]
 
 
-def _found(what: str, netlist: Netlist, state: State) -> Found:
+def _found(wrong: Iterable[tuple[str, Netlist, State]]) -> list[Found]:
+    """Simulates each, then has a unit read all of them at once."""
+    measured = each(lambda it: _measured(*it), wrong)
+    raised = alerts([case for _, cases in measured for case in cases])
+    raised |= alerts([case for case, codes in raised.items() if not codes], LONG_S)
+    for found, cases in measured:
+        for codes in (raised[case] for case in cases):
+            for code, second in codes.items():
+                found.alerts[code] = max(second, found.alerts.get(code, 0.0))
+    return [replace(found, untold=sum(not raised[case] for case in cases)) for found, cases in measured]
+
+
+def _measured(what: str, netlist: Netlist, state: State) -> tuple[Found, list[Case]]:
+    """A state without its alerts, and the four cases that decide them; none if the meter is dead."""
     at = figures(netlist, state.supply, state.more)
     part = driver(netlist)
     closed = run(
         Deck(part, [*PROBE, *tied(part), ".tran 10m 0.1"], [".meas tran v find v(/TIP_TEL1) at=90m"], state.supply)
     )
-    told: dict[str, float] = {}
-    untold = 0
-    if state.meter:
-        heard = at["echo_db"] > HEARD_DB
-        for polarity, feed in ((1, FEED), (-1, REVERSED)):
-            idle, lifted = (_reads(netlist, state, [*feed, *phone]) for phone in ([], PHONE))
-            for known in (None, learned(polarity)):
-                raised = alerts(idle, lifted, known, heard) or alerts(idle, lifted, known, heard, LONG_S)
-                untold += not raised
-                told |= {name: max(second, told.get(name, 0.0)) for name, second in raised.items()}
-    return Found(what, at["drawn_ma"], at["playing_ma"], at["into_ua"], closed["v"], told, untold)
+    cases = list[Case]()
+    for polarity, feed in ((1, FEED), (-1, REVERSED)) if state.meter else ():
+        idle, lifted = (_reads(netlist, state, [*feed, *phone]) for phone in ([], PHONE))
+        cases += [Case(idle, lifted, known, at["echo_db"] > HEARD_DB) for known in (None, learned(polarity))]
+    return Found(what, at["drawn_ma"], at["playing_ma"], at["into_ua"], closed["v"], {}, 0), cases
 
 
 def _reads(netlist: Netlist, state: State, around: Sequence[str]) -> float:

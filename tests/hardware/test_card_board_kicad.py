@@ -68,11 +68,16 @@ def added(text: str, away: float, width: float, net: Callable[[int], str]) -> tu
     tracks, where = "", []
     for line in range(1, LINES + 1):
         x, y, end = next(_free(line, away + width / 2, front, (begins, ends, radii, owner)))
-        (number,) = re.findall(rf'\n\t\(net (\d+) "{re.escape(net(line))}"\)', text)
-        spots = f"(start {x:.4f} {y:.4f})\n\t\t(end {x:.4f} {end:.4f})\n\t\t(width {width})"
-        tracks += f'\n\t(segment\n\t\t{spots}\n\t\t(layer "F.Cu")\n\t\t(net {number})\n\t)'
+        tracks += track(net(line), text, x, y, end, width)
         where.append(Box(x - 2, y - 2, x + 2, y + 2))
     return text.rstrip().removesuffix(")") + tracks + "\n)\n", where
+
+
+def track(net: str, text: str, x: float, begins: float, ends: float, width: float) -> str:
+    """A vertical track on the front of the board, as in its file."""
+    (number,) = re.findall(rf'\n\t\(net (\d+) "{re.escape(net)}"\)', text)
+    spots = f"(start {x:.4f} {begins:.4f})\n\t\t(end {x:.4f} {ends:.4f})\n\t\t(width {width})"
+    return f'\n\t(segment\n\t\t{spots}\n\t\t(layer "F.Cu")\n\t\t(net {number})\n\t)'
 
 
 def _free(
@@ -109,19 +114,42 @@ def test_a_track_of_another_line_beside_a_pair_is_told(tmp_path: Path) -> None:
     """Eight, each of the next line's ring, 0.8 mm from a pad of a pair."""
     text = (HARDWARE / f"{NAME}.kicad_pcb").read_text()
     wrong, near = added(text, 0.8, 0.8, lambda line: f"/RING{line % LINES + 1}")
-    (tmp_path / f"{NAME}.kicad_pcb").write_text(windows.cut(wrong, boardfile.items(wrong), near))
-    for kind in ("dru", "pro"):
-        shutil.copy(HARDWARE / f"{NAME}.kicad_{kind}", tmp_path)
-    options = ("--severity-all", "--format", "json", "-o", str(tmp_path / "told.json"))
-    making.run("kicad-cli", "pcb", "drc", *options, str(tmp_path / f"{NAME}.kicad_pcb"))
-    told = [
-        [each["description"], *(item["description"] for item in each["items"])]
-        for each in json.loads((tmp_path / "told.json").read_text())["violations"]
-    ]
+    told = clearances(tmp_path, wrong, near)
     words = "to another' clearance 1.0000 mm; actual 0.8000 mm"
     found = {part for what, *items in told if words in what for part in items}
     for line in range(1, LINES + 1):
         assert f"Track [/RING{line % LINES + 1}] on F.Cu, length 0.5{line}00 mm" in found, told
+
+
+@kicad
+def test_a_track_of_another_line_beside_an_open_contact_is_told(tmp_path: Path) -> None:
+    """Eight, each of the next line's ring, 0.8 mm from an unused contact of a relay; and eight of its own line's."""
+    text = (HARDWARE / f"{NAME}.kicad_pcb").read_text()
+    pads = {pad.reference: pad for pad in boardfile.read(text).pads if not pad.net}
+    tracks, near = "", list[Box]()
+    for line in range(1, LINES + 1):
+        pad = pads[f"K{line}01"]
+        for side, net in ((1, f"/RING{line % LINES + 1}"), (-1, f"/RING{line}")):
+            x = pad.x + side * (pad.width / 2 + 0.8 + 0.1)
+            tracks += track(net, text, x, pad.y, pad.y + 0.5 + line / 100, 0.2)
+        near.append(Box(pad.x - 3, pad.y - 3, pad.x + 3, pad.y + 3))
+    told = clearances(tmp_path, text.rstrip().removesuffix(")") + tracks + "\n)\n", near)
+    words = "to an open contact of another' clearance 1.0000 mm; actual 0.8000 mm"
+    found = {part for what, *items in told if words in what for part in items if part.startswith("Track")}
+    assert found == {f"Track [/RING{n % LINES + 1}] on F.Cu, length 0.5{n}00 mm" for n in range(1, LINES + 1)}, told
+
+
+def clearances(folder: Path, wrong: str, near: list[Box]) -> list[list[str]]:
+    """Each of KiCad's findings near these places, with its two items, by the card's own rules."""
+    (folder / f"{NAME}.kicad_pcb").write_text(windows.cut(wrong, boardfile.items(wrong), near))
+    for kind in ("dru", "pro"):
+        shutil.copy(HARDWARE / f"{NAME}.kicad_{kind}", folder)
+    options = ("--severity-all", "--format", "json", "-o", str(folder / "told.json"))
+    making.run("kicad-cli", "pcb", "drc", *options, str(folder / f"{NAME}.kicad_pcb"))
+    return [
+        [each["description"], *(item["description"] for item in each["items"])]
+        for each in json.loads((folder / "told.json").read_text())["violations"]
+    ]
 
 
 def test_what_creepage_is_asked_of_can_be_opened_alone(tmp_path: Path) -> None:
@@ -133,6 +161,9 @@ def test_what_creepage_is_asked_of_can_be_opened_alone(tmp_path: Path) -> None:
     assert file.with_suffix(".kicad_pro").read_text() == (HARDWARE / f"{NAME}.kicad_pro").read_text()
     cut, whole = (boardfile.read(each.read_text()) for each in (file, HARDWARE / f"{NAME}.kicad_pcb"))
     assert 0 < len(cut.tracks) < len(whole.tracks)
+    names = re.findall(r'\n\t\(net \d+ "([^"\n]+)"\)', file.read_text())
+    assert {track.net for track in cut.tracks} | {pad.net for pad in cut.pads} <= {"", *names}
+    assert len(names) < len(BOARD.nets), "KiCad compares each net of the list with each"
     for one, all_ in ((cut.tracks, whole.tracks), (cut.pads, whole.pads)):
         pairs = [[each for each in of if WHERE.class_of(BOARD.plain(each.net)) == "LINE"] for of in (one, all_)]
         assert pairs[0] == pairs[1]
