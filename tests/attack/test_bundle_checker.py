@@ -24,7 +24,6 @@ from sealing_rig import CALL_ID, NOW, TIMEOUT_S, UNIT, run
 from witnessed_rig import site
 
 
-
 @pytest.fixture
 def case(bundled: BundleRig) -> Path:
     """A valid bundle, unpacked."""
