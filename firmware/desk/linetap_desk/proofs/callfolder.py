@@ -44,7 +44,7 @@ _BY_A_DESKTOP = re.compile(r"\.DS_Store|\._.*|__MACOSX|thumbs\.db|desktop\.ini",
 
 
 def by_a_desktop(name: str) -> str:
-    """What to do, in words to be added, if macOS or Windows put this file there; "" for another."""
+    """Words that name macOS or Windows as the file's writer, for a message; "" for any other file."""
     if _BY_A_DESKTOP.fullmatch(name) is None:
         return ""
     return "; macOS or Windows put it there, and no unit: remove it from this copy"
