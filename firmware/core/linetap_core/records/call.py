@@ -17,8 +17,7 @@ from linetap_core.records.states import Colour
 SUITE = "linetap-1"  # X25519 and ChaCha20-Poly1305 (age v1), Ed25519 (SSHSIG), SHA-256; audio.codec names the codec
 Direction = Literal["in", "out", "unknown"]
 Disposition = Literal["recorded", "missed", "unanswered", "discarded", "skipped", "exempt", "fax", "modem"]
-# "timeout" only occurs in records of earlier versions, instead of `unknown`
-AnsweredBy = Literal["hook", "polarity", "pbx", "tone", "sound", "code", "unknown", "timeout"]
+AnsweredBy = Literal["hook", "polarity", "pbx", "tone", "sound", "code", "unknown"]
 AnswerConfidence = Literal["certain", "high", "low", "none"]
 InternalBy = Literal["dialled", "caller", "ring", "smdr"]  # the evidence that a call is internal
 PartyBy = Literal["key", "flash", "neighbour", "hold", "channel"]  # the evidence of another party on the line

@@ -35,7 +35,6 @@ _WORDS = {
         "sound": ("회선에서 들린 소리로 판단", "by the sound on the line"),
         "code": ("당겨받기 번호로 판단", "by the code for picking up another telephone's call"),
         "unknown": ("응답 여부를 확인하지 못함", "unknown whether it was answered"),
-        "timeout": ("호출음이 없어 시간으로 판단", "taken for answered after a time"),
     },
     "ended_by": {
         "on_hook": ("수화기를 내려놓음", "the handset was hung up"),

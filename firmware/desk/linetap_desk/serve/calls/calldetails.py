@@ -264,7 +264,6 @@ ANSWERED_BY = {
     "sound": N_("sound on the line"),
     "code": N_("pickup code"),
     "unknown": N_("not known: no evidence of an answer"),
-    "timeout": N_("time since the last digit"),
 }
 
 
