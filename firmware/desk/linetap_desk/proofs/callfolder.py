@@ -48,7 +48,7 @@ _BY_A_DESKTOP = re.compile(r"\.DS_Store|\._.*|__MACOSX|thumbs\.db|desktop\.ini",
 
 
 def by_a_desktop(name: str) -> str:
-    """What to do, in words to be added, if macOS or Windows put this file there; "" for another."""
+    """Words to be added on a file that macOS or Windows put there, and the cure; "" for another file."""
     if _BY_A_DESKTOP.fullmatch(name) is None:
         return ""
     return "; macOS or Windows put it there, and no unit: remove it from this copy"
