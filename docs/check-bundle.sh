@@ -288,6 +288,9 @@ while read -r of; do
         step "Time stamp (RFC 3161) of $of"
         test -n "$tsa_ca" || fail "TSA_CA is missing: the bundle has a time stamp: $usage"
         openssl ts -verify -data "$head" -in "$head.tsr" -CAfile "$tsa_ca"
+        openssl ts -reply -in "$head.tsr" -token_out -out "$work/token"
+        openssl ts -reply -in "$work/token" -token_in -text > "$work/said"
+        grep -qxE 'Hash Algorithm: (sha|sha3-)(256|384|512)' "$work/said" || fail "over a hash for which other bytes can be made"
         used "$head.tsr" "logs/$of/tsa-ca.pem"
         ;;
     esac

@@ -152,10 +152,12 @@ class BundleRig:
         path.with_name(path.name + ".sig").write_text(sshsig.sign(data, self.key("officer"), namespaces.CERTIFICATE))
 
 
-def stamped(head: Path, folder: Path | None = None, *, ended: bool = False) -> tuple[bytes, bytes]:
+def stamped(
+    head: Path, folder: Path | None = None, *, ended: bool = False, digest: str = "sha256"
+) -> tuple[bytes, bytes]:
     """A token for the file, and its authority's CA, made in `folder`. `ended`: its certificate ended yesterday."""
     root = folder or head.parent
-    (root / "tsa.cnf").write_text(TSA)
+    (root / "tsa.cnf").write_text(TSA.replace("digests = sha256", f"digests = {digest}"))
     (root / "ext.cnf").write_text("basicConstraints=critical,CA:false\nextendedKeyUsage=critical,timeStamping\n")
     (root / "serial").write_text("01\n")
     new = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"
@@ -165,7 +167,7 @@ def stamped(head: Path, folder: Path | None = None, *, ended: bool = False) -> t
         f"req -x509 {new} -keyout ca.key -out tsa-ca.pem -subj /CN=CA -days 2",
         f"req {new} -keyout tsa.key -out tsa.csr -subj /CN=TSA",
         f"x509 -req -in tsa.csr -CA tsa-ca.pem -CAkey ca.key -CAcreateserial {valid} -extfile ext.cnf -out tsa.pem",
-        f"ts -query -data {head} -sha256 -cert -out query",
+        f"ts -query -data {head} -{digest} -cert -out query",
         "ts -reply -config tsa.cnf -section one -queryfile query -out token",
     ):
         subprocess.run(["openssl", *line.split()], cwd=root, check=True, capture_output=True, timeout=120)

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pytest
 
-from bundle_rig import SECOND, BundleRig, members, pack, stamped
+from bundle_rig import CHECKER, SECOND, BundleRig, members, pack, stamped, unpacked
 from linetap_core.cli import main
 from linetap_core.errors import BadInput
 from linetap_core.evidence.signing import namespaces, sshsig
@@ -30,7 +30,7 @@ from linetap_core.evidence.signing.signers import Signer
 from linetap_desk.bundle import container, facts, report
 from linetap_desk.bundle.check import verify_bundle
 from linetap_desk.proofs import callfolder
-from sealing_rig import CALL_ID, TIMEOUT_S, UNIT
+from sealing_rig import CALL_ID, TIMEOUT_S, UNIT, run
 from small_disk import unshare
 
 EVERY = 307  # bytes of data between two that are flipped
@@ -454,6 +454,25 @@ def test_a_time_stamp_whose_authority_has_ended_is_not_the_bundles_fault(whole: 
     assert any(line.startswith(f"BAD  time stamp of {UNIT}") for line in lines)
     assert any(line.startswith("ok   bundle") for line in lines)
     assert lines[-1].startswith("?    witness")
+
+
+def test_a_time_stamp_over_sha1_is_none(whole: Path, tmp_path: Path) -> None:
+    """By the verdict of the stamp alone, and by the checker: `openssl ts -verify` takes it."""
+    head = f"{LOG}/stamp.json"
+    found = members(whole / "case.zip")
+    (tmp_path / "head.json").write_bytes(found[head])
+    token, ca = stamped(tmp_path / "head.json", digest="sha1")
+    found |= {f"{head}.tsr": token, f"{LOG}/tsa-ca.pem": ca}
+    found |= report.derived(found, facts.load(found))
+    (tmp_path / "ca.pem").write_bytes(ca)
+    verdicts = list(verify_bundle(pack(tmp_path / "case.zip", found), signers(whole), tmp_path / "ca.pem"))
+    bad = [line for verdict in verdicts for line in verdict.lines() if line.startswith("BAD")]
+    assert [line.partition(":")[0] for line in bad] == [f"BAD  time stamp of {UNIT}"]
+    assert "over sha1" in bad[0]
+    command = ["bash", str(CHECKER), str(unpacked(tmp_path / "case.zip", tmp_path / "case"))]
+    done = run([*command, str(whole / "allowed_signers"), str(tmp_path / "ca.pem")])
+    assert done.returncode != 0
+    assert b"FAILED: Time stamp (RFC 3161) of closet-3f: over a hash for which other bytes can be made" in done.stderr
 
 
 def test_what_a_time_stamp_is_asked_for(whole: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -308,3 +308,26 @@ def test_an_authority_is_named_whole(rig: Rig, words: list[str], capsys: pytest.
     command = ["witness", "--log", rig.vault / "log", "--state", rig.root / "seen.json", "--key", rig.root / "unit.key"]
     assert main([*map(str, command), "--signers", str(rig.signers_file), "-o", str(rig.root / "heads"), *words]) == 2
     assert "belong together" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("digest", ["md5", "sha1", "sha512"])
+def test_a_token_over_a_hash_for_which_another_file_can_be_found(
+    served: tuple[Authority, str], tmp_path: Path, digest: str
+) -> None:
+    """Genuine, of an authority that stamps any hash; `openssl ts -verify` takes it."""
+    authority, _ = served
+    file, query = tmp_path / "paper.json", tmp_path / "query.tsq"
+    file.write_bytes(b"a paper")
+    authority.openssl("ts", "-query", "-data", str(file), f"-{digest}", "-cert", "-out", str(query))
+    config = (authority.folder / "tsa.cnf").read_text()
+    (authority.folder / "any.cnf").write_text(config.replace("digests = sha256", "digests = md5, sha1, sha512"))
+    token = file.with_name(file.name + timestamp.TOKEN_SUFFIX)
+    authority.openssl(
+        "ts", "-reply", "-config", "any.cnf", "-section", "one", "-queryfile", str(query), "-out", str(token)
+    )
+    authority.openssl("ts", "-verify", "-data", str(file), "-in", str(token), "-CAfile", "ca.pem")
+    if digest == "sha512":
+        assert timestamp.time_of(file, authority.ca)
+    else:
+        with pytest.raises(timestamp.NoTimestamp, match=f"over {digest}, for which other bytes can be made"):
+            timestamp.time_of(file, authority.ca)

@@ -35,6 +35,8 @@ TOKEN_SUFFIX = ".tsr"
 TOKEN_LIMIT_BYTES = 64 << 10
 _TIMEOUT_S, _EXCHANGE_S = 30, 120  # of openssl, and for each piece of an answer; for the whole answer
 _TIME = re.compile(r"^Time stamp: (.+)$", re.MULTILINE)
+_HASH = re.compile(r"^Hash Algorithm: (.+)$", re.MULTILINE)
+_HASHES = ("sha256", "sha384", "sha512", "sha3-256", "sha3-384", "sha3-512")
 
 
 class NoTimestamp(Refusal):
@@ -77,20 +79,29 @@ def time_of(path: Path, ca: Path) -> str:
         answer = Path(folder) / "answer.tsr"
         answer.write_bytes(data)
         _openssl("-verify", "-data", path, "-in", answer, "-CAfile", ca)
-    return stated_time(data)
+    time, over = _stated(data)
+    if over not in _HASHES:  # `openssl ts -verify` takes any, and two files can have the same MD5 or SHA-1
+        raise NoTimestamp(f"the token is over {over}, for which other bytes can be made; over sha256 expected")
+    return time
 
 
 def stated_time(token: bytes) -> str:
     """The time in a token, as openssl prints it, without a check of the token."""
+    return _stated(token)[0]
+
+
+def _stated(token: bytes) -> tuple[str, str]:
+    """The time, and the name of the hash that was stamped."""
     with tempfile.TemporaryDirectory(prefix="linetap-ts-") as folder:
         answer, signed = Path(folder) / "answer.tsr", Path(folder) / "token.der"
         answer.write_bytes(token)
         # The answer's own status text is not signed, and may have a line like that of the time.
         _openssl("-reply", "-in", answer, "-token_out", "-out", signed)
-        match = _TIME.search(_openssl("-reply", "-in", signed, "-token_in", "-text"))
-    if match is None:
+        text = _openssl("-reply", "-in", signed, "-token_in", "-text")
+    match, over = _TIME.search(text), _HASH.search(text)
+    if match is None or over is None:
         raise NoTimestamp("openssl finds no time in the token")
-    return match[1]
+    return match[1], over[1]
 
 
 def add_authority_arguments(parser: argparse.ArgumentParser, required: bool) -> None:
