@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A full file system: a small tmpfs in a separate mount namespace, for a child process."""
+"""A full file system: a small tmpfs in a separate mount namespace, for a child process; and files that take no more."""
 
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,3 +41,14 @@ def unshare() -> list[str] | None:
         if subprocess.run(probe, capture_output=True, timeout=TIMEOUT_S, check=False).returncode == 0:
             return command
     return None
+
+
+@contextmanager
+def files_limited_to(size: int) -> Iterator[None]:
+    """Writes beyond `size` are truncated and then fail with EFBIG: a real disk error at an exact byte."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -247,6 +247,7 @@ def test_no_number_and_no_name(bundled: BundleRig) -> None:
 
 
 def test_every_word_of_a_record_has_its_words() -> None:
+    of_gaps = ("ring_damaged", "ring_overtaken", "disk_full", "disk_error", "power", "not_announced")
     for kind, values in (
         ("direction", get_args(Direction)),
         ("disposition", get_args(Disposition)),
@@ -255,7 +256,7 @@ def test_every_word_of_a_record_has_its_words() -> None:
         ("proof", ("full", "partial", "absent", "none")),
         ("seen_by", get_args(ReleaseSeenBy)),
         ("ended_for", ("code", "time")),
-        ("cause", (*GAP_CAUSES.values(), "ring_damaged", "ring_overtaken", "disk_full", "power")),
+        ("cause", (*GAP_CAUSES.values(), *of_gaps)),
     ):
         for value in values:
             assert value in words._WORDS[kind]

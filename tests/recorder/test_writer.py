@@ -29,7 +29,7 @@ from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import CallEvent, CallRecord, Gap
-from small_disk import run_on_small_disk
+from small_disk import files_limited_to, run_on_small_disk
 from unit_rig import Unit, make_unit
 
 CALL_ID = "20261124T225600.123Z-L01"
@@ -287,6 +287,26 @@ def test_gaps_that_touch_are_one() -> None:
     assert append_gap([first], Gap(1.5, 250.0, "overrun")) == [Gap(1.0, 750.0, "overrun")]
     assert append_gap([first], Gap(1.5, 250.0, "capture_restart")) == [first, Gap(1.5, 250.0, "capture_restart")]
     assert len(append_gap([first], Gap(1.6, 250.0, "overrun"))) == 2
+
+
+def test_audio_lost_to_a_failing_disk_was_not_lost_to_a_full_one(unit: Unit) -> None:
+    """The signed record named a full disk for every error, also of a card that cannot be written any more."""
+    source = Source()
+    vault = writer(unit.config, source)
+    vault.open(CALL_ID, 1, FIRST)
+    with files_limited_to(70_000):
+        for end in range(FIRST, FIRST + 300_000, 2000):
+            vault.permit(CALL_ID, end)
+            if not vault.step():
+                break
+    assert vault.refused() == "disk_error"
+    kept = vault.vault.recordings[CALL_ID].position
+    source.holes = [(kept, 4000, "ring_overtaken")]
+    vault.close(CALL_ID, kept + 30_000, record())
+    assert vault.step()
+    audio = public_record(unit)["audio"]
+    assert isinstance(audio, dict)
+    assert audio["gaps"] == [{"at_s": (kept - FIRST) / 8000, "ms": 500.0, "cause": "disk_error"}]
 
 
 def test_a_full_disk_is_waited_for_and_what_the_ring_lost_meanwhile_is_a_gap(tmp_path: Path) -> None:

@@ -5,13 +5,10 @@ from __future__ import annotations
 
 import json
 import random
-import resource
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -26,6 +23,7 @@ from linetap_core.evidence.sealing import age
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import CallRecord, Part
 from sealing_rig import CALL_ID, UNIT, Rig, noise, record, run
+from small_disk import files_limited_to
 
 HEADER = len(mulaw.HEADER)
 CHUNK = age.CHUNK_BYTES
@@ -318,17 +316,6 @@ def test_record_of_another_call_is_refused(rig: Rig) -> None:
 
 
 # --- disk errors --------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def files_limited_to(size: int) -> Iterator[None]:
-    """Writes beyond `size` are truncated and then fail with EFBIG: a real disk error at an exact byte."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @settings(max_examples=40, deadline=None)

@@ -120,5 +120,5 @@ def test_what_is_due_stays_so_until_it_is_written(recording: Recording) -> None:
     """A refusing disk is retried, and a backlog is not postponed to the next second."""
     recording.permitted = FIRST + 70_000
     assert recording.is_due()
-    recording.disk_failed()
+    recording.disk_failed("disk_full")
     assert recording.is_due()

@@ -61,6 +61,8 @@ _WORDS = {
         "ring_damaged": ("메모리 손상", "memory was damaged"),
         "ring_overtaken": ("처리가 늦어 덮어쓰임", "processing fell behind"),
         "disk_full": ("저장 공간 부족", "the disk was full"),
+        "disk_error": ("저장 장치 오류", "the disk failed"),
+        "not_announced": ("고지를 듣지 못한 상대방", "the other side had not heard the notice"),
         "power": ("정전", "a power cut"),
     },
     "mark": {

@@ -181,6 +181,7 @@ WHY = {
     "not_answered": N_("it was not answered"),
     "answer_unknown": N_("whether it was answered is not known"),
     "disk_full": N_("the unit's disk was full"),
+    "disk_error": N_("the unit's disk failed"),
     "retention": N_("its retention had ended"),
     "hold_ended": N_("the hold has ended"),
 }

@@ -43,8 +43,11 @@ class Admission:
             log.warning("%s is over: recording goes on", self.refused)
             self.refused = None
 
-    def disk_failed(self, error: OSError) -> None:
-        self.refuse(str(error), "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "disk_error")
+    def disk_failed(self, error: OSError) -> str:
+        """Refuses new calls; returns the code, which is also the cause of the gaps that may follow."""
+        code = "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "disk_error"
+        self.refuse(str(error), code)
+        return code
 
     def refuse(self, why: str, code: str = "disk_full") -> None:
         """Refuses new calls; no effect if they are already refused for another reason."""

@@ -282,9 +282,9 @@ class VaultWriter:
             self._admission.refuse(str(fault), UNIT_KEY)
             return False
         except OSError as error:
-            self._admission.disk_failed(error)
+            code = self._admission.disk_failed(error)
             for recording in self.vault.recordings.values():
-                recording.disk_failed()
+                recording.disk_failed(code)
             return False
         return True
 

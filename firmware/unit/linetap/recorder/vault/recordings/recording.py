@@ -49,7 +49,7 @@ class Recording:
         self.folder = folder
         self.permitted = state.first_frame
         self.withheld: Stretches = ()
-        self.disk_was_full = False
+        self._lost_by: str | None = None  # the disk's fault, as the cause of what the ring loses meanwhile
         self._path, self._is_kept = path, True
         self._encoder: LineEncoder | None = None
         self._handed: deque[tuple[int, int, bytes]] = deque(
@@ -129,7 +129,7 @@ class Recording:
             self._remember()
         if units := self._handed_over(self.folder.samples, end - self.state.first_frame):
             self.folder.write(units)
-            self.disk_was_full = False
+            self._lost_by = None
             return len(units), 0.0
         encoder = self._encoder_at(self.folder.samples)
         taken = encoder.taken
@@ -140,7 +140,8 @@ class Recording:
             self._remember()
             gaps_found()
         self.folder.write(units)
-        self.disk_was_full &= bool(gaps)  # the loss continues in the next piece
+        if not gaps:  # otherwise the loss continues in the next piece
+            self._lost_by = None
         return len(units), sum(samples for _, samples, _ in gaps) * 1000 / RATE_HZ
 
     def _encoder_at(self, position: int) -> LineEncoder:
@@ -203,10 +204,10 @@ class Recording:
         record = msgspec.structs.replace(record, audio=Audio(gaps=self.state.gaps))
         return self.folder.seal(record, sign, epoch, tail, end)
 
-    def disk_failed(self) -> None:
+    def disk_failed(self, code: str) -> None:
         """Prepares another attempt: audio that did not reach the disk is fetched again, with its gaps. Audio no longer
-        in the ring becomes a gap with the cause `disk_full`."""
-        self.disk_was_full = True
+        in the ring becomes a gap with the cause `code`: disk_full or disk_error."""
+        self._lost_by = code
         self._encoder = None  # it may contain samples with a gap that is discarded below
         self.forget_gaps_not_kept()
 
@@ -215,7 +216,7 @@ class Recording:
 
     def _note_gaps(self, gaps: list[SampleGap]) -> None:
         for sample, samples, cause in gaps:
-            named = "disk_full" if cause == "ring_overtaken" and self.disk_was_full else cause
+            named = self._lost_by if cause == "ring_overtaken" and self._lost_by is not None else cause
             self.state.gaps = append_gap(self.state.gaps, gap_of(sample, samples, named))
 
     def _remember(self) -> None:
