@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# check-bundle.sh, version 6: checks an unpacked evidence bundle of linetap with stock tools, and runs nothing out of it.
+# check-bundle.sh, version 7: checks an unpacked evidence bundle of linetap with stock tools, and runs nothing out of it.
 #
 #   bash check-bundle.sh FOLDER SIGNERS [TSA_CA [SIGSUM_POLICY]]
 #
@@ -102,49 +102,59 @@ wav_header() {  # SAMPLES: 16 bits, one channel, 8000 a second
   little 8000 4 && little 16000 4 && little 2 2 && little 16 2 && printf data && little "$size" 4
 }
 
-inclusion() {  # LEAF PROOF HEAD: hashes the leaf upwards to the root (RFC 6962, section 2.1)
-  local node side other pair size
+inclusion() {  # LEAF PROOF HEAD: hashes the leaf upwards to the root (RFC 6962, section 2.1; RFC 9162, section 2.1.3.2)
+  local node side other pair size at last wanted
   node=$( (printf '\0'; cat -- "$1") | sha256sum | cut -c1-64)
-  size=$(sed -n '1s/^leaf [0-9][0-9]* of \([0-9][0-9]*\)$/\1/p' "$2")
+  read -r at size < <(sed -n '1s/^leaf \([0-9]\{1,18\}\) of \([0-9]\{1,18\}\)$/\1 \2/p' "$2") || fail "$2 is no path"
   test "$size" = "$(jq -r .size "$3")" || fail "the path is to another head"
+  at=$((10#$at)) last=$((10#$size - 1))
+  test "$at" -le "$last" || fail "$2 is not the path of the leaf that it names"
   while read -r side other; do
-    case $side in left) pair=$other$node ;; right) pair=$node$other ;; *) continue ;; esac
+    wanted=right
+    if ((at & 1 || at == last)); then
+      wanted=left
+      while ((at > 0 && !(at & 1))); do at=$((at >> 1)) last=$((last >> 1)); done
+    fi
+    at=$((at >> 1)) last=$((last >> 1))
+    test "$side" = "$wanted" || fail "$2 is not the path of the leaf that it names"
+    if test "$side" = left; then pair=$other$node; else pair=$node$other; fi
     [[ $pair =~ ^[0-9a-f]{128}$ ]] || fail "$2 is no path"
     # shellcheck disable=SC2001
     node=$(printf '%b' "\\x01$(sed 's/../\\x&/g' <<< "$pair")" | sha256sum | cut -c1-64)
-  done < "$2"
+  done < <(sed 1d "$2")
+  test "$last" = 0 || fail "$2 is not the path of the leaf that it names"
   test "$node" = "$(jq -r .root "$3")" || fail "the leaf is not under the head"
   used "$1" "$2"
 }
 
-step "This checker and the signers come from elsewhere than the bundle"
+step "This checker and the signers are not from the bundle"
 for path in "$self" "$signers" "$tsa_ca" "$sigsum_policy"; do
-  case $path/ in "$PWD"/*) fail "$path lies in the bundle" ;; esac
+  case $path/ in "$PWD"/*) fail "$path is in the bundle" ;; esac
 done
 
-step "Plain files with names that a bundle has, and no other"
-test -z "$(find . ! -type f ! -type d -print -quit)" || fail "something that is no file"
-test "$(find . -print0 | tr -d 'A-Za-z0-9._/\0-' | wc -c)" = 0 || fail "a name that none of its files has"
+step "Only plain files, with names of a bundle"
+found() {  # TEXT CONDITION...: the first name of that kind, if there is one
+  local name
+  name=$(find . "${@:2}" -print -quit)
+  test -z "$name" || fail "$(printf %q "$name") $1"
+}
+found "was put there by macOS or Windows, and is not the sender's: unpack the zip again, into a new folder" \
+  \( -name .DS_Store -o -name '._*' -o -name __MACOSX -o -iname thumbs.db -o -iname desktop.ini \)
+found "is something other than a file" ! -type f ! -type d
+found "is a file name with characters of no bundle" -name '*[!A-Za-z0-9._-]*'
 test -z "$(find . -type f ! -name 'audio.*.age' ! -name call.wav ! -name SHA256SUMS -size +4096k -print -quit)" ||
-  fail "a document larger than any is"
-format=$(jq -r 'select(.format == (1, 2, 3, 4)).format' bundle.json)
-test -n "$format" || fail "bundle.json: of a format that this version does not know"
+  fail "a document is too large"
+test "$(jq -r .format bundle.json)" = 4 || fail "bundle.json: a format unknown to this version"
 known="report\.(ko|en)\.html|SHA256SUMS|signers|bundle\.json|policy|sigsum/policy"
 known+="|calls/$id/(record\.json(\.sig)?|meta\.age|key\.age|audio\.[0-9]{3}\.age)|opened/$id/call\.(wav|json)"
 known+="|logs/$unit/((head|witness|stamp)\.json(\.sig)?|witness\.json\.witness\.sig|stamp\.json\.tsr|tsa-ca\.pem)"
 known+="|logs/$unit/(leaves/$id\.json|(head|witness|stamp)/$id\.path|witnessed/$id\.tlog-proof)"
-known+="|sigsum/$id\.(proof|pub)|holds/$id/(hold|rewrap)\.json(\.sig)?"
+known+="|logs/$unit/(ends/$id\.json|(head|witness|stamp)/$id\.end\.path)"
+known+="|sigsum/$id\.(proof|pub)|holds/$id/((hold|rewrap)\.json(\.sig)?|key\.age)"
 known+="|amended/$id\.json(\.sig)?"
 known+="|certificates/[0-9A-Za-z-]+\.destroyed\.json(\.sig)?"
-if test "$format" = 4; then known+="|holds/$id/key\.age"; fi
-if test "$format" = 3 || test "$format" = 4; then known+="|logs/$unit/(ends/$id\.json|(head|witness|stamp)/$id\.end\.path)"; fi
-if test "$format" = 1 && test -e CHECK.sh; then
-  echo "CHECK.sh: a script in a bundle of an earlier version. Do not run it." >&2
-  known+="|CHECK\.sh"
-  used CHECK.sh
-fi
 strange=$(find . -type f | grep -vEx "\./($known)" || true)
-test -z "$strange" || fail "${strange%%$'\n'*} does not belong into a bundle"
+test -z "$strange" || fail "${strange%%$'\n'*} does not belong in a bundle"
 used SHA256SUMS bundle.json signers report.ko.html report.en.html
 
 step "Every file is as listed, and none is missing or added"
@@ -157,10 +167,10 @@ for record in calls/*/record.json; do
   call=${call%/record.json}
   step "Call $call"
   of=$(jq -r '.unit | strings' "$record")
-  [[ $call =~ ^$id$ && $of =~ ^$unit$ ]] || fail "a call or a unit that is none"
-  [[ $offices != *" $of "* ]] || fail "$of is the name of no unit"
+  [[ $call =~ ^$id$ && $of =~ ^$unit$ ]] || fail "not the name of a call or a unit"
+  [[ $offices != *" $of "* ]] || fail "$of is not a unit's name"
   test "$(jq -r '.call_id | strings' "$record")" = "$call" || fail "the record is of another call"
-  test "$(jq -r '.suite | strings' "$record")" = linetap-1 || fail "a suite that this version does not know"
+  test "$(jq -r '.suite | strings' "$record")" = linetap-1 || fail "a suite unknown to this version"
   units+=("$of")
 done
 test ${#units[@]} -gt 0 || fail "there is no call in it"
@@ -178,27 +188,28 @@ for record in calls/*/record.json; do
   fi
   signature "$of" linetap-record "${call:0:8}${call:9:6}Z" "$record" "$record.sig" "$counted"
 
-  step "The ciphertext is what the record names: $call"
+  step "The ciphertext matches the record: $call"
   jq -e '.files | type == "object" and all(keys[]; test("^(audio\\.[0-9]{3}|meta|key)\\.age\\z"))
     and all(.[]; type == "string" and test("^[0-9a-f]{64}\\z"))' "$record" > "$work/said" ||
-    fail "the record names a file or a hash that is none"
+    fail "the record has an invalid file name or hash"
   jq -r '.files | to_entries[] | "\(.value)  \(.key)"' "$record" > "$work/files"
   if test -s "$work/files"; then (cd "calls/$call" && sha256sum --check --strict --quiet "$work/files"); fi
   while read -r _ name; do used "calls/$call/$name"; done < "$work/files"
 
-  step "The log's entry is of this record: $call"
+  step "The log entry is of this record: $call"
   leaf=logs/$of/leaves/$call.json
   test "$(jq -r --arg call "$call" 'select(.kind == "close" and .call_id == $call).record_sha256' "$leaf")" = "$sha256"
   for kind in head witness stamp; do
     head=logs/$of/$kind.json
     test "$kind" = head || test -e "$head" || continue
-    step "It stands in the recorder's log, by $kind.json: $call"
+    step "The entry is in the recorder's log, by $kind.json: $call"
     inclusion "$leaf" "logs/$of/$kind/$call.path" "$head"
   done
 
   end=logs/$of/ends/$call.json
-  if test -e "$end"; then
-    step "The log's entry of the call's end says what this record says: $call"
+  if test -e "$end" || test "$(jq -r '.end != null' "$record")" = true; then
+    test -e "$end" || fail "$end is missing: the record says how the call was ended"
+    step "The log entry of the call's end agrees with this record: $call"
     said=$(jq -c --arg call "$call" 'select(.kind == "end" and .call_id == $call)
       | [.situation, .by, .code_at, .released_at, .seen_by, .ended_at, .ended_by]' "$end")
     test -n "$said" || fail "$end is not the end of this call"
@@ -207,12 +218,12 @@ for record in calls/*/record.json; do
     for kind in head witness stamp; do
       head=logs/$of/$kind.json
       test "$kind" = head || test -e "$head" || continue
-      step "The end stands in the recorder's log, by $kind.json: $call"
+      step "The end is in the recorder's log, by $kind.json: $call"
       inclusion "$end" "logs/$of/$kind/$call.end.path" "$head"
     done
     ended=$(sed -n '1s/^leaf \([0-9][0-9]*\) of .*/\1/p' "logs/$of/head/$call.end.path")
     closed=$(sed -n '1s/^leaf \([0-9][0-9]*\) of .*/\1/p' "logs/$of/head/$call.path")
-    test "$ended" -lt "$closed" || fail "the end stands behind the close"
+    test "$ended" -lt "$closed" || fail "the end is after the close"
   fi
 
   amended=amended/$call.json
@@ -231,7 +242,6 @@ for record in calls/*/record.json; do
     step "The hold is of this record: $call"
     test "$(jq -r .record_sha256 "$kept")" = "$sha256"
     test "$(jq -r .call_id "$kept")" = "$call"
-    test "$format" = 4 || continue
     step "The key is the one that the hold names: $call"
     key=holds/$call/key.age
     test "$(jq -r .key_sha256 "$kept")" = "$(sha256sum < "$key" | cut -c1-64)"
@@ -239,12 +249,12 @@ for record in calls/*/record.json; do
   done
 
   if test -e "opened/$call/call.json"; then
-    step "The opened files fit the record in words and length: $call"
+    step "The opened files match the record in content and length: $call"
     whole=opened/$call/call.json wav=opened/$call/call.wav
     test "$(jq -cS 'del(.dialled, .also_dialled, .caller, .smdr, .unreleased)' "$whole")" = "$(jq -cS . "$record")"
     samples=$(jq '.audio.samples | select(type == "number" and . == floor and . >= 0)' "$record")
     test "$(stat -c %s "$wav")" = "$((44 + 2 * samples))"
-    wav_header "$samples" | cmp - <(head -c 44 -- "$wav") || fail "$wav says another length, rate or coding"
+    wav_header "$samples" | cmp - <(head -c 44 -- "$wav") || fail "$wav has another length, rate or coding"
     used "$whole" "$wav"
   fi
 
@@ -254,7 +264,7 @@ for record in calls/*/record.json; do
     printf '%s %s\n' "$of" "$(cat "$key")" > "$work/key"
     ssh-keygen -Y verify -f "$work/key" -I "$of" -n linetap-record -s "$record.sig" < "$record"
     sigsum-verify -k "$key" -p "${sigsum_policy:-sigsum/policy}" "$proof" < "$record"
-    test -n "$sigsum_policy" || echo "note: by the bundle's own policy, which says whom its maker trusts"
+    test -n "$sigsum_policy" || echo "note: checked by the bundle's own policy, which its maker chose"
     used "$proof" "$key" sigsum/policy
   fi
 
@@ -276,7 +286,7 @@ while read -r of; do
       witness) signature witness linetap-head "$at" "$head" "$head.witness.sig" ;;
       stamp)
         step "Time stamp (RFC 3161) of $of"
-        test -n "$tsa_ca" || fail "there is a time stamp, and no TSA_CA: $usage"
+        test -n "$tsa_ca" || fail "TSA_CA is missing: the bundle has a time stamp: $usage"
         openssl ts -verify -data "$head" -in "$head.tsr" -CAfile "$tsa_ca"
         used "$head.tsr" "logs/$of/tsa-ca.pem"
         ;;
@@ -285,14 +295,20 @@ while read -r of; do
 done < <(printf '%s\n' "${units[@]}" | sort -u)
 
 for gone in certificates/*.destroyed.json; do
+  epoch=${gone#certificates/}
+  epoch=${epoch%.destroyed.json}
+  step "The certificate is of the day of a call in it: $epoch"
+  test "$(jq -r '.epoch | strings' "$gone")" = "$epoch" || fail "$gone is of another day"
+  jq -e --arg epoch "$epoch" 'select(.retention.epoch == $epoch)' calls/*/record.json > "$work/said" ||
+    fail "$gone is of no call in it"
   at=$(digits "$gone" destroyed_at)
   person linetap-certificate "$at" "$gone"
 done
 
-step "Nothing lies in it that none of these checks has looked at"
+step "Each file was covered by one of these checks"
 find . -type f | sort > "$work/found"
 sort -u "$work/used" | comm -13 - "$work/found" > "$work/left"
 test ! -s "$work/left" || fail "$(sed -n 1p "$work/left")"
 
 title=end
-echo "All of it holds. The reports explain it; where one differs from the signed record.json, the record counts."
+echo "All checks succeeded. The reports explain them; if one differs from the signed record.json, the record counts."

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from linetap_core.codecs.codec import Codec
+from linetap_core.codecs.codec import Codec, Decoder
 
 I16 = npt.NDArray[np.int16]
 
@@ -43,6 +43,12 @@ def stream(codec: Codec, pcm: I16, *ends: int) -> bytes:
     for end in (*ends, len(pcm)):
         data += encoder.encode(pcm[encoder.taken : end])
     return data + encoder.finish()
+
+
+def decoded(decoder: Decoder, part: bytes, samples: int, block_bytes: int = 1 << 16) -> I16:
+    """A part that arrives in blocks of that size."""
+    blocks = (part[at : at + block_bytes] for at in range(0, len(part), block_bytes))
+    return np.concatenate([np.zeros(0, np.int16), *decoder.decode(blocks, samples)])
 
 
 def lag(heard: I16, spoken: I16, most: int = 40) -> tuple[int, float]:

@@ -33,10 +33,12 @@ from linetap_core.durable import broken
 from postgres_rig import Postgres
 from release_rig import Desk
 from reporter_rig import Floor
+from sealing_rig import Rig
 from unclosed import UnclosedSockets
 from unit_rig import Unit, make_unit
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Browser
     from sqlalchemy import Engine
 
     from ingest_rig import Teller
@@ -136,6 +138,14 @@ def server() -> Iterator[Postgres]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    from servesite import chromium  # loads Playwright
+
+    with chromium() as browser:
+        yield browser
+
+
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Broker]:
     with Broker(tmp_path / "broker") as running:
@@ -154,6 +164,12 @@ def edition(request: pytest.FixtureRequest) -> str:
 def floor(tmp_path: Path, run_dir: Path, broker: Broker) -> Iterator[Floor]:
     with Floor(tmp_path, run_dir, broker.port) as floor:
         yield floor
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Rig:
+    """A unit's vault with its keys."""
+    return Rig.make(tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,8 @@ from anchors.people import people
 from linetap.recorder.signals.dtmf.detector import Digit, DtmfDetector
 from linetap.recorder.signals.dtmf.gate import COLUMNS_HZ, KEYS, ROWS_HZ
 from linetap.ring import I16, RATE_HZ
-from linetap_bench.sounds.synth import F64, peak_of, rms_of
+from linetap_bench.sounds.synth import F64, rms_of
+from linetap_core.codecs.g711 import peak_of
 
 Sine = Callable[[float, int, float], F64]  # Hz, samples, phase -> samples of peak 1
 BATCH = 2000

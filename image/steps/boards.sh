@@ -35,16 +35,19 @@ lay_trees() {
   of_kernel table >"$OUT/boards.md" || fail "a board would lack what is named above"
 }
 
-# Applies overlays to a Pi 5's trees where they fit: an overlay named in config.txt would have to fit every tree. Only
-# Raspberry Pi's have the serial ports of the header, and mainline's lack the node for the EEPROM's configuration
-# (docs/update.md).
+# Applies overlays to the trees that they fit: an overlay named in config.txt would have to fit every tree. Of a Pi 5's
+# only Raspberry Pi's have the serial ports of the header, and mainline's lack the node for the EEPROM's configuration
+# (docs/update.md). Mainline's of a CM4 has the clock of a carrier.
 lay_into_trees() {
   local tree
+  for tree in "$BEGIN"/bcm2711*.dtb; do
+    if fdtget "$tree" /i2c-mux0/i2c@1/rtc@51 reg >/dev/null 2>&1; then lay_into "$tree" clock-cm4; fi
+  done
   for tree in "$BEGIN"/bcm2712*.dtb; do
     if fdtget "$tree" /__symbols__ rp1_uart0 >/dev/null 2>&1; then lay_into "$tree" uarts-pi5; fi
     if ! fdtget "$tree" /aliases blconfig >/dev/null 2>&1; then lay_into "$tree" blconfig-pi5; fi
   done
-  rm "$BEGIN/overlays/uarts-pi5.dtbo" "$BEGIN/overlays/blconfig-pi5.dtbo"
+  rm "$BEGIN"/overlays/{uarts-pi5,blconfig-pi5,clock-cm4}.dtbo
 }
 
 # The original tree stays in $UNTOUCHED: contents.py identifies it by its size.

@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 from swapped_rig import approved, forged, hold_key, refused
 
+from linetap_core.codecs import mulaw
 from linetap_core.errors import Refusal
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.calls.callkey import OfCall
 from linetap_core.evidence.keys import keys
+from linetap_core.evidence.sealing import age
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_desk.ceremony import hold
 from linetap_desk.proofs import callfolder
@@ -22,7 +24,7 @@ from linetap_desk.release import opening, unwrap
 from linetap_desk.unsealing import checkedcall, layers
 from linetap_desk.unsealing.callproof import Basis
 from release_rig import HAN, ID, KIM, Desk
-from sealing_rig import CALL_ID, UNIT, Rig
+from sealing_rig import CALL_ID, UNIT, Rig, noise, record
 
 
 def test_an_approver_does_not_sign_for_a_forged_call(desk: Desk) -> None:
@@ -125,6 +127,26 @@ def test_a_record_that_changes_after_its_check_is_not_taken(tmp_path: Path) -> N
         opening.Unlocked(call, identities, None)
 
 
+@pytest.mark.parametrize("age_is_there", [True, False])
+def test_audio_that_changes_after_its_check_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, age_is_there: bool
+) -> None:
+    """Another sound of the same length under the call's own key, which decrypts without a fault."""
+    rig = Rig.make(tmp_path)
+    folder = rig.create()
+    folder.write(noise(100_000))
+    folder.seal(record(100_000), rig.sign)
+    call = checkedcall.require_verified(folder.path, Basis(callfolder.load_signers(rig.signers_file)))
+    other = age.encrypt(mulaw.HEADER + noise(100_000, seed=2), [folder.recipient])
+    assert len(other) == (folder.path / "audio.001.age").stat().st_size
+    (folder.path / "audio.001.age").write_bytes(other)
+    if not age_is_there:
+        monkeypatch.setattr("linetap_core.system.program", lambda _name: None)
+    with pytest.raises(Refusal, match=r"audio\.001\.age: changed while it was being opened"):
+        opening.open_call(call, [rig.epoch_file, rig.custodian_files[0]], None, tmp_path / "call.wav")
+    assert not list(tmp_path.glob("call.*"))
+
+
 def test_no_layer_comes_off_bytes_that_nobody_checked() -> None:
     with pytest.raises(TypeError, match="what checkedcall"):
         checkedcall.SealedKey(b"key", "", OfCall(UNIT, CALL_ID), object())
@@ -140,7 +162,7 @@ def test_no_layer_comes_off_bytes_that_nobody_checked() -> None:
         path.name
         for path, tree in trees.items()
         for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute) and node.attr in ("decrypt", "decrypt_with_key")
+        if isinstance(node, ast.Attribute) and node.attr in ("decrypt", "decrypt_with_key", "PlainBlocks")
         if isinstance(node.value, ast.Name) and node.value.id == "stockage"
     }
     assert stock == DECRYPTS

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import itertools
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,16 +24,19 @@ from linetap.recorder.vault import admission
 from linetap.recorder.vault.recordings.index import Index
 from linetap.recorder.vault.walks import Walks
 from linetap_core.cli import main
-from linetap_core.clock import compact
+from linetap_core.clock import NS_PER_S, compact
+from linetap_core.evidence.calls import amendment, sealed
+from linetap_core.evidence.calls.amendment import Amendment
 from linetap_core.evidence.keys import keys
-from linetap_core.evidence.signing import namespaces
+from linetap_core.evidence.merklelog import leaflog, unitlog
+from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.evidence.signing.signers import Signer
 from linetap_core.records import Caller, CallEvent, CallRecord
 from linetap_core.vaultformat.walkreport import WalkReport
 from linetap_desk.proofs import callfolder
 from linetap_desk.vaultproofs import tree, verifyvault
 
-OVER = "2026-11-20"  # an epoch whose day has passed
+OVER = ("2026-11-20", "2026-11-19")  # epochs whose days have passed
 CALLS = 3
 
 
@@ -66,11 +71,18 @@ def keeper_of(folder: Path, run_dir: Path) -> Keeper:
         record = call(keeper, index, f"-{number + 1}")
         if number == 0:
             assert keeper.command(keeper.hold(record, keeper.clock.utc_ns() + 100 * DAY)).done
-    certificate = msgspec.json.encode({"epoch": OVER, "destroyed_at": START})
-    assert keeper.command(keeper.signed("destroy", "vault", certificate, "linetap-certificate")).done
-    walked: dict[str, Any] = {"unit": UNIT, "version": "0", "config_sha256": "", "by": "terminal", "began_at": START}
-    report = WalkReport(**walked, ended_at=START, ended_by="done", passed=True, lines=[])
-    Walks(keeper.vault, keeper.key.signer(namespaces.WALK), keeper.log, keeper.report).store(report)
+            amend(keeper, record, 1, "2027-03-01T15:00:00.000Z")
+            amend(keeper, record, 2, "2027-02-01T15:00:00.000Z")
+    for epoch in OVER:
+        certificate = msgspec.json.encode({"epoch": epoch, "destroyed_at": START})
+        assert keeper.command(keeper.signed("destroy", "vault", certificate, "linetap-certificate")).done
+    for officer in (2, 1, 3):  # of a group, of which two open: the log has the second's and the third's
+        certificate = msgspec.json.encode({"epoch": "2026-11-18", "officers": [officer], "of": 3, "needed": 2})
+        assert keeper.command(keeper.signed("destroy", "vault", certificate, "linetap-certificate")).done
+    for began_at, passed in (("2026-11-24T02:00:00.000Z", True), ("2026-11-24T02:30:00.000Z", False)):
+        walked: dict[str, Any] = {"unit": UNIT, "version": "0", "config_sha256": "", "by": "terminal"}
+        report = WalkReport(**walked, began_at=began_at, ended_at=START, ended_by="done", passed=passed, lines=[])
+        Walks(keeper.vault, keeper.key.signer(namespaces.WALK), keeper.log, keeper.report).store(report)
     keeper.outbox.confirm(2)
     admission.write(keeper.vault, 3, keeper.clock.utc_ns())
     for name in ("journal/a.journal", "journal/b.journal", "smdr/2026-11-24.json", "ballast"):
@@ -95,6 +107,22 @@ def call(keeper: Keeper, index: Index, suffix: str) -> CallRecord:
     record = keeper.call(suffix=suffix)
     keeper.report(CallEvent(seq=0, event="sealed", at=START, unit=UNIT, call_id=record.call_id, line=1))
     return record
+
+
+def amend(keeper: Keeper, record: CallRecord, number: int, until: str) -> None:
+    """An amendment as a recorder writes it: leaf, signature, document."""
+    document = amendment.encode(Amendment(
+        suite=amendment.SUITE, unit=UNIT, call_id=record.call_id, number=number,
+        record_sha256=amendment.digest(sealed.public_json(record)), began_at=START, ended_at=START,
+        uncertainty_s=None, until=until, made_at=START,
+    ))  # fmt: skip
+    digest = amendment.digest(document)
+    keeper.clock.advance(NS_PER_S)
+    keeper.log.append("amendment", call_id=record.call_id, line=1, sha256=digest, until=until, number=number)
+    path = keeper.vault / amendment.FOLDER / amendment.name(record.call_id, number)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(document)
+    namespaces.signature_path(path).write_text(keeper.sign(document))
 
 
 @pytest.fixture(scope="module")
@@ -191,6 +219,81 @@ def test_no_file_is_changed_unseen(whole: Whole, how: str) -> None:
     assert whole.problems() == []
 
 
+def _alike(whole: Whole) -> Iterator[tuple[Path, Path]]:
+    """Pairs of files of one kind: in one folder, or in folders beside each other, their names alike but for digits."""
+    found: dict[str, list[Path]] = {}
+    for name in whole.files():
+        if not name.endswith(namespaces.SUFFIX) and not tree.runtime_kind(name):
+            found.setdefault(re.sub(r"\d", "0", name), []).append(whole.vault / name)
+    for paths in found.values():
+        yield from itertools.permutations(paths, 2)
+
+
+@pytest.mark.parametrize("how", ["in the other's place", "in place of both"])
+def test_no_paper_stands_unseen_under_the_name_of_another(whole: Whole, how: str) -> None:
+    """With its signature: a superseded end of a call, the walk test that was passed, the certificate of another day."""
+    pairs = list(_alike(whole))
+    assert {"amended", "walks", "certificates"} <= {one.parent.name for one, _ in pairs}
+    for one, other in pairs:
+        both = [path for path in (one, other) for path in (path, namespaces.signature_path(path)) if path.exists()]
+        before = {path: path.read_bytes() for path in both}
+        sources = (other, one) if how == "in the other's place" else (one, one)
+        for path, source in zip((one, other), sources, strict=True):
+            for suffix in ("", namespaces.SUFFIX):
+                if (data := before.get(source.with_name(source.name + suffix))) is not None:
+                    path.with_name(path.name + suffix).write_bytes(data)
+        assert whole.problems(), f"{other.relative_to(whole.vault)} is {one.name}"
+        for path, data in before.items():
+            path.write_bytes(data)
+    assert whole.problems() == []
+
+
+def test_no_paper_is_removed_unseen_with_its_signature(whole: Whole) -> None:
+    """Of a call's amendments too, of which an earlier one counts for nothing: the newest is found by their numbers. Of
+    a group's officers only the last certificate must be there, which the log has."""
+    for name in whole.files():
+        both = [whole.vault / name, whole.vault / (name + namespaces.SUFFIX)]
+        if all(path.exists() for path in both) and not name.endswith((".officer-1.json", ".officer-2.json")):
+            before = [path.read_bytes() for path in both]
+            for path in both:
+                path.unlink()
+            assert whole.problems(), name
+            for path, data in zip(both, before, strict=True):
+                path.write_bytes(data)
+    assert whole.problems() == []
+
+
+def test_a_head_is_judged_by_the_bytes_that_are_compared(whole: Whole, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A share of an attacker shows a head over leaves of its own first, and the unit's head when it is read again."""
+    head, leaves, hashes = (whole.vault / "log" / name for name in (unitlog.HEAD, leaflog.LEAVES, leaflog.TREE))
+    signature, own = namespaces.signature_path(head), keys.new_unit_key()
+    true = {path: path.read_bytes() for path in (head, signature)}
+    lines = leaves.read_bytes().splitlines(keepends=True)
+    leaves.write_bytes(b"".join(lines[:-1]))
+    hashes.unlink()
+    log = leaflog.LeafLog(leaves.parent)
+    forged = msgspec.structs.replace(
+        unitlog.decode_head(true[head]),
+        size=log.size, root=log.tree.root().hex(), origin=keys.fingerprint(own.public_key()),
+    )  # fmt: skip
+    log.close()
+    (whole.vault / "log" / unitlog.COPY).unlink()
+    head.write_bytes(unitlog.encode_head(forged))
+    signature.write_text(sshsig.sign(unitlog.encode_head(forged), own, namespaces.HEAD))
+    read, reads = callfolder.read, list[Path]()
+
+    def changing(path: Path, limit_bytes: int) -> bytes:
+        reads.append(path)
+        if reads.count(head) > 1:
+            for name, data in true.items():
+                name.write_bytes(data)
+        return read(path, limit_bytes)
+
+    monkeypatch.setattr(callfolder, "read", changing)
+    found = {problem.partition(":")[0] for problem in whole.problems()}
+    assert found & {"signer_not_trusted", "log_size", "log_root"}, found
+
+
 def _strays(folder: Path) -> Iterator[Path]:
     yield folder / "note.txt"
     yield folder / ".hidden"
@@ -225,6 +328,18 @@ def test_nothing_is_put_beside_unseen(whole: Whole, kind: str) -> None:
             assert whole.problems(), stray.relative_to(whole.vault)
             stray.rmdir() if kind == "folder" else stray.unlink()
     assert whole.problems() == []
+
+
+@pytest.mark.parametrize("name", [".DS_Store", "Thumbs.db", "desktop.ini", "._.DS_Store", "._record.json"])
+def test_what_a_desktop_puts_into_a_copy_is_called_that(whole: Whole, name: str) -> None:
+    """Everywhere in one line, with what to do: an officer has looked into the folder."""
+    (folder,) = (path for path in whole.folders() if path.name.endswith("-L01-1") and path.parent.parent.name == "11")
+    for place in (whole.vault, whole.vault / "log", whole.vault / "walks", folder.parent, folder):
+        (place / name).write_bytes(b"\0\0\0\1Bud1")
+        (found,) = whole.problems()
+        assert found.endswith("; macOS or Windows put it there, and no unit: remove it from this copy"), found
+        assert name in found or place == folder.parent
+        (place / name).unlink()
 
 
 def test_what_could_be_a_recorders_is_believed_by_nobody(whole: Whole, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,6 @@ Stock `age` and `tar` verify both directions.
 from __future__ import annotations
 
 import hashlib
-import io
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +25,7 @@ from linetap_core.evidence.sealing.grouptar import BadGroup
 from linetap_core.evidence.sealing.members import Group
 from linetap_desk.unsealing import stockage
 from sealing_rig import run
+from tar_rig import REG, archive, sized
 
 DATA = b"AGE-SECRET-KEY-1 would stand here\n"
 SIZES = [(1, 1), (1, 3), (2, 2), (2, 3), (3, 3), (3, 5), (4, 5)]
@@ -162,28 +162,6 @@ def test_a_partial_of_another_key_is_refused(tmp_path: Path) -> None:
         group.require_part(mine, grouptar.write(built))
 
 
-def archive(*entries: tuple[str, bytes, bytes], form: int = tarfile.USTAR_FORMAT) -> bytes:
-    """An archive of (name, type, content or link's target)."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=form) as file:
-        for name, kind, content in entries:
-            info = tarfile.TarInfo(name)
-            info.type = kind
-            if kind == tarfile.REGTYPE:
-                info.size = len(content)
-            else:
-                info.linkname = content.decode()
-            file.addfile(info, io.BytesIO(content) if info.size else None)
-    return buffer.getvalue()
-
-
-def sized(name: str, size: int) -> bytes:
-    info = tarfile.TarInfo(name)
-    info.size = size
-    return info.tobuf(tarfile.USTAR_FORMAT) + bytes(1024)
-
-
-REG = tarfile.REGTYPE
 AGE = b"age-encryption.org/v1\n-> X25519 x\n"
 HOSTILE: dict[str, tuple[bytes, str]] = {
     "above": (archive(("../1.age", REG, AGE)), "does not belong"),

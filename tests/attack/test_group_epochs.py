@@ -127,7 +127,7 @@ def test_all_officers_at_one_table_make_one_certificate(desk: Desk) -> None:
 def test_an_officer_destroys_both_keys_and_nobody_elses(desk: Desk) -> None:
     with pytest.raises(Refusal, match=rf"{DAY}\.index\.officer-2\.age: no medium opens it"):
         desk.destroy(DAY, media=desk.officers_keys(DAY, 2)[:1])
-    with pytest.raises(Refusal, match="another's key, and is left alone"):
+    with pytest.raises(Refusal, match="the key of another epoch"):
         desk.destroy(DAY, "--officer", 1, media=desk.officers_keys(DAY, 1, 2))
     with pytest.raises(BadInput, match="whose sheets they are"):
         desk.destroy(DAY, "--sheets", 2, media=[])

@@ -60,14 +60,14 @@ def test_a_segment_in_place_of_the_units(whole: Whole, capsys: pytest.CaptureFix
     forged(whole, segment(whole))
     done, said = find(whole, capsys, OTHER)
     assert done == 1
-    assert "not looked into: changed since the unit wrote it: overflow-1" in said
+    assert "not searched: changed since the unit wrote it: overflow-1" in said
 
 
 def test_a_segment_beside_the_units(whole: Whole, capsys: pytest.CaptureFixture[str]) -> None:
     forged(whole, segment(whole).with_name("2026-11-24-009.age"))
     done, said = find(whole, capsys, OTHER)
     assert done == 1
-    assert "not looked into: not in the unit's log: overflow-1" in said
+    assert "not searched: not in the unit's log: overflow-1" in said
 
 
 def test_a_segment_that_is_gone(whole: Whole, capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,7 +75,7 @@ def test_a_segment_that_is_gone(whole: Whole, capsys: pytest.CaptureFixture[str]
     segment(whole).unlink()
     done, said = find(whole, capsys)
     assert done == 1
-    assert "not looked into: in the unit's log, and missing: overflow-1" in said
+    assert "not searched: in the unit's log, and missing: overflow-1" in said
 
 
 def test_a_log_that_was_changed_with_it_vouches_for_nothing(whole: Whole, capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,9 +23,11 @@ from linetap_core.evidence.keys import keys
 from linetap_desk.accesslog import roles
 from linetap_desk.bundle import command as bundle
 from linetap_desk.ceremony import hold
+from linetap_desk.proofs import callfolder
 from linetap_desk.release import command as release
 from linetap_desk.release import open as opening
 from linetap_desk.release import unwrap
+from linetap_desk.witnessing import options
 from release_rig import Desk
 from witnessed_rig import Site, site
 
@@ -52,6 +54,23 @@ def refused(desk: Desk, tool: ModuleType, *words: object) -> str:
     assert desk.log()[-1].outcome == "refused"
     assert desk.log()[-1].code == caught.value.code
     return caught.value.code
+
+
+def test_the_policy_in_force_is_the_one_that_was_compared(
+    unit: tuple[Desk, Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody who may write there exchanges the file as soon as it was read."""
+    desk, policy = unit[0], unit[0].folder / options.POLICY
+    named, read = policy.read_bytes(), callfolder.read
+
+    def exchanged(path: Path, limit_bytes: int) -> bytes:
+        data = read(path, limit_bytes)
+        if path == policy:
+            policy.write_bytes(named.partition(b"quorum")[0] + b"quorum none\n")
+        return data
+
+    monkeypatch.setattr(callfolder, "read", exchanged)
+    assert options.of_desk(desk.folder).required
 
 
 def unwrapping(desk: Desk, request: Path, *more: object) -> tuple[object, ...]:

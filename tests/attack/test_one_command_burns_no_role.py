@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import random
 import re
 from pathlib import Path
@@ -115,14 +114,3 @@ def test_signatures_in_another_order_or_fewer_of_them_make_no_new_command(unit: 
         for chosen in itertools.permutations(blocks, count):
             again = msgspec.json.encode(Envelope(envelope.command, "".join(chosen)))
             assert unit.command(again).code in ("command_repeated", "command_signer")
-
-
-def test_counters_by_role_of_an_older_version_are_kept_as_floors(unit: Keeper) -> None:
-    path = unit.vault / "commands.json"
-    at = now_ms(unit)
-    path.write_text(json.dumps({"counters": {"desk": at, "vault": 1 << 61}, "begun": None}), "utf-8")
-    unit.restart()
-    assert unit.command(identify(unit, counter=at)).code == "command_repeated"
-    assert unit.command(identify(unit, counter=at - 5)).code == "command_repeated"
-    assert unit.command(identify(unit, counter=at + 1)).done
-    assert unit.command(unit.envelope("time", "vault", {}, counter=at)).code == "command_malformed", "burnt no longer"

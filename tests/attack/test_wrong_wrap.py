@@ -178,7 +178,7 @@ def test_of_a_group_as_many_as_open_it_check_it_together(desk: Desk, second: Pat
     call, made = desk.call(DAY), [hold_key(desk, f"hold-{number}.txt") for number in (1, 2, 3)]
     to = "2:" + ",".join(recipient for _, recipient in made)
     folder = desk.hold(call, desk.media / f"{DAY}.txt", to)
-    with pytest.raises(BadInput, match="keys of the group are missing: 1"):
+    with pytest.raises(BadInput, match="too few keys of the group: 1 more"):
         check(desk, folder, call, made[0][0], second)
     assert check(desk, folder, call, made[0][0], second, "--identity", made[2][0]) == 0
 

@@ -92,5 +92,5 @@ def test_the_demos_bundle_is_checked_by_what_is_published(bundled: BundleRig) ->
     made = make_and_check(folder, bundled.call(), bundled.rig.signers_file)
     assert made.script.name == "check-bundle.sh"
     assert folder not in made.script.parents
-    assert made.lines[-1].startswith("All of it holds.")
+    assert made.lines[-1].startswith("All checks succeeded.")
     assert not list((folder / "case").rglob("*.sh"))

@@ -12,7 +12,8 @@ from scripts import SILENT, call, timeline_of
 from fsk_rig import bits_of, message, parameter
 from linetap_bench.exchange.timeline import Timeline
 from linetap_bench.sounds.signalling import EXCHANGE_TONES
-from linetap_bench.sounds.synth import DTMF_COLUMNS_HZ, DTMF_ROWS_HZ, F64, peak_of
+from linetap_bench.sounds.synth import DTMF_COLUMNS_HZ, DTMF_ROWS_HZ, F64
+from linetap_core.codecs.g711 import peak_of
 
 ANSWER = 1000 + 1000 + 600  # of an incoming call with one ring
 KEY_MS = 300

@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from linetap.checks import Finding, Snapshot, run
-from linetap.checks.bootstate import Eeprom, Loader, Slot
+from linetap.checks.bootstate import Eeprom, Loader, Slot, read_eeprom, read_loader
 from linetap.checks.machine import Machine, Mount, Wear
 from linetap.checks.watch import Seen, Services, Status
 from linetap_core.clock import NS_PER_S, parse_rfc3339
 from linetap_core.records import KernelClockState
+from machine_rig import lay
 from panel_shown import shown
 from state_files import DEATHS, capture, recorder, reporter
 
@@ -188,6 +190,33 @@ def test_a_boot_loader_is_old_by_its_day(chip: str, signed: bool, built: str, is
     built_s = parse_rfc3339(f"{built}T00:00:00.000Z") // NS_PER_S
     found = stands(unit(loader=Loader(chip, built_s, signed)))
     assert found == ([("firmware_old", "warning")] if is_old else [])
+
+
+@pytest.mark.parametrize("code", ["", "eeprom_card"])
+@pytest.mark.parametrize(("model", "cmdline", "document"), [
+    ("4-model-b", "linetap.verity=1:2:3 linetap.slot=a", ""), ("400", "linetap.verity=1:2:3 linetap.slot=a", ""),
+    ("4-compute-module", "linetap.verity=1:2:3 linetap.slot=a", "docs/raspberry-pi.md"),
+    ("4s-compute-module", "linetap.verity=1:2:3 linetap.slot=a", "docs/raspberry-pi.md"),
+    ("4-model-b", "linetap.verity=1:2:3", "docs/verified-boot.md"),
+    ("4-compute-module", "linetap.verity=1:2:3", "docs/verified-boot.md"),
+])  # fmt: skip
+def test_a_cure_names_only_what_writes_that_boards_boot_loader(
+    tmp_path: Path, model: str, cmdline: str, document: str, code: str
+) -> None:
+    """A module's ROM runs no recovery.bin from a card (Raspberry Pi, cm-bootloader.adoc), and a board that is locked to
+    a key none without it (raspberrypi/usbboot, secure-boot.md): the card of Imager was named for both.
+    """
+    lay(tmp_path, {
+        "proc/device-tree/compatible": f"raspberrypi,{model}\0brcm,bcm2711\0",
+        "proc/device-tree/chosen/bootloader/build-timestamp": "\x5f\x5e\x10\0", "proc/cmdline": cmdline,
+        "run/linetap-eeprom": f"failed before=1 wanted=2 {code}\n" if code else "",
+    })  # fmt: skip
+    found = {each.check: each.trouble for each in run(unit(loader=read_loader(tmp_path), eeprom=read_eeprom(tmp_path)))}
+    assert set(found) == {"firmware_old", *(["eeprom_failed"] if code else [])}
+    for trouble in found.values():
+        assert ("Imager" in trouble.action_en, "Imager" in trouble.action_ko) == (not document, not document)
+        assert document in trouble.action_en
+        assert document in trouble.action_ko
 
 
 @pytest.mark.parametrize("step", ["waiting", "trying", "done", "failed"])

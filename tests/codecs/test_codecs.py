@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from codec_rig import SPEECH, stream
+from codec_rig import SPEECH, decoded, stream
 from linetap_core.codecs.codec import Codec, Undecodable, part_offset
 from linetap_core.codecs.registry import CODECS, UnknownCodec, codec_named
 from linetap_core.evidence.sealing import age
@@ -24,7 +24,14 @@ def test_a_stream_decodes_to_its_samples_and_its_size_allows_them(codec: Codec, 
     data = stream(codec, SPEECH[:samples])
     assert samples in codec.possible(len(data))
     assert len(codec.possible(len(data))) <= 160
-    assert len(codec.decoder().decode(data, samples)) == samples
+    assert len(decoded(codec.decoder(), data, samples)) == samples
+
+
+@pytest.mark.parametrize("block_bytes", [1, 31, 33, 511, 513, 4096])
+def test_how_the_bytes_of_a_part_come_is_of_no_account(codec: Codec, block_bytes: int) -> None:
+    data = stream(codec, SPEECH[:20_001])
+    at_once = decoded(codec.decoder(), data, 20_001, len(data))
+    assert np.array_equal(decoded(codec.decoder(), data, 20_001, block_bytes), at_once)
 
 
 def test_how_the_samples_come_is_of_no_account(codec: Codec) -> None:
@@ -73,11 +80,11 @@ def test_another_encoder_goes_on_at_any_unit(codec: Codec, units: int) -> None:
     joined = one[: codec.offset(seam)] + tail
     assert len(joined) == len(one)
     decoder = codec.decoder()
-    parts = [decoder.decode(joined[: codec.offset(seam)], seam), decoder.decode(tail, samples - seam)]
+    parts = [decoded(decoder, joined[: codec.offset(seam)], seam), decoded(decoder, tail, samples - seam)]
     assert part_offset(codec, seam) == len(joined) - len(tail)
     around = slice(max(0, seam - 400), seam + 800)
     wrong = [float(np.abs(pcm[around] - SPEECH[around].astype(float)).mean()) for pcm in (
-        np.concatenate(parts), codec.decoder().decode(one, samples)
+        np.concatenate(parts), decoded(codec.decoder(), one, samples)
     )]  # fmt: skip
     assert wrong[0] <= 1.3 * wrong[1] + 10
 
@@ -85,14 +92,14 @@ def test_another_encoder_goes_on_at_any_unit(codec: Codec, units: int) -> None:
 def test_a_stream_without_its_header_is_refused(codec: Codec) -> None:
     data = stream(codec, SPEECH[:8000])
     with pytest.raises(Undecodable, match="does not begin as"):
-        codec.decoder().decode(b"x" + data[1:], 8000)
+        decoded(codec.decoder(), b"x" + data[1:], 8000)
 
 
 def test_a_part_that_does_not_hold_what_the_record_says_is_refused(codec: Codec) -> None:
     data = stream(codec, SPEECH[:8000])
     for wrong in (7000, 8200):
         with pytest.raises(Undecodable, match=f"{wrong} in the record"):
-            codec.decoder().decode(data, wrong)
+            decoded(codec.decoder(), data, wrong)
 
 
 def test_nothing_was_said(codec: Codec) -> None:

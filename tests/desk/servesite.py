@@ -54,7 +54,7 @@ def tls() -> tuple[Pair, Path]:
 
 @cache
 def migrated() -> Path:
-    """A database after all migrations, made once. test_serve_access.py tests each of them."""
+    """A database after all migrations, made once. test_serve_access.py tests them."""
     folder = Path(tempfile.mkdtemp(prefix="linetap-serve-db-"))
     atexit.register(shutil.rmtree, folder)
     opendatabase.open_own(f"sqlite:///{folder / 'serve.db'}").dispose()

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import threading
 from pathlib import Path
 
 import pyrage
@@ -13,6 +15,7 @@ import sealing_rig
 from linetap_core.errors import BadInput
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.sealing import age
+from linetap_desk.proofs import callfolder
 from linetap_desk.unsealing import agereader, stockage
 
 CHUNK = age.SEALED_CHUNK_BYTES
@@ -82,6 +85,43 @@ def test_a_malformed_header_is_refused(header: bytes) -> None:
     data = age.VERSION_LINE + header + b"--- " + b"A" * 43 + b"\n" + bytes(40)
     with pytest.raises(agereader.Unopened):
         agereader.decrypt(data, [MINE])
+
+
+def stock_blocks(file: agereader.Readable) -> stockage.PlainBlocks:
+    return stockage.PlainBlocks(file, keys.identity_file(MINE, "2026-11-24T00:00:00Z").encode())
+
+
+@pytest.mark.parametrize("size", [0, 1, age.CHUNK_BYTES, 3_000_001])
+def test_stock_age_opens_in_blocks(size: int) -> None:
+    plain = os.urandom(size)
+    data = age.encrypt(plain, [MINE.recipient])
+    blocks = stock_blocks(io.BytesIO(data))
+    assert (b"".join(blocks), blocks.complaint) == (plain, "")
+    for cut, whole in ((len(data) - 1, (size - 1) // age.CHUNK_BYTES), (100, 0)):
+        blocks = stock_blocks(io.BytesIO(data[:cut]))
+        assert b"".join(blocks) == plain[: max(0, whole) * age.CHUNK_BYTES]
+        assert blocks.complaint
+
+
+def test_a_reader_that_stops_early_leaves_no_process_and_no_thread() -> None:
+    file = io.BytesIO(age.encrypt(bytes(10_000_000), [MINE.recipient]))
+    before, blocks = threading.active_count(), iter(stock_blocks(file))
+    assert next(blocks)
+    blocks.close()
+    assert threading.active_count() == before
+    assert file.read(1), "it was read to its end for nobody"
+
+
+def test_a_medium_that_cannot_be_read_is_named_and_not_a_cut_part() -> None:
+    class Failing(io.BytesIO):
+        def read(self, count: int | None = -1, /) -> bytes:
+            if self.tell() > 1 << 20:
+                raise callfolder.Damaged("file_unreadable", "audio.001.age: Input/output error")
+            return super().read(count)
+
+    blocks = stock_blocks(Failing(age.encrypt(bytes(3_000_000), [MINE.recipient])))
+    with pytest.raises(callfolder.Damaged, match="Input/output error"):
+        b"".join(blocks)
 
 
 class TestWithoutAge:

@@ -30,7 +30,7 @@ def test_its_commands(bundled: BundleRig) -> None:
         ["bash", "-c", script], cwd=bundled.root, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S
     )
     assert done.returncode == 0, done.stderr
-    assert "All of it holds." in done.stdout
+    assert "All checks succeeded." in done.stdout
     assert done.stdout.endswith("3 checked, 3 good\n")
     assert (bundled.root / "whole.zip.sig").exists()
 

@@ -13,7 +13,7 @@ import pytest
 from calls_house import OTHER, UNIT, CallsHouse
 from calls_rig import EVIL, fill, recorded
 from playwright.sync_api import Browser, Dialog, Page
-from servesite import ServeSite, chromium, require_accessible
+from servesite import ServeSite, require_accessible
 from sqlalchemy import select, update
 
 from linetap_desk.ingest import tables
@@ -44,12 +44,6 @@ def officer(served: ServeSite) -> httpx.Client:
     client = served.client("officer")
     client.cookies.set("__Host-linetap-language", "en", domain="127.0.0.1")
     return client
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 def of(house: CallsHouse, name: str, unit: str = UNIT) -> str:

@@ -222,10 +222,10 @@ class TestPlans:
         for leg in parts:
             cursor = dataclasses.replace(cursor, way=way) if cursor is not None else None
             reading = Reading(db, way, whole=len(parts) == 1)
-            look = self.plan(db, *reading.rows_asked(leg, cursor, 50, at(1) if leg.rest else None))
+            look = self.plan(db, *reading.rows_query(leg, cursor, 50, at(1) if leg.rest else None))
             assert self.index(look) == self.index_of(leg)
             if leg.rest:
-                fence = self.plan(db, *reading.fence_asked(leg, cursor, 100))
+                fence = self.plan(db, *reading.fence_query(leg, cursor, 100))
                 assert self.index(fence) == self.index_of(leg)
                 assert all("COVERING INDEX" in step for step in fence if " calls " in step)
 
@@ -234,9 +234,9 @@ class TestPlans:
             seats=[Seat("floor-03", 1), Seat("floor-04", 2)], disposition="missed", direction="in"
         )
         reading, (leg, _) = Reading(unknown, "older", whole=False), legs(criteria)
-        (step,) = self.plan(unknown, *reading.rows_asked(leg, None, 50, at(1)))
+        (step,) = self.plan(unknown, *reading.rows_query(leg, None, 50, at(1)))
         assert step.startswith("SEARCH calls USING COVERING INDEX calls_at_line")  # and nothing is left to be sorted
-        steps = self.plan(unknown, reading.filled_asked([{"unit": "a", "call_id": "b"}]), {})
+        steps = self.plan(unknown, reading.filled_query([{"unit": "a", "call_id": "b"}]), {})
         assert any("(unit=? AND call_id=?)" in step for step in steps)
 
     def plan(self, db: Connection, criteria: Statement, values: dict[str, Any]) -> list[str]:
@@ -335,7 +335,7 @@ class TestPostgresql:
             reading = Reading(many, way, whole=True)
             for cursor in (Cursor(way, middle), Cursor(way, middle, "floor-003", "x")):
                 fence, _ = reading.fence(leg, cursor, self.ROWS) if leg.rest else (None, 0)
-                assert self.read(many, *reading.rows_asked(leg, cursor, 50, fence)) <= 2 * self.ROWS
+                assert self.read(many, *reading.rows_query(leg, cursor, 50, fence)) <= 2 * self.ROWS
 
     def test_what_it_is_held_against(self, many: Connection) -> None:
         assert self.read(many, select(tables.calls.c.unit).where(tables.calls.c.gaps_ms > 0), {}) == self.CALLS

@@ -28,30 +28,8 @@ from linetap_desk.unsealing.callproof import Basis
 from linetap_desk.web.pages import Pages
 from release_rig import Desk
 from sealing_rig import CALL_ID, Rig, noise, record
+from tar_rig import REG, archive, sized
 
-
-def archive(*members: tuple[str, bytes, bytes], form: int = tarfile.USTAR_FORMAT) -> bytes:
-    """An archive of (name, type, content or link's target)."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=form) as file:
-        for name, kind, content in members:
-            info = tarfile.TarInfo(name)
-            info.type = kind
-            if kind == tarfile.REGTYPE:
-                info.size = len(content)
-            else:
-                info.linkname = content.decode()
-            file.addfile(info, io.BytesIO(content) if info.size else None)
-    return buffer.getvalue()
-
-
-def sized(name: str, size: int) -> bytes:
-    info = tarfile.TarInfo(name)
-    info.size = size
-    return info.tobuf(tarfile.USTAR_FORMAT) + bytes(1024)
-
-
-REG = tarfile.REGTYPE
 GOOD = ("request.json", REG, b"{}")
 HOSTILE: dict[str, tuple[bytes, str]] = {
     "above": (archive(("../request.json", REG, b"x")), "does not belong"),

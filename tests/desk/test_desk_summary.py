@@ -206,7 +206,7 @@ def test_the_numbers_and_nobody_in_them(house: CallsHouse, capsys: pytest.Captur
     assert "교환기와 다른 기기 units that differ from the PBX: 1\n" in said
     assert f"  {UNIT}: {figures}\n" in said
     assert "이날 대조 없음 no report for this day: 0\n" in said
-    assert f"교환기 연결 여부 모름 PBX connection unknown: 1 ({OTHER})\n" in said
+    assert f"교환기 연결 여부 미확인 PBX connection unknown: 1 ({OTHER})\n" in said
     assert "현재 경보 alerts now: critical 1, warning 1" in said
     assert "log_fork 1" in said
     assert f"파기 destroyed: 통화 calls {gone}, " in said
@@ -305,9 +305,9 @@ def test_every_unit_of_the_signers_file_is_in_it(house: CallsHouse, capsys: pyte
     assert run(house) == 0
     said = capsys.readouterr().out
     assert "기기 units: 3\n" in said
-    assert "보고한 적 없음 never heard: 1 (never-01)\n" in said
+    assert "보고 이력 없음 never reported: 1 (never-01)\n" in said
     assert "retired-01" not in said
-    assert f"이날 녹음 중단 did not record for a time: 1 ({UNIT})\n" in said
+    assert f"이날 녹음 중단 not recording for part of the day: 1 ({UNIT})\n" in said
 
 
 def test_no_word_of_a_unit_stands_for_the_total(house: CallsHouse, capsys: pytest.CaptureFixture[str]) -> None:

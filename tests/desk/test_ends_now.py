@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from calls_house import NOW_NS, UNIT, CallsHouse, name_of
 from playwright.sync_api import Browser, expect
-from servesite import ServeSite, chromium, require_accessible
+from servesite import ServeSite, require_accessible
 from sqlalchemy import event, select
 
 from ingest_rig import trusted
@@ -155,12 +155,6 @@ def test_nobody_else_is_told_and_nothing_of_the_caller_is(house: House, served: 
 def test_the_first_page_has_it_without_a_script(served: ServeSite) -> None:
     assert BEING_ENDED in re.sub("<[^>]+>", "", served.client(SUPERVISOR).get("/").text)
     assert "통화 종료 안내 중" not in served.client("officer").get("/").text
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 def test_an_open_page_shows_it_within_seconds(house: House, served: ServeSite, browser: Browser) -> None:

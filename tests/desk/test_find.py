@@ -166,14 +166,14 @@ def test_none_found_is_reported_and_where_nobody_looked(vaults: Vaults, capsys: 
         vaults.lay(day, "2026-11-24", call(number="0212340000"))
     keys = vaults.keys("2027-01-22", "2027-01-23", "2027-01-24")
     assert vaults.find("--identity", keys) == 1
-    certain = "none found. Of calls whose epoch is over nothing is kept"
+    certain = "none found. Nothing is kept of calls whose epoch has ended"
     assert lines(capsys)[1] == [certain]
     (keys / "2027-01-22.index.txt").unlink()
     (keys / "2027-01-23.index.txt").unlink()
     assert vaults.find("--identity", keys) == 1
     assert lines(capsys)[1] == [
-        "not looked into: no key given: 2027-01-22 to 2027-01-23",
-        certain.replace("found", "found where it could be looked; that is not everywhere"),
+        "not searched: no key given: 2027-01-22 to 2027-01-23",
+        certain.replace("found", "found in the calls that could be searched, which are not all"),
     ]
 
 
@@ -189,7 +189,7 @@ def test_a_destroyed_index_key_is_said_even_when_something_is_found(
     assert vaults.find("--identity", keys, "--json") == 0
     found, err = lines(capsys)
     assert [each["call_id"] for each in found] == [f"{NOON}-L03"]
-    assert err == ["not looked into: key destroyed: 2027-01-22"]
+    assert err == ["not searched: key destroyed: 2027-01-22"]
 
 
 def test_a_segment_that_is_damaged_or_anothers_hides_nothing(
@@ -205,8 +205,8 @@ def test_a_segment_that_is_damaged_or_anothers_hides_nothing(
     found, err = lines(capsys)
     assert [each["line"] for each in found] == [3]
     assert err == [
-        "not looked into: damaged: 2027-01-23",
-        f"not looked into: does not open: 2027-01-24, {other.parent.name}",
+        "not searched: damaged: 2027-01-23",
+        f"not searched: does not open: 2027-01-24, {other.parent.name}",
     ]
 
 
@@ -231,7 +231,7 @@ def test_a_call_that_stands_there_twice_is_one(vaults: Vaults, capsys: pytest.Ca
 
 def test_a_vault_without_an_index_makes_nothing_certain(vaults: Vaults, capsys: pytest.CaptureFixture[str]) -> None:
     assert vaults.find("--identity", vaults.keys("2027-01-23")) == 1
-    assert "not looked into: no index: " in capsys.readouterr().err
+    assert "not searched: no index: " in capsys.readouterr().err
 
 
 # --- the table --------------------------------------------------------------------------------------------------
@@ -491,4 +491,4 @@ def test_amendments_that_cannot_be_read_are_said(
         medium.setattr(os, "listdir", failing)
         vaults.find("--from", "2026-11-20", "--to", "2026-11-20", "--identity", vaults.folder / "medium")
     said = capsys.readouterr().err
-    assert f"not looked into: {vaults.vault / amendment.FOLDER}: Input/output error" in said
+    assert f"not searched: {vaults.vault / amendment.FOLDER}: Input/output error" in said

@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import argparse
+import tracemalloc
+from pathlib import Path
+
 import msgspec
 import numpy as np
 import pytest
@@ -12,8 +16,10 @@ from linetap_core.clock import S_PER_DAY
 from linetap_core.codecs.codec import RATE_HZ
 from linetap_core.evidence.sealing import age
 from linetap_desk.custody.package import NAMES
+from linetap_desk.release import open as opening
 from linetap_desk.release.opening import PART_LIMIT_BYTES
 from linetap_desk.unsealing import wav
+from sealing_rig import Rig
 
 MARGIN_S = 600  # a call may end late; a part also has what was said before
 
@@ -36,3 +42,33 @@ def test_the_sound_is_written_in_blocks(sizes: list[int]) -> None:
     assert head == wav.header(sum(sizes))
     assert max(map(len, blocks), default=0) <= 1 << 21
     assert b"".join(blocks) == b"".join(part.astype("<i2").tobytes() for part in parts)
+
+
+def opened(folder: Path, samples: int, *more: str) -> int:
+    """Opens a call of so many samples; returns the peak of memory."""
+    folder.mkdir()
+    rig = Rig.make(folder)
+    path, parser = rig.sealed_call(samples), argparse.ArgumentParser()
+    opening.add_arguments(parser)
+    keys = ["--identity", str(rig.epoch_file), "--identity", str(rig.custodian_files[0])]
+    args = parser.parse_args(
+        [str(path), *keys, "--signers", str(rig.signers_file), "-o", str(folder / "call.wav"), *more]
+    )
+    tracemalloc.start()
+    try:
+        assert opening.run(args) == 0
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("age_is_there", [True, False])
+def test_a_longer_call_takes_no_more_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, age_is_there: bool
+) -> None:
+    if not age_is_there:
+        monkeypatch.setattr("linetap_core.system.program", lambda _name: None)
+    opened(tmp_path / "first", 8000)  # imports, tables
+    short, long = (opened(tmp_path / str(samples), samples) for samples in (2_000_000, 10_000_000))
+    assert long < 10_000_000 // 2, "the ciphertext was held"
+    assert long - short < 1 << 20, "the longer one has 8 MB more, and its sound 16 MB"

@@ -37,11 +37,6 @@ from linetap_desk.release import unwrap
 from sealing_rig import CALL_ID, UNIT, Rig, noise, record
 
 
-@pytest.fixture
-def rig(tmp_path: Path) -> Rig:
-    return Rig.make(tmp_path)
-
-
 def run(command: ModuleType, *arguments: object) -> int:
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)

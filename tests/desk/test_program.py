@@ -130,7 +130,7 @@ def test_a_release_and_a_hold_by_buttons_alone(house: ReleaseHouse, tmp_path: Pa
         (hold_key,) = output.glob("hold-*.txt")
         browser.choose("identities", hold_key)
         browser.choose("archive", saved(house, f"/hold/{hold_id}/check", "vault"))
-        assert "holds the key of" in browser.do("/check-hold", identity=[str(hold_key)])
+        assert "contains the key of" in browser.do("/check-hold", identity=[str(hold_key)])
         answer = house.bring(f"/hold/{hold_id}/check", (output / f"{hold_id}.check.sig").read_bytes(), "vault")
         assert answer.status_code == 303, refusal(answer)
         run.end()

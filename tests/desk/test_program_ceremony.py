@@ -189,8 +189,9 @@ def test_one_person_alone_destroys_nothing(
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"today": "2026-01-08"}, "only clocks say"), ({"day": NEXT}, "before its time"),
-        ({"day": "2027-01-01"}, "no epoch"), ({"day": "overflow-2"}, "is in use"), ({"day": "--help"}, "no epoch"),
+        ({"today": "2026-01-08"}, "only clocks show"), ({"day": NEXT}, "before that"),
+        ({"day": "2027-01-01"}, "not an epoch"), ({"day": "overflow-2"}, "is in use"),
+        ({"day": "--help"}, "not an epoch"),
         ({"sheets": "1"}, "sheet 1 is not"),
     ],
 )  # fmt: skip
@@ -325,7 +326,7 @@ def test_what_is_signed_is_what_was_shown(run: InThread, desk: Desk, out: Path) 
     found = json.loads(path.read_bytes())
     found["custodians"] = [keys.new_identity().recipient]
     path.write_text(json.dumps(found, separators=(",", ":")))
-    assert "not what was shown" in run.browser.refused("/sign", sha256=shown)
+    assert "changed since it was shown" in run.browser.refused("/sign", sha256=shown)
     for sha256 in ("", "0" * 64):
         run.browser.refused("/sign", sha256=sha256)
     assert not namespaces_sig(path).exists()

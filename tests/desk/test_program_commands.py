@@ -88,7 +88,9 @@ def configured(desk: Desk, who: str, about: str = f"{UNIT} config {SHA}") -> Pat
         sha256 = re.search(r'name="sha256" value="(\w+)"', shown)
         assert sha256
         chosen.write_text(TOML + "# another\n")
-        assert "is not what was shown" in run.browser.refused("/commands", verb="config", about=about, sha256=sha256[1])
+        assert "changed since it was shown" in run.browser.refused(
+            "/commands", verb="config", about=about, sha256=sha256[1]
+        )
         chosen.write_text(TOML)
         run.browser.do("/commands", verb="config", about=about, sha256=sha256[1])
     (path,) = written(desk, "config")
@@ -302,9 +304,9 @@ def test_what_was_chosen_for_one_command_does_not_stop_another(house: ReleaseHou
         (OPERATOR, "learn", "Floor/../03", "not the name of a unit"),
         (KIM, "confirm", UNIT, "16 digits expected"),
         (HAN, "time", f"{UNIT} {NUMBER}", "32 digits expected"),
-        (OPERATOR, "config", f"{UNIT} walk {SHA}", "is not what was shown"),
+        (OPERATOR, "config", f"{UNIT} walk {SHA}", "has changed since it was shown"),
         (OPERATOR, "update", UNIT, "choose the .raucb file first"),
-        (OPERATOR, "config", f"{UNIT} config {SHA}", "is not what was shown"),
+        (OPERATOR, "config", f"{UNIT} config {SHA}", "has changed since it was shown"),
         ("authority", "key_list", UNIT, "the list of keys is not chosen"),
         (HAN, "learn", UNIT, "not one of role"),
         (OPERATOR, "roles", UNIT, "not one of role"),

@@ -95,7 +95,7 @@ def test_not_yet(desk: Desk, call: Path) -> None:
 def test_approver_is_the_requester(desk: Desk, call: Path, requester: str) -> None:
     request = desk.ask(call, requester=requester)
     name, other = (KIM, PARK) if requester == KIM else (PARK, KIM)
-    with pytest.raises(NotReleased, match=r"asked for it and cannot approve it \[approver_is_requester\]"):
+    with pytest.raises(NotReleased, match=r"has requested it and cannot approve it \[approver_is_requester\]"):
         desk.approve(request, name)
     desk.approve(request, other)
     desk.stock_sign(request, name, request.with_name(f"{request.name}.sneaked.sig"))
@@ -313,9 +313,9 @@ def test_what_else_a_request_cannot_be(desk: Desk, call: Path) -> None:
         desk.one_time_key()
     with pytest.raises(BadInput, match="requester's own key"):
         desk.ask(call, one_time=desk.requester.recipient)
-    with pytest.raises(BadInput, match="no one-time key; it is left alone"):
+    with pytest.raises(BadInput, match="no one-time key; it is not destroyed"):
         desk.release("close", ID, "--key", desk.rig.epoch_file)
-    with pytest.raises(BadInput, match="the key of request 2026-0042; it is left alone"):
+    with pytest.raises(BadInput, match="the key of request 2026-0042; it is not destroyed"):
         desk.release("close", "2026-0043", "--key", desk.one_time_file())
     assert desk.rig.epoch_file.exists()
 

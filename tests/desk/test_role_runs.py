@@ -3,23 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import klm
 import msgspec
 import pytest
 from playwright.sync_api import Browser
 from runs import RUNS, made
 from runs_document import DOCUMENT, RECORDED, ROOT, Recorded, page, sheets
-from servesite import chromium
 
 MOST_BYTES = 6_000_000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect
-from servesite import ServeSite, chromium, require_accessible
+from servesite import ServeSite, require_accessible
 
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
 from linetap_core.enrolment.adoption import Begin
@@ -23,12 +23,6 @@ LIMIT_MS = 60_000
 PASSWORD = "correct horse battery"
 complaints: list[str] = []
 LOOKS = [(language, scheme) for language in ("ko", "en") for scheme in ("light", "dark")]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(autouse=True)

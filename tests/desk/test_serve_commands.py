@@ -213,7 +213,7 @@ def test_what_a_unit_has_counted_is_not_sent_to_it_again(
     for line in data.splitlines():
         carrier.answered(*answer(line, "epoch_not_over"))
     list(carrier.turn())
-    assert "By the unit&#39;s clock that day is not over" in page(house)
+    assert "By the unit&#39;s clock that day has not ended" in page(house)
     assert "/commands/again" not in page(house)
     assert f"<pre>{UNITS[0]} {UNITS[1]}</pre>" in page(house), "for those that are missing it is signed anew"
     press(house, "again")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from fleet_rig import END_S, Speaking, fleet_site
 from playwright.sync_api import Browser, Page, expect
-from servesite import ServeSite, chromium, require_accessible
+from servesite import ServeSite, require_accessible
 from watch_rig import LINE
 
 from broker import Broker, until
@@ -26,12 +26,6 @@ VISIBILITY = """state => {
   Object.defineProperty(document, "visibilityState", { configurable: true, get: () => state });
   document.dispatchEvent(new Event("visibilitychange"));
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -9,13 +9,7 @@ from pathlib import Path
 import pytest
 from group_house import GroupHouse
 from playwright.sync_api import Browser, Page, expect
-from servesite import chromium, require_accessible
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
+from servesite import require_accessible
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 from program_rig import InThread
 from release_house import LEGAL, MANAGER, ReleaseHouse
-from servesite import chromium
 from sqlalchemy import func, select
 
 from linetap_desk.ceremony import keygen
@@ -26,12 +25,6 @@ from release_rig import PARK, Desk
 from sealing_rig import CALL_ID, UNIT
 
 ASK, SENDS = f"/release/ask/{UNIT}/{CALL_ID}", "신청"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

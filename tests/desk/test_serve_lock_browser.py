@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from playwright.sync_api import Error as PlaywrightError
-from servesite import ServeSite, chromium, require_accessible
+from servesite import ServeSite, require_accessible
 
 from broker import until
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
@@ -23,12 +23,6 @@ from linetap_desk.serve.people import accounts
 PASSWORD = "correct horse battery"
 CASE = "2026-1107 도로과"
 POLL_MS = 15_000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from login_house import NAME, OTHER, PASSWORD, LoginHouse, Person, quick_passwords
 from playwright.sync_api import Browser, expect
-from servesite import chromium, require_accessible
+from servesite import require_accessible
 
 from linetap_core import cli
 from linetap_core.clock import NS_PER_S
@@ -201,12 +201,6 @@ def test_a_policy_that_cannot_be_kept(tmp_path: Path, more: str, word: str) -> N
     (tmp_path / "desk.toml").write_text(f"[serve]\n{more}\n")
     with pytest.raises(BadInput, match=word):
         pages.read_settings(tmp_path / "desk.toml")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 def test_in_a_real_browser(house: LoginHouse, browser: Browser) -> None:

@@ -9,16 +9,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from release_house import LEGAL, MANAGER, ReleaseHouse
-from servesite import chromium, require_accessible
+from servesite import require_accessible
 
 from release_rig import KIM, PARK, Desk
 from sealing_rig import CALL_ID, UNIT
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

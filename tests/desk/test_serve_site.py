@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser
-from servesite import LIMIT_S, ServeSite, chromium, require_accessible
+from servesite import LIMIT_S, ServeSite, require_accessible
 
 from linetap_desk.web import server
 
@@ -18,12 +18,6 @@ from linetap_desk.web import server
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServeSite]:
     with ServeSite(tmp_path_factory.mktemp("site")) as served:
         yield served
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 def test_the_first_page_is_for_who_is_logged_in(served: ServeSite) -> None:

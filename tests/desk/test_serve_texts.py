@@ -94,7 +94,7 @@ READ_BY_PEOPLE = [
     path
     for folder in ("docs", "hardware", "firmware")
     for path in (ROOT / folder).rglob("*")
-    if path.suffix in SUFFIXES and path.name != "earlier_texts.py"  # of bundles that exist
+    if path.suffix in SUFFIXES
 ]
 
 

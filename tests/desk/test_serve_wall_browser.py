@@ -13,7 +13,7 @@ import klm
 import pytest
 from fleet_rig import END_S, Speaking, fleet_site
 from playwright.sync_api import Browser, Page, expect
-from servesite import ServeSite, chromium, require_accessible, without_tokens
+from servesite import ServeSite, require_accessible, without_tokens
 from wall_rig import CAUSE, CONTACT, CURE, NAMES, WORST, WRONG, all_is_well, goes_wrong, places, speaking_floor
 from watch_rig import ALERT
 
@@ -24,12 +24,6 @@ WALL, PHONE = {"width": 1920, "height": 1080}, {"width": 390, "height": 844}
 WITHIN_S = 5  # for a practised reader, by the model of docs/role-runs.md
 _SHOWN = "element => { const at = element.getBoundingClientRect(); return [at.top, at.bottom, at.left, at.right]; }"
 _BOTTOM = "Math.max(...[...document.querySelectorAll('.unit')].map((one) => one.getBoundingClientRect().bottom))"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

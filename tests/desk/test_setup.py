@@ -18,7 +18,7 @@ from linetap_core.evidence.keys import keys
 from linetap_desk.config import desk as desksettings
 from linetap_desk.config import pages
 from linetap_desk.pki import authority
-from linetap_desk.setup import answers, certificates, command, configuration, machine, options, services
+from linetap_desk.setup import answers, certificates, command, machine, options, services
 from linetap_desk.setup.answers import Answers
 from pki_rig import DAY_NS, openssl
 
@@ -124,7 +124,7 @@ def test_an_authority_of_another_network_has_the_broker_called_by_its_name(given
 @pytest.mark.parametrize("database", machine.DATABASES)
 def test_ingest_and_pages_read_its_configuration(given: Answers, tmp_path: Path, database: str) -> None:
     made(given, ManualClock(NOW_NS))
-    text = configuration.text_of(
+    text = command.config_text(
         Answers(name=NAME, domain="city.example", database=database), certificates.broker_host(given)
     )
     (tmp_path / "etc/desk.toml").write_text(text)
@@ -171,7 +171,7 @@ def test_the_authority_speaks_for_the_domain(name: str, domain: str) -> None:
 
 
 def test_a_desk_that_is_there_keeps_its_name_and_its_broker(tmp_path: Path) -> None:
-    text = configuration.text_of(Answers(name=NAME, domain="city.example"), "mqtt.city.example")
+    text = command.config_text(Answers(name=NAME, domain="city.example"), "mqtt.city.example")
     (tmp_path / "desk.toml").write_text(text)
     found = desksettings.read_config(argparse.Namespace(config=tmp_path / "desk.toml", broker=None))[0]
     again = answers.from_options(asked(), found)

@@ -19,7 +19,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 from release_house import LEGAL, MANAGER, ReleaseHouse, refusal
-from servesite import WCAG, chromium
+from servesite import WCAG
 
 from linetap_core.clock import parse_rfc3339
 from linetap_core.errors import BadInput
@@ -63,12 +63,6 @@ class Served:
     def end(self) -> None:
         self.server.shutdown()
         self.server.server_close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

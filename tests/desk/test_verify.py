@@ -28,11 +28,6 @@ from sealing_rig import CALL_ID, UNIT, Rig, noise, record
 from unreadable import Unreadable
 
 
-@pytest.fixture
-def rig(tmp_path: Path) -> Rig:
-    return Rig.make(tmp_path)
-
-
 def codes(rig: Rig, path: Path) -> list[str]:
     return [p.code for p in verifycall.verify_call(path, callfolder.load_signers(rig.signers_file)).problems]
 

@@ -175,7 +175,7 @@ def test_who_forgets_does_not_start(tmp_path: Path, capsys: pytest.CaptureFixtur
         return capsys.readouterr().err
 
     assert "what this witness has written expected" in refused()
-    assert "--name 'a b': without spaces and +" in refused(name="a b")
+    assert "--name 'a b': a name without spaces and +" in refused(name="a b")
     assert "only on the loopback" in refused(listen="0.0.0.0:7380", state=tmp_path / "new")
     with InstanceLock(tmp_path, "new.witness"):  # two would read it at the same moment, and cosign a fork
         told = refused(listen="0.0.0.0:7380", state=tmp_path / "new")

@@ -52,32 +52,24 @@ def test_counters_far_ahead_keep_none_of_today_from_being_taken(far: list[int]) 
     """A temporary thief of the key may have used any counters: its owner's are based on the time."""
     counters, keys = Counters(), ["a"]
     for counter in [*far, *range(NOW_MS, NOW_MS + 40)]:
-        if counters.is_used("desk", keys, counter) or counters.is_too_far("desk", keys, counter, False, BOUND):
+        if counters.is_used(keys, counter) or counters.is_too_far(keys, counter, False, BOUND):
             assert counter > NOW_MS + 40
             continue
-        counters = counters.using("desk", keys, counter)
+        counters = counters.using(keys, counter)
     assert sum(counter > BOUND.soon for counter in counters.keys["a"].seen) <= MOST_FAR
 
 
-def test_a_key_begins_where_its_role_was_and_has_its_own_from_then_on() -> None:
-    counters = Counters(roles={"desk": 100})
-    assert counters.is_used("desk", ["a"], 100)
-    assert not counters.is_used("desk", ["a"], 101)
-    counters = counters.using("desk", ["a"], 150)
-    assert not counters.is_used("desk", ["b"], 101), "a key that has come later, or another person's"
-    assert not counters.is_used("desk", ["a"], 140)
-    assert counters.is_used("desk", ["a"], 150)
-    assert not counters.is_used("vault", ["c"], 1)
-
-
-def test_a_role_that_one_command_had_burnt_is_free_again() -> None:
-    assert not Counters(roles={"desk": 1 << 61}).is_used("desk", ["a"], 1_800_000_000_000)
+def test_each_key_has_counters_of_its_own() -> None:
+    counters = Counters().using(["a"], 150)
+    assert counters.is_used(["a"], 150)
+    assert not counters.is_used(["a"], 140)
+    assert not counters.is_used(["b"], 150), "another person's key"
 
 
 def test_each_signer_uses_it_up() -> None:
-    counters = Counters().using("vault", ["a", "b"], 7)
-    assert counters.is_used("vault", ["b"], 7)
-    assert counters.is_used("vault", ["b", "a"], 7)
+    counters = Counters().using(["a", "b"], 7)
+    assert counters.is_used(["b"], 7)
+    assert counters.is_used(["b", "a"], 7)
 
 
 def test_how_far_ahead_one_may_be() -> None:

@@ -15,13 +15,14 @@ from linetap_core.clock import NS_PER_S, rfc3339
 from linetap_core.errors import BadInput
 from linetap_core.evidence.authorization import command as envelopes
 from linetap_core.evidence.authorization.command import MAY, Command, CommandFault, Envelope
-from linetap_core.evidence.authorization.counters import Counters
+from linetap_core.evidence.authorization.counters import Counters, Window
 from linetap_core.evidence.authorization.roles import Person, Roles
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import namespaces, sshsig
 
 NOW_NS = 1_800_000_000 * NS_PER_S
 KEYS = {role: keys.new_unit_key() for role in ("authority", "desk", "vault", "operator", "stranger")}
+USED = Counters({keys.fingerprint(KEYS["desk"].public_key()): Window(4)})
 PEOPLE = [Person(role, role, keys.public_line(KEYS[role].public_key())) for role in ("desk", "vault", "operator")]
 ROLES = Roles(1, PEOPLE, [])
 
@@ -50,7 +51,7 @@ def check(data: bytes) -> Command | str:
     """The command, or the code of its refusal; there is no third result."""
     authority = KEYS["authority"].public_key()
     try:
-        return envelopes.check(data, "floor-03", authority, ROLES, Counters(roles={"desk": 4}), NOW_NS)
+        return envelopes.check(data, "floor-03", authority, ROLES, USED, NOW_NS)
     except CommandFault as fault:
         return fault.code
 
@@ -152,9 +153,7 @@ def signed_by(*names: str, text: str | None = None) -> bytes:
 
 
 def who(data: bytes) -> list[str]:
-    found = envelopes.check_signed(
-        data, "floor-03", KEYS["authority"].public_key(), ROLES, Counters(roles={"desk": 4}), NOW_NS
-    )
+    found = envelopes.check_signed(data, "floor-03", KEYS["authority"].public_key(), ROLES, USED, NOW_NS)
     for holder in found.by:
         assert holder.key == keys.fingerprint(KEYS[holder.role].public_key())
         assert holder.name == holder.role

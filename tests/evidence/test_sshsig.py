@@ -17,11 +17,6 @@ NAMESPACE = "linetap-record"
 AT = datetime(2026, 11, 24, 22, 56, tzinfo=UTC)
 
 
-@pytest.fixture
-def rig(tmp_path: Path) -> Rig:
-    return Rig.make(tmp_path)
-
-
 def stock_sign(rig: Rig, data: bytes = DATA, namespace: str = NAMESPACE) -> bytes:
     done = run(["ssh-keygen", "-Y", "sign", "-f", str(rig.root / "unit.key"), "-n", namespace], stdin=data)
     assert done.returncode == 0, done.stderr

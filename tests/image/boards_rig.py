@@ -74,7 +74,7 @@ def laid_by_the_build(folder: Path, trees: dict[str, bytes]) -> Path:
     (folder / "work").mkdir()
     for name, blob in trees.items():
         (into / name).write_bytes(blob)
-    for name in ("uarts-pi5", "blconfig-pi5"):
+    for name in ("uarts-pi5", "blconfig-pi5", "clock-cm4"):
         source = (ROOT / f"image/boot/{name}.dts").read_text()
         (into / f"overlays/{name}.dtbo").write_bytes(compiled(source, "-@"))
     script = 'ROOT=root WORK=work; fail() { echo "$*" >&2; exit 1; }; . "$STEP"; lay_into_trees'

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from boards_rig import ROOT, compiled, real_tree
+from boards_rig import ROOT, compiled, laid_by_the_build, real_tree
 
 from boards import options, rules
 from boards.models import ALSO, BOARDS, Board
@@ -167,6 +167,21 @@ def test_the_overlay_that_the_cards_eeprom_names_applies_to_each_board(card: Pat
     tree = with_overlays(slot / board.asked[0], twice)
     clocks = [node for node in tree.devices() if node.compatible == ["microcrystal,rv3028"]]
     assert [node.name for node in clocks] == ["rtc@52"]
+
+
+def test_no_other_clock_can_come_before_the_cards(card: Path, tmp_path: Path) -> None:
+    """The kernel takes its time from rtc0 and sets that one alone (CONFIG_RTC_HCTOSYS_DEVICE, _SYSTOHC_DEVICE). The
+    first one has that number, also if the other has an alias for it (rtc_device_get_id in drivers/rtc/class.c).
+    Mainline's tree of a CM4 has the clock of Raspberry Pi's own carrier, with a driver that is built in.
+    """
+    overlays = card / "a/overlays"
+    trees = {tree.name: tree.read_bytes() for tree in (card / "a").glob("*.dtb")}
+    into = laid_by_the_build(tmp_path / "build", trees)
+    for board in HERE:
+        for name in board.asked:
+            tree = with_overlays(into / name, [overlays / f"{rules.mapped(overlays, 'linetap', board)}.dtbo"])
+            clocks = [node.compatible for node in tree.devices() if node.kind == "rtc"]
+            assert clocks == [["microcrystal,rv3028"]], name
 
 
 def test_without_the_map_the_eeproms_overlay_does_not_fit_a_pi_5(card: Path) -> None:

@@ -15,8 +15,8 @@ from sounds import digits, fax, frames, ringback, talk
 
 from anchors import spandsp
 from linetap.config.schema import Config
-from linetap_bench.sounds.synth import peak_of
 from linetap_bench.sounds.voices import Voices, default_folder
+from linetap_core.codecs.g711 import peak_of
 from unit_rig import save_notice
 
 WHISTLE_S, WHISTLE = 0.6, 6.2  # length, and begin: the notice has begun

@@ -168,7 +168,7 @@ def test_a_connection_whose_subscription_is_lost_is_renewed(floor: Kept, desk: D
     desk.publish(f"{UNIT}/cmd/ack", ack(floor, 3))
     floor.until(lambda: wire.connections >= 2)
     assert floor.confirmed == 0
-    assert "what was sent again is not confirmed either" in floor.said()
+    assert "repeated messages are not confirmed either" in floor.said()
     floor.until(lambda: wire.connections >= 4)
     assert "broker_unreachable" not in floor.said(), "nobody is to look for a cable"
 

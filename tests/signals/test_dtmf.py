@@ -17,7 +17,8 @@ from dtmf_rig import Case, correct, events, heard, noise, random_keys, samples, 
 from linetap.recorder.signals.dtmf.detector import Digit, DtmfDetector
 from linetap.recorder.signals.dtmf.gate import KEYS
 from linetap.ring import I16
-from linetap_bench.sounds.synth import F64, peak_of
+from linetap_bench.sounds.synth import F64
+from linetap_core.codecs.g711 import peak_of
 
 COUNT = 96
 with_people = pytest.mark.skipif(not PROMPTS.is_dir(), reason="no recorded prompts (asterisk-core-sounds-en-wav)")

@@ -19,7 +19,8 @@ from linetap.provision.applyorder import udev_rules
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0 or shutil.which("udevadm") is None, reason="only root can run udevadm over another /sys"
 )
-RULES = Path(__file__).parents[2] / "systemd/udev/70-linetap.rules"
+PROJECT = Path(__file__).parents[2]
+RULES = PROJECT / "systemd/udev/70-linetap.rules"
 SITE = "69-linetap.rules"
 # SYSTEMD_DEVICE_VERIFY_SYSFS, by systemd's page of its environment: a /sys that is no sysfs is accepted.
 INSIDE = """set -e
@@ -40,6 +41,23 @@ class Machine:
     def says(self, rules: str) -> None:
         """The site's assignment of USB ports to cards."""
         (self.folder / "rules" / SITE).write_text(rules)
+
+    def starts_an_image(self) -> None:
+        """Replaces the file by a link, as on an image, to the checked copy that a start makes of the stored one."""
+        names = {"LINETAP_STATE": "state", "LINETAP_RUN": "run", "LINETAP_LOG": "kmsg"}
+        environment = os.environ | {name: str(self.folder / place) for name, place in names.items()}
+        for place in ("state", "run"):
+            (self.folder / place).mkdir(exist_ok=True)
+        subprocess.run([PROJECT / "image/root/usr/lib/linetap/state"], env=environment, check=True, timeout=LIMIT_S)
+        (self.folder / "rules" / SITE).unlink(missing_ok=True)
+        (self.folder / "rules" / SITE).symlink_to(self.folder / "run/linetap-etc/udev/rules.d" / SITE)
+
+    def keeps(self, rules: str) -> None:
+        """The site's assignment on an image."""
+        place = self.folder / "state/etc/udev/rules.d" / SITE
+        place.parent.mkdir(parents=True)
+        place.write_text(rules)
+        self.starts_an_image()
 
     def plug(self, port: str, kind: str, name: str, vendor: str = "2752:0019") -> set[str]:
         """A device of the subsystem `kind` at a USB port such as 1-1.2; returns its links, and its name for ALSA."""
@@ -86,7 +104,11 @@ def two_cards() -> str:
     return udev_rules({"1-1.1": 1, "1-1.3": 2})[f"udev/rules.d/{SITE}"] or ""
 
 
-def test_with_one_card_each_port_is_its(machine: Machine) -> None:
+@pytest.mark.parametrize("is_image", [False, True])
+def test_with_one_card_each_port_is_its(machine: Machine, is_image: bool) -> None:
+    """On an image the file existed and was empty, so no codec was any card's."""
+    if is_image:
+        machine.starts_an_image()
     assert machine.plug("1-1.2", "sound", "pcmC1D0c") == {"card1/capture"}
     assert machine.plug("1-1.2", "sound", "card1") == {"linetap1"}
     assert machine.plug("1-1.4", "tty", "ttyACM0", METER) == {"card1/meter"}
@@ -100,6 +122,15 @@ def test_of_several_cards_the_port_says_which(machine: Machine, port: str, card:
     assert machine.plug(f"{port}.2", "sound", "pcmC1D0p") == {f"card{card}/playback"}
     assert machine.plug(f"{port}.2", "sound", "card1") == {f"linetap{card}"}
     assert machine.plug(f"{port}.1", "tty", "ttyACM0", METER) == {f"card{card}/meter"}
+
+
+@pytest.mark.parametrize(("said", "links"), [(two_cards(), {"card2/capture"}), ("ATTR{x}=1\n" + two_cards(), set())])
+def test_of_an_image_with_several_cards_only_a_valid_file_says_which(
+    machine: Machine, said: str, links: set[str]
+) -> None:
+    """A file with a foreign line is not used: any codec may then be any card's, and none is card 1's."""
+    machine.keeps(said)
+    assert machine.plug("1-1.3.2", "sound", "pcmC1D0c") == links
 
 
 def test_a_card_at_a_port_that_nobody_assigned_is_no_card(machine: Machine) -> None:

@@ -178,6 +178,7 @@ def _config(text: bytes) -> Callable[[Pi], None]:
 REFUSED: dict[str, tuple[str, Callable[[Pi], None]]] = {
     "another board's": ("eeprom_image", lambda pi: pi.bring(image("bcm2712", NEW_S))),
     "a module": ("eeprom_board", lambda pi: pi.model("raspberrypi,4-compute-module")),
+    "a module of the form of a CM3": ("eeprom_board", lambda pi: pi.model("raspberrypi,4s-compute-module")),
     "a USB disk": ("eeprom_board", lambda pi: pi.put("proc/mounts", "/dev/sda1 /boot/firmware vfat rw 0 0\n")),
     "a newer board": ("eeprom_board", lambda pi: pi.put("proc/device-tree/chosen/rpi-min-boot-ver", b"\0\0\0\2")),
     "no configuration": ("eeprom_config", _no_config),
@@ -200,6 +201,30 @@ def test_what_is_not_written_is_reported_once_and_nothing_restarts(pi: Pi, why: 
         assert (pi.state.step, pi.state.code, pi.restarts) == ("failed", code, 0)
         assert pi.told == f"failed before={OLD_S} wanted={NEW_S} {code}"
         assert pi.left() <= {"boot.img", "autoboot.txt"}
+
+
+def test_a_module_of_a_pi_5_is_written_by_rpiboot_only(tmp_path: Path) -> None:
+    """Its files were written to its eMMC, and it restarted for nothing: "On Compute Modules with an EEPROM bootloader,
+    ROM never runs recovery.bin from SD/eMMC" (Raspberry Pi, compute-module/cm-bootloader.adoc).
+    """
+    pi = Pi(tmp_path, chip="bcm2712")
+    pi.model("raspberrypi,5-compute-module")
+    pi.start()
+    assert (pi.state.code, pi.restarts, pi.left()) == ("eeprom_board", 0, set())
+
+
+@pytest.mark.parametrize("why", ["no configuration", "frozen", "a newer board"])
+def test_nobody_is_sent_for_a_boot_loader_that_stops_in_the_other_slot(pi: Pi, why: str) -> None:
+    """The cure of `eeprom_failed` is a card of Raspberry Pi Imager, with today's boot loader."""
+    pi.rom.written = image(pi.chip, 1_713_186_734)  # 2024-04-15
+    pi.put("boot/firmware/start4b.elf", "VC_BUILD_ID_TIME: Apr 17 2024\0")
+    code, change = REFUSED[why]
+    change(pi)
+    pi.start()
+    assert (pi.state.step, pi.restarts) == ("waiting", 0)
+    pi.put("boot/firmware/start4b.elf", "VC_BUILD_ID_TIME: Feb 11 2026\0")
+    pi.start()
+    assert (pi.state.step, pi.state.code) == ("failed", code)
 
 
 def test_it_waits_until_the_firmware_of_both_slots_starts_with_it(pi: Pi) -> None:

@@ -134,19 +134,6 @@ class TestEnvelope:
         aside = [path.read_bytes() for path in unit.vault.glob("commands.json.broken-*")]
         assert aside == ([damage] if damage is not None else [])
 
-    def test_a_log_of_version_0_1_knows_the_counters_by_role(self, unit: Keeper) -> None:
-        """A log signed for a later year blocks the role for no other log."""
-        at = unit.clock.utc_ns() // 1_000_000
-        now = rfc3339(unit.clock.utc_ns())
-        for counter, code in ((at, "done"), (at + 300 * 86_400_000, "done"), (at + 50, "command_expired")):
-            fields = {"verb": "time", "role": "desk", "code": code, "sha256": str(counter)}
-            unit.log.append("command", at=now, counter=counter, **fields)
-        lost(unit, b"")
-        unit.restart()
-        assert unit.command(unit.envelope("time", "desk", time_body(unit), counter=at)).code == "command_repeated"
-        assert unit.command(unit.envelope("time", "desk", time_body(unit), counter=at + 1)).done
-        assert unit.command(unit.envelope("time", "vault", time_body(unit), counter=at)).done
-
     def test_counters_that_nothing_knows_stop_commands(self, unit: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
         def unreadable(*_: object) -> None:
             raise Refusal("the log is damaged")

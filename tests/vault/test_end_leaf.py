@@ -4,11 +4,9 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import msgspec
-import pytest
 
 from linetap.recorder.vault.log.log import UnitLog
 from linetap_core.clock import ManualClock, parse_rfc3339
@@ -41,11 +39,6 @@ def seal(rig: Rig, call: CallRecord) -> None:
 
 def leaves(rig: Rig) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (rig.vault / "log" / LEAVES).read_bytes().splitlines()]
-
-
-@pytest.fixture
-def rig(tmp_path: Path) -> Rig:
-    return Rig.make(tmp_path)
 
 
 def test_it_says_why_when_and_how_the_call_was_ended(rig: Rig) -> None:

@@ -33,11 +33,6 @@ WRITER = Path(__file__).with_name("killed_writer.py")
 DEADLINE_S = 120
 
 
-@pytest.fixture
-def rig(tmp_path: Path) -> Rig:
-    return Rig.make(tmp_path)
-
-
 def names(path: Path) -> list[str]:
     return sorted(entry.name for entry in path.iterdir())
 

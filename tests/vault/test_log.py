@@ -8,7 +8,6 @@ import json
 import shutil
 import tracemalloc
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -29,11 +28,6 @@ from linetap_core.records import Audio, CallRecord, Gap, KernelClockState, Notic
 from sealing_rig import CALL_ID, NOW, UNIT, Rig, noise, record, run
 
 OTHER = "20261125T010000.000Z-L03"
-
-
-@pytest.fixture
-def rig(tmp_path: Path) -> Rig:
-    return Rig.make(tmp_path)
 
 
 def unit_log(rig: Rig, at: str = NOW) -> UnitLog:

@@ -28,11 +28,6 @@ HEADS = ("head.json", "head.json.sig", "head.copy")
 
 
 @pytest.fixture
-def rig(tmp_path: Path) -> Rig:
-    return Rig.make(tmp_path)
-
-
-@pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A thousand starts without syncs: these tests have no power cuts."""
     monkeypatch.setattr(os, "fsync", lambda _: None)

@@ -23,6 +23,7 @@ from cut_rig import HOLES, STEP_FRAMES, Mark, NoSource, Unit, at
 from powercut import Deed, Disk, build_shim, deeds, watched
 
 from agereader import opened
+from codec_rig import decoded
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.ring import I16, RATE_HZ
 from linetap_core.clock import NS_PER_S, ManualClock
@@ -245,7 +246,7 @@ def _check_call(world: World, vault: Path, record: CallRecord, mark: Mark) -> No
     same = (secret, hashlib.sha256(b"".join(parts)).digest())
     if same not in world.decoded:
         decoder, lengths = codec.decoder(), [part.samples for part in record.audio.parts]
-        plain = [decoder.decode(opened(part, secret)[0], n) for part, n in zip(parts, lengths, strict=True)]
+        plain = [decoded(decoder, opened(part, secret)[0], n) for part, n in zip(parts, lengths, strict=True)]
         world.decoded[same] = np.concatenate(plain)
     kept = world.decoded[same]
     gaps = [gap for gap in record.audio.gaps if gap.cause != "power"]

@@ -46,6 +46,21 @@ class Refusal(LinetapError):
     exit_status = 1
 
 
+class CodedRefusal(Refusal):
+    """A refusal with one of several codes."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class ShownRefusal(CodedRefusal):
+    """A refusal whose message ends with its code."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(code, f"{text} [{code}]")
+
+
 class AlreadyRunning(LinetapError, RuntimeError):
     """Another instance of the service is running; the message names its process."""
 

@@ -20,9 +20,10 @@ from linetap_bench.script import timing
 from linetap_bench.script.callkeys import Call, CallerId, Keys, Network
 from linetap_bench.script.timing import PER_MS, Times, quiet_spans
 from linetap_bench.sounds import signalling, synth
-from linetap_bench.sounds.synth import Sound, Wave, peak_of
+from linetap_bench.sounds.synth import Sound, Wave
 from linetap_bench.sounds.voices import MADE_DBM0, Language, Speaker, Voices
 from linetap_core.codecs import g711
+from linetap_core.codecs.g711 import peak_of
 
 MARK_SPACE_HZ = {"bell202": (1200.0, 2200.0), "v23": (1300.0, 2100.0)}
 BAUD = 1200

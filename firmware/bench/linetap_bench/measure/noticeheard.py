@@ -29,6 +29,7 @@ from linetap_bench.exchange.feed import Played, read_played
 from linetap_bench.figures import Row
 from linetap_bench.script.script import load_script
 from linetap_bench.script.timing import times_of
+from linetap_bench.sounds.synth import rms_of
 from linetap_bench.sounds.voices import Voices
 from linetap_bench.stage.stage import READY_S, Stage
 from linetap_core.clock import parse_rfc3339
@@ -122,7 +123,7 @@ def greeting_rows(voices: Path) -> list[Row]:
         greeting *= 10 ** ((NEAR_DBM0 - level_of(_int16(greeting), RATE_HZ)) / 20)
         for begins_ms in BEGINS_MS:
             first, last = begins_ms * RATE_HZ // 1000, begins_ms * RATE_HZ // 1000 + _spoken_until(greeting)
-            received = rng.normal(0, _amplitude(NOISE_DBM0), first + len(greeting) + 6 * RATE_HZ)
+            received = rng.normal(0, rms_of(NOISE_DBM0), first + len(greeting) + 6 * RATE_HZ)
             received[first : first + len(greeting)] += greeting
             plain, waited = policy.notice_delay_ms * RATE_HZ // 1000, _begins(_int16(received), policy, numbers)
             before.append(max(0, last - max(first, plain)) * 1000 / RATE_HZ)
@@ -170,7 +171,7 @@ def intelligibility(notice: I16, played: I16, output_db: float) -> float:
     sound = played.astype(np.float64) * 10 ** ((output_db - LOSS_DB) / 20)
     sound = sosfiltfilt(butter(2, BAND_HZ, "bandpass", fs=RATE_HZ, output="sos"), sound)
     sound = g711.decode(g711.encode(_int16(sound))).astype(np.float64)
-    sound += np.random.default_rng(1).normal(0, _amplitude(FLOOR_DBM0), len(sound))
+    sound += np.random.default_rng(1).normal(0, rms_of(FLOOR_DBM0), len(sound))
     return stoi(notice / 32768, sound / 32768, RATE_HZ)
 
 
@@ -185,11 +186,6 @@ def _begins(received: I16, policy: Recording, numbers: GreetingNumbers) -> int:
 
 def _spoken_until(sound: F64) -> int:
     return int(np.flatnonzero(np.abs(sound) > np.abs(sound).max() / 100)[-1]) + 1
-
-
-def _amplitude(dbm0: float) -> float:
-    """Root mean square in units of a sample."""
-    return float(32768 * 10 ** ((dbm0 - g711.FULL_SCALE_DBM0) / 20) / np.sqrt(2))
 
 
 def _int16(samples: F64) -> I16:

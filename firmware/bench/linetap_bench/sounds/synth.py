@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from linetap.ring import RATE_HZ
-from linetap_core.codecs.g711 import FULL_SCALE_DBM0
+from linetap_core.codecs.g711 import peak_of, power_of
 
 F64 = npt.NDArray[np.float64]
 Parts = list[tuple[float, float]]  # Hz, dBm0
@@ -34,13 +34,9 @@ EDGE_SAMPLES = 16  # 2 ms: tone generators do not switch instantly
 NOISE_CHUNK = 4096
 
 
-def peak_of(dbm0: float) -> float:
-    """Peak of a sine at a level; a full-scale sine is FULL_SCALE_DBM0 (ITU-T G.711)."""
-    return float(32767 * 10 ** ((dbm0 - FULL_SCALE_DBM0) / 20))
-
-
 def rms_of(dbm0: float) -> float:
-    return peak_of(dbm0) / float(np.sqrt(2))
+    """The root mean square of samples at this level."""
+    return float(np.sqrt(power_of(dbm0)))
 
 
 class Sound(Protocol):

@@ -11,6 +11,7 @@ of a unit.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
 from linetap_core.errors import Refusal
@@ -54,8 +55,9 @@ class Encoder(Protocol):
 class Decoder(Protocol):
     """Decodes the parts of one call, in order."""
 
-    def decode(self, part: bytes, samples: int) -> NDArray[np.int16]:
-        """Exactly `samples` samples; Undecodable if the part has fewer."""
+    def decode(self, part: Iterable[bytes], samples: int) -> Iterator[NDArray[np.int16]]:
+        """Exactly `samples` samples of a part that arrives in blocks of any size, as they arrive; Undecodable if the
+        part has another number."""
 
 
 class Codec(Protocol):

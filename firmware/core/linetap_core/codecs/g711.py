@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""G.711 mu-law."""
+"""G.711 mu-law, and the level of int16 samples by it: 0 dBm0 is 3.14 dB below a sine of full scale."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 SILENCE = 0xFF  # mu-law of 0
 # ITU-T G.711 table 5: the load capacity of mu-law, the level of a sine that fills its range.
 FULL_SCALE_DBM0 = 3.14
+PEAK_0DBM0 = 32767 * 10 ** (-FULL_SCALE_DBM0 / 20)  # of a sine
+POWER_0DBM0 = PEAK_0DBM0**2 / 2  # the mean square of samples
 
 _BIAS = 132  # 33 of G.711's 14-bit scale
 _CLIP = 32635
@@ -34,6 +36,16 @@ def _decode_table() -> NDArray[np.int16]:
 
 _ENCODE = _encode_table()
 _DECODE = _decode_table()
+
+
+def peak_of(dbm0: float) -> float:
+    """The peak of a sine at this level."""
+    return float(PEAK_0DBM0 * 10 ** (dbm0 / 20))
+
+
+def power_of(dbm0: float) -> float:
+    """The mean square of samples at this level."""
+    return float(POWER_0DBM0 * 10 ** (dbm0 / 10))
 
 
 def encode(samples: NDArray[np.int16]) -> NDArray[np.uint8]:

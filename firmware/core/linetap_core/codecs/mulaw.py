@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from linetap_core.codecs.codec import RATE_HZ, Undecodable
@@ -63,17 +64,26 @@ class MuLawDecoder:
     def __init__(self) -> None:
         self._begun = False
 
-    def decode(self, part: bytes, samples: int) -> NDArray[np.int16]:
+    def decode(self, part: Iterable[bytes], samples: int) -> Iterator[NDArray[np.int16]]:
         import numpy as np
 
         from linetap_core.codecs import g711
 
-        at = 0
-        if not self._begun and part:
-            if not part.startswith(HEADER):
-                raise Undecodable("does not begin as an .au stream of mu-law at 8 kHz")
-            at = len(HEADER)
-        self._begun = True
-        if len(part) - at != samples:
-            raise Undecodable(f"{len(part) - at} samples decoded, {samples} in the record")
-        return g711.decode(np.frombuffer(part, np.uint8, offset=at) if samples else np.empty(0, np.uint8))
+        begin, held = b"" if self._begun else HEADER, 0
+        for block in part:
+            common = min(len(begin), len(block))
+            if block[:common] != begin[:common]:
+                raise _no_stream()
+            begin = begin[common:]
+            held += len(block) - common
+            if held <= samples:  # of more, all are counted
+                yield g711.decode(np.frombuffer(block, np.uint8, offset=common))
+            self._begun = True
+        if 0 < len(begin) < len(HEADER):
+            raise _no_stream()
+        if held != samples:
+            raise Undecodable(f"{held} samples decoded, {samples} in the record")
+
+
+def _no_stream() -> Undecodable:
+    return Undecodable("does not begin as an .au stream of mu-law at 8 kHz")

@@ -15,7 +15,7 @@ from __future__ import annotations
 import ctypes
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -180,37 +180,37 @@ class OpusDecoder:
         _check(self._lib.opus_decoder_init(self._state, RATE_HZ, 1))
         self._number = 0  # number of the next page
 
-    def decode(self, part: bytes, samples: int) -> NDArray[np.int16]:
+    def decode(self, part: Iterable[bytes], samples: int) -> Iterator[NDArray[np.int16]]:
         import numpy as np
 
-        begins = 0
-        if not self._number and part:
-            if not part.startswith(_header()):
-                raise Undecodable("does not begin as an Ogg stream of Opus, as linetap writes it")
-            self._number, begins = 2, len(_header())
-        packets = list(self._packets(part[begins:]))
-        skipped = DELAY if begins else 0
-        held = max(0, len(packets) * PACKET - skipped)
-        if not 0 <= held - samples < PACKET:  # before decoding, which makes them 5 times as large
+        held = 0
+        for page in _pages(part):
+            if not self._number:
+                if page != _header():
+                    raise Undecodable("does not begin as an Ogg stream of Opus, as linetap writes it")
+                self._number, held = 2, -DELAY
+                continue
+            packets, first = self._packets(page), held
+            held += len(packets) * PACKET
+            if held - samples < PACKET:  # of more, all are counted, and none is decoded
+                decoded = np.concatenate([self._decoded(packet) for packet in packets])
+                yield decoded[max(0, -first) : samples - first]
+        held = max(0, held)
+        if not 0 <= held - samples < PACKET:
             raise Undecodable(f"{held} samples decoded, {samples} in the record")
-        decoded = [self._decoded(packet) for packet in packets]
-        return np.concatenate([np.zeros(0, np.int16), *decoded])[skipped : skipped + samples]
 
-    def _packets(self, pages: bytes) -> Iterator[bytes]:
-        at = 0
-        while at < len(pages):
-            rest = len(pages) - at
-            count = PACKETS if rest >= PAGE_BYTES else _LAST_PAGES.get(rest, 0)
-            size = min(rest, PAGE_BYTES)
-            page = pages[at : at + size]
-            head = _PAGE_HEAD.size + count
-            lengths = page[_PAGE_HEAD.size : head]
-            if not count or head + sum(lengths) != size or _page_again(page, lengths, self._number) != page:
-                raise Undecodable(f"page {self._number} is not one that linetap writes")
-            at, self._number = at + size, self._number + 1
-            for length in lengths:
-                yield page[head : head + length]
-                head += length
+    def _packets(self, page: bytes) -> list[bytes]:
+        count = PACKETS if len(page) == PAGE_BYTES else _LAST_PAGES.get(len(page), 0)
+        head = _PAGE_HEAD.size + count
+        lengths = page[_PAGE_HEAD.size : head]
+        if not count or head + sum(lengths) != len(page) or _page_again(page, lengths, self._number) != page:
+            raise Undecodable(f"page {self._number} is not one that linetap writes")
+        self._number += 1
+        packets = []
+        for length in lengths:
+            packets.append(page[head : head + length])
+            head += length
+        return packets
 
     def _decoded(self, packet: bytes) -> NDArray[np.int16]:
         import numpy as np
@@ -219,6 +219,19 @@ class OpusDecoder:
         if self._lib.opus_decode(self._state, packet, len(packet), pcm.ctypes.data, PACKET, 0) != PACKET:
             raise Undecodable(f"a packet in page {self._number - 1} is not one of 20 ms")
         return pcm
+
+
+def _pages(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """The stream in pieces of PAGE_BYTES, each a page or the two of the header; the last may be shorter."""
+    rest = b""
+    for block in blocks:
+        rest += block
+        whole = len(rest) // PAGE_BYTES * PAGE_BYTES
+        for at in range(0, whole, PAGE_BYTES):
+            yield rest[at : at + PAGE_BYTES]
+        rest = rest[whole:]
+    if rest:
+        yield rest
 
 
 def _page(flags: int, granule: int, number: int, packets: list[bytes]) -> bytes:

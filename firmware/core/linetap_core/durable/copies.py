@@ -151,7 +151,7 @@ def damaged(path: Path) -> bytes | None:
         return None
     if (now.inode, now.mtime_ns) != (kept.inode, kept.mtime_ns) or now.data == kept.data:
         return None
-    broken.report(path, "it differs from what was written; its copy counts")
+    broken.report(path, "it differs from the written data; its copy is used")
     return kept.data
 
 
@@ -187,7 +187,7 @@ def keep(path: Path, binds: bool = False, sha256: str | None = None) -> None:
     path = path.resolve()
     found = damaged(path)
     if found is not None:
-        aside = broken.set_aside(path, "it is not what was written", replaced=True)
+        aside = broken.set_aside(path, "it differs from the written data", replaced=True)
         replace_durably(path, found, like=aside)
     now = msgspec.structs.replace(_now(path), binds=binds)
     if sha256 in (None, hashlib.sha256(now.data).hexdigest()) and _KEPT_FILE.load(kept_of(path)) != now:

@@ -4,7 +4,7 @@
 The envelope is one line with the kind of the file, the length of the rest, and its SHA-256:
 
     {"linetap_file":"commands","version":1,"bytes":57,"sha256":"9f0c..."}
-    {"counters":{},"begun":null,"keys":{}}
+    {"begun":null,"keys":{}}
 
 `jq . FILE` prints both lines, `tail -n +2 FILE | jq .` the content alone. The first line has exactly one spelling, so
 that `unwrap` detects a change of any bit of the file. The hash is no signature: it detects damage, and anyone who may

@@ -36,7 +36,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from msgspec import Meta
 
 from linetap_core import jsontext
-from linetap_core.errors import Refusal
+from linetap_core.errors import ShownRefusal
 from linetap_core.evidence import digest
 
 VERSION = 1
@@ -50,12 +50,8 @@ _Bytes32 = Annotated[str, Meta(pattern=rf"^{digest.HEX}\Z")]
 _Word = Annotated[str, Meta(max_length=64, pattern=r"^[ -~]*\Z")]
 
 
-class AdoptionFault(Refusal):
+class AdoptionFault(ShownRefusal):
     """The other side's digits were not the compared ones, or it breaks the protocol."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(f"{text} [{code}]")
-        self.code = code
 
 
 class Opening(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

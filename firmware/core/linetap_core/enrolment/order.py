@@ -18,7 +18,7 @@ from msgspec import Meta
 
 from linetap_core.clock import parse_rfc3339
 from linetap_core.enrolment import networks
-from linetap_core.errors import Refusal
+from linetap_core.errors import ShownRefusal
 from linetap_core.evidence.keys import publickeys
 from linetap_core.tomlfile.source import Source
 from linetap_core.wire import hosts
@@ -31,12 +31,8 @@ _FILE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 _OWN = ("unit.key", "allowed_signers", "tls.key")
 
 
-class OrderFault(Refusal):
+class OrderFault(ShownRefusal):
     """The unit rejects the order; `code` is the reason."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(f"{text} [{code}]")
-        self.code = code
 
 
 _SSID = {"wanted": 'the name of a Wi-Fi network, without "'}

@@ -20,19 +20,15 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from linetap_core.enrolment.certificates import UNREADABLE, x509_name
-from linetap_core.errors import BadInput, Refusal
+from linetap_core.errors import BadInput, ShownRefusal
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.keys.keys import PublicKey, SigningKey
 from linetap_core.evidence.signing import document, namespaces, sshsig, unitnames
 from linetap_core.evidence.signing.unitnames import UnitId
 
 
-class PkiFault(Refusal):
+class PkiFault(ShownRefusal):
     """The request is invalid, or its name is already assigned."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(f"{text} [{code}]")
-        self.code = code
 
 
 LIMIT_BYTES = 16 * 1024

@@ -21,7 +21,7 @@ from linetap_core import system
 from linetap_core.clock import Clock, rfc3339
 from linetap_core.durable import broken
 from linetap_core.durable.files import replace_durably
-from linetap_core.errors import Refusal
+from linetap_core.errors import ShownRefusal
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.keys.keys import PublicKey, SigningKey
 from linetap_core.evidence.merklelog import leaflog
@@ -93,12 +93,8 @@ _LOCK = "lock"
 _LOCK_WAIT_S, _LOCK_STEP_S = 10.0, 0.05
 
 
-class AccessFault(Refusal):
+class AccessFault(ShownRefusal):
     """The log was changed. Nothing may be opened until the cause is known."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(f"{text} [{code}]")
-        self.code = code
 
 
 class AccessLog:

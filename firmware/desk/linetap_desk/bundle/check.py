@@ -61,9 +61,6 @@ def verify_bundle(
             _together(bundle, found, sources, signers)
             _check_opened(file, found, {member.name: member for member in members})
             bundle.name = f"{NAME} {path.name}, {len(members)} files"
-            if found.about.format == 1:
-                text = f"of an earlier version, with a script: do not run {layout.SCRIPT}, take the published"
-                bundle.name += f" ({text} {layout.CHECKER_NAME}, docs/bundle.md)"
         except Refusal as error:
             bundle.add(error)
             yield bundle
@@ -93,7 +90,7 @@ def _uncovered(found: EvidenceFacts) -> str:
     for unit, heads in found.heads.items():
         if layout.STAMP in heads:
             token = layout.head(unit, layout.STAMP) + TOKEN_SUFFIX
-            text += f", the copy {layout.ca(unit)}, what lies around the authority's signature in {token}"
+            text += f", the copy {layout.ca(unit)}, the parts around the authority's signature in {token}"
     for call in found.calls:
         if call.opened:
             wav, whole = (layout.opened(call.record.call_id, name) for name in ("call.wav", "call.json"))
@@ -135,7 +132,7 @@ def _unpack(file: BinaryIO, members: list[Member], folder: Path) -> dict[str, So
         measured.append(Member(member.name, member.size, member.crc, state.hexdigest()))
     wanted = layout.sums(measured)
     if layout.read(sources, layout.SUMS, layout.SUMS_LIMIT_BYTES) != wanted:
-        raise BadBundle("sums", f"{layout.SUMS} does not list what is there: a file was changed, removed or added")
+        raise BadBundle("sums", f"{layout.SUMS} does not list the files: one was changed, removed or added")
     return sources
 
 
@@ -164,18 +161,17 @@ def _together(
 ) -> None:
     expected = _expected(found, sources)
     for name in sorted(sources.keys() - expected):
-        verdict.problems.append(Problem("extra_member", f"{name} does not belong into this bundle"))
+        verdict.problems.append(Problem("extra_member", f"{name} does not belong in this bundle"))
     for name in sorted(expected - sources.keys()):
         verdict.problems.append(Problem("missing_member", f"{name} is missing"))
     named = layout.read(sources, layout.SIGNERS, report.SIGNERS_LIMIT_BYTES)
     if report.signer_lines(found, named) != named:
         verdict.problems.append(Problem("signers", f"{layout.SIGNERS} names a key that has signed nothing here"))
     about = found.about
-    published = about.format == 1 or about.checker in layout.CHECKER_SHA256
-    known = (about.format, about.texts) in layout.COMPARED and published
-    if not known:
-        text = f"its reports were written with texts {about.texts} and name checker {about.checker or 'none'}"
-        verdict.problems.append(Problem("other_texts", f"{text}, {layout.TEXTS} in this version: not compared"))
+    present = (layout.TEXTS, layout.CHECKER_VERSION)
+    if (about.texts, about.checker) != present:
+        text = f"its reports were written with texts {about.texts} and name checker {about.checker}"
+        verdict.problems.append(Problem("other_texts", f"{text}, {present} in this version: not compared"))
     else:
         for name, data in report.derived(sources, found).items():
             if name in sources and not layout.holds(sources[name], data):
@@ -203,7 +199,6 @@ def _require_trust(signed: Signed, signers: list[Signer]) -> None:
 def _expected(found: EvidenceFacts, sources: Mapping[str, Source]) -> set[str]:
     """The names that this bundle must have; verify_call checks those in a call's own folder."""
     names = {layout.ABOUT, layout.SUMS, layout.SIGNERS, *layout.REPORTS.values()}
-    names |= {layout.SCRIPT} if found.about.format == 1 else set()
     names |= {name for each in found.signed for name in (each.name, each.signature)}
     for call in found.calls:
         call_id, unit = call.record.call_id, call.record.unit
@@ -219,8 +214,7 @@ def _expected(found: EvidenceFacts, sources: Mapping[str, Source]) -> set[str]:
             names |= {layout.QUORUM, layout.witnessed(unit, call_id)}
         if call.kept is not None:
             kept = layout.hold_member(call_id, hold.HOLD if isinstance(call.kept, hold.Hold) else hold.REWRAP)
-            names |= {kept, kept + namespaces.SUFFIX}
-            names |= {layout.hold_member(call_id, sealed.KEY)} if found.about.format >= layout.WRAPPED else set()
+            names |= {kept, kept + namespaces.SUFFIX, layout.hold_member(call_id, sealed.KEY)}
     for unit, heads in found.heads.items():
         if layout.STAMP in heads:
             names |= {layout.head(unit, layout.STAMP) + TOKEN_SUFFIX, layout.ca(unit)}

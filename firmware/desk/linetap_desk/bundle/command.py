@@ -131,7 +131,7 @@ def _check_arguments(args: argparse.Namespace) -> None:
 
 def _whole(args: argparse.Namespace, gathered: dict[str, Source]) -> dict[str, Source]:
     """The members with the derived ones: bundle.json, signers, reports, and the sums of all."""
-    about = About(case=args.case, format=layout.format_of(gathered), checker=layout.CHECKER_VERSION)
+    about = About(case=args.case)
     sources = gathered | {layout.ABOUT: document.encode(about)}
     found = facts.load(sources)
     sources[layout.SIGNERS] = report.signer_lines(found, args.signers.read_bytes())

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from linetap_core.errors import BadInput, Refusal
+from linetap_core.errors import BadInput, CodedRefusal
 
 MOST_MEMBERS = 20_000
 NAME_LIMIT = 200  # characters
@@ -37,12 +37,8 @@ _BLOCK_BYTES = 1 << 20
 Source = Path | bytes
 
 
-class BadBundle(Refusal):
+class BadBundle(CodedRefusal):
     """Another kind of zip than `linetap bundle` writes, or one with unexpected members."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(text)
-        self.code = code
 
 
 @dataclass(frozen=True, slots=True)

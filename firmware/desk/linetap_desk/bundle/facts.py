@@ -40,7 +40,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     case: str
     format: int = layout.FORMAT
     texts: int = layout.TEXTS
-    checker: int | msgspec.UnsetType = msgspec.UNSET  # version of the checker that the reports name; format 1 has none
+    checker: int = layout.CHECKER_VERSION  # which the reports name
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Call:
     line: bytes  # the close, as hashed
     witnessed: Proof | None
     amended: Amendment | None
-    ended: Inclusion | None  # the log's place of the leaf of how it was ended, if it is there
+    ended: Inclusion | None  # the log's place of the leaf of how it was ended
 
 
 @dataclass(slots=True)
@@ -97,8 +97,6 @@ def load(sources: Mapping[str, Source]) -> EvidenceFacts:
         if record.unit not in facts.heads:
             facts.heads[record.unit] = dict(_heads(sources, record.unit, facts))
         facts.calls.append(_call(sources, call_id, record, data, facts))
-    if facts.about.format > 1 and facts.about.format != layout.format_of(sources):
-        raise BadBundle("not_a_bundle", f"{layout.ABOUT}: not the format of a bundle with these members")
     if not facts.calls:
         raise BadBundle("no_call", "there is no call in it")
     return facts
@@ -158,9 +156,9 @@ def _paths(
 def _ended(
     sources: Mapping[str, Source], record: CallRecord, facts: EvidenceFacts, closes: Mapping[str, Inclusion]
 ) -> Inclusion | None:
-    """The log's leaf of the end, compared with the record."""
+    """The log's leaf of the end, which every record of an ended call requires, compared with the record."""
     name = layout.end(record.unit, record.call_id)
-    if name not in sources:
+    if unitlog.fields_of(record) is None and name not in sources:
         return None
     line = layout.read(sources, name, leaflog.LEAF_LIMIT_BYTES)
     leaf = _json(line, unitlog.Leaf, name)
@@ -281,10 +279,8 @@ def _about(data: bytes) -> About:
         raise BadBundle("not_a_bundle", f"{layout.ABOUT}: {error}") from None
     if document.encode(found) != data:
         raise BadBundle("not_a_bundle", f"{layout.ABOUT}: not spelled as a bundle's")
-    if found.format not in layout.FORMATS:
-        raise BadBundle("bundle_format", f"a bundle of format {found.format}; {layout.FORMATS} expected")
-    if (found.format == 1) != (found.checker is msgspec.UNSET):
-        raise BadBundle("not_a_bundle", f"{layout.ABOUT}: names no checker, or one of format 1 does")
+    if found.format != layout.FORMAT:
+        raise BadBundle("bundle_format", f"a bundle of format {found.format}; {layout.FORMAT} expected")
     return found
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from linetap_core.clock import parse_rfc3339
 from linetap_core.durable import signedfile
-from linetap_core.errors import BadInput, Refusal
+from linetap_core.errors import BadInput, Refusal, ShownRefusal
 from linetap_core.evidence.calls import amendment, hold, sealed
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.merklelog import closing, leaflog, unitlog
@@ -45,12 +45,8 @@ _JSON_LIMIT_BYTES = 1 << 20
 Found = Iterator[tuple[str, Source]]
 
 
-class NotBundled(Refusal):
+class NotBundled(ShownRefusal):
     """A call or a proof is invalid or missing: incomplete evidence is not bundled."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(f"{text} [{code}]")
-        self.code = code
 
 
 def documents(args: argparse.Namespace, verdict: Verdict, call_dir: Path, held: DeskHolds) -> Found:

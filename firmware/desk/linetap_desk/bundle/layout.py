@@ -16,7 +16,6 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from linetap_core.enrolment.certificates import UNREADABLE
 from linetap_core.errors import BadInput
 from linetap_core.evidence import digest
-from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.witness import quorum, tlogproof
 from linetap_core.evidence.witness.quorum import Policy
 from linetap_desk.bundle.container import MOST_MEMBERS, NAME_LIMIT, BadBundle, Member, Source
@@ -26,28 +25,14 @@ from linetap_desk.proofs import callfolder
 # forge its checker and report too. The reader compares the hash with the published one, and `linetap verify` refuses a
 # report that names any other.
 CHECKER_NAME = "check-bundle.sh"
-CHECKER_VERSION = 6
-# By version; docs/check-bundle.sh.sha256 has the newest; a test compares the three.
-CHECKER_SHA256 = {
-    1: "4805366ec73c5090e9031c0db69eb2ea428f1e4d70620a76b218ec0760cda531",
-    2: "fc4c610fdc181fb0c066395703c45b81307a9f5a9d713f578639246f181a836e",
-    3: "9fae7c70890aafa2cb7aa9587b98298210566ead9d996b9d7a4e8bf040ecf32e",
-    4: "d97ee3721f69a967588f165c0c727f0e18ebf6c7a5a6e3a0de582a44789b1409",
-    5: "b388a5c4a9059af754d3b23e824b4358a4e586a9990fe0e7b7b5f356d87ed96c",
-    6: "e8aad9ab5fb89cf1b38249e10836bb11f39258c7ba480212228df0e1aa6abb7b",
-}
+CHECKER_VERSION = 7
+CHECKER_SHA256 = "a87e91a07d84a8f6be3d129d13937c322b678618517edc960ee6d220a21e9eb6"  # tests compare both with docs/
 
-
-FORMAT = 2
-ENDED = 3  # a bundle with the log's leaf of a call's end, which earlier versions cannot read
-WRAPPED = 4  # with the keys of held and re-wrapped calls; earlier formats have only their documents
-FORMATS = (1, FORMAT, ENDED, WRAPPED)  # format 1 had its own script, CHECK.sh
-TEXTS = 9  # incremented with any change of the report's or script's texts: a report with a later number is not compared
-COMPARED = ((1, 1), *((2, texts) for texts in range(2, 10)), (3, 7), (3, 8), (3, 9), (4, 9))  # format, texts
+FORMAT = 4  # the earlier ones were in no release
+TEXTS = 10  # incremented with any change of the report's texts: a report with another number is not compared
 
 ABOUT = "bundle.json"
 REPORTS = {"ko": "report.ko.html", "en": "report.en.html"}
-SCRIPT = "CHECK.sh"  # of format 1 only: since then a bundle contains nothing to execute
 SUMS = "SHA256SUMS"
 SUMS_LIMIT_BYTES = MOST_MEMBERS * (NAME_LIMIT + 70)
 SIGNERS = "signers"
@@ -57,8 +42,6 @@ QUORUM = "policy"  # of the witnesses
 HEAD, WITNESS, STAMP = "head", "witness", "stamp"  # the log's own head, one signed by a witness, one with a time stamp
 HEADS = (HEAD, WITNESS, STAMP)
 
-_END = re.compile(r"logs/[^/]+/ends/[^/]+")
-_WRAPPED = re.compile(rf"holds/[^/]+/{re.escape(sealed.KEY)}")
 _CALL = re.compile(r"calls/([^/]+)/record\.json")
 
 
@@ -123,14 +106,6 @@ def certificate(epoch: str) -> str:
     return f"certificates/{epoch}.destroyed.json"
 
 
-def format_of(names: Iterable[str]) -> int:
-    """The format for these members."""
-    found = list(names)
-    if any(_WRAPPED.fullmatch(name) for name in found):
-        return WRAPPED
-    return ENDED if any(_END.fullmatch(name) for name in found) else FORMAT
-
-
 def call_ids(names: Iterable[str]) -> list[str]:
     return [match[1] for name in sorted(names) if (match := _CALL.fullmatch(name))]
 
@@ -182,7 +157,7 @@ def require_der(data: bytes, name: str) -> None:
     width = data[1] - _LONG if head and data[1] >= _LONG else 0
     length = int.from_bytes(data[2 : 2 + width], "big") if width else data[1] if head else -1
     if len(data) != 2 + width + length:
-        raise BadBundle("not_exact", f"{name}: not one DER value, or something stands behind it")
+        raise BadBundle("not_exact", f"{name}: not exactly one DER value")
 
 
 def require_exact_policy(data: bytes, name: str) -> None:

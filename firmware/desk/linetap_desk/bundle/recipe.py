@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The check of a bundle with stock tools only: one list of steps, from which CHECK.sh and the reports are made.
+"""The check of a bundle with stock tools only: the commands that the reports list.
 
 Tools: bash, coreutils, findutils, jq and OpenSSH; openssl for a time stamp, sigsum-verify for a Sigsum proof.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from shlex import quote
@@ -24,12 +24,11 @@ from linetap_core.evidence.signing.signers import (
     require_trust,
 )
 from linetap_core.records import PERSONAL_FIELDS, CallRecord
-from linetap_desk.bundle import layout, texts
-from linetap_desk.bundle.facts import About, Call, EvidenceFacts, Signed
+from linetap_desk.bundle import layout
+from linetap_desk.bundle.facts import Call, EvidenceFacts, Signed
 from linetap_desk.unsealing.wav import header
 
 END_FIELDS = ("situation", "by", "code_at", "released_at", "seen_by")  # of a record's `end`
-PERSONAL_FIELDS_3 = ("dialled", "caller", "smdr")  # up to texts 3
 
 INCLUSION = r"""inclusion() {  # LEAF PROOF HEAD: hashes the leaf upwards to the root (RFC 6962, section 2.1)
   local node side other pair
@@ -40,19 +39,6 @@ INCLUSION = r"""inclusion() {  # LEAF PROOF HEAD: hashes the leaf upwards to the
   done < "$2"
   test "$node" = "$(jq -r .root "$3")"
 }"""
-
-_HEAD = """#!/bin/bash
-# Checks this bundle with stock tools alone: {usage}
-# SIGNERS is the allowed_signers file that was PUBLISHED, not the copy in here: a copy proves nothing about itself.
-# TSA_CA, where there is a time stamp, is the CA certificate of its authority, from the authority.
-set -euo pipefail
-signers=$(realpath "${{1:?{usage}}}")
-{tsa_ca}cd "$(dirname "$0")"
-title=start
-trap 'test $? = 0 || echo "FAILED: $title" >&2' EXIT
-step() {{ title=$1; echo "$1"; }}
-"""
-_TSA_CA = 'tsa_ca=$(realpath "${2:?bash CHECK.sh SIGNERS TSA_CA}")\n'
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +55,9 @@ def steps(facts: EvidenceFacts, signers: list[Signer]) -> Iterator[Step]:
     listing = "find . -type f ! -path ./SHA256SUMS | LC_ALL=C sort | xargs sha256sum"
     yield Step("step_sums", "", f"{listing} | cmp - SHA256SUMS")
     for signed in facts.signed:
-        yield Step("step_signature", signed.name, _verify(signed, signers, facts.about.texts > 4))
-    personal = PERSONAL_FIELDS if facts.about.texts > 3 else PERSONAL_FIELDS_3
+        yield Step("step_signature", signed.name, _verify(signed, signers))
     for call in facts.calls:
-        yield from _of_call(call, personal, facts.about)
+        yield from _of_call(call)
         for kind in call.paths:
             yield _included(call, kind)
         if call.ended is not None:
@@ -89,43 +74,22 @@ def steps(facts: EvidenceFacts, signers: list[Signer]) -> Iterator[Step]:
             yield Step("step_sigsum", call_id, f"sigsum-verify -k {key} -p {layout.POLICY} \\\n  {proof} < {record}")
 
 
-def script(facts: EvidenceFacts, signers: list[Signer]) -> bytes:
-    """CHECK.sh."""
-
-    def text(key: str, *values: object) -> str:
-        return quote(texts.sentence("en", key, *values, texts=facts.about.texts))
-
-    found = [f"step {text(s.key, s.of)}\n{s.command}\n" for s in steps(facts, signers)]
-    stamped = any(layout.STAMP in heads for heads in facts.heads.values())
-    usage = "bash CHECK.sh SIGNERS TSA_CA" if stamped else "bash CHECK.sh SIGNERS"
-    head = _HEAD.format(usage=usage, tsa_ca=_TSA_CA if stamped else "")
-    end = f"\ntitle=end\necho {text('all_hold')}\n"
-    return ("\n".join([head, INCLUSION, "", *found]) + end).encode("utf-8")
-
-
-def opening(record: CallRecord, texts: int) -> str:
+def opening(record: CallRecord) -> str:
     """The commands that the vault officer and a custodian type in the bundle's folder. They write into the parent
-    folder, since the check refuses an extra file in the bundle. Up to texts 8 they wrote into the call's folder."""
+    folder, since the check refuses an extra file in the bundle."""
     codec = CODECS.get(record.audio.codec) if record.audio else None
     stream = f"call{codec.suffix if codec else MULAW.suffix}"
-    if texts > 8:
-        folder = layout.call(record.call_id, "")
-        return (
-            f"age -d -i epoch.txt {folder}{sealed.KEY} | age -d -i custodian.txt > ../call.key\n"
-            f'for part in {folder}audio.*.age; do age -d -i ../call.key "$part"; done > ../{stream}\n'
-            "rm ../call.key"
-        )
+    folder = layout.call(record.call_id, "")
     return (
-        f"cd calls/{record.call_id}\n"
-        f"age -d -i epoch.txt {sealed.KEY} | age -d -i custodian.txt > call.key\n"
-        f'for part in audio.*.age; do age -d -i call.key "$part"; done > {stream}'
+        f"age -d -i epoch.txt {folder}{sealed.KEY} | age -d -i custodian.txt > ../call.key\n"
+        f'for part in {folder}audio.*.age; do age -d -i ../call.key "$part"; done > ../{stream}\n'
+        "rm ../call.key"
     )
 
 
-def opening_group(record: CallRecord, texts: int) -> str:
+def opening_group(record: CallRecord) -> str:
     """The command by which two of three people open their layer, in the folder of `opening`."""
-    key = layout.call(record.call_id, sealed.KEY) if texts > 8 else sealed.KEY
-    return f"tar xOf {key} 1.age | age -d -i member1.txt | age -d -i member3.txt"
+    return f"tar xOf {layout.call(record.call_id, sealed.KEY)} 1.age | age -d -i member1.txt | age -d -i member3.txt"
 
 
 def name_of(signed: Signed, signers: list[Signer]) -> str:
@@ -146,7 +110,7 @@ def time_of(signed: Signed, signers: list[Signer]) -> datetime:
     return signed.at
 
 
-def _of_call(call: Call, personal: Iterable[str], about: About) -> Iterator[Step]:
+def _of_call(call: Call) -> Iterator[Step]:
     record, call_id = call.record, call.record.call_id
     if record.files:
         listed = """jq -r '.files | to_entries[] | "\\(.value)  \\(.key)"' record.json"""
@@ -163,27 +127,23 @@ def _of_call(call: Call, personal: Iterable[str], about: About) -> Iterator[Step
         yield Step(
             "step_kept", call_id, f'test "$(jq -r .record_sha256 {name})" = \\\n  "$(sha256sum < {path} | cut -c1-64)"'
         )
-        if about.format >= layout.WRAPPED:
-            key = layout.hold_member(call_id, sealed.KEY)
-            of_key = f'test "$(jq -r .key_sha256 {name})" = \\\n  "$(sha256sum < {key} | cut -c1-64)"'
-            yield Step("step_kept_key", call_id, of_key)
+        key = layout.hold_member(call_id, sealed.KEY)
+        of_key = f'test "$(jq -r .key_sha256 {name})" = \\\n  "$(sha256sum < {key} | cut -c1-64)"'
+        yield Step("step_kept_key", call_id, of_key)
     if call.amended is not None:
         name = layout.amended(call_id)
         of_record = f'test "$(jq -r .record_sha256 {name})" = \\\n  "$(sha256sum < {path} | cut -c1-64)"'
         yield Step("step_amended", call_id, of_record)
     if call.opened:
-        sealed_only = ", ".join(f".{name}" for name in (*personal, "unreleased"))
+        sealed_only = ", ".join(f".{name}" for name in (*PERSONAL_FIELDS, "unreleased"))
         whole, wav = layout.opened(call_id, "call.json"), layout.opened(call_id, "call.wav")
+        of_samples = header(record.audio.samples if record.audio else 0).hex()
         tests = [
             f'test "$(jq -cS \'del({sealed_only})\' {whole})" = "$(jq -cS . {path})"',
             f'test "$(stat -c %s {wav})" = "$((44 + 2 * $(jq .audio.samples {path})))"',
+            f"test \"$(head -c 44 {wav} | od -An -v -tx1 | tr -d ' \\n')\" = \\\n  {of_samples}",
         ]
-        command = "\n".join(tests)
-        if about.texts > 8:  # one status for all of them
-            of_samples = header(record.audio.samples if record.audio else 0).hex()
-            tests.append(f"test \"$(head -c 44 {wav} | od -An -v -tx1 | tr -d ' \\n')\" = \\\n  {of_samples}")
-            command = " &&\n".join(tests)
-        yield Step("step_opened", call_id, command)
+        yield Step("step_opened", call_id, " &&\n".join(tests))  # one status for all of them
 
 
 def _of_end(call: Call) -> Iterator[Step]:
@@ -191,9 +151,9 @@ def _of_end(call: Call) -> Iterator[Step]:
     leaf, path = layout.end(unit, call_id), layout.call(call_id, sealed.RECORD)
     wanted = f'.kind == "end" and .call_id == "{call_id}"'
     of_end = ", ".join(f".{name}" for name in END_FIELDS)
-    said = f"select({wanted}) | [{of_end}, .ended_at, .ended_by]"
+    logged = f"select({wanted}) | [{of_end}, .ended_at, .ended_by]"
     recorded = f"(.end | [{of_end}]) + [.ended_at, .ended_by]"
-    yield Step("step_end", call_id, f"test \"$(jq -c '{said}' {leaf})\" = \\\n  \"$(jq -c '{recorded}' {path})\"")
+    yield Step("step_end", call_id, f"test \"$(jq -c '{logged}' {leaf})\" = \\\n  \"$(jq -c '{recorded}' {path})\"")
     for kind in call.paths:
         words = ["inclusion", leaf, layout.end_path(unit, kind, call_id), layout.head(unit, kind)]
         yield Step(f"step_in_{kind}", leaf, " \\\n  ".join(words))
@@ -205,11 +165,10 @@ def _included(call: Call, kind: str) -> Step:
     return Step(f"step_in_{kind}", call_id, " \\\n  ".join(["inclusion", *words]))
 
 
-def _verify(signed: Signed, signers: list[Signer], as_of_now: bool) -> str:
-    """The command that verifies a signature. `as_of_now`: at the present time if a clock of 1970 gave the time; up to
-    texts 4 that clock counted as valid."""
+def _verify(signed: Signed, signers: list[Signer]) -> str:
+    """The command that verifies a signature, at the present time if a clock of 1970 gave its time."""
     at = time_of(signed, signers)
-    undated = signed.namespace in namespaces.BY_UNIT and is_undated(at) and as_of_now
+    undated = signed.namespace in namespaces.BY_UNIT and is_undated(at)
     time = "" if undated else f"-O verify-time={at:%Y%m%d%H%M%S}Z "
     return (
         f'ssh-keygen -Y verify -f "$signers" -I {quote(name_of(signed, signers))} -n {signed.namespace} \\\n'

@@ -63,7 +63,7 @@ class Report:
         return text.encode("utf-8")
 
     def _text(self, key: str, *values: object) -> str:
-        return escape(sentence(self.language, key, *values, texts=self.facts.about.texts))
+        return escape(sentence(self.language, key, *values))
 
     def _opening(self) -> Iterator[str]:
         if self.facts.about.case:
@@ -86,7 +86,7 @@ class Report:
         yield "disposition", self._word("disposition", record.disposition) + why
         for key in ("ring_at", "off_hook_at", "answered_at", "ended_at"):
             yield key, self._time(getattr(record, key), key.replace("_at", "_by"), record)
-        yield "end", self._end(call) if self.facts.about.texts > 6 else ""
+        yield "end", self._end(call)
         yield "duration", "" if record.duration_s is None else self._text("seconds", f"{record.duration_s:.3f}")
         yield "continues", escape(record.continues or "")
         yield "amended", self._amended(call)
@@ -111,7 +111,7 @@ class Report:
             return ""
         evidence = getattr(record, by, None)
         time = time_with_utc(self.language, text)
-        return self._text("told_by", time, word(self.language, by, evidence)) if evidence else escape(time)
+        return self._text("with_evidence", time, word(self.language, by, evidence)) if evidence else escape(time)
 
     def _word(self, kind: str, value: str) -> str:
         return escape(word(self.language, kind, value))
@@ -152,13 +152,14 @@ class Report:
             return ""
         by = word(self.language, "ended_for", end.by)
         lines = [self._text("end_for", word(self.language, "situation", end.situation), by)]
-        lines.append(self._text("end_asked", time_with_utc(self.language, end.code_at)))
+        lines.append(self._text("end_began", time_with_utc(self.language, end.code_at)))
         if end.notice is not None:
             lines += self._notices([end.notice])
         if end.released_at is not None:
             lines.append(self._text("end_opened", time_with_utc(self.language, end.released_at)))
         lines.append(self._word("seen_by", end.seen_by))
-        lines.append(self._text("end_logged", call.ended.index + 1) if call.ended else self._text("end_not_logged"))
+        if call.ended is not None:
+            lines.append(self._text("end_logged", call.ended.index + 1))
         return "<br>".join(lines)
 
     def _clock(self, call: Call) -> str:
@@ -229,40 +230,32 @@ class Report:
         yield f"<h2>{self._text(title)}</h2>" + (f"<p>{text}</p>" if text else "")
         yield "<ul>\n" + "\n".join(f"<li>{item}</li>" for item in items) + "\n</ul>"
 
-    def _script(self) -> Iterator[str]:
-        """The script of format 1."""
-        title = self._text("checking")
-        yield f"<h2>{title}</h2><p>{self._text('checking_how')}</p><p>{self._text('checking_needs')}</p>"
-
     def _checker(self) -> Iterator[str]:
-        version, stamped = self.facts.about.checker, any(layout.STAMP in heads for heads in self.facts.heads.values())
-        sha256 = layout.CHECKER_SHA256.get(version, "") if isinstance(version, int) else ""
+        stamped = any(layout.STAMP in heads for heads in self.facts.heads.values())
         title = self._text("checking")
         yield f"<h2>{title}</h2><p>{self._text('checker_typed')}</p><p>{self._text('checking_needs')}</p>"
         name = layout.CHECKER_NAME
-        yield f"<p>{self._text('checker_which', name, version)}</p><pre>{sha256}  {name}</pre>"
+        which = self._text("checker_which", name, layout.CHECKER_VERSION)
+        yield f"<p>{which}</p><pre>{layout.CHECKER_SHA256}  {name}</pre>"
         yield f"<p>{self._text('checker_where', name)}</p>"
         run = f"sha256sum {name}\nbash {name} case signers.published{' tsa-ca.pem' if stamped else ''}"
         yield f"<pre>{run}</pre><p><b>{self._text('checker_data')}</b></p>"
 
     def _checks(self) -> Iterator[str]:
-        yield from self._checker() if self.facts.about.format > 1 else self._script()
-        inclusion = f"<p>{self._text('checking_inclusion')}</p><pre>{escape(recipe.INCLUSION)}</pre>"
-        is_first = self.facts.about.texts > 8  # a shell knows a function from its definition on
-        yield f"{inclusion if is_first else ''}<ol>"
+        yield from self._checker()  # a shell knows a function from its definition on
+        yield f"<p>{self._text('checking_inclusion')}</p><pre>{escape(recipe.INCLUSION)}</pre><ol>"
         for step in recipe.steps(self.facts, self.signers):
             yield f"<li>{self._text(step.key, step.of)}<pre>{escape(step.command)}</pre></li>"
-        yield f"</ol>{'' if is_first else inclusion}"
+        yield "</ol>"
         first = next((call.record for call in self.facts.calls if call.record.files), None)
         if first is not None:
             yield f"<h2>{self._text('opening')}</h2><p>{self._text('opening_how')}</p>"
-            yield f"<pre>{escape(recipe.opening(first, self.facts.about.texts))}</pre>"
-            for call in self.facts.calls if self.facts.about.format >= layout.WRAPPED else ():
+            yield f"<pre>{escape(recipe.opening(first))}</pre>"
+            for call in self.facts.calls:
                 if call.kept is not None:
                     yield f"<p>{self._text('opening_kept', call.record.call_id)}</p>"
-            if self.facts.about.format > 1:  # format 1 had no groups
-                group = recipe.opening_group(first, self.facts.about.texts)
-                yield f"<p>{self._text('opening_group')} <code>{escape(group)}</code></p>"
+            group = recipe.opening_group(first)
+            yield f"<p>{self._text('opening_group')} <code>{escape(group)}</code></p>"
 
 
 SIGNERS_LIMIT_BYTES = 1 << 20
@@ -335,8 +328,7 @@ def _moment(stamped: str, name: str) -> str:
 
 
 def derived(sources: Mapping[str, Source], facts: EvidenceFacts) -> dict[str, bytes]:
-    """The reports, from `sources` only; for format 1 the script too."""
+    """The reports, from `sources` only."""
     named = _parse(layout.read(sources, layout.SIGNERS, SIGNERS_LIMIT_BYTES))
     times = {unit: _stated(sources, unit) for unit, heads in facts.heads.items() if layout.STAMP in heads}
-    made = {layout.SCRIPT: recipe.script(facts, named)} if facts.about.format == 1 else {}
-    return made | {name: Report(facts, named, times, language).html() for language, name in layout.REPORTS.items()}
+    return {name: Report(facts, named, times, language).html() for language, name in layout.REPORTS.items()}

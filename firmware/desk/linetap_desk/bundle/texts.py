@@ -1,13 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every sentence of the report, in Korean and in English: key -> (Korean, English). A change increments layout.TEXTS,
-and the former sentence is moved to earlier_texts.py.
+"""Every sentence of the report, in Korean and in English: key -> (Korean, English). A change increments layout.TEXTS.
 
 A sentence with `{}` is filled with values of the bundle. The words for the record's own values are in words.py.
 """
 
 from __future__ import annotations
-
-from linetap_desk.bundle.earlier_texts import EARLIER
 
 _LANGUAGES = ("ko", "en")
 
@@ -20,41 +17,37 @@ _SENTENCES = {
             "전화번호와 이름은 이 보고서에 적지 않습니다."
         ),
         (
-            "This report says which calls are in the bundle it lies in, what is proven of them and what is not. "
-            "It names no telephone number and no person."
+            "This report lists the calls in this evidence bundle, what is proven about them, and what is not. "
+            "It contains no telephone number and no name."
         ),
     ),
     "source": (
         "모든 내용은 각 통화의 서명된 기록(record.json)에서 옮긴 것입니다. 보고서와 기록이 다르면 기록이 우선합니다.",
-        "All of it is taken from the signed record of each call (record.json). Where they differ, the record counts.",
+        "All statements are taken from each call's signed record (record.json). If they differ, the record counts.",
     ),
     "calls": ("통화", "Calls"),
     "call": ("통화 {}", "Call {}"),
     "unit": ("녹음 장치", "Recorder"),
     "line": ("회선", "Line"),
     "direction": ("방향", "Direction"),
-    "disposition": ("처리 결과", "What became of it"),
-    "ring_at": ("벨이 울린 시각", "Began to ring"),
+    "disposition": ("처리 결과", "Outcome"),
+    "ring_at": ("벨이 울린 시각", "Ringing began"),
     "off_hook_at": ("수화기를 든 시각", "Handset lifted"),
     "answered_at": ("응답 시각", "Answered"),
-    "told_by": ("{} ({})", "{} ({})"),
+    "with_evidence": ("{} ({})", "{} ({})"),
     "ended_at": ("종료 시각", "Ended"),
     "end": ("종료 안내에 의한 종료", "Ended after a notice"),
     "end_for": ("사유: {} ({})", "Reason: {} ({})"),
-    "end_asked": ("종료를 시작한 시각: {}", "Begun at {}"),
+    "end_began": ("종료를 시작한 시각: {}", "Begun at {}"),
     "end_opened": ("기기가 회선을 연 시각: {}", "The unit opened the line at {}"),
     "end_logged": (
         "장치 로그의 {}번째 항목에도 같은 내용이 적혀 있습니다.",
-        "Entry {} of the recorder's log says the same.",
-    ),
-    "end_not_logged": (
-        "장치 로그에는 종료에 대한 항목이 없습니다(이전 버전의 장치 등).",
-        "The recorder's log has no entry of it, as of an earlier version.",
+        "Entry {} of the recorder's log has the same statement.",
     ),
     "duration": ("통화 시간", "Length of the call"),
     "audio": ("녹음 길이", "Length of the recording"),
     "seconds": ("{}초", "{} s"),
-    "coded": ("소리를 손실 압축했습니다: {}.", "Coded with a loss of sound: {}."),
+    "coded": ("소리를 손실 압축했습니다: {}.", "Lossy compression: {}."),
     "notice": ("녹음 고지", "Notice of recording"),
     "no_notice": ("재생된 고지가 없습니다.", "No notice was played."),
     "notice_played": ("고지 “{}”: {}에 시작, {}에 종료.", "Notice “{}”: from {} to {}."),
@@ -62,8 +55,11 @@ _SENTENCES = {
         "고지 “{}”: {}에 시작하였으나 끝까지 재생되지 않았습니다.",
         "Notice “{}”: from {}, not played to its end.",
     ),
-    "gaps": ("녹음의 빈 구간", "Holes in the recording"),
-    "no_gaps": ("빈 구간이 없습니다. 처음부터 끝까지 이어집니다.", "None: it runs through from beginning to end."),
+    "gaps": ("녹음의 빈 구간", "Gaps in the recording"),
+    "no_gaps": (
+        "빈 구간이 없습니다. 처음부터 끝까지 이어집니다.",
+        "None: the recording is continuous from beginning to end.",
+    ),
     "gap": ("{}초 지점에서 {}ms: {}", "at {} s, {} ms: {}"),
     "gap_unbounded": (" (더 길 수 있음)", " (possibly longer)"),
     "no_audio": ("녹음된 음성이 없습니다.", "Nothing was recorded."),
@@ -72,10 +68,10 @@ _SENTENCES = {
     "clock_offset": (" (편차 {}ms)", " (off by {} ms)"),
     "clock_free": (
         "표준시에 맞추어져 있지 않았습니다. 위의 시각은 참고로만 보아야 합니다.",
-        "Was not set to standard time: the times above are to be taken with care.",
+        "Was not set to standard time: the times above may be wrong.",
     ),
-    "clock_unknown": ("기록되어 있지 않습니다.", "Is not stated."),
-    "amended": ("실제 시각", "When it was"),
+    "clock_unknown": ("기록되어 있지 않습니다.", "Not recorded."),
+    "amended": ("실제 시각", "Actual time"),
     "amended_within": (
         (
             "위의 시각은 시계가 맞지 않아 정확하지 않습니다. "
@@ -92,14 +88,14 @@ _SENTENCES = {
     ),
     "marks": ("통화 중 표시", "Marks made during the call"),
     "mark": ("{}초 지점: {}", "at {} s: {}"),
-    "kept": ("보존 조치", "Kept for a case"),
-    "held": ("사건 {}, 근거 {}, {}까지 보존합니다.", "Case {}, on the ground of {}, until {}."),
+    "kept": ("보존 조치", "Hold"),
+    "held": ("사건 {}, 근거 {}, {}까지 보존합니다.", "Case {}, legal basis {}, until {}."),
     "rewrapped": ("키를 {} 파기일의 키로 다시 봉인하였습니다({}까지).", "Its key was moved to the day {} (until {})."),
     "retention": ("파기일", "To be destroyed"),
     "until": ("{} 이후 (보존 구분: {})", "after {} (class {})"),
     "destroyed": (
         "이 통화의 파기일 키는 {}에 파기되었습니다(파기 확인서 첨부).",
-        "The key of the day this call belongs to was destroyed at {} (the certificate is in the bundle).",
+        "The key of this call's day was destroyed at {} (the certificate is in the bundle).",
     ),
     "signer": ("기록에 서명한 키", "Key that signed the record"),
     "sha256": ("기록의 SHA-256", "SHA-256 of the record"),
@@ -112,25 +108,25 @@ _SENTENCES = {
     ),
     "unreleased": (
         "주의: 두 사람의 승인을 거치지 않고 개봉되었습니다.",
-        "Beware: it was opened without a release by two people.",
+        "Warning: it was opened without the approval of two people.",
     ),
     "recovered": (
         "정전 후 복구된 기록입니다. 끝부분에서 누락되었을 수 있는 길이는 마지막 빈 구간에 표시됩니다.",
-        "Sealed after a power cut: its last gap says how much may be missing at the end.",
+        "Recovered after a power cut: the last gap states how much may be missing at the end.",
     ),
-    "continues": ("이어지는 앞 통화", "Goes on from"),
+    "continues": ("이어지는 앞 통화", "Continues call"),
     "proven": ("증명되는 것", "What is proven"),
     "proven_unchanged": (
         "각 통화의 기록과 암호문은 녹음 장치가 서명한 뒤 한 바이트도 바뀌지 않았습니다.",
-        "Record and ciphertext of each call have not changed by a single byte since the recorder signed them.",
+        "No byte of any call's record and ciphertext has changed since the recorder signed them.",
     ),
     "proven_log": (
         "각 통화는 장치가 서명한 로그에 들어 있으며, 그 로그에는 이 기록의 SHA-256이 적혀 있습니다.",
-        "Each call stands in a log that the recorder has signed, with the SHA-256 of this very record.",
+        "Each call is in a log signed by the recorder, with the SHA-256 of this record.",
     ),
     "proven_witness": (
         "증인이 그 로그를 확인하고 함께 서명하였습니다. 증인은 앞서 본 로그를 이어 가는 로그에만 서명합니다({}).",
-        "A witness has signed that log too, and signs only what goes on from the log it saw before ({}).",
+        "A witness has also signed that log; it signs only a continuation of the log that it signed before ({}).",
     ),
     "proven_quorum": (
         (
@@ -138,17 +134,17 @@ _SENTENCES = {
             "어느 증인을 믿을지는 확인하는 사람의 증인 규칙에 따릅니다."
         ),
         (
-            "{0} of {1} witnesses have cosigned that this call stood in the log by {2} ({3}). Whose word counts is for "
-            "the witness policy of whoever checks to say."
+            "{0} of {1} witnesses have cosigned that this call was in the log by {2} ({3}). The verifier's own witness "
+            "policy decides which witnesses count."
         ),
     ),
     "proven_stamp": (
         "시점확인기관이 {}에 그 로그가 이미 존재하였음을 확인하였습니다({}).",
-        "A time-stamp authority confirms that this log was there at {} ({}).",
+        "A time-stamp authority confirms that this log existed at {} ({}).",
     ),
     "proven_heard": (
         "고지가 들렸는지는 녹음 장치가 회선에서 받은 소리 자체에서 측정한 결과입니다.",
-        "Whether the notice was heard was measured by the recorder, in the very sound it took from the line.",
+        "The recorder measured in the sound of the line itself whether the notice was heard.",
     ),
     "unproven": ("증명되지 않는 것", "What is not proven"),
     "unproven_who": (
@@ -157,15 +153,15 @@ _SENTENCES = {
     ),
     "unproven_before": (
         "서명되기 전에 장치 자체가 조작되지 않았다는 것은 서명만으로 증명되지 않습니다.",
-        "That nobody had tampered with the recorder itself before it signed. A signature cannot show that.",
+        "That nobody tampered with the recorder itself before it signed: a signature cannot show that.",
     ),
     "unproven_unseen": (
         "장치의 로그가 처음부터 다시 만들어지지 않았다는 것은 증명되지 않습니다. 증인의 서명이 없습니다({}).",
-        "That the recorder's log was not begun anew: no witness has signed it ({}).",
+        "That the recorder's log was not started again from the beginning: no witness has signed it ({}).",
     ),
     "unproven_time": (
         "시각은 장치의 시계에 따른 것입니다. 시점확인은 그 시각 이전에 존재하였다는 것만 증명합니다.",
-        "The times are those of the recorder's clock. A time stamp shows only that something was there before it.",
+        "The times, which are by the recorder's clock. A time stamp proves only existence before its time.",
     ),
     "unproven_wav": (
         (
@@ -173,39 +169,27 @@ _SENTENCES = {
             "있습니다."
         ),
         (
-            "That an opened recording (WAV) is what was encrypted: whoever opened it says so. It can be done again, "
-            "see Opening below."
+            "That an opened recording (WAV) equals the encrypted one: this is the statement of the person who opened "
+            "it. It can be opened again, see Opening below."
         ),
     ),
     "unproven_copy": (
         "묶음 안의 signers 파일과 인증서는 스스로를 증명하지 못합니다. 반드시 공개된 지문과 비교하여야 합니다.",
         (
-            "The signers file and certificates in the bundle prove nothing of themselves: compare them with what was "
-            "published."
+            "The signers file and the certificates in the bundle prove nothing by themselves: compare them with the "
+            "published ones."
         ),
     ),
     "unproven_whole": (
         "이 묶음에 관련된 모든 통화가 들어 있다는 것은 증명되지 않습니다. 포함할 통화는 제출자가 골랐습니다.",
-        "That these are all the calls that matter. Whoever made the bundle has chosen them.",
+        "That these are all relevant calls: the maker of the bundle has chosen them.",
     ),
     "keys": ("서명 키", "Signing keys"),
     "keys_compare": (
         "아래 지문을 기관이 공개한 지문과 비교하여 주십시오.",
-        "Compare these fingerprints with those that were published.",
+        "Compare these fingerprints with the published ones.",
     ),
     "checking": ("확인 방법", "How to check it"),
-    "checking_how": (
-        (
-            "압축을 푼 뒤 그 폴더에서 다음 명령을 실행합니다. 당사 소프트웨어는 필요 없습니다. bash CHECK.sh SIGNERS는 "
-            "같은 명령을 차례로 실행합니다. $signers는 공개된 "
-            "allowed_signers 파일, $tsa_ca는 시점확인기관이 직접 제공한 CA 인증서입니다."
-        ),
-        (
-            "Unpack the zip and type these commands in its folder. None of our software is needed. "
-            "bash CHECK.sh SIGNERS runs the same in turn. $signers is the allowed_signers file that was published, "
-            "$tsa_ca the CA certificate that the time-stamp authority itself gives out."
-        ),
-    ),
     "checker_typed": (
         (
             "압축을 푼 뒤 그 폴더에서 아래 명령을 위에서부터 차례로 직접 입력하여 확인할 수 있습니다. 당사 "
@@ -215,14 +199,14 @@ _SENTENCES = {
         ),
         (
             "Unpack the zip and type the commands below in its folder, from the first to the last. None of our "
-            "software is needed. $signers is the allowed_signers file that was published, $tsa_ca the CA certificate "
-            "that the time-stamp authority itself gives out. A command whose check holds ends with status 0, and some "
-            "print nothing: type echo $? after each, and see that it is 0."
+            "software is needed. $signers is the published allowed_signers file, $tsa_ca the CA certificate from the "
+            "time-stamp authority itself. A command succeeds with status 0, and some print nothing: type echo $? after "
+            "each, and check that it is 0."
         ),
     ),
     "checker_which": (
         "같은 확인을 차례로 실행하는 공개 확인 프로그램: {}, 버전 {}. 그 SHA-256은 다음과 같습니다.",
-        "A published checker does the same in turn: {}, version {}. Its SHA-256 is:",
+        "A published program runs the same checks: {}, version {}. Its SHA-256 is:",
     ),
     "checker_where": (
         (
@@ -231,15 +215,15 @@ _SENTENCES = {
             "사람은 이 보고서도 위조할 수 있으므로, 이 보고서의 값만으로는 부족합니다. case는 압축을 푼 폴더입니다."
         ),
         (
-            "It is not in this bundle. Get it from docs/{0} of linetap's source repository, or from whoever published "
-            "the fingerprints of the signing keys, and compare it with the SHA-256 that is published there "
-            "(docs/{0}.sha256). This report alone will not do: whoever forges a bundle writes its report too. "
+            "It is not in this bundle. Get it from docs/{0} of linetap's source repository, or from the publisher of "
+            "the signing keys' fingerprints, and compare it with the SHA-256 that is published there "
+            "(docs/{0}.sha256). This report is not sufficient: a forger of the bundle would forge it too. "
             "case is the folder of the unpacked bundle."
         ),
     ),
     "checker_data": (
         "묶음에는 자료만 들어 있습니다. 묶음에서 나온 프로그램은 어떤 것도 실행하지 마십시오.",
-        "A bundle holds data only. Run no program that comes out of one.",
+        "A bundle contains data only. Never run a program from a bundle.",
     ),
     "checking_needs": (
         (
@@ -253,7 +237,7 @@ _SENTENCES = {
     ),
     "checking_inclusion": (
         "먼저 아래 함수를 입력합니다. 로그 포함 증명은 이 함수로 확인합니다.",
-        "Type this function first. It checks that a call stands in the log:",
+        "Type this function first. It checks that a call is in the log:",
     ),
     "opening": ("개봉", "Opening"),
     "opening_how": (
@@ -272,8 +256,8 @@ _SENTENCES = {
             "열고, epoch.txt로는 그 보존 조치나 새 파기일의 키를 씁니다."
         ),
         (
-            "A call that is kept for a case, or was moved to another day, has its key in holds/{}/key.age. Open that "
-            "one instead of the key.age in calls; epoch.txt is then the key of the hold or of the new day."
+            "A call with a hold, or moved to another day, has its key in holds/{}/key.age. Open that file instead of "
+            "the key.age in calls; epoch.txt is then the key of the hold or of the new day."
         ),
     ),
     "opening_group": (
@@ -282,8 +266,8 @@ _SENTENCES = {
             "번호입니다. 번호가 낮은 사람부터 차례로 엽니다. 1번과 3번이 여는 경우:"
         ),
         (
-            "Where one of the two is a group of people, that layer is a tar of files that are named by the members "
-            "before the last one; who has the lowest number opens first. With members 1 and 3:"
+            "If one of the two is a group of people, that layer is a tar file. Its files are named by the numbers of "
+            "the members except the last; the member with the lowest number opens first. With members 1 and 3:"
         ),
     ),
     "step_sums": (
@@ -291,11 +275,11 @@ _SENTENCES = {
         "Every file is as listed, and none is missing or added.",
     ),
     "step_signature": ("서명: {}", "Signature of {}"),
-    "step_files": ("암호문은 기록에 적힌 그대로입니다: {}", "The ciphertext is what the record names: {}"),
-    "step_close": ("로그 항목은 이 기록의 것입니다: {}", "The log's entry is of this record: {}"),
+    "step_files": ("암호문은 기록에 적힌 그대로입니다: {}", "The ciphertext matches the record: {}"),
+    "step_close": ("로그 항목은 이 기록의 것입니다: {}", "The log entry is of this record: {}"),
     "step_end": (
         "종료에 대한 로그 항목은 이 기록과 같습니다: {}",
-        "The log's entry of the call's end says what this record says: {}",
+        "The log entry of the call's end agrees with this record: {}",
     ),
     "step_kept": ("보존 조치는 이 기록의 것입니다: {}", "The hold is of this record: {}"),
     "step_kept_key": (
@@ -305,18 +289,19 @@ _SENTENCES = {
     "step_amended": ("이 기록에 대한 시각 정정입니다: {}", "The amendment is of this record: {}"),
     "step_opened": (
         "개봉된 파일의 내용과 길이가 기록과 맞습니다: {}",
-        "The opened files fit the record in words and length: {}",
+        "The opened files match the record in content and length: {}",
     ),
-    "step_in_head": ("장치의 로그에 들어 있습니다: {}", "It stands in the recorder's log: {}"),
-    "step_in_witness": ("증인이 확인한 로그에 들어 있습니다: {}", "It stands in the log that the witness saw: {}"),
-    "step_in_stamp": ("시점확인을 받은 로그에 들어 있습니다: {}", "It stands in the log that was time-stamped: {}"),
+    "step_in_head": ("장치의 로그에 들어 있습니다: {}", "The entry is in the recorder's log: {}"),
+    "step_in_witness": (
+        "증인이 확인한 로그에 들어 있습니다: {}",
+        "The entry is in the log that the witness signed: {}",
+    ),
+    "step_in_stamp": ("시점확인을 받은 로그에 들어 있습니다: {}", "The entry is in the time-stamped log: {}"),
     "step_stamp": ("시점확인(RFC 3161): {}", "Time stamp (RFC 3161) of {}"),
     "step_sigsum": ("Sigsum 증명: {}", "Sigsum proof of {}"),
-    "all_hold": ("모두 확인되었습니다.", "All of it holds."),
 }
 
 
-def sentence(language: str, key: str, *values: object, texts: int) -> str:
-    """The sentence in bundles with this number of texts."""
-    kept = (EARLIER[key, last] for last in sorted(last for name, last in EARLIER if name == key and texts <= last))
-    return next(kept, _SENTENCES[key])[_LANGUAGES.index(language)].format(*values)
+def sentence(language: str, key: str, *values: object) -> str:
+    """The sentence, filled with the values."""
+    return _SENTENCES[key][_LANGUAGES.index(language)].format(*values)

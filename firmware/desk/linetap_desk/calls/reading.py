@@ -110,34 +110,34 @@ class Reading:
 
     def fence(self, leg: Leg, cursor: Cursor | None, most: int) -> tuple[str | None, int]:
         """The time of the last of the first `most` entries, and their number."""
-        ((began_at, count),) = self.db.execute(*self.fence_asked(leg, cursor, most)).all()
+        ((began_at, count),) = self.db.execute(*self.fence_query(leg, cursor, most)).all()
         return began_at, int(count)
 
     def rows(self, leg: Leg, cursor: Cursor | None, most: int, fence: str | None) -> list[dict[str, Any]]:
         """The rows up to `fence`, or to the end of the leg."""
         columns = [column.name for column in self._columns]
-        found = self.db.execute(*self.rows_asked(leg, cursor, most, fence))
+        found = self.db.execute(*self.rows_query(leg, cursor, most, fence))
         return [dict(zip(columns, row, strict=True)) for row in found]
 
     def filled(self, keys: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """The whole rows, in the order of `keys`; the ingest never deletes rows."""
         found: dict[tuple[str, str], dict[str, Any]] = {}
         for some in batched(keys, _ROWS_AT_ONCE, strict=False):
-            for row in self.db.execute(self.filled_asked(some)).mappings():
+            for row in self.db.execute(self.filled_query(some)).mappings():
                 found[row["unit"], row["call_id"]] = dict(row)
         return [found[key["unit"], key["call_id"]] for key in keys]
 
-    def filled_asked(self, keys: Sequence[Mapping[str, Any]]) -> Statement:
+    def filled_query(self, keys: Sequence[Mapping[str, Any]]) -> Statement:
         named = [(key["unit"], key["call_id"]) for key in keys]
         return select(calls).where(tuple_(calls.c.unit, calls.c.call_id).in_(named))
 
-    def fence_asked(self, leg: Leg, cursor: Cursor | None, most: int) -> BoundStatement:
+    def fence_query(self, leg: Leg, cursor: Cursor | None, most: int) -> BoundStatement:
         """The statement for `fence`, on the index only."""
         bounds = Bounds.of(leg, cursor, self.way, None)
         statement = self._cached_statement(("fence", leg.shape, bounds.shape), lambda: self._fence(leg, bounds))
         return statement, {**leg.values, **bounds.values(), "most": most}
 
-    def rows_asked(self, leg: Leg, cursor: Cursor | None, most: int, fence: str | None) -> BoundStatement:
+    def rows_query(self, leg: Leg, cursor: Cursor | None, most: int, fence: str | None) -> BoundStatement:
         bounds, within = Bounds.of(leg, cursor, self.way, fence), cursor is not None and cursor.unit is not None
         statement = self._cached_statement(
             ("rows", leg.shape, bounds.shape, within), lambda: self._rows(leg, bounds, within)

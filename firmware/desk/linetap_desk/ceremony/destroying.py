@@ -128,7 +128,7 @@ class Journal:
                 left.remove(each)
         if left:
             lost = f"{left[0].path}: is missing, and was not destroyed: connect its medium and name it"
-            more = "" if self._has_recorded() else f"; nothing is destroyed yet: without {self.path} it begins anew"
+            more = "" if self._has_recorded() else f"; nothing is destroyed yet: without {self.path} it starts again"
             raise Refusal(lost + more)
 
     def destroy(self, canaries: list[Canary], media: list[Path], confirm_sheet: Callable[[int], None]) -> None:
@@ -228,7 +228,7 @@ def unique(media: list[Path]) -> list[Path]:
 
 def find(folder: Path, epoch: str, media: list[Path], officers: list[int], sheets: int) -> Journal | None:
     """The journal of the same command's earlier run; of a group by its officers, else by a file of the same path. None
-    if there is none, or if nothing of it was destroyed: then it begins anew. With sheets it does not, since one may be
+    if there is none, or if nothing of it was destroyed: then it starts again. With sheets it does not, since one may be
     shredded and not yet confirmed, and its key cannot be typed again."""
     found = []
     named = {str(path.absolute()) for path in media}
@@ -261,7 +261,7 @@ def doomed(path: Path, canaries: list[Canary]) -> tuple[Doomed, set[Path]]:
         raise BadInput(f"{path}: {data.size} bytes; an age identity file expected")
     opened = {canary.path for canary in canaries if canary.opens(path)}
     if not opened:
-        raise Refusal(f"{path}: opens no canary of this epoch: it is another's key, and is left alone")
+        raise Refusal(f"{path}: opens no canary of this epoch: the key of another epoch, which is not destroyed")
     opens_calls = any(canary.path in opened for canary in canaries if not canary.is_index)
     return Doomed(path=str(path.absolute()), size=data.size, sha256=data.sha256, opens_calls=opens_calls), opened
 

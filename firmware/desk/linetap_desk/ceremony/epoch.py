@@ -49,32 +49,25 @@ _LINE_CHARACTERS = 200
 
 
 def add_destroy_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("epoch", metavar="DAY", help="2026-12-01, or overflow-2")
-    parser.add_argument("--medium", type=Path, nargs="+", action="extend", default=[], metavar="FILE",
-                        help="every private file of it, of all copies")  # fmt: skip
-    parser.add_argument(
-        "--sheets", type=int, default=0, metavar="N", help="the number of sheets; each is confirmed by its day"
-    )
-    parser.add_argument(
-        "--officer", type=int, action="append", default=[], metavar="N",
-        help="of a group: whose keys; default those whose files are named",
-    )  # fmt: skip
-    parser.add_argument(
-        "--vault", type=Path, required=True, metavar="COPY", help="the desk's copy of the vault, or vaults"
-    )
-    parser.add_argument(
-        "--holds", type=Path, required=True, metavar="DIR", help="what hold wrap and rewrap have written"
-    )
-    parser.add_argument("--list", type=Path, default=Path("keylist.json"), metavar="FILE", help="default %(default)s")
-    parser.add_argument("--key", type=Path, metavar="KEY", help="signs the certificate; or leave it to ssh-keygen")
-    parser.add_argument("--second", type=Path, metavar="KEY", help="of a second person who is there, and signs it too")
-    parser.add_argument("--check", action="store_true", help="only say whether it may be done; nothing is destroyed")
-    parser.add_argument("--certificates", type=Path, default=Path("certificates"), metavar="DIR",
-                        help="default %(default)s")  # fmt: skip
-    parser.add_argument("--rule", default="retention", metavar="TEXT", help="under which rule, default %(default)s")
-    parser.add_argument("--tree-head", type=Path, metavar="FILE", help="the unit's last log head, to be included")
-    parser.add_argument("--today", metavar="DAY", help="by your own watch, without a witness or a later call as proof")
-    parser.add_argument("--signers", type=Path, metavar="ALLOWED_SIGNERS", help="for --policy: names the logs' keepers")
+    add = parser.add_argument
+    add("epoch", metavar="DAY", help="the epoch: 2026-12-01, or overflow-2")
+    text = "each private file of the epoch, of all copies"
+    add("--medium", type=Path, nargs="+", action="extend", default=[], metavar="FILE", help=text)
+    add("--sheets", type=int, default=0, metavar="N", help="printed sheets to shred; you confirm each by its day")
+    text = "of a group: the officer whose keys are destroyed; default: those of the files given"
+    add("--officer", type=int, action="append", default=[], metavar="N", help=text)
+    add("--vault", type=Path, required=True, metavar="COPY", help="the desk's copy of one vault, or of all vaults")
+    add("--holds", type=Path, required=True, metavar="DIR", help="from `hold wrap` and `overflow rewrap`")
+    add("--list", type=Path, default=Path("keylist.json"), metavar="FILE", help="key list, default %(default)s")
+    add("--key", type=Path, metavar="KEY", help="the officer's key, for the certificate; else sign with ssh-keygen")
+    add("--second", type=Path, metavar="KEY", help="key of a second person present, who signs it too")
+    add("--check", action="store_true", help="only check whether it is permitted; destroys nothing")
+    text = "folder of the certificates, default %(default)s"
+    add("--certificates", type=Path, default=Path("certificates"), metavar="DIR", help=text)
+    add("--rule", default="retention", metavar="TEXT", help="the rule in the certificate, default %(default)s")
+    add("--tree-head", type=Path, metavar="FILE", help="the unit's last log head, for the certificate")
+    add("--today", metavar="DAY", help="today by your own watch, if no witness or later call proves it")
+    add("--signers", type=Path, metavar="ALLOWED_SIGNERS", help="for --policy: has the keepers' keys")
     options.add_arguments(parser)
     deskfolder.add_argument(parser)
     timestamp.add_authority_arguments(parser, required=False)
@@ -131,7 +124,9 @@ def _destroy(args: argparse.Namespace, key_list: KeyList, epoch: Epoch | Overflo
     destroying.require_closed(canaries, media)
     begun.certify(signer, second, clock)
     if begun.copies() < COPIES * max(1, len(officers)):
-        sys.stderr.write(f"note: one copy; sheets are made in {COPIES}: see that there is no other\n")
+        sys.stderr.write(
+            f"note: one copy was destroyed; each key is printed {COPIES} times: make sure that no other copy exists\n"
+        )
     what = "destroyed, and the key of its index" if isinstance(epoch, Epoch) else "destroyed"
     if officers:
         count = len(who.recipients)
@@ -173,7 +168,7 @@ def _second(args: argparse.Namespace, signer: SigningKey | None, clock: Clock) -
         raise BadInput("--second: signs beside an officer: --key expected too")
     second = signedfile.load_key(args.second)
     if public_blob(second.public_key()) == public_blob(signer.public_key()):
-        raise Refusal("the second signature is of the same key: another person's expected")
+        raise Refusal("--second: the same key as --key; another person's expected")
     desk = deskfolder.find(args, clock)
     if desk is None:
         return second
@@ -203,7 +198,7 @@ def _named(key_list: KeyList, name: str) -> Epoch | Overflow:
     for overflow in key_list.overflow:
         if overflow_name(overflow.number) == name:
             return overflow
-    raise BadInput(f"{name}: no epoch of the key list; {key_list.first_day} to {key_list.last_day} expected")
+    raise BadInput(f"{name}: not an epoch of the key list; {key_list.first_day} to {key_list.last_day} expected")
 
 
 def _require_over(epoch: Epoch | Overflow, key_list: KeyList, copy: Path, clock: Clock) -> str | None:
@@ -211,14 +206,14 @@ def _require_over(epoch: Epoch | Overflow, key_list: KeyList, copy: Path, clock:
     if isinstance(epoch, Overflow):
         if epoch == key_list.overflow[-1]:
             raise Refusal(
-                f"{overflow_name(epoch.number)} is in use: a list with a later one comes first (keygen --overflow)"
+                f"{overflow_name(epoch.number)} is in use; first publish a list with a later one (keygen --overflow)"
             )
         return None
     ended = end_of(date.fromisoformat(epoch.day), key_list.zone)
     if (later := last_until(copy, epoch.day, ended)) is not None:  # computed with other zone data than this machine's
         ended = max(ended, later)
     if from_utc_ns(clock.utc_ns()) < ended:
-        raise Refusal(f"{epoch.day} ends at {rfc3339(utc_ns_of(ended))}: nothing is destroyed before its time")
+        raise Refusal(f"{epoch.day} ends at {rfc3339(utc_ns_of(ended))}: nothing is destroyed before that")
     return rfc3339(utc_ns_of(ended))
 
 
@@ -246,14 +241,16 @@ def _officers(args: argparse.Namespace, epoch: Epoch | Overflow, count: int) -> 
             raise BadInput(f"--officer: 1 to {count} expected")
         return sorted(set(args.officer))
     if args.sheets or not args.medium:
-        raise BadInput("--officer N: whose sheets they are; may be repeated")
+        raise BadInput("--officer N expected: the officer whose sheets they are; may be repeated")
     found: set[int] = set()
     for path in args.medium:
         stockage.check_identity_file(path)
         everybody = [_canaries(args.list, epoch, args.epoch, officer) for officer in range(1, count + 1)]
         found |= {canary.officer for theirs in everybody for canary in theirs if canary.opens(path)}
     if not found:
-        raise Refusal(f"{args.medium[0]}: opens no canary of this epoch: it is another's key, and is left alone")
+        raise Refusal(
+            f"{args.medium[0]}: opens no canary of this epoch: the key of another epoch, which is not destroyed"
+        )
     return sorted(found)
 
 
@@ -277,7 +274,7 @@ def _require_date(args: argparse.Namespace, ended: str, zone: str, clock: Clock)
     today = local_time(clock.utc_ns(), zone_of(zone)).date().isoformat()
     if args.today != today:
         raise Refusal(
-            f"{args.epoch}: only clocks say that it is over, {why}:"
+            f"{args.epoch}: only clocks show that it is over, {why}:"
             " --today with the date of your own watch, or --policy expected"
         )
 
@@ -331,13 +328,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     what = "destroy every copy of an epoch's keys"
     add_destroy_arguments(verbs.add_parser("destroy", help=what, epilog=EXAMPLE, formatter_class=raw))
-    what = "days that ended more than 24 h ago and have no certificate"
+    what = "list the days that ended more than 24 h ago and have no certificate"
     late = verbs.add_parser("overdue", help=what, epilog=_OVERDUE, formatter_class=raw)
-    late.add_argument("--list", type=Path, default=Path("keylist.json"), metavar="FILE", help="default %(default)s")
-    late.add_argument(
-        "--certificates", type=Path, default=Path("certificates"), metavar="DIR", help="default %(default)s"
-    )
-    late.add_argument("--signers", type=Path, metavar="ALLOWED_SIGNERS", help="who may have signed them")
+    add = late.add_argument
+    add("--list", type=Path, default=Path("keylist.json"), metavar="FILE", help="key list, default %(default)s")
+    add("--certificates", type=Path, default=Path("certificates"), metavar="DIR", help="default %(default)s")
+    add("--signers", type=Path, metavar="ALLOWED_SIGNERS", help="to check the certificates' signatures")
 
 
 def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:

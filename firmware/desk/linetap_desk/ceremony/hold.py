@@ -30,13 +30,12 @@ _CHECK_EXAMPLE = "example: linetap hold check holds/CALL_ID CALL_DIR --identity 
 
 
 def _add_check_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("hold_dir", type=Path, metavar="HOLD_DIR", help="what `hold wrap` or `overflow rewrap` wrote")
-    parser.add_argument("call_dir", type=Path, metavar="CALL_DIR")
-    parser.add_argument(
-        "--identity", type=Path, action="append", required=True, metavar="EPOCH_FILE",
-        help="private, of the epoch that it was wrapped for; of a group all that are needed",
-    )  # fmt: skip
-    parser.add_argument("--key", type=Path, required=True, metavar="KEY", help="of the officer who has checked it")
+    add = parser.add_argument
+    add("hold_dir", type=Path, metavar="HOLD_DIR", help="folder made by `hold wrap` or `overflow rewrap`")
+    add("call_dir", type=Path, metavar="CALL_DIR", help="the folder of the call")
+    text = "private file of the hold's epoch; of a group one for each officer needed"
+    add("--identity", type=Path, action="append", required=True, metavar="EPOCH_FILE", help=text)
+    add("--key", type=Path, required=True, metavar="KEY", help="the checking officer's key, which signs the result")
     callproof.add_arguments(parser, witnesses=False)
     deskfolder.add_argument(parser)
 
@@ -44,7 +43,7 @@ def _add_check_arguments(parser: argparse.ArgumentParser) -> None:
 def _check(args: argparse.Namespace, clock: Clock) -> int:
     name = next((name for name in wrapped.DOCUMENTS if (args.hold_dir / name).exists()), None)
     if name is None:
-        raise BadInput(f"{args.hold_dir}: there is neither {' nor '.join(wrapped.DOCUMENTS)} in it")
+        raise BadInput(f"{args.hold_dir}: {' or '.join(wrapped.DOCUMENTS)} expected in it")
     place = args.hold_dir / f"{name}{CHECK_SUFFIX}"
     signedfile.require_free(place)
     signer = signedfile.load_key(args.key)
@@ -59,7 +58,7 @@ def _check(args: argparse.Namespace, clock: Clock) -> int:
         checkedcall.name_key(step, call, key)
         turn = layers.officer_step(argparse.Namespace(partial=None, identity=args.identity), key)
         if turn.left:
-            raise BadInput(f"--identity: to check that it opens, keys of the group are missing: {turn.left}")
+            raise BadInput(f"--identity: too few keys of the group: {turn.left} more expected")
         step.granted()
         turn.remove_layers(args.identity)
         data = callfolder.read(args.hold_dir / name, hold.LIMIT_BYTES)
@@ -67,7 +66,7 @@ def _check(args: argparse.Namespace, clock: Clock) -> int:
             raise Refusal(f"{args.hold_dir / name}: changed while it was being checked")
         privatefile.write_public(place, sshsig.sign(data, signer, namespaces.HOLD_CHECK).encode("ascii"))
     checkedcall.warn(call)
-    sys.stdout.write(f"{place}: {args.hold_dir / sealed.KEY} opens, and holds the key of {call.record.call_id}\n")
+    sys.stdout.write(f"{place}: {args.hold_dir / sealed.KEY} opens, and contains the key of {call.record.call_id}\n")
     return 0
 
 
@@ -85,20 +84,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "wrap", help="wrap a call's key for a hold's epoch", epilog=_WRAP_EXAMPLE, formatter_class=raw
     )
     rewrap.add_call_arguments(wrap, hold.HOLD)
-    wrap.add_argument(
-        "--wrapped", type=Path, metavar="DIR", help="of an earlier hold, once the key of the call's day is destroyed"
-    )
-    wrap.add_argument(
-        "--to", required=True, metavar="age1...", help="the hold's epoch: `linetap keygen epoch` makes it"
-    )
-    wrap.add_argument("--case", required=True, metavar="TEXT", help="what it is kept for")
-    wrap.add_argument("--basis", required=True, metavar="TEXT", help="the law that it stands on")
-    wrap.add_argument(
-        "--until", required=True, metavar="TIME", help="a day, or RFC 3339: by then it is renewed or over"
-    )
-    wrap.add_argument("--zone", default=KOREA, help="of that day, default %(default)s")
+    add = wrap.add_argument
+    add("--wrapped", type=Path, metavar="DIR", help="folder of an earlier hold, if the day's key is destroyed")
+    add("--to", required=True, metavar="age1...", help="public key of the hold's epoch, from `linetap keygen epoch`")
+    add("--case", required=True, metavar="TEXT", help="the case for which the call is kept")
+    add("--basis", required=True, metavar="TEXT", help="the legal basis")
+    add("--until", required=True, metavar="TIME", help="end of the hold, unless renewed: a day, or RFC 3339")
+    add("--zone", default=KOREA, help="time zone of that day, default %(default)s")
     check = verbs.add_parser(
-        "check", help="see that what was wrapped opens, and sign it", epilog=_CHECK_EXAMPLE, formatter_class=raw
+        "check",
+        help="check that the wrapped key opens, and sign the result",
+        epilog=_CHECK_EXAMPLE,
+        formatter_class=raw,
     )
     _add_check_arguments(check)
 
@@ -112,7 +109,7 @@ def _wrap(args: argparse.Namespace, clock: Clock) -> int:
     now_ns = clock.utc_ns()
     until = _until(args.until, args.zone)
     if parse_rfc3339(until) <= now_ns:
-        raise BadInput(f"--until {args.until}: is over; a time to come expected")
+        raise BadInput(f"--until {args.until}: is past; a future time expected")
 
     def document(call: CheckedCall, key_sha256: str) -> hold.Hold:
         fields = rewrap.shared_fields(call, args.to, key_sha256, now_ns)
@@ -130,5 +127,5 @@ def _until(text: str, zone: str) -> str:
             return end_text(date.fromisoformat(text), zone)
         parse_rfc3339(text)
     except (ValueError, KeyError, OSError, OverflowError):
-        raise BadInput(f"--until {text}: a day as 2027-06-30 or RFC 3339, in a zone there is expected") from None
+        raise BadInput(f"--until {text}: a day such as 2027-06-30, or RFC 3339, in an existing zone expected") from None
     return text

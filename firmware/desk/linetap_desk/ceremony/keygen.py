@@ -141,7 +141,7 @@ def add_epochs_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--extend", type=Path, metavar="OLD.json", help="the next version of this list: N days more")
     parser.add_argument(
         "--authority", type=Path, action="append", default=[], metavar="KEY",
-        help="signs the list, and may be repeated; or leave it to ssh-keygen",
+        help="signs the list, and may be repeated; else sign with ssh-keygen",
     )  # fmt: skip
     parser.add_argument(
         "--all-on-one-medium", type=Path, metavar="DIR", help="private files here, in place of sheets to a printer"
@@ -257,7 +257,7 @@ def _hand_over(
         out.writelines(pages(theirs, zone, created, f"{args.needed} OF {args.officers}"))
     out.flush()
     count = COPIES * sum(map(len, fresh))
-    sys.stderr.write(f"{count} sheets: see that each is there before the list is signed and given out\n")
+    sys.stderr.write(f"{count} sheets: check that all are printed before the list is signed and published\n")
 
 
 _KINDS = {

@@ -90,7 +90,7 @@ def _identities(args: argparse.Namespace, folder: Path, needed: int, count: int,
     if args.sheets:
         sys.stdout.writelines(_pages(args.kind, who, made, created))
         sys.stdout.flush()
-        sys.stderr.write(f"{COPIES * count} sheets: see that each is there before the group is used\n")
+        sys.stderr.write(f"{COPIES * count} sheets: check that all are printed before the group is used\n")
     else:
         for number, identity in enumerate(made, 1):
             text = keys.identity_file(identity, created)

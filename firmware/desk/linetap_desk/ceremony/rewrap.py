@@ -39,7 +39,7 @@ def add_call_arguments(parser: argparse.ArgumentParser, what: str, *, several: b
         "--identity", type=Path, action="append", required=True, metavar="EPOCH_FILE",
         help="private file of the call's epoch; of a group one for each participating officer",
     )  # fmt: skip
-    parser.add_argument("--key", type=Path, metavar="KEY", help="signs the document; or leave it to ssh-keygen")
+    parser.add_argument("--key", type=Path, metavar="KEY", help="signs the document; else sign with ssh-keygen")
     parser.add_argument(
         "-o", "--output", type=Path, metavar="DIR", help=f"for key.age and {what}, default holds/CALL_ID"
     )
@@ -135,7 +135,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     one.add_argument(
         "--to", metavar="DAY", help="a day of the key list, or its recipient age1...; default: as its unit amended it"
     )
-    one.add_argument("--list", type=Path, default=Path("keylist.json"), metavar="FILE", help="default %(default)s")
+    one.add_argument(
+        "--list", type=Path, default=Path("keylist.json"), metavar="FILE", help="key list, default %(default)s"
+    )
 
 
 def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:

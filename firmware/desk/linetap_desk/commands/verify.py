@@ -78,7 +78,7 @@ def _verdicts(args: argparse.Namespace, path: Path, signers: list[Signer] | None
     if not callfolder.is_call(path):
         return verify_vault(path, signers, args.witness, options.rules(args, binding=False))
     if args.witness is not None:
-        raise BadInput(f"--witness: {args.path} is a call folder; a witness is asked about a vault")
+        raise BadInput(f"--witness: {args.path} is a call folder; --witness is for a vault")
     return _call_and_witnesses(path, signers, options.rules(args, binding=False))
 
 

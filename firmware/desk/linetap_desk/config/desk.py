@@ -188,18 +188,18 @@ def ingest_settings(args: argparse.Namespace) -> Settings:
     config, broker = read_config(args)
     signers, db = args.signers or config.signers, args.db or config.db
     if signers is None or db is None:
-        raise BadInput(f"--{'db' if signers else 'signers'} is missing: it stands neither here nor in a desk.toml")
+        raise BadInput(f"--{'db' if signers else 'signers'} is missing: expected here or in a desk.toml")
     key = args.key or config.key
     copy = config.copy
     if args.copy is not None:
         copy = msgspec.structs.replace(copy, store=args.copy) if copy else CopyConfig(store=args.copy)
     if copy is not None and key is None:
-        raise BadInput("copy.store: a unit is asked with the desk's key: --key, or key in desk.toml, is missing")
+        raise BadInput("copy.store: requests to units need the desk's key: --key, or key in desk.toml, expected")
     if config.shares > 1 and not db.startswith("postgresql"):
         raise BadInput('shares: several ingests need PostgreSQL: db = "postgresql+psycopg://desk@host/linetap"')
     serve = config.serve
     if config.outgoing is not None and (serve.roles is None or serve.authority is None):
-        raise BadInput("outgoing: serve.roles and serve.authority are missing: what is sent is checked by them")
+        raise BadInput("outgoing: serve.roles and serve.authority, which check the commands, are missing")
     return Settings(
         broker=broker,
         client_id=args.client_id or config.client_id,

@@ -183,7 +183,7 @@ def open_store(url: str, incoming: Path | None = None) -> Store:
         raise BadInput(f"copy.store {url}: {_KINDS}") from None
     if parts.scheme == "s3":
         if incoming is None:
-            raise BadInput(f"copy.store {url}: copy.incoming, a folder for what is not whole yet, is missing")
+            raise BadInput(f"copy.store {url}: copy.incoming, a folder for incomplete copies, is missing")
         return Bucket(parts, incoming)
     if parts.scheme != "file" or parts.netloc or not parts.path.startswith("/") or parts.query or parts.fragment:
         raise BadInput(f"copy.store {url}: {_KINDS}")

@@ -132,7 +132,7 @@ class Segments:
                 self._answered(unit, unit.round, message.payload, now_ns)
         except (Refusal, ValueError, RecursionError) as error:
             code = getattr(error, "code", "no_answer")
-            self._complain(name, f"index_refused: {code:.64}: {error!s:.200}; it is asked again")
+            self._complain(name, f"index_refused: {code:.64}: {error!s:.200}; requested again")
             self._end(unit, now_ns, failed=True)
         except OSError as error:
             self._end_failed_round(unit, error, now_ns)
@@ -168,7 +168,7 @@ class Segments:
         over = indexfolder.over(db, folder, self._signers.now(), self._clock.utc_ns(), self._zone)
         for segment in list(over):
             folder.remove(segment)
-            log.info("index_removed: %s %s: its time is over", folder.unit, segment)
+            log.info("index_removed: %s %s: its retention has ended", folder.unit, segment)
 
     # --- requests ------------------------------------------------------------------------------------------------
 
@@ -296,14 +296,14 @@ class Segments:
     def _stalled(self, unit: _Unit, now_ns: int) -> None:
         """Ends the round after STALL_S without a block. Stored segments are kept."""
         if unit.correlation and now_ns - unit.answered_ns >= STALL_S * NS_PER_S:
-            self._complain(unit.folder.unit, "index_stalled: nothing comes; it is asked again")
+            self._complain(unit.folder.unit, "index_stalled: no data arrives; the request is repeated")
             self._end(unit, now_ns, failed=True)
 
     def _end_failed_round(self, unit: _Unit, error: OSError, now_ns: int) -> None:
         """Ends the round of a unit whose folder is at fault. Raises the error if it is the store's."""
         if not self._is_of_one(error):
             raise error
-        self._complain(unit.folder.unit, f"index_waits: {error!s:.200}; it is asked again later")
+        self._complain(unit.folder.unit, f"index_waits: {error!s:.200}; requested again later")
         self._end(unit, now_ns, failed=True)
 
     def _unit(self, name: str) -> _Unit:

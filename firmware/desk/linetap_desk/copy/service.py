@@ -162,7 +162,7 @@ class Copying:
         yield from self._of_indexes(kbit_s)
         for transfer in self._units.values():
             if transfer.stalled(now_ns):
-                self._complain(transfer.unit, "fetch_stalled: nothing comes; it is asked again")
+                self._complain(transfer.unit, "fetch_stalled: no data arrives; the request is repeated")
             if (window := transfer.window(now_ns, kbit_s)) is not None:
                 message = self._command(transfer.unit, fetch.VERB, window.body())
                 yield replace(message, correlation=transfer.correlation)
@@ -347,7 +347,7 @@ class Copying:
             elif done.job.what == "put":
                 self._to_confirm.append(done.job.call)
             elif done.job.what == "remove":
-                log.info("copy_removed: %s %s: its time is over", done.job.call.unit, done.job.call.call_id)
+                log.info("copy_removed: %s %s: its retention has ended", done.job.call.unit, done.job.call.call_id)
         self._finished = []
 
     def _store_result(self, db: Connection, job: StoreJob, now_ns: int) -> None:

@@ -5,6 +5,7 @@ Decrypted audio is in memory only."""
 from __future__ import annotations
 
 import argparse
+import contextlib
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -367,7 +368,11 @@ class Case:
 
 
 def _opened_call(unlocked: Unlocked) -> OpenedCall:
-    pcm = np.concatenate([np.zeros(0, np.int16), *unlocked.audio()])
+    pcm, at = np.zeros(unlocked.samples, np.int16), 0
+    with contextlib.closing(unlocked.audio()) as audio:
+        for block in audio:
+            pcm[at : at + len(block)] = block
+            at += len(block)
     try:
         record = msgspec.convert(unlocked.record, CallRecord)
     except msgspec.ValidationError as error:

@@ -23,7 +23,7 @@ REFUSAL = {
     "call_not_named": N_("The request does not name this call."),
     "approval_does_not_fit": N_("The request was changed after it was approved."),
     "approvals_missing": N_("The approvals of two people of different roles are needed."),
-    "approver_unknown": N_("Someone signed who is not in the roles file."),
+    "approver_unknown": N_("A signer is not in the roles file."),
     "key_of_another_call": N_("The sealed key, or the file handed on, belongs to another call. Nothing was opened."),
     "group_members_missing": N_(
         "The custodians are a group, and more of them are needed. Remove your layer and hand the rest on to the next "

@@ -105,9 +105,9 @@ def databases(config: DeskConfig, path: Path) -> Iterator[Finding]:
         ("database of the pages", machine.PAGES, people),
     ):
         done = run_program(as_user(user, linetap, *words))
-        said = (done.stderr.strip().splitlines() or [f"ended with {done.returncode}"])[-1]
+        reason = (done.stderr.strip().splitlines() or [f"ended with {done.returncode}"])[-1]
         if done.returncode:
-            yield Finding(what, said, f"by {user}: its server, its rights: docs/install-desk.md")
+            yield Finding(what, reason, f"by {user}: its server, its rights: docs/install-desk.md")
         elif words is people and not done.stdout.strip():
             yield Finding(what, "has no account", "linetap desk setup --admin NAME")
         else:

@@ -24,11 +24,10 @@ from sqlalchemy import Engine
 
 from linetap_core import jsontext, rundir
 from linetap_core.clock import NS_PER_S, Clock, parse_rfc3339, rfc3339
-from linetap_core.durable.files import DIRECTORY_MODE, replace_durably
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization import command as envelopes
 from linetap_core.evidence.authorization import commandbody
-from linetap_core.evidence.authorization.command import OF_MANY, VAULT, Answer, Command, CommandFault
+from linetap_core.evidence.authorization.command import OF_MANY, VAULT, Command, CommandFault
 from linetap_core.evidence.authorization.counters import Counters
 from linetap_core.evidence.authorization.roles import Roles
 from linetap_core.evidence.signing import namespaces
@@ -37,19 +36,19 @@ from linetap_core.wire.mqtt import Message
 from linetap_core.wire.topics import Topics
 from linetap_desk.ingest.commandfiles import (
     READ_EVERY_S,
-    TEXT_LIMIT,
     Delivery,
     HandedFolder,
     InForce,
+    answer_in,
     correlation_of,
     in_force_now,
     is_answer_to,
     sha256_of,
     units_online,
     unverified,
+    write_answers,
 )
 from linetap_desk.ingest.share import WHOLE, Share
-from linetap_desk.inputs import strict
 
 DESTROY = "destroy"
 VERBS = (DESTROY, "roles", "key_list", "config", "update", "learn", "confirm", "cancel", "time")
@@ -155,6 +154,9 @@ class _File:
     deliveries: dict[str, Delivery]
     changed: bool = False
 
+    def record(self, unit: str, delivery: Delivery) -> None:
+        self.deliveries[unit], self.changed = delivery, True
+
 
 @dataclass(slots=True)
 class BatchSender:
@@ -185,11 +187,12 @@ class BatchSender:
             for unit, line in one.lines.items():
                 if not self._is_due(one.deliveries[unit]):
                     continue
+                sent = one.deliveries[unit]
                 if parse_rfc3339(line.command.expires) <= self.clock.utc_ns():
-                    self._record(one, unit, code="command_expired", text=f"it was good until {line.command.expires}")
+                    one.record(unit, sent.expired(line.command))
                 elif left and unit in online and in_force and self._is_still_good(one, unit, line, *in_force):
                     left -= 1
-                    self._record(one, unit, sent_at=rfc3339(self.clock.utc_ns()))
+                    one.record(unit, msgspec.structs.replace(sent, sent_at=rfc3339(self.clock.utc_ns())))
                     yield Message(
                         Topics(unit).command(line.command.verb), line.data, expiry_s=EXPIRY_S,
                         correlation=correlation_of(line.data),
@@ -202,26 +205,20 @@ class BatchSender:
         try:
             checked_command(line.data, authority, roles)
         except (Refusal, BadInput) as error:
-            self._record(one, unit, code=getattr(error, "code", "bad_input"), text=str(error)[:TEXT_LIMIT])
+            one.record(unit, one.deliveries[unit].refused(error))
             return False
         return True
 
     def answered(self, unit: str, payload: bytes, correlation: bytes | None = None) -> None:
-        """Records an answer of `reply/VERB`. The answer is unsigned and only shown on the page; the unit's log is the
-        proof."""
-        try:
-            answer = strict.decode(payload[:LIMIT_BYTES], Answer)
-        except (ValueError, RecursionError):
+        """Records an answer of `reply/VERB`; the proof is the unit's log."""
+        if (answer := answer_in(payload, LIMIT_BYTES)) is None:
             return
         for one in self._files.values():
-            line = one.lines.get(unit)
-            if line is None:
+            line, sent = one.lines.get(unit), one.deliveries.get(unit)
+            if line is None or sent is None or not sent.waits_for_answer:
                 continue
             if is_answer_to(line.command, line.data, answer, correlation):
-                sent = one.deliveries[unit]
-                if sent.sent_at and not sent.code:
-                    at = rfc3339(self.clock.utc_ns())
-                    self._record(one, unit, answered_at=at, code=answer.code[:40], text=answer.text[:TEXT_LIMIT])
+                one.record(unit, sent.answered(answer, rfc3339(self.clock.utc_ns())))
 
     def _is_due(self, sent: Delivery) -> bool:
         if sent.code:
@@ -271,22 +268,12 @@ class BatchSender:
     def _refuse(self, one: _File, data: bytes, error: Exception) -> None:
         with contextlib.suppress(BadInput):
             if self.share.has(unit := unverified(data).unit):
-                code = getattr(error, "code", "bad_input")
-                one.deliveries[unit] = Delivery(sha256_of(data), code=code, text=str(error)[:TEXT_LIMIT])
-
-    def _record(self, one: _File, unit: str, **news: str) -> None:
-        one.deliveries[unit] = msgspec.structs.replace(one.deliveries[unit], **news)
-        one.changed = True
+                one.deliveries[unit] = Delivery(sha256_of(data)).refused(error)
 
     def _write(self) -> None:
         for name, one in self._files.items():
             if one.changed:
-                try:
-                    (self.folder / _ANSWERS).mkdir(mode=DIRECTORY_MODE, exist_ok=True)
-                    replace_durably(self._answers_of(name), msgspec.json.encode(one.deliveries) + b"\n")
-                    one.changed = False
-                except OSError as error:
-                    log.error("outgoing_unwritten: %s: %s", self.folder, error.strerror)
+                one.changed = not write_answers(self._answers_of(name), one.deliveries)
 
     def _answers_of(self, name: str) -> Path:
         return self.folder / _ANSWERS / f"{name}.{self.share.number}{_ANSWER_SUFFIX}"

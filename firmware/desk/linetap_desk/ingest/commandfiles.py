@@ -44,6 +44,21 @@ class Delivery(msgspec.Struct, frozen=True):
     code: str = ""
     text: str = ""
 
+    @property
+    def waits_for_answer(self) -> bool:
+        return bool(self.sent_at) and not self.code
+
+    def answered(self, answer: Answer, at: str) -> Delivery:
+        code, text = answer.code[:40], answer.text[:TEXT_LIMIT]
+        return msgspec.structs.replace(self, answered_at=at, code=code, text=text)
+
+    def refused(self, error: Exception) -> Delivery:
+        """Not sent, because of a Refusal or BadInput."""
+        return msgspec.structs.replace(self, code=getattr(error, "code", "bad_input"), text=str(error)[:TEXT_LIMIT])
+
+    def expired(self, command: Command) -> Delivery:
+        return msgspec.structs.replace(self, code="command_expired", text=f"it was good until {command.expires}")
+
 
 @dataclass(slots=True)
 class HandedFolder:
@@ -148,6 +163,25 @@ def in_force_now(in_force: InForce) -> tuple[Authority, Roles] | None:
 def unverified(data: bytes) -> Command:
     """The command before its signature is checked, for the name of its unit. BadInput if it is no command."""
     return strict.decode(strict.decode(data, Envelope).command, Command)
+
+
+def answer_in(payload: bytes, limit_bytes: int) -> Answer | None:
+    """A unit's answer in `reply/VERB`; None if it is none. It is unsigned and only shown on the page."""
+    try:
+        return strict.decode(payload[:limit_bytes], Answer)
+    except (ValueError, RecursionError):
+        return None
+
+
+def write_answers(path: Path, answers: Delivery | dict[str, Delivery]) -> bool:
+    """Writes a file of answers durably; False with a log entry if it cannot be written."""
+    try:
+        path.parent.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
+        replace_durably(path, msgspec.json.encode(answers) + b"\n")
+    except OSError as error:
+        log.error("outgoing_unwritten: %s: %s", path.parent.parent, error.strerror)
+        return False
+    return True
 
 
 def units_online(engine: Engine) -> set[str]:

@@ -16,7 +16,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from linetap_core.durable.files import FILE_MODE, restrict_to_group
 from linetap_core.errors import BadInput
-from linetap_desk.ingest.tables import SUPERSEDED, metadata
+from linetap_desk.ingest.tables import metadata
 
 BUSY_MS = 5000  # SQLite: longest wait of a reader for the writer's checkpoint, or the reverse
 _WRITER = 0x6C746170  # PostgreSQL: the number of the advisory lock of a schema's only writer
@@ -63,8 +63,6 @@ def _make(db: Connection) -> None:
             db.execute(CreateTable(table, if_not_exists=True))  # another process may create it too
         for index in sorted(table.indexes, key=lambda index: str(index.name)):  # some are from a later version
             db.execute(CreateIndex(index, if_not_exists=True))
-    for name in SUPERSEDED:
-        db.exec_driver_sql(f"DROP INDEX IF EXISTS {name}")
 
 
 def open_reader(text: str) -> Engine:

@@ -71,7 +71,7 @@ def _families(db: Connection, now_ns: int) -> Iterator[tuple[str, str, str, Iter
         _behind(db, known),
     )  # fmt: skip
     yield (
-        "linetap_unit_holes", "gauge", "Holes in the unit's events that have stood for more than a minute.",
+        "linetap_unit_holes", "gauge", "Gaps in the unit's events that are older than a minute.",
         _counted(db, known, alerts.c.unit, alerts.c.ended_at.is_(None), alerts.c.code == missingevents.CODE),
     )  # fmt: skip
     yield (

@@ -101,8 +101,8 @@ def store_outages(db: Connection, batch: Sequence[Arrival], accepted: Collection
         if state is not None:
             changes.append(_Change(unit, "offline", "" if state == "offline" else None, last[unit]))
     for unit, notices in by_unit.items():
-        said = (one.decode(RecordingHealth) for one in notices if one.topic == "health")
-        words = [health for health in said if health is not None]
+        healths = (one.decode(RecordingHealth) for one in notices if one.topic == "health")
+        words = [health for health in healths if health is not None]
         if words:
             changes.append(_Change(unit, "not_recording", _not_recording_reason(words[-1]), last[unit]))
     _change(db, changes)

@@ -23,11 +23,10 @@ from sqlalchemy import Engine
 
 from linetap_core import jsontext, rundir
 from linetap_core.clock import NS_PER_S, S_PER_DAY, Clock, parse_rfc3339, rfc3339
-from linetap_core.durable.files import DIRECTORY_MODE, replace_durably
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization import command as envelopes
 from linetap_core.evidence.authorization import commandbody
-from linetap_core.evidence.authorization.command import LIMIT_BYTES, SUFFIX, Answer, Command, CommandFault
+from linetap_core.evidence.authorization.command import LIMIT_BYTES, SUFFIX, Command, CommandFault
 from linetap_core.evidence.authorization.counters import Counters
 from linetap_core.evidence.authorization.roles import Roles
 from linetap_core.evidence.calls import hold
@@ -37,20 +36,20 @@ from linetap_core.wire.topics import Topics
 from linetap_desk.ingest import callrow
 from linetap_desk.ingest.commandfiles import (
     READ_EVERY_S,
-    TEXT_LIMIT,
     Delivery,
     HandedFolder,
     InForce,
+    answer_in,
     correlation_of,
     in_force_now,
     is_answer_to,
     sha256_of,
     units_online,
     unverified,
+    write_answers,
 )
 from linetap_desk.ingest.share import WHOLE, Share
 from linetap_desk.ingest.tables import events
-from linetap_desk.inputs import strict
 
 VERB = "hold"  # others: batches.py
 KEPT_S = 30 * S_PER_DAY  # a command that was answered
@@ -132,12 +131,14 @@ class HoldSender:
             if one.command is None or one.delivery.code or now_ns < one.again_ns:
                 continue
             if one.delivery.sent_at and self._is_held(one):
-                self._record(name, one, code="done", text="the unit has reported the hold")
+                done = msgspec.structs.replace(one.delivery, code="done", text="the unit has reported the hold")
+                self._record(name, one, done)
             elif parse_rfc3339(one.command.expires) <= self.clock.utc_ns():
-                self._record(name, one, code="command_expired", text=f"it was good until {one.command.expires}")
+                self._record(name, one, one.delivery.expired(one.command))
             elif one.command.unit in online:
                 one.again_ns = now_ns + AGAIN_S * NS_PER_S
-                self._record(name, one, sent_at=rfc3339(self.clock.utc_ns()))
+                at = rfc3339(self.clock.utc_ns())
+                self._record(name, one, msgspec.structs.replace(one.delivery, sent_at=at))
                 log.info("command_sent: %s to %s", name, one.command.unit)
                 yield Message(
                     Topics(one.command.unit).command(VERB), one.data, expiry_s=AGAIN_S,
@@ -147,20 +148,13 @@ class HoldSender:
     def answered(self, unit: str, payload: bytes, correlation: bytes | None = None) -> None:
         """Records an answer of `reply/hold`. It is unsigned and only shown on the page, beside the unit's signed
         report."""
-        try:
-            answer = strict.decode(payload[:_ANSWER_LIMIT_BYTES], Answer)
-        except (ValueError, RecursionError):
+        if (answer := answer_in(payload, _ANSWER_LIMIT_BYTES)) is None:
             return
         for name, one in self._waiting.items():
-            if one.command is None or one.command.unit != unit:
+            if one.command is None or one.command.unit != unit or not one.delivery.waits_for_answer:
                 continue
-            if (
-                is_answer_to(one.command, one.data, answer, correlation)
-                and one.delivery.sent_at
-                and not one.delivery.code
-            ):
-                at = rfc3339(self.clock.utc_ns())
-                self._record(name, one, answered_at=at, code=answer.code[:40], text=answer.text[:TEXT_LIMIT])
+            if is_answer_to(one.command, one.data, answer, correlation):
+                self._record(name, one, one.delivery.answered(answer, rfc3339(self.clock.utc_ns())))
 
     def _reread_folder(self) -> None:
         for removed in self._commands.removed():
@@ -189,7 +183,7 @@ class HoldSender:
         except (Refusal, BadInput) as error:
             one = _Waiting(None, data, "", known)
             if not known.code:
-                self._record(name, one, code=getattr(error, "code", "bad_input"), text=str(error)[:TEXT_LIMIT])
+                self._record(name, one, known.refused(error))
             return one
         return _Waiting(made, data, held.call_id, known)
 
@@ -200,13 +194,9 @@ class HoldSender:
         except BadInput:
             return self.share.is_first
 
-    def _record(self, name: str, one: _Waiting, **news: str) -> None:
-        one.delivery = msgspec.structs.replace(one.delivery, **news)
-        try:
-            (self.folder / _ANSWERS).mkdir(mode=DIRECTORY_MODE, exist_ok=True)
-            replace_durably(_answer_path(self.folder, name), msgspec.json.encode(one.delivery) + b"\n")
-        except OSError as error:
-            log.error("outgoing_unwritten: %s: %s", self.folder, error.strerror)
+    def _record(self, name: str, one: _Waiting, delivery: Delivery) -> None:
+        one.delivery = delivery
+        write_answers(_answer_path(self.folder, name), delivery)
         self._settle(name)
 
     def _settle(self, name: str) -> None:

@@ -83,7 +83,7 @@ def writer_of(db: str, shared: bool) -> Iterator[Engine]:
         if not database.lock_as_writer(held.enter_context(engine.connect()), shared):
             raise AlreadyRunning("--db: another ingest writes there already")
         if path is not None and (outdated := database.rebuilt_file_of(path)).exists():
-            log.warning("rebuilt_outdated: %s: removed: it would lack what is stored from now on", outdated)
+            log.warning("rebuilt_outdated: %s: removed: it would lack the events stored from now on", outdated)
             outdated.unlink()
         yield engine
 

@@ -270,8 +270,6 @@ destroyed_days = Table(
     *(Column(name, Integer, nullable=False) for name in DESTROYED_FIGURES),
 )
 
-SUPERSEDED = ("calls_line", "calls_open", "calls_astray")  # indexes of earlier versions, replaced by others
-
 # The few calls that are still to be copied.
 _UNCOPIED = (
     calls.c.record_sha256.is_not(None)

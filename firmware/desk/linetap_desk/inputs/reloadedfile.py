@@ -24,7 +24,7 @@ class ReloadedFile[T]:
             try:
                 self._content = self._load(self.path)
             except BadInput as error:
-                self._log.error("%s: %s; what was read before stays in force", self._code, error)
+                self._log.error("%s: %s; the previous content stays in force", self._code, error)
         return self._content
 
     def _stamp_now(self) -> tuple[int, int, int] | None:

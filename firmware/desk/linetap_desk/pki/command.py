@@ -252,13 +252,13 @@ _VERBS = {
         revoke_certificates,
     ),
     "rabbitmq": Verb(
-        "who may do what at a RabbitMQ, as the definitions file that it reads",
+        "the permissions at a RabbitMQ, as its definitions file",
         "--silent wall --silent pages --dir /media/pki -o definitions.json",
         rabbitmq.add_arguments,
         rabbitmq.write_definitions,
     ),
     "list": Verb(
-        "the certificates that stand, the first to end first",
+        "the valid certificates, the first to end first",
         "--days 60 --dir /media/pki",
         add_list_arguments,
         list_certificates,

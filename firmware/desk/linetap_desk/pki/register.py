@@ -119,7 +119,7 @@ class Register:
             at_end = self._sum.copy()
             at_end.update(found[1] + b"}")
             if at_end.hexdigest().encode() != found[2]:
-                raise ValueError("this line or what stands before it is not as it was written")
+                raise ValueError("this line or an earlier one was changed")
         self._sum.update(line + b"\n")
 
     def _checked(self, entry: Issued | Revoked) -> bytes:

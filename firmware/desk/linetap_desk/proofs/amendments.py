@@ -56,7 +56,7 @@ def read_amendment(
     try:
         data = callfolder.read(path, amendment.LIMIT_BYTES)
         armored = callfolder.read(namespaces.signature_path(path), sshsig.SIGNATURE_LIMIT_BYTES)
-        return amendment.check(data, armored, unit, call_dir.name, record_sha256, signers), ""
+        return amendment.check(data, armored, unit, call_dir.name, record_sha256, signers, path.name), ""
     except Refusal as error:
         return None, f"{path.name}: {error}"
 
@@ -89,7 +89,7 @@ def _read(path: Path, call_id: str) -> Amendment | None:
         data = callfolder.read(path, amendment.LIMIT_BYTES)
         found = amendment.decode(data)
         armored = callfolder.read(namespaces.signature_path(path), sshsig.SIGNATURE_LIMIT_BYTES)
-        return amendment.check(data, armored, found.unit, call_id, found.record_sha256, None)
+        return amendment.check(data, armored, found.unit, call_id, found.record_sha256, None, path.name)
     except Refusal:
         return None
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from linetap_core import system
-from linetap_core.errors import BadInput, Refusal
+from linetap_core.errors import BadInput, CodedRefusal
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import signers
@@ -30,18 +30,24 @@ LARGEST_BYTES = 1 << 30  # of a sealed file: 37 hours of sound
 _DATE_NAME = {"year": re.compile(r"\d{4}"), "month": re.compile(r"\d\d"), "day": re.compile(r"\d\d")}
 
 
-class Damaged(Refusal):
+class Damaged(CodedRefusal):
     """A call folder was changed since it was sealed; `code` names the fault."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(text)
-        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
 class Digest:
     sha256: str
     size: int  # bytes
+
+
+_BY_A_DESKTOP = re.compile(r"\.DS_Store|\._.*|__MACOSX|thumbs\.db|desktop\.ini", re.IGNORECASE | re.DOTALL)
+
+
+def by_a_desktop(name: str) -> str:
+    """Words that name macOS or Windows as the file's writer, for a message; "" for any other file."""
+    if _BY_A_DESKTOP.fullmatch(name) is None:
+        return ""
+    return "; macOS or Windows put it there, and no unit: remove it from this copy"
 
 
 def entries(call_dir: Path) -> set[str]:
@@ -86,18 +92,48 @@ def read_head(path: Path, limit_bytes: int) -> bytes:
 
 
 def digest(path: Path) -> Digest:
-    """SHA-256 and size, read in blocks of 1 MiB. Damaged above LARGEST_BYTES, which no unit seals: reading a huge
+    """SHA-256 and size, read in blocks of 1 MiB."""
+    with hashed(path) as file:
+        return file.digest()
+
+
+class HashedFile:
+    """A sealed file that is hashed while it is read. Damaged above LARGEST_BYTES, which no unit seals: reading a huge
     sparse file would take forever."""
-    state, size = hashlib.sha256(), 0
-    with _opened(path) as file:
-        if os.fstat(file.fileno()).st_size > LARGEST_BYTES:
-            raise Damaged("file_too_large", f"{path.name} is larger than {LARGEST_BYTES} bytes")
-        block = bytearray(min(_BLOCK_BYTES, os.fstat(file.fileno()).st_size + 1))
+
+    def __init__(self, file: BufferedReader, name: str) -> None:
+        self._file, self._name = file, name
+        self._state, self._size = hashlib.sha256(), 0
+        self._require_size(os.fstat(file.fileno()).st_size)
+
+    def read(self, count: int) -> bytes:
+        """The next bytes, as many as asked for unless the file ends before."""
+        return self._counted(self._file.read(count))
+
+    def digest(self) -> Digest:
+        """Hash and size of the whole file, whose rest is read."""
+        block = bytearray(min(_BLOCK_BYTES, os.fstat(self._file.fileno()).st_size + 1))
         view = memoryview(block)
-        while count := file.readinto(block):
-            state.update(view[:count])
-            size += count
-    return Digest(state.hexdigest(), size)
+        while count := self._file.readinto(block):
+            self._counted(view[:count])
+        return Digest(self._state.hexdigest(), self._size)
+
+    def _counted[T: (bytes, memoryview)](self, data: T) -> T:
+        self._require_size(self._size + len(data))
+        self._state.update(data)
+        self._size += len(data)
+        return data
+
+    def _require_size(self, size: int) -> None:
+        if size > LARGEST_BYTES:
+            raise Damaged("file_too_large", f"{self._name} is larger than {LARGEST_BYTES} bytes")
+
+
+@contextlib.contextmanager
+def hashed(path: Path) -> Iterator[HashedFile]:
+    """A file for one pass, whose hash is known at its end. Damaged as in `read`."""
+    with _opened(path) as file:
+        yield HashedFile(file, path.name)
 
 
 @contextlib.contextmanager

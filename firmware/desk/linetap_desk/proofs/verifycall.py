@@ -100,7 +100,8 @@ def _counted_begin(verdict: Verdict, record: CallRecord, signers: list[Signer], 
     if path is not None:
         data = callfolder.read(path, amendment.LIMIT_BYTES)
         armored = callfolder.read(namespaces.signature_path(path), sshsig.SIGNATURE_LIMIT_BYTES)
-        found = amendment.check(data, armored, record.unit, record.call_id, verdict.record_sha256 or "", signers)
+        sha256 = verdict.record_sha256 or ""
+        found = amendment.check(data, armored, record.unit, record.call_id, sha256, signers, path.name)
         return from_utc_ns(parse_rfc3339(found.began_at))
     if not record.actual or any(_check_actual(record, call_dir)):
         return None
@@ -258,7 +259,7 @@ def _check_names(record: CallRecord, _call_dir: Path) -> Iterator[Problem]:
 def _check_files(record: CallRecord, call_dir: Path, names: set[str], with_audio: bool) -> Iterator[Problem]:
     """Faults unless every named file exists with its hash and a plausible size, and no other file exists."""
     for name in sorted(names - set(record.files) - {sealed.RECORD, sealed.SIGNATURE}):
-        yield Problem("extra_file", f"{name} is not named in the record")
+        yield Problem("extra_file", f"{name} is not named in the record{callfolder.by_a_desktop(name)}")
     parts = {part.file: part for part in record.audio.parts} if record.audio else {}
     codec = CODECS.get(record.audio.codec) if record.audio else None
     for name, expected in sorted(record.files.items()):

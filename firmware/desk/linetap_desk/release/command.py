@@ -166,7 +166,7 @@ _VERBS = {
         requesting.add_approve_arguments,
         requesting.approve_request,
     ),
-    "show": Verb("what is there and what is missing", "request.json", add_show_arguments, show),
+    "show": Verb("show the request and its missing approvals", "request.json", add_show_arguments, show),
     "peel": Verb(
         "custodian of a group: take your layer off, for the next one",
         "vault/2026/11/24/20261124T225600.123Z-L03 --identity custodian-1.txt --identity one-time.txt"
@@ -175,7 +175,7 @@ _VERBS = {
         peel_layer,
     ),
     "page": Verb(
-        "the page on which passkeys approve, for a site of its own",
+        "write the page for approval by passkey, for a separate site",
         "-o /srv/sign/index.html",
         signingpage.add_page_arguments,
         signingpage.write_page,

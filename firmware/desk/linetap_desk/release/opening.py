@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Opening a call: the required checks, and the decrypted result. Used by `linetap open` and `linetap custody`.
 
-Exactly the bytes whose hashes were verified are opened; a file that changes in between is detected.
+Exactly the bytes whose hashes were verified are opened. The audio is decrypted, decoded and written in blocks, so that
+a call of any length takes the same memory: a part that changed in between is detected at its end, and what was written
+is removed.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -72,8 +74,9 @@ class Unlocked:
             self.record["unreleased"] = True
         self.samples = sum(part.samples for part in call.record.audio.parts) if call.record.audio else 0
 
-    def audio(self) -> Iterator[NDArray[np.int16]]:
-        """The decoded samples of each part, of the length that the record states."""
+    def audio(self) -> Generator[NDArray[np.int16]]:
+        """The decoded samples in blocks, of the length that the record states. A Refusal, also after the last block, if
+        they are not those of the verified call: what came before then counts for nothing."""
         return _audio(self.call.folder, self.call.record, self._key)
 
 
@@ -112,8 +115,8 @@ def open_call(
     """
     opened = Unlocked(call, identities, inner)
     with _removed_on_error([output, json_path(output)]):
-        with privatefile.create(output) as file:
-            wav.write(file, wav.stream(opened.samples, opened.audio()), recipient)
+        with privatefile.create(output) as file, contextlib.closing(opened.audio()) as audio:
+            wav.write(file, wav.stream(opened.samples, audio), recipient)
         text = msgspec.json.format(msgspec.json.encode(opened.record), indent=2) + b"\n"
         privatefile.write(json_path(output), age.encrypt(text, [recipient]) if recipient else text)
     return opened
@@ -134,9 +137,13 @@ def _record_bytes(call: CheckedCall) -> bytes:
 
 def _signed_bytes(call_dir: Path, record: CallRecord, name: str, limit_bytes: int) -> bytes:
     data = callfolder.read(call_dir / name, limit_bytes)
-    if hashlib.sha256(data).hexdigest() != record.files[name]:
-        raise Refusal(f"{call_dir / name}: changed while it was being opened")
+    _require_signed(call_dir / name, hashlib.sha256(data).hexdigest(), record)
     return data
+
+
+def _require_signed(path: Path, sha256: str, record: CallRecord) -> None:
+    if sha256 != record.files[path.name]:
+        raise Refusal(f"{path}: changed while it was being opened")
 
 
 def _call_key(call: CheckedCall, identities: list[Path], inner: Path | None) -> bytes:
@@ -222,7 +229,7 @@ def _whole_record(call: CheckedCall, call_key: bytes) -> dict[str, Any]:
     return whole
 
 
-def _audio(call_dir: Path, record: CallRecord, call_key: bytes) -> Iterator[NDArray[np.int16]]:
+def _audio(call_dir: Path, record: CallRecord, call_key: bytes) -> Generator[NDArray[np.int16]]:
     if record.audio is None or not record.audio.parts:
         return
     decoder = codec_named(record.audio.codec).decoder()
@@ -230,14 +237,17 @@ def _audio(call_dir: Path, record: CallRecord, call_key: bytes) -> Iterator[NDAr
         path = call_dir / part.file
         if part.samples > PART_LIMIT_BYTES:  # one byte is at least one sample
             raise Refusal(f"{path}: {part.samples} samples, more than 37 h; no call is so long")
-        opened = stockage.decrypt_with_key(_signed_bytes(call_dir, record, part.file, PART_LIMIT_BYTES), call_key)
-        try:
-            samples = decoder.decode(opened.plaintext, part.samples)
-        except Undecodable as error:
-            # A part truncated by a restart is incomplete; the record states how much of it counts.
-            reason = "" if opened.whole else f": {opened.complaint}"
-            raise Refusal(f"{path}: {error}{reason}") from None
-        yield samples
+        with callfolder.hashed(path) as file:
+            plain, fault = stockage.PlainBlocks(file, call_key), None
+            try:
+                with contextlib.closing(iter(plain)) as blocks:
+                    yield from decoder.decode(blocks, part.samples)
+            except Undecodable as error:
+                # A part truncated by a restart is incomplete; the record states how much of it counts.
+                fault = Refusal(f"{path}: {error}" + (f": {plain.complaint}" if plain.complaint else ""))
+            _require_signed(path, file.digest().sha256, record)
+            if fault is not None:
+                raise fault
 
 
 @contextlib.contextmanager

@@ -133,7 +133,7 @@ def close_request(args: argparse.Namespace, clock: Clock) -> int:
         made_for = requestfile.key_request(args.key)
         if made_for != args.request_id:
             whose = f"the key of request {made_for}" if made_for else "no one-time key"
-            raise BadInput(f"{args.key}: this is {whose}; it is left alone")
+            raise BadInput(f"{args.key}: this is {whose}; it is not destroyed")
         require_wipeable(args.key)
         step.granted()
         wipe(args.key)

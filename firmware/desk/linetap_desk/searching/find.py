@@ -199,13 +199,13 @@ def _line_of(call: Call) -> str:
 def _print_unsearched(vaults: list[Path], result: Result, undated: list[str], found: bool) -> None:
     """Prints one line for each reason why a part was not searched."""
     for why, epochs in sorted(result.closed.items()):
-        sys.stderr.write(f"not looked into: {why}: {indexsearch.spans(epochs)}\n")
+        sys.stderr.write(f"not searched: {why}: {indexsearch.spans(epochs)}\n")
     without = [str(vault) for vault in vaults if not (vault / index.FOLDER).is_dir()]
     if without:
-        sys.stderr.write(f"not looked into: no index: {', '.join(without)}\n")
+        sys.stderr.write(f"not searched: no index: {', '.join(without)}\n")
     for why in undated:
-        sys.stderr.write(f"not looked into: {why}: calls of a wrong clock are under their old times\n")
+        sys.stderr.write(f"not searched: {why}: calls of a wrong clock are under their old times\n")
     if not found:
         certain = not result.closed and not without and not undated
-        rest = "" if certain else " where it could be looked; that is not everywhere"
-        sys.stderr.write(f"none found{rest}. Of calls whose epoch is over nothing is kept\n")
+        rest = "" if certain else " in the calls that could be searched, which are not all"
+        sys.stderr.write(f"none found{rest}. Nothing is kept of calls whose epoch has ended\n")

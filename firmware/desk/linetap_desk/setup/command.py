@@ -14,7 +14,7 @@ from linetap_core.errors import BadInput
 from linetap_core.evidence.keys import keys
 from linetap_desk.config import desk as desksettings
 from linetap_desk.config import pages
-from linetap_desk.setup import certificates, configuration, database, machine, services
+from linetap_desk.setup import certificates, database, machine, services
 from linetap_desk.setup.answers import Answers, from_options
 from linetap_desk.setup.machine import require_user, set_owner, write_file
 
@@ -48,7 +48,7 @@ def _set_up(answers: Answers, clock: Clock) -> bool:
         database.make_databases(answers.database, say)
         answers.store.mkdir(parents=True, exist_ok=True)
         set_owner(answers.store, machine.DESK, machine.DESK, 0o2750)
-        text = configuration.text_of(answers, certificates.broker_host(answers))
+        text = config_text(answers, certificates.broker_host(answers))
         changed |= write_file(machine.CONFIG, text.encode(), group=machine.DESK, mode=0o640)
         say(f"{machine.CONFIG}: configuration")
     return changed
@@ -68,3 +68,39 @@ def _make_key(name: str) -> bool:
     write_file(public, f"{keys.public_line(key.public_key())}\n".encode())
     say(f"{path}: key, of {machine.KEYS[name]} alone")
     return True
+
+
+def config_text(answers: Answers, broker: str) -> str:
+    """The text of desk.toml, which only people edit later. `broker`: the name by which this server reaches it."""
+    desk, pages = database.urls(answers.database)
+    return f"""\
+# Made by `linetap desk setup`, which does not change it again. Every setting: docs/desk.md and docs/desk-serve.md.
+signers = "allowed_signers"      # from the authority: which key is which unit's
+key = "desk.key"                 # its .pub stands in roles.json, role desk
+db = "{desk}"
+# Once the authority has signed roles.json: these three, and releases and holds are done on the pages.
+# outgoing = "{machine.OUTGOING}"
+
+[copy]
+store = "file://{answers.store}"
+holds = "{machine.HOLDS}"   # what vault officers have signed and checked: those calls are not deleted
+
+[broker]
+host = "{broker}"
+port = {machine.PORT}
+ca = "ca.pem"
+certificate = "ingest-tls.pem"
+key = "ingest-tls.key"
+
+[serve]
+listen = "0.0.0.0:{machine.PAGES_PORT}"
+url = "https://{answers.name}:{machine.PAGES_PORT}"
+certificate = "serve-tls.pem"
+key = "serve-tls.key"
+db = "{pages}"
+log_key = "serve-log.key"
+fleet_certificate = "pages-tls.pem"
+fleet_key = "pages-tls.key"
+# roles = "roles.json"           # roles.json.sig beside it
+# authority = "authority.pub"
+"""

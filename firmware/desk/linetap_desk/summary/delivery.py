@@ -45,8 +45,8 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
     yield f"지연 late: {_of(units['late'])}"
     yield f"오프라인 offline: {_of(units['offline'])}"
     yield f"고장 at fault: {_of(units['at_fault'])}"
-    yield f"보고한 적 없음 never heard: {_of(units['never_heard'])}"
-    yield f"이날 녹음 중단 did not record for a time: {_of(units['not_recording_that_day'])}"
+    yield f"보고 이력 없음 never reported: {_of(units['never_heard'])}"
+    yield f"이날 녹음 중단 not recording for part of the day: {_of(units['not_recording_that_day'])}"
     if found["desk_heard_nothing"]:
         yield f"데스크 수신 중단 interruptions of the desk's reception: {found['desk_heard_nothing']}"
 
@@ -63,7 +63,7 @@ def _coverage(found: dict[str, Any] | None) -> Iterator[str]:
     if differ["count"] > len(differ["units"]):
         yield "  …"
     yield f"이날 대조 없음 no report for this day: {_of(found['told_nothing'])}"
-    yield f"교환기 연결 여부 모름 PBX connection unknown: {_of(found['unknown'])}"
+    yield f"교환기 연결 여부 미확인 PBX connection unknown: {_of(found['unknown'])}"
 
 
 def _figures(of: dict[str, Any]) -> str:

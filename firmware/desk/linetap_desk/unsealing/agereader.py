@@ -11,7 +11,9 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import io
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -34,26 +36,53 @@ class Unopened(Refusal):
     code = "does_not_open"
 
 
+class Readable(Protocol):
+    """A file. `read` returns fewer bytes than asked for at its end only."""
+
+    def read(self, count: int, /) -> bytes: ...
+
+
+class Chunks:
+    """The plaintext of a file, chunk by chunk as it is read; Unopened if no identity fits or the header is damaged.
+
+    `fault`, after the last chunk: empty for a whole file; otherwise only the whole chunks before the fault came.
+    """
+
+    def __init__(self, file: Readable, identities: Sequence[AgeIdentity]) -> None:
+        begin = file.read(age.HEADER_LIMIT_BYTES)
+        try:
+            offset = age.payload_offset(begin)
+        except age.NotAge as error:
+            raise Unopened(str(error)) from None
+        nonce_at = offset - age.NONCE_BYTES
+        file_key = _file_key(begin[:nonce_at], identities)
+        self._cipher = ChaCha20Poly1305(_hkdf(file_key, begin[nonce_at:offset], b"payload"))
+        self._file, self._ahead = file, begin[offset:]
+        self.fault = ""
+
+    def __iter__(self) -> Iterator[bytes]:
+        number = 0
+        while chunk := self._take(age.SEALED_CHUNK_BYTES):
+            opened, is_last = _chunk(self._cipher, number, chunk)
+            number += 1
+            if opened is None or (is_last and number > 1 and not opened):
+                self.fault = f"chunk {number} is damaged, or was cut short"
+                return
+            yield opened
+            if is_last:
+                self.fault = "there is more behind its end" if self._take(1) else ""
+                return
+        self.fault = "its end is missing"
+
+    def _take(self, count: int) -> bytes:
+        taken, self._ahead = self._ahead[:count], self._ahead[count:]
+        return taken if len(taken) == count else taken + self._file.read(count - len(taken))
+
+
 def decrypt(data: bytes, identities: Sequence[AgeIdentity]) -> tuple[bytes, str]:
-    """The plaintext, and the fault at the file's end: empty for a whole file; otherwise the plaintext has the whole
-    chunks before it. Unopened if no identity fits or the header is damaged."""
-    try:
-        offset = age.payload_offset(data[: age.HEADER_LIMIT_BYTES])
-    except age.NotAge as error:
-        raise Unopened(str(error)) from None
-    nonce_at = offset - age.NONCE_BYTES
-    file_key = _file_key(data[:nonce_at], identities)
-    cipher = ChaCha20Poly1305(_hkdf(file_key, data[nonce_at:offset], b"payload"))
-    plain = bytearray()
-    for number, at in enumerate(range(offset, len(data), age.SEALED_CHUNK_BYTES)):
-        chunk = data[at : at + age.SEALED_CHUNK_BYTES]
-        opened, is_last = _chunk(cipher, number, chunk)
-        if opened is None or (is_last and number and not opened):
-            return bytes(plain), f"chunk {number + 1} is damaged, or was cut short"
-        plain += opened
-        if is_last:
-            return bytes(plain), "" if at + len(chunk) == len(data) else "there is more behind its end"
-    return bytes(plain), "its end is missing"
+    """The plaintext and the fault of `Chunks`."""
+    chunks = Chunks(io.BytesIO(data), identities)
+    return b"".join(chunks), chunks.fault
 
 
 def _chunk(cipher: ChaCha20Poly1305, number: int, chunk: bytes) -> tuple[bytes | None, bool]:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-from linetap_core.clock import from_utc_ns, parse_rfc3339
+from linetap_core.clock import compact, from_utc_ns, parse_rfc3339
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.calls import amendment, hold, sealed
 from linetap_core.evidence.merklelog.unitlog import Leaf
@@ -41,24 +42,28 @@ class DocumentResult(NamedTuple):
 
 
 class _Dated(msgspec.Struct):
-    """The date of a document, in any of its fields."""
+    """The fields of a document that its name repeats, and its date, which may be in any of these."""
 
     made_at: str | None = None
     destroyed_at: str | None = None
     ended_at: str | None = None
+    began_at: str | None = None
     epoch: str | None = None
+    officers: list[int] = []
 
 
 class DocumentCheck:
     def __init__(self, vault: Path, unit: str, signers: list[Signer] | None, named: LogClaims) -> None:
         self._vault, self._unit, self._signers, self._named = vault, unit, signers, named
 
-    def document(self, name: str, namespace: str, logged: str | None, now_ns: int) -> DocumentResult:
+    def document(
+        self, name: str, namespace: str, logged: str | None, now_ns: int, data: bytes | None = None
+    ) -> DocumentResult:
         """Checks a document. `logged`: the hash in the log. `now_ns`: the time of judgement, if the document has no
-        date."""
+        date. `data`: its bytes, where the caller has read them: only bytes that were checked are interpreted."""
         found = DocumentResult([], [])
         try:
-            data = callfolder.read(self._vault / name, _LIMIT_BYTES)
+            data = callfolder.read(self._vault / name, _LIMIT_BYTES) if data is None else data
             armored = callfolder.read(self._vault / (name + namespaces.SUFFIX), _SIG_LIMIT_BYTES)
             by = sshsig.check_all(data, armored, namespace)
         except Refusal as error:
@@ -68,7 +73,8 @@ class DocumentCheck:
         if logged is not None and not covered:
             found.problems.append(Problem("other_document", f"{name}: is not the one that the log has the SHA-256 of"))
             return found
-        at = from_utc_ns(_dated(data) or now_ns)
+        said = _read(data)
+        at = from_utc_ns(_moment(said.made_at or said.destroyed_at or said.ended_at) or now_ns)
         try:
             for key in by:
                 if self._signers is None:
@@ -88,11 +94,13 @@ class DocumentCheck:
     def hold(self, call_id: str, records: dict[str, str], now_ns: int) -> DocumentResult:
         """Checks a call's hold, and the key for the hold's epoch, which the hold names by its hash."""
         name, key = f"{HOLDS}/{call_id}/{hold.HOLD}", f"{HOLDS}/{call_id}/{sealed.KEY}"
-        found = self.document(name, namespaces.HOLD, self._named.holds.get(call_id), now_ns)
-        if found.problems:
-            return found
+        found = DocumentResult([], [])
         try:
-            read = hold.decode(callfolder.read(self._vault / name, _LIMIT_BYTES))
+            data = callfolder.read(self._vault / name, _LIMIT_BYTES)
+            found = self.document(name, namespaces.HOLD, self._named.holds.get(call_id), now_ns, data)
+            if found.problems:
+                return found
+            read = hold.decode(data)
             if (read.call_id, read.unit) != (call_id, self._unit):
                 found.problems.append(Problem("other_call", f"{name}: is of {read.call_id} of {read.unit}"))
             if records.get(call_id, read.record_sha256) != read.record_sha256:
@@ -103,18 +111,33 @@ class DocumentCheck:
             found.problems.append(Problem(error.code, f"{name}: {error}"))
         return found if name not in found.uncovered else DocumentResult(found.problems, [*found.uncovered, key])
 
-    def certificate(self, name: str, epoch: str, now_ns: int) -> DocumentResult:
-        return self.document(name, namespaces.CERTIFICATE, self._named.certificates.get(epoch), now_ns)
+    def certificate(self, name: str, epoch: str, officers: str, now_ns: int) -> DocumentResult:
+        """Checks a certificate. `officers`: of a group, as its name has them; the log has only the one after which
+        nobody could open the epoch."""
+        try:
+            data = callfolder.read(self._vault / name, _LIMIT_BYTES)
+        except Refusal as error:
+            return DocumentResult([Problem(error.code, f"{name}: {error}")], [])
+        said = _read(data)
+        numbers = "-".join(map(str, sorted(set(said.officers))))
+        if said.epoch != epoch or (officers and officers != f".officer-{numbers}"):
+            return DocumentResult([_misnamed(name, f"of epoch {said.epoch}, officers {numbers or '-'}")], [])
+        known, digest = self._named.certificates.get(epoch, []), hashlib.sha256(data).hexdigest()
+        logged = digest if digest in known else known[-1] if known and not officers else None
+        return self.document(name, namespaces.CERTIFICATE, logged, now_ns, data)
 
     def walk(self, name: str) -> DocumentResult:
         """Checks a walk test report. Without its hash in a leaf it is not this unit's, whoever signed it."""
         try:
-            digest = callfolder.digest(self._vault / name).sha256
+            data = callfolder.read(self._vault / name, _LIMIT_BYTES)
         except Refusal as error:
             return DocumentResult([Problem(error.code, f"{name}: {error}")], [])
+        digest, began_ns = hashlib.sha256(data).hexdigest(), _moment(_read(data).began_at)
         if digest not in self._named.walks:
             return DocumentResult([Problem("not_in_log", f"{name}: the log does not know it")], [])
-        return self.document(name, namespaces.WALK, digest, 0)
+        if began_ns is None or Path(name).stem != compact(began_ns):
+            return DocumentResult([_misnamed(name, f"of {_read(data).began_at}")], [])
+        return self.document(name, namespaces.WALK, digest, 0, data)
 
     def amendment(self, name: str, call_id: str, records: dict[str, str]) -> DocumentResult:
         """Checks an amendment of an existing call: in the log, and signed by its unit."""
@@ -124,7 +147,8 @@ class DocumentCheck:
             digest = amendment.digest(data)
             if digest not in self._named.amendments.get(call_id, []):
                 return DocumentResult([Problem("not_in_log", f"{name}: the log does not know it")], [])
-            amendment.check(data, armored, self._unit, call_id, records.get(call_id, ""), self._signers)
+            sha256 = records.get(call_id, "")
+            amendment.check(data, armored, self._unit, call_id, sha256, self._signers, Path(name).name)
         except Refusal as error:
             return DocumentResult([Problem(error.code, f"{name}: {error}")], [])
         return DocumentResult([], [])
@@ -132,11 +156,15 @@ class DocumentCheck:
     def vault(self, now_ns: int) -> DocumentResult:
         """Checks the vault's name."""
         name = vaultname.FILE
-        found = self.document(name, namespaces.HEAD, None, now_ns)
+        found = DocumentResult([], [])
         try:
-            read = vaultname.decode(callfolder.read(self._vault / name, vaultname.LIMIT_BYTES))
+            data = callfolder.read(self._vault / name, vaultname.LIMIT_BYTES)
+            found = self.document(name, namespaces.HEAD, None, now_ns, data)
+            read = vaultname.decode(data)
             if read.unit != self._unit:
                 found.problems.append(Problem("wrong_unit", f"{name}: is of {read.unit}"))
+            if self._named.vault not in ("", read.vault):
+                found.problems.append(Problem("other_vault", f"{name}: is of {read.vault}, the log of another vault"))
         except Refusal as error:
             found.problems.append(Problem(error.code, f"{name}: {error}"))
         return found
@@ -153,14 +181,17 @@ class DocumentCheck:
                 yield Problem("missing_hold", f"{HOLDS}/{call_id}: the log has a hold that stands, and it is missing")
         for call_id, logged in sorted(self._named.amendments.items()):
             where = f"{amendment.FOLDER}/{call_id}"
+            newest = self._newest_amendment(call_id, there)
+            if not is_lost(where) and (newest is None or not self._is(newest, logged[-1])):
+                yield Problem(
+                    "missing_amendment", f"{where}: the log has one that counts, and it is not the newest here"
+                )
+        for epoch, digests in sorted(self._named.certificates.items()):
+            where = f"{CERTIFICATES}/{epoch}."
             if not is_lost(where) and not any(
-                self._is(each, logged[-1]) for each in self._amendments_of(call_id, there)
+                self._is(name, digests[-1]) for name in there if name.startswith(where) and name.endswith(".json")
             ):
-                yield Problem("missing_amendment", f"{where}: the log has one that counts, and it is missing")
-        for epoch in sorted(self._named.certificates):
-            name = f"{CERTIFICATES}/{epoch}.json"
-            if name not in there and not is_lost(name):
-                yield Problem("missing_certificate", f"{CERTIFICATES}/{epoch}.json: the log has it, and it is missing")
+                yield Problem("missing_certificate", f"{where}json: the log has it, and it is missing")
         walks = sum(name.startswith(f"{WALKS}/") and name.endswith(".json") for name in there)
         if walks < min(MOST_WALKS, len(self._named.walks)) and not is_lost(f"{WALKS}/"):
             yield Problem("missing_walk", f"{WALKS}: {walks} reports are there, {len(self._named.walks)} in the log")
@@ -174,18 +205,28 @@ class DocumentCheck:
             return False
 
     @staticmethod
-    def _amendments_of(call_id: str, there: set[str]) -> Iterator[str]:
+    def _newest_amendment(call_id: str, there: set[str]) -> str | None:
+        """The one that every reader takes: the last before a missing number."""
         names = (f"{amendment.FOLDER}/{amendment.name(call_id, number)}" for number in range(1, amendment.MOST + 1))
-        return (name for name in names if name in there)
+        return next(iter(reversed(list(takewhile(there.__contains__, names)))), None)
 
 
-def _dated(data: bytes) -> int | None:
+def _read(data: bytes) -> _Dated:
     try:
-        found = strict.decode(data, _Dated)
-        text = found.made_at or found.destroyed_at or found.ended_at
+        return strict.decode(data, _Dated)
+    except BadInput:
+        return _Dated()
+
+
+def _moment(text: str | None) -> int | None:
+    try:
         return parse_rfc3339(text) if text else None
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
+
+
+def _misnamed(name: str, of: str) -> Problem:
+    return Problem("other_name", f"{name}: is the document {of}: another one was put in its place")
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -217,12 +258,13 @@ class LogClaims:
 
     segments: dict[str, Segment] = field(default_factory=dict)
     walks: set[str] = field(default_factory=set)
-    certificates: dict[str, str] = field(default_factory=dict)  # by epoch
+    certificates: dict[str, list[str]] = field(default_factory=dict)  # by epoch: hashes, the last is the newest
     holds: dict[str, str | None] = field(default_factory=dict)  # in force: call -> hash of hold.json
     # of existing calls: hashes, the last one counts
     amendments: dict[str, list[str]] = field(default_factory=dict)
     destroyed: set[str] = field(default_factory=set)
     roles: str | None = None
+    vault: str = ""  # its name; empty in a vault of an earlier version
     seq: int = 0  # number of the outbox's newest event when the leaf was written
     last_close: tuple[str, int] | None = None  # the call, and the newest event before its own
     _written_in: dict[str, str] = field(default_factory=dict)  # call -> segment of its last leaf
@@ -240,8 +282,10 @@ class LogClaims:
             self.walks.add(leaf.sha256)
         elif leaf.kind == "roles":
             self.roles = leaf.sha256
+        elif leaf.kind == "vault":
+            self.vault = leaf.vault
         elif leaf.kind == "destruction" and leaf.epoch is not None and leaf.sha256 is not None:
-            self.certificates[leaf.epoch] = leaf.sha256
+            self.certificates.setdefault(leaf.epoch, []).append(leaf.sha256)
         elif leaf.kind == "close" and leaf.call_id is not None:
             self.last_close = (leaf.call_id, leaf.seq) if leaf.seq is not None else None
             if segment := self.segments.get(self._written_in.pop(leaf.call_id, "")):

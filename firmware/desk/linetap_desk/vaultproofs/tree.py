@@ -84,7 +84,10 @@ MOST_PROBLEMS = 1000
 _YEAR = re.compile(r"\d{4}", re.ASCII)
 _LOG = re.compile(rf"{unitlog.FOLDER}|{unitlog.KEPT.pattern}", re.ASCII)
 _CALL = re.compile(rf"{documents.HOLDS}/([^/]+)/(hold\.json|hold\.json\.sig|key\.age)")
-_CERTIFICATE = re.compile(rf"{documents.CERTIFICATES}/(\d{{4}}-\d\d-\d\d|{OVERFLOW_NAME})\.json(\.sig)?", re.ASCII)
+_OFFICERS = r"\.officer-[1-9](?:-[1-9])*"
+_CERTIFICATE = re.compile(
+    rf"{documents.CERTIFICATES}/(\d{{4}}-\d\d-\d\d|{OVERFLOW_NAME})({_OFFICERS})?\.json(\.sig)?", re.ASCII
+)
 _AMENDMENT = re.compile(rf"{amendment.FOLDER}/({sealed.CALL_ID.pattern})\.\d{{3}}\.json(\.sig)?", re.ASCII)
 _WALK = re.compile(rf"{documents.WALKS}/(\d{{8}}T\d{{6}}\.\d{{3}}Z\.json)(\.sig)?", re.ASCII)
 _EVENTS = re.compile(rf"{outbox.FOLDER}/(\d{{12,17}}\.events)", re.ASCII)
@@ -162,7 +165,7 @@ class TreeCheck:
                     if self._may_be_folder(name):
                         folders.append(name + "/")
                     else:
-                        self._bad("stray", f"{_shown(name)}: a folder that no vault has")
+                        self._bad("stray", f"{_shown(name)}: a folder that no vault has{_hint(name)}")
                 elif entry.is_file(follow_symlinks=False):
                     yield name
                 else:
@@ -195,7 +198,8 @@ class TreeCheck:
             call_id = match[1]
             self._document(name, match[3] is not None, lambda: self._papers.amendment(name, call_id, self._records))
         elif match := _CERTIFICATE.fullmatch(name):
-            self._document(name, bool(match[2]), lambda: self._papers.certificate(name, match[1], self._now_ns))
+            epoch, officers = match[1], match[2] or ""
+            self._document(name, bool(match[3]), lambda: self._papers.certificate(name, epoch, officers, self._now_ns))
         elif match := _WALK.fullmatch(name):
             self._document(name, bool(match[2]), lambda: self._papers.walk(name))
         elif name in (documents.ROLES, documents.ROLES + namespaces.SUFFIX):
@@ -203,7 +207,7 @@ class TreeCheck:
         elif name in (vaultname.FILE, vaultname.FILE + namespaces.SUFFIX):
             self._document(name, name != vaultname.FILE, lambda: self._papers.vault(self._now_ns))
         else:
-            self._bad("stray", f"{_shown(name)}: a file that no vault has")
+            self._bad("stray", f"{_shown(name)}: a file that no vault has{_hint(name)}")
 
     def _of_hold(self, name: str, call_id: str, part: str) -> None:
         document = f"{documents.HOLDS}/{call_id}/hold.json"
@@ -285,6 +289,10 @@ _FOLDERS = frozenset(
     {index.FOLDER, amendment.FOLDER, documents.HOLDS, documents.WALKS, documents.CERTIFICATES, outbox.FOLDER}
     | {"journal", "smdr", "faults", "keys", sealed.UNOPENABLE}
 )
+
+
+def _hint(name: str) -> str:
+    return callfolder.by_a_desktop(name.rpartition("/")[2])
 
 
 def _shown(name: str) -> str:

@@ -75,7 +75,7 @@ class LogCheck:
             self._verdict.add(error)
         else:
             for name in sorted(names - FILES - {COPY}):
-                self._bad("extra_file", f"{name} does not belong into a log")
+                self._bad("extra_file", f"{name} does not belong into a log{callfolder.by_a_desktop(name)}")
             for name in sorted(FILES - names):
                 self._bad("missing_file", f"{name} is missing")
             self._check(witness)
@@ -174,12 +174,12 @@ class LogCheck:
     def _read_head(self) -> Head | None:
         path = self._folder / HEAD
         try:
-            head = signedheads.read_head(path, None).head
+            head, data, signature = signedheads.read_head(path, None)
             at = from_utc_ns(parse_rfc3339(head.at))
             if is_undated(at) and self._signers is not None:
                 self._had_at = self.witnessed.size_witnessed_at(head.unit, head.log, head.size)
                 self._verdict.notes.append(verifycall.undated_note(at, seen=self._had_at))
-            signedheads.read_head(path, self._signers, self._had_at)
+            unitlog.check_head(data, signature, self._signers, self._had_at)  # of the same bytes
         except SignerUndated as error:
             self._verdict.notes = [f"{error} [{error.code}]"]
             return head

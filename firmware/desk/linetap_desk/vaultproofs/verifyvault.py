@@ -65,4 +65,5 @@ def _no_call(path: Path) -> Problem:
         pass
     except OSError as error:
         return Problem("folder_unreadable", f"cannot be read: {error.strerror}; its calls cannot be judged")
-    return Problem("stray", "does not belong into a vault: a call folder expected")
+    hint = callfolder.by_a_desktop(path.name) or ": a call folder expected"
+    return Problem("stray", f"does not belong into a vault{hint}")

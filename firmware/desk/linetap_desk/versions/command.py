@@ -30,7 +30,9 @@ from linetap_desk.witnessing import carry, client
 
 def add_add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_common(parser)
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="linetap-VERSION.raucb; gets its proof beside it")
+    parser.add_argument(
+        "bundle", type=Path, metavar="BUNDLE", help="linetap-VERSION.raucb; the proof is written beside it"
+    )
     parser.add_argument("--key", type=Path, required=True, metavar="KEY", help="the log's own, `linetap keygen unit`")
     parser.add_argument("--commit", required=True, metavar="HASH", help="the commit of its source, 40 digits")
     parser.add_argument("--ca", type=Path, metavar="PEM", help="CA of the witnesses' https")
@@ -52,7 +54,9 @@ def add_version(args: argparse.Namespace, _clock: Clock) -> int:
 
 def add_prove_arguments(parser: argparse.ArgumentParser) -> None:
     _add_common(parser)
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="linetap-VERSION.raucb; gets its proof beside it")
+    parser.add_argument(
+        "bundle", type=Path, metavar="BUNDLE", help="linetap-VERSION.raucb; the proof is written beside it"
+    )
 
 
 def prove_version(args: argparse.Namespace, _clock: Clock) -> int:

@@ -82,7 +82,7 @@ class _Reader:
                 source.add((building,), f'a table named as a building expected, ["{building[:MOST_CHARACTERS]}"]')
                 continue
             of_all = everywhere | (self._every((building,), units) if building != EVERY else {})
-            for unit, said in units.items():
+            for unit, entry in units.items():
                 if unit == EVERY:
                     continue
                 if building == EVERY:
@@ -91,24 +91,24 @@ class _Reader:
                     source.add((building, unit), f"{unit!r} is no name of a unit")
                 elif unit in named:
                     source.add((building, unit), f"{unit} stands under {named[unit].building!r} already")
-                elif (place := self._place((building, unit), said, of_all)) is not None:
+                elif (place := self._place((building, unit), entry, of_all)) is not None:
                     named[unit] = place
         source.check()
         return named, everywhere
 
     def _every(self, path: tuple[str, ...], units: dict[str, Any]) -> dict[str, str]:
         """The contacts of the table's "*"."""
-        said = units.get(EVERY)
-        if said is None:
+        entry = units.get(EVERY)
+        if entry is None:
             return {}
-        if not isinstance(said, dict):
+        if not isinstance(entry, dict):
             self._source.add((*path, EVERY), f"of every unit its contacts expected: {', '.join(CONTACTS)}")
             return {}
-        return self._contacts((*path, EVERY), said)
+        return self._contacts((*path, EVERY), entry)
 
-    def _place(self, path: tuple[str, str], said: object, of_all: dict[str, str]) -> Place | None:
+    def _place(self, path: tuple[str, str], entry: object, of_all: dict[str, str]) -> Place | None:
         building, unit = path
-        fields = dict(said) if isinstance(said, dict) else {"floor": said}
+        fields = dict(entry) if isinstance(entry, dict) else {"floor": entry}
         floor, switch, port = (fields.pop(name, "") for name in ("floor", "switch", "port"))
         for name, value in (("floor", floor), ("switch", switch), ("port", port)):
             if not isinstance(value, str | int) or isinstance(value, bool) or not _is_short(str(value)):
@@ -117,9 +117,9 @@ class _Reader:
         building, floor, switch, port = (normalize("NFC", str(one)) for one in (building, floor, switch, port))
         return Place(building, floor, switch, port, of_all | self._contacts(path, fields))  # names as searched for
 
-    def _contacts(self, path: tuple[str, ...], said: dict[str, Any]) -> dict[str, str]:
+    def _contacts(self, path: tuple[str, ...], entry: dict[str, Any]) -> dict[str, str]:
         found: dict[str, str] = {}
-        for name, text in said.items():
+        for name, text in entry.items():
             if name not in CONTACTS:
                 self._source.add((*path, name), f"{name!r} is unknown here: {', '.join(CONTACTS)} expected")
             elif not isinstance(text, str) or not text.isprintable() or not 0 < len(text) <= MOST_CONTACT:

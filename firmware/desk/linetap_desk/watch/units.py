@@ -78,7 +78,7 @@ class Unit:
     good_until_ns: int = 0  # monotonic; not late until then
     heard_ns: int | None = None  # monotonic, of its last message; None: only retained messages so far
     left_ns: int | None = None  # monotonic, when it went offline; None: before the desk started
-    said_goodbye: bool | None = None  # offline unit: it signed off itself; None: unknown
+    signed_off: bool | None = None  # offline unit: it signed off itself; None: unknown
     standing: Standing = "unheard"
     is_reported: bool = False  # whether its standing was reported
 
@@ -217,12 +217,12 @@ def _status(unit: Unit, payload: bytes, now_ns: int | None) -> Change | None:
     if status == known or (status and known and status.is_late_will(known.state, known.session)):
         return None
     unit.status = status
-    unit.left_ns = unit.said_goodbye = None
+    unit.left_ns = unit.signed_off = None
     if status is not None and status.state == "online" and (known is None or known.session != status.session):
         unit.good_until_ns = max(unit.good_until_ns, 0 if now_ns is None else now_ns + GRACE_S * NS_PER_S)
     if status is not None and status.state == "offline" and known is not None and known.state == "online":
         unit.left_ns = now_ns
-        unit.said_goodbye = status.since != known.since  # a will has the time of the session's begin
+        unit.signed_off = status.since != known.since  # a will has the time of the session's begin
     what: Change = {"unit": unit.name, "kind": "status"}
     return {**what, "gone": True} if status is None else {**what, **msgspec.to_builtins(status)}
 

@@ -52,9 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--signers", type=Path, metavar="ALLOWED_SIGNERS", help="names unit and keeper")
     parser.add_argument("--ca", type=Path, metavar="PEM", help="CA of the witnesses' https")
     parser.add_argument(
-        "--store", type=Path, metavar="DIR", help="the store of copies: gets the proof of each of its calls"
+        "--store", type=Path, metavar="DIR", help="the store of copies, for the proof of each call in it"
     )
-    parser.add_argument("-o", "--output", type=Path, metavar="HEADS", help="gets UNIT/SIZE.checkpoint")
+    parser.add_argument("-o", "--output", type=Path, metavar="HEADS", help="folder for UNIT/SIZE.checkpoint")
 
 
 def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
@@ -223,7 +223,7 @@ def _require_own_keeper(heads: Path, unit: str, log: str, key: Ed25519PrivateKey
             continue
         last = next(signedheads.kept_checkpoints(heads, unit, name, newest_first=True), None)
         if last is not None and last.checkpoint.origin == origin:
-            text = f"this keeper has signed another log of {unit}; a log that began anew takes a keeper of its own"
+            text = f"this keeper has signed another log of {unit}; a restarted log needs its own keeper"
             raise NotCosigned(text, "new_log")
 
 

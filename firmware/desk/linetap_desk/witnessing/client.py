@@ -23,7 +23,7 @@ _WHY = {
     400: "it does not understand the request",
     403: "it does not know the key that signed the checkpoint",
     404: "it does not know this log: its operator takes in the log's key first",
-    422: "what it has seen of this log is not the beginning of this one: one of the two was rewritten",
+    422: "the log that it has seen is not the beginning of this one: one of the two was rewritten",
 }
 
 

@@ -27,15 +27,11 @@ _MOST_HOURS = 24 * 366 * 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--policy", type=Path, metavar="FILE", help="names witnesses and their quorum, which is required"
-    )
-    parser.add_argument(
-        "--heads", type=Path, metavar="DIR", help="checkpoints stored by linetap checkpoint: DIR/UNIT/*"
-    )
+    parser.add_argument("--policy", type=Path, metavar="FILE", help="the witnesses and their required quorum")
+    parser.add_argument("--heads", type=Path, metavar="DIR", help="checkpoints from `linetap checkpoint`: DIR/UNIT/*")
     parser.add_argument(
         "--within", type=float, default=WITHIN_S / 3600, metavar="HOURS",
-        help="from a call's end to its first witness, default %(default)g",
+        help="longest time from a call's end to its first cosignature, default %(default)g",
     )  # fmt: skip
 
 
@@ -50,17 +46,18 @@ def rules(args: argparse.Namespace, *, binding: bool = True) -> Rules:
         raise BadInput(f"--heads {heads}: --policy, which names the witnesses, expected beside it")
     if not 0 < args.within <= _MOST_HOURS:
         raise BadInput(f"--within {args.within:g}: hours above 0 expected")
-    within_h: float = args.within
+    within_h, checked = args.within, None
     if asked is not None:
         within_h = _within(within_h, asked)
-        require_named(policy, asked, folder / POLICY)
-    return of_files(policy, heads, within_h)
+        checked = require_named(policy, asked, folder / POLICY)
+    return of_files(policy, heads, within_h, checked)
 
 
-def of_files(policy: Path | None, heads: Path | None, within_h: float) -> Rules:
+def of_files(policy: Path | None, heads: Path | None, within_h: float, checked: bytes | None = None) -> Rules:
+    """`checked`: the policy's bytes, as `require_named` has read them; the file may be another one by now."""
     if heads is not None and not heads.is_dir():
         raise BadInput(f"{heads}: not a folder; what `linetap checkpoint -o` names expected")
-    return Rules(None if policy is None else load_policy(policy), heads, within_h * 3600)
+    return Rules(None if policy is None else load_policy(policy, checked), heads, within_h * 3600)
 
 
 def named(folder: Path) -> Witnesses | None:
@@ -75,17 +72,18 @@ def named(folder: Path) -> Witnesses | None:
         raise RolesFault("roles_missing", str(error)) from None
 
 
-def require_named(policy: Path | None, asked: Witnesses, place: Path | str) -> None:
-    """NotWitnessed unless the file is the named one. `place`: where it should be."""
+def require_named(policy: Path | None, asked: Witnesses, place: Path | str) -> bytes:
+    """The policy's bytes. NotWitnessed unless the file is the named one. `place`: where it should be."""
     want = f"the policy of SHA-256 {asked.policy_sha256} is in force"
     if policy is None or not policy.exists():
         raise NotWitnessed(f"{policy or place}: there is no policy of witnesses, and {want}", "policy_missing")
     try:
-        found = hashlib.sha256(callfolder.read(policy, quorum.LIMIT_BYTES)).hexdigest()
+        data = callfolder.read(policy, quorum.LIMIT_BYTES)
     except Damaged as error:
         raise NotWitnessed(f"{policy}: {error}; {want}", "policy_missing") from None
-    if found != asked.policy_sha256:
+    if (found := hashlib.sha256(data).hexdigest()) != asked.policy_sha256:
         raise NotWitnessed(f"{policy}: another policy (SHA-256 {found}): {want}", "policy_differs")
+    return data
 
 
 def _within(within_h: float, asked: Witnesses) -> float:
@@ -114,9 +112,10 @@ def _desk(args: argparse.Namespace) -> Path:
     return deskfolder.folder_of(argparse.Namespace(desk=getattr(args, "desk", None)))
 
 
-def load_policy(path: Path) -> Policy:
+def load_policy(path: Path, data: bytes | None = None) -> Policy:
+    """The policy in the file, or in `data`, its bytes."""
     try:
-        return quorum.parse(callfolder.read(path, quorum.LIMIT_BYTES))
+        return quorum.parse(callfolder.read(path, quorum.LIMIT_BYTES) if data is None else data)
     except (Damaged, BadInput) as error:
         raise BadInput(f"{path}: {error}") from None
 

@@ -45,13 +45,13 @@ class SignedHead(NamedTuple):
 
 def read_cosigned(path: Path, signers: list[Signer] | None) -> Head:
     """The head, if the unit and a witness in `signers` signed it; otherwise a Refusal."""
-    head, data, _ = read_head(path, None)
+    head, data, signature = read_head(path, None)
     armored = callfolder.read(_beside(path, WITNESS_SUFFIX), sshsig.SIGNATURE_LIMIT_BYTES)
     key = sshsig.check(data, armored, namespaces.HEAD)
     if signers is not None:
         allowed.require_trust(key, namespaces.HEAD, signers, PRINCIPAL, from_utc_ns(parse_rfc3339(head.at)))
         with contextlib.suppress(allowed.SignerUndated):  # the witness cosigned it while the unit's key was valid
-            read_head(path, signers)
+            unitlog.check_head(data, signature, signers)
     return head
 
 

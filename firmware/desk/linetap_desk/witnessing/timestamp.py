@@ -206,7 +206,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ask.add_argument("head", type=Path, metavar="DIR_OR_HEAD", help="a log folder, or a head file")
     add_authority_arguments(ask, required=True)
     ask.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="DIR", help="gets UNIT-SIZE.json, .sig and .tsr"
+        "-o", "--output", type=Path, required=True, metavar="DIR", help="folder for UNIT-SIZE.json, .sig and .tsr"
     )
     check = actions.add_parser("check", help="a head that was stamped")
     check.add_argument("head", type=Path, metavar="HEAD", help="UNIT-SIZE.json with .sig and .tsr beside it")

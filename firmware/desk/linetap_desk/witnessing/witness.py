@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from linetap_core import system
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.durable.smallfile import SmallFile
-from linetap_core.errors import BadInput, LinetapError, Refusal
+from linetap_core.errors import BadInput, CodedRefusal, LinetapError, Refusal
 from linetap_core.evidence.merklelog import merkle
 from linetap_core.evidence.merklelog.leaflog import TREE, FileNodes
 from linetap_core.evidence.merklelog.unitlog import HEAD, Head
@@ -78,7 +78,7 @@ class CheckpointWitness:
             return Answer(HTTPStatus.BAD_REQUEST, f"{error}\n".encode())
         key = self.logs.get(found.origin)
         if key is None:
-            return Answer(HTTPStatus.NOT_FOUND, b"this log is not known here\n")
+            return Answer(HTTPStatus.NOT_FOUND, b"this witness does not know the log\n")
         try:
             if not note.is_signed(asked.note, key):
                 return Answer(HTTPStatus.FORBIDDEN, b"the log's key has not signed this\n")
@@ -96,7 +96,7 @@ class CheckpointWitness:
             return Answer(HTTPStatus.CONFLICT, f"{last.size}\n".encode(), SIZE_TYPE)
         old_root = bytes.fromhex(last.root)
         if not merkle.verify_consistency(last.size, found.size, old_root, found.root, asked.proof):
-            return Answer(HTTPStatus.UNPROCESSABLE_ENTITY, b"the log does not go on from what was cosigned\n")
+            return Answer(HTTPStatus.UNPROCESSABLE_ENTITY, b"the log does not continue the cosigned one\n")
         known[found.origin] = Last(found.size, found.root.hex())
         signedheads.keep_state(SEEN, self.state, known)
         line = checkpoint.cosign(asked.note.text, self.name, self.key, self.clock.utc_ns() // NS_PER_S)
@@ -108,10 +108,12 @@ def serve_witness(args: argparse.Namespace, clock: Clock) -> int:
     require_possible(clock)  # a cosignature contains a time
     key = callfolder.load_private_key(args.key)
     if not note.is_name(args.name):
-        raise BadInput(f"--name {args.name!r}: without spaces and +, like witness.city.example expected")
+        raise BadInput(f"--name {args.name!r}: a name without spaces and +, such as witness.city.example, expected")
     logs = {log.name: log for log in judge.all_keepers(callfolder.load_signers(args.signers))}
     if not logs:
-        raise BadInput(f'{args.signers}: names no keeper: UNIT namespaces="{namespaces.CHECKPOINT}" ssh-ed25519 ...')
+        raise BadInput(
+            f'{args.signers}: names no keeper: a line UNIT namespaces="{namespaces.CHECKPOINT}" ssh-ed25519 expected'
+        )
     with _held_state(args.state):
         witness = CheckpointWitness(args.name, key, logs, args.state, clock)
         _serve(args, witness, key)
@@ -179,10 +181,8 @@ State = dict[str, Head]  # the last head cosigned, by unit; for a named log by u
 _SEEN = SmallFile("witness_heads", State, signedheads.MOST_STATE_BYTES)
 
 
-class NotCosigned(Refusal):
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(text)
-        self.code = code
+class NotCosigned(CodedRefusal):
+    pass
 
 
 def require_continuation(last: Head | None, head: Head, tree_path: Path) -> None:
@@ -190,15 +190,15 @@ def require_continuation(last: Head | None, head: Head, tree_path: Path) -> None
     if last is None:
         return
     if head.size < last.size:
-        raise NotCosigned("rollback", f"the head is over {head.size} leaves, {last.size} were there before")
+        raise NotCosigned("rollback", f"the head covers {head.size} leaves, an earlier one {last.size}")
     if head.size == last.size:
         if head.root != last.root:
-            raise NotCosigned("fork", f"another head over the same {head.size} leaves was cosigned before")
+            raise NotCosigned("fork", f"another head of the same {head.size} leaves was cosigned before")
         return
     old, new = bytes.fromhex(last.root), bytes.fromhex(head.root)
     proof = _proof(tree_path, last.size, head.size)
     if not merkle.verify_consistency(last.size, head.size, old, new, proof):
-        raise NotCosigned("fork", f"the log does not go on from the head over {last.size} leaves: they were changed")
+        raise NotCosigned("fork", f"the log does not continue the head of {last.size} leaves: they were changed")
 
 
 def may_cosign(path: Path, signers: list[Signer], state: State, new_logs: Collection[str] = ()) -> SignedHead:
@@ -209,8 +209,8 @@ def may_cosign(path: Path, signers: list[Signer], state: State, new_logs: Collec
     head = signed.head
     name, others = head.log or "-", any(other.unit == head.unit for other in state.values())
     if others and place_of(head) not in state and name not in new_logs:
-        text = "another log than the one that was cosigned; if you know why it began (docs/log.md)"
-        raise NotCosigned("new_log", f"{text}, --new-log {name} takes it")
+        text = "another log than the one cosigned before; once you know why it began (docs/log.md)"
+        raise NotCosigned("new_log", f"{text}, --new-log {name} accepts it")
     require_continuation(state.get(place_of(head)), head, head_path.with_name(TREE))
     return signed
 
@@ -224,7 +224,7 @@ def _proof(tree_path: Path, first: int, second: int) -> list[bytes]:
     try:
         nodes = FileNodes(tree_path, writable=False)
     except OSError as error:
-        raise NotCosigned("no_proof", f"{tree_path}: {error.strerror}; a proof is made from it") from None
+        raise NotCosigned("no_proof", f"{tree_path}: {error.strerror}; it is needed for the proof") from None
     try:
         return merkle.Tree(nodes, second).consistency(first)
     except (OSError, ValueError) as error:
@@ -234,22 +234,18 @@ def _proof(tree_path: Path, first: int, second: int) -> list[bytes]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--log", type=Path, nargs="+", default=[], metavar="DIR_OR_HEAD",
-                        help="log folders, or heads that lie in one")  # fmt: skip
-    parser.add_argument("--listen", metavar="HOST:PORT", help="serve checkpoints there instead (C2SP tlog-witness)")
-    parser.add_argument(
-        "--name", metavar="NAME", help="with --listen: under which it cosigns, like witness.city.example"
-    )
-    parser.add_argument("--new-log", action="append", default=[], metavar="LOG",
-                        help="accept this log, which replaced another, once you know why")  # fmt: skip
-    parser.add_argument(
-        "--state", type=Path, required=True, metavar="FILE", help="what was cosigned last; made if missing"
-    )
-    parser.add_argument("--key", type=Path, required=True, metavar="WITNESS_KEY", help="from `linetap keygen unit`")
-    parser.add_argument("--signers", type=Path, required=True, metavar="ALLOWED_SIGNERS", help="names the units' keys")
-    parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="gets UNIT.json and its two signatures")
+    add = parser.add_argument
+    add("--log", type=Path, nargs="+", default=[], metavar="DIR_OR_HEAD", help="log folders, or head files in them")
+    add("--listen", metavar="HOST:PORT", help="instead, cosign checkpoints requested over HTTP (C2SP tlog-witness)")
+    add("--name", metavar="NAME", help="with --listen: the witness's name, such as witness.city.example")
+    text = "accept this log in place of another, once you know why it began"
+    add("--new-log", action="append", default=[], metavar="LOG", help=text)
+    add("--state", type=Path, required=True, metavar="FILE", help="the last cosigned heads; created if missing")
+    add("--key", type=Path, required=True, metavar="WITNESS_KEY", help="its key, from `linetap keygen unit`")
+    add("--signers", type=Path, required=True, metavar="ALLOWED_SIGNERS", help="the units' published keys")
+    add("-o", "--output", type=Path, metavar="DIR", help="folder for each UNIT.json and its two signatures")
     timestamp.add_authority_arguments(parser, required=False)
-    parser.add_argument("--stamps", type=Path, metavar="DIR", help="gets a stamped head of each unit once a day")
+    add("--stamps", type=Path, metavar="DIR", help="folder for a time-stamped head of each unit, once a day")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -259,10 +255,10 @@ def run(args: argparse.Namespace) -> int:
         raise BadInput("--listen and --name belong together")
     if args.listen is not None:
         if args.log or args.output is not None:
-            raise BadInput("--listen: checkpoints come from outside; without --log and -o expected")
+            raise BadInput("--listen: without --log and -o expected")
         return serve_witness(args, KEPT)
     if not args.log or args.output is None:
-        raise BadInput("--log with the logs and -o with a folder for their heads expected, or --listen")
+        raise BadInput("--log LOGS and -o FOLDER, or --listen, expected")
     signers = callfolder.load_signers(args.signers)
     key = callfolder.load_private_key(args.key)
     authority = timestamp.authority_of(args)
@@ -270,7 +266,7 @@ def run(args: argparse.Namespace) -> int:
         raise BadInput("--tsa, --ca and --stamps belong together")
     for folder in [args.output, *([args.stamps] if args.stamps else [])]:
         if not folder.is_dir():
-            raise BadInput(f"{folder}: not a folder; one for the heads expected")
+            raise BadInput(f"{folder}: not a folder; a folder for the heads expected")
     refused = 0
     with args.state.with_name(args.state.name + ".lock").open("a") as lock:
         system.wait_for_lock(lock.fileno())

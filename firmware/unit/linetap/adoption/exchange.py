@@ -144,7 +144,7 @@ class Exchange:
         """Opens the commitment. From here on the desk, or an attacker in the middle, can compute the digits."""
         self._post(run.desk, f"/adopt/{run.channel.run}/open", msgspec.json.encode(opening))
         run.opening = None
-        log.info("adoption_digits: the desk at %s is asked; CALL counts the digits", run.desk[0])
+        log.info("adoption_digits: requested from the desk at %s; CALL counts the digits", run.desk[0])
 
     def _is_old(self, run: AgreedExchange) -> bool:
         return self._clock.monotonic_ns() - run.began_ns >= RUN_S * NS_PER_S

@@ -146,7 +146,7 @@ def require_same_parameters(name: str, card: Card, info: dict[str, Any], period_
     ]
     least = card.buffer_ms * card.rate_hz // 1000
     if int(info.get("buffer_size") or 0) < least:
-        differences.append(f"buffer of {least} frames asked, {info.get('buffer_size')} given")
+        differences.append(f"buffer of {least} frames requested, {info.get('buffer_size')} given")
     if differences:
         text = "; ".join(differences)
         raise DeviceFault(

@@ -68,11 +68,11 @@ class ByProgram:
         self._run("set", state)
 
     def read(self, instrument: str, line: int) -> float | None:
-        said = self._run("read", instrument, str(line)).strip()
+        output = self._run("read", instrument, str(line)).strip()
         try:
-            return float(said) if said else None
+            return float(output) if output else None
         except ValueError:
-            raise DeviceFault("fixture", f"{self._program} read {instrument}: {said[:60]!r} is no number") from None
+            raise DeviceFault("fixture", f"{self._program} read {instrument}: {output[:60]!r} is no number") from None
 
     def _run(self, *words: str) -> str:
         try:

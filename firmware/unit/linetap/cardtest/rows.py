@@ -85,10 +85,10 @@ def rows(volts: float) -> dict[str, Row]:
         "unarmed_v": Row("no edges on ARM, contact commanded: moved by", "V", 0, MOVES_V),
         "lid": Row("the lid's loop open: the meter says so", "", 1, 1, of_card=True),
         "lid_shut": Row("the lid's loop closed: the meter says it is open", "", 0, 0, of_card=True),
-        "spark_exchange_v": Row("thyristor at the exchange's side, 1 mA, contact open", "V", *_asked(limits.SPARK_V)),
-        "spark_telephone_v": Row("thyristor at the telephone's side, 1 mA, contact open", "V", *_asked(limits.SPARK_V)),
-        "pair_mohm": Row("tip to ring, 100 V", "Mohm", *_asked(limits.PAIR_MOHM)),
-        "earth_mohm": Row("the pair to GND, 100 V", "Mohm", *_asked(limits.EARTH_MOHM)),
+        "spark_exchange_v": Row("thyristor at the exchange's side, 1 mA, contact open", "V", *_range(limits.SPARK_V)),
+        "spark_telephone_v": Row("thyristor at the telephone's side, 1 mA, contact open", "V", *_range(limits.SPARK_V)),
+        "pair_mohm": Row("tip to ring, 100 V", "Mohm", *_range(limits.PAIR_MOHM)),
+        "earth_mohm": Row("the pair to GND, 100 V", "Mohm", *_range(limits.EARTH_MOHM)),
     }  # fmt: skip
 
 
@@ -96,7 +96,7 @@ def _wider(figure: Figure, by: float) -> tuple[float, float]:
     return figure.low - by, figure.high + by
 
 
-def _asked(figure: Figure) -> tuple[float, float]:
+def _range(figure: Figure) -> tuple[float, float]:
     return figure.least, figure.most
 
 
@@ -160,9 +160,9 @@ class Sheet:
 
     def complete(self, lines: Sequence[int]) -> bool:
         """Whether every row was measured, once on each of the lines or once for the card, and is within its limits."""
-        told = sorted((each.row, each.line) for each in self.measured)
-        asked = [(name, line) for name, row in self._rows.items() for line in ([0] if row.of_card else lines)]
-        return told == sorted(asked) and all(each.holds for each in self.measured)
+        measured = sorted((each.row, each.line) for each in self.measured)
+        required = [(name, line) for name, row in self._rows.items() for line in ([0] if row.of_card else lines)]
+        return measured == sorted(required) and all(each.holds for each in self.measured)
 
 
 def encode(report: CardReport) -> bytes:

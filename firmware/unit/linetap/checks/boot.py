@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from linetap.checks.bootstate import Slot, day_of
+from linetap.checks.bootstate import Loader, Slot, day_of
 from linetap.checks.frame import Check, Snapshot, Trouble, Words
 
 
@@ -42,6 +42,24 @@ OLDEST_LOADER = {"bcm2711": "2021-03-18", "bcm2712": "2025-10-08"}
 OLDEST_LOADER_SIGNED = {"bcm2711": "2025-02-11", "bcm2712": "2025-10-08"}  # for a card with a signed boot.img
 
 
+def _way_to_write(loader: Loader) -> tuple[str, str]:
+    """The way in which a person writes this board's boot loader; Korean, English."""
+    if loader.starts_signed:
+        return (
+            "부팅 서명 키를 가진 담당자만 갱신할 수 있습니다 (docs/verified-boot.md).",
+            "Only the holder of the boot key can write it (docs/verified-boot.md).",
+        )
+    if loader.is_module:
+        return (
+            "컴퓨트 모듈은 USB로 rpiboot를 실행하여 갱신하십시오 (docs/raspberry-pi.md).",
+            "Write it by rpiboot over USB, as on every Compute Module (docs/raspberry-pi.md).",
+        )
+    return (
+        "Raspberry Pi Imager의 부트로더 카드로 갱신하십시오 (docs/update.md).",
+        "Write it by a bootloader card of Raspberry Pi Imager (docs/update.md).",
+    )
+
+
 def firmware_old(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
     """The EEPROM's boot loader is older than the image needs: an update may fail to start, or to fall back."""
     loader = snapshot.machine.loader
@@ -50,11 +68,12 @@ def firmware_old(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
     built, oldest = loader.built_on, (OLDEST_LOADER_SIGNED if loader.starts_signed else OLDEST_LOADER)[loader.chip]
     if built >= oldest:
         return None
+    way_ko, way_en = _way_to_write(loader)
     return Words(
         text_ko=f"부트로더(EEPROM)가 오래되었습니다 ({built}). {oldest} 이후 버전이 필요합니다.",
         text_en=f"The boot loader in the EEPROM is too old ({built}); {oldest} or later is needed.",
-        action_ko="Raspberry Pi Imager의 부트로더 카드로 갱신하십시오. 그 전에는 새 버전을 설치하지 마십시오.",
-        action_en="Update it with a bootloader card of Raspberry Pi Imager. Install no update before that.",
+        action_ko=f"{way_ko} 그 전에는 새 버전을 설치하지 마십시오.",
+        action_en=f"{way_en} Install no update before that.",
     )
 
 
@@ -72,16 +91,17 @@ EEPROM_FAULTS = {  # Korean, English
 
 def eeprom_failed(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
     """The update of the EEPROM's boot loader failed. The old loader starts the unit, and calls are recorded."""
-    found = snapshot.machine.eeprom
-    if found is None or found.step != "failed":
+    found, loader = snapshot.machine.eeprom, snapshot.machine.loader
+    if found is None or loader is None or found.step != "failed":
         return None
     why_ko, why_en = EEPROM_FAULTS.get(found.code, ("원인을 알 수 없습니다", "for an unknown reason"))
+    way_ko, way_en = _way_to_write(loader)
     before, wanted = day_of(found.before_s), day_of(found.wanted_s)
     return Words(
         text_ko=f"부트로더(EEPROM)를 {wanted} 버전으로 바꾸지 못했습니다 (지금 {before}): {why_ko} ({found.code}).",
         text_en=f"The boot loader of {wanted} is not in the EEPROM ({before} is): {why_en} ({found.code}).",
-        action_ko="녹음은 계속됩니다. 필요하면 Raspberry Pi Imager의 부트로더 카드로 갱신하십시오 (docs/update.md).",
-        action_en="Recording goes on. If it is needed, use a bootloader card of Raspberry Pi Imager (docs/update.md).",
+        action_ko=f"녹음은 계속됩니다. 꼭 필요한 경우: {way_ko}",
+        action_en=f"Recording goes on. If it is needed: {way_en}",
     )
 
 

@@ -38,12 +38,14 @@ class Slot:
 @dataclass(frozen=True, slots=True)
 class Loader:
     """The boot loader in the EEPROM of a Pi. `chip`: bcm2711 or bcm2712; `built_s`: Unix time of its build.
-    `starts_signed`: it has started a signed boot.img; the command line of that names no slot.
+    `starts_signed`: it has started a signed boot.img; the command line of that names no slot. `is_module`: a Compute
+    Module, whose ROM runs no recovery.bin from a card or eMMC.
     """
 
     chip: str
     built_s: int
     starts_signed: bool = False
+    is_module: bool = False
 
     @property
     def built_on(self) -> str:
@@ -85,10 +87,12 @@ def read_slots(root: Path) -> tuple[Slot, ...]:
 
 def read_loader(root: Path) -> Loader | None:
     """Returns the boot loader; None on a machine other than a Pi 4 or 5."""
-    chip = re.search(rb"\bbrcm,(bcm271[12])\0", bytes_of(root / _COMPATIBLE, _LIMIT_BYTES))
+    compatible = bytes_of(root / _COMPATIBLE, _LIMIT_BYTES)
+    chip = re.search(rb"\bbrcm,(bcm271[12])\0", compatible)
     built = bytes_of(root / _LOADER, _LIMIT_BYTES)
     if chip is None or len(built) != 4:
         return None
     cmdline = bytes_of(root / "proc/cmdline", _LIMIT_BYTES)
     signed = b"linetap.verity=" in cmdline and b"linetap.slot=" not in cmdline
-    return Loader(chip[1].decode(), int.from_bytes(built), signed)
+    is_module = re.search(rb"\braspberrypi,\w+-compute-module", compatible) is not None
+    return Loader(chip[1].decode(), int.from_bytes(built), signed, is_module)

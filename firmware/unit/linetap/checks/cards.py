@@ -206,7 +206,7 @@ CHECKS = (
         clears=f"when it runs and has delivered audio for {STEADY_MS // 1000} s without a break",
         text_ko="카드 {cards}의 capture 서비스가 멈췄습니다. 그 카드의 통화는 녹음되지 않습니다.",
         text_en="Card {cards}: capture has stopped. The calls of that card are not recorded.",
-        action_ko="저절로 다시 시작합니다. 그대로면 systemctl status {units} 명령으로 이유를 보십시오.",
+        action_ko="저절로 다시 시작합니다. 그대로면 systemctl status {units} 명령으로 원인을 확인하십시오.",
         action_en="It restarts automatically. If it stays dead, see the reason: systemctl status {units}",
         is_ill=_is_dead,
         steady=True,
@@ -219,7 +219,7 @@ CHECKS = (
         text_en="Card {cards}: the codec is missing. The calls of that card are not recorded.",
         action_ko=(
             "코덱의 케이블을 다시 꽂으십시오. 카드가 여럿이면 카드마다 정해진 USB 단자에 꽂아야 합니다. 그대로면 "
-            "카드를 교체하십시오. 있는 코덱은 arecord -l, 이유는 "
+            "카드를 교체하십시오. 연결된 코덱은 arecord -l, 원인은 "
             "journalctl --namespace=+linetap -u {units} 명령으로 봅니다."
         ),
         action_en=(
@@ -289,7 +289,7 @@ CHECKS = (
         clears="when the tamper switch is closed again",
         text_ko="기기의 뚜껑이 열려 있습니다 (카드 {cards}).",
         text_en="The housing is open (card {cards}).",
-        action_ko="누가 왜 열었는지 확인하고 드라이버로 뚜껑 나사를 모두 조이십시오.",
+        action_ko="개방한 사람과 이유를 확인하고 드라이버로 뚜껑 나사를 모두 조이십시오.",
         action_en="Find out who opened it and why, then close the lid and tighten all its screws with a screwdriver.",
         is_ill=_is_open,
         by_meter=True,

@@ -37,9 +37,9 @@ def temperature_high(snapshot: Snapshot, standing: Trouble | None) -> Words | No
     critical = celsius >= TOO_HOT_C - (HOT_CLEAR_BY_C if was_critical else 0)
     return Words(
         mere_warning=not critical,
-        text_ko=f"기기가 뜨겁습니다 ({celsius:.0f} °C). 녹음은 계속됩니다.",
+        text_ko=f"기기의 온도가 높습니다 ({celsius:.0f} °C). 녹음은 계속됩니다.",
         text_en=f"The unit is hot ({celsius:.0f} °C). Recording goes on.",
-        action_ko="통풍구를 막는 것을 치우고 먼지를 털고 배선함의 온도를 낮추십시오.",
+        action_ko="통풍구를 막는 물건과 먼지를 치우고 배선함의 온도를 낮추십시오.",
         action_en="Clear its vents, remove dust, and cool the closet.",
     )
 
@@ -55,7 +55,7 @@ def throttled(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
     return Words(
         text_ko=f"프로세서가 느려졌습니다 (0x{snapshot.machine.throttled:x}). 녹음은 계속됩니다.",
         text_en=f"The processor is slowed down (0x{snapshot.machine.throttled:x}). Recording goes on.",
-        action_ko="통풍구와 전원 어댑터를 확인하십시오. 뜨겁거나 전압이 낮으면 느려집니다.",
+        action_ko="통풍구와 전원 어댑터를 확인하십시오. 온도가 높거나 전압이 낮으면 느려집니다.",
         action_en="Check the vents and the supply: heat or low voltage slows it down.",
     )
 
@@ -81,7 +81,7 @@ def memory_low(snapshot: Snapshot, standing: Trouble | None) -> Words | None:
         mere_warning=left >= MEMORY_CRITICAL_PERCENT,
         text_ko=f"메모리가 부족합니다 (남은 메모리 {left:.0f} %). 녹음은 계속됩니다.",
         text_en=f"Memory is short ({left:.0f} % left). Recording goes on.",
-        action_ko="무엇이 쓰는지 systemd-cgtop -m 명령으로 보고, 통화가 없을 때 기기를 다시 시작하십시오.",
+        action_ko="systemd-cgtop -m 명령으로 사용량을 확인하고, 통화가 없을 때 기기를 다시 시작하십시오.",
         action_en="See what uses it (systemd-cgtop -m), and restart the unit while no line is in use.",
     )
 

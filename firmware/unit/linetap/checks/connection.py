@@ -32,7 +32,7 @@ def broker_unreachable(snapshot: Snapshot, standing: Trouble | None) -> Words | 
         text_ko=f"서버 {where}에 연결되지 않습니다. 녹음은 계속되고 보고는 기기에 쌓입니다.",
         text_en=f"The broker {where} is unreachable. Recording goes on, and reports wait in the unit.",
         action_ko=(
-            "네트워크 케이블과 스위치를 확인하십시오. 이유는 로그에 있습니다: "
+            "네트워크 케이블과 스위치를 확인하십시오. 원인은 로그에 있습니다: "
             "journalctl --namespace=+linetap -u linetap-reporter"
         ),
         action_en=(

@@ -126,7 +126,7 @@ CHECKS = (
         "battery_high",
         clears="when the on-hook voltage has been 1 V below the limit for 3 s, or `linetap line learn` has learned it",
         text_ko=(
-            "{lines}의 전압이 측정해 둔 값이나 일반 회선의 값보다 훨씬 높게 읽힙니다. 통화를 알아채지 못해 "
+            "{lines}의 전압이 측정해 둔 값이나 일반 회선의 값보다 훨씬 높게 측정됩니다. 통화를 감지하지 못해 "
             "녹음하지 못할 수 있습니다."
         ),
         text_en=(
@@ -162,12 +162,12 @@ CHECKS = (
         "sound_on_hook",
         clears="when its hook was detected to open, or half a minute was quiet",
         text_ko=(
-            "{lines}에서 수화기가 내려져 있는데 통화 소리가 들립니다. 통화를 알아채지 못해 녹음하지 않을 수 있습니다."
+            "{lines}에서 수화기가 내려져 있는데 통화 소리가 들립니다. 통화를 감지하지 못해 녹음하지 않을 수 있습니다."
         ),
         text_en="{lines}: on-hook with speech on it. Its calls may be missed and not recorded.",
         action_ko=(
-            "{lines}의 수화기를 들었다 놓아 보십시오. 기기가 알아채지 못하면 드라이버로 단자를 조이고 "
-            "`linetap line learn`을 실행하십시오. 알아채면 이웃 회선과 선이 닿았는지 확인하십시오."
+            "{lines}의 수화기를 들었다 놓아 보십시오. 기기가 감지하지 못하면 드라이버로 단자를 조이고 "
+            "`linetap line learn`을 실행하십시오. 감지하면 이웃 회선과 선이 닿았는지 확인하십시오."
         ),
         action_en=(
             "lift the handset of {lines} and put it down. If the unit does not detect it, tighten its terminals with a "
@@ -204,7 +204,7 @@ CHECKS = (
     of_lines(
         "notice_doubtful",
         clears="when a notice was detected on the line, in a call or by `linetap line learn`",
-        text_ko="{lines}: 지난 통화에서 안내 방송이 회선에서 확인되지 않았습니다. 녹음에 그렇게 적혀 있습니다.",
+        text_ko="{lines}: 지난 통화에서 안내 방송이 회선에서 확인되지 않았습니다. 녹음 기록에 표시되어 있습니다.",
         text_en="{lines}: the notice of the last call was not detected on the line. Its record has that.",
         action_ko=(
             "드라이버로 {lines}의 단자와 릴레이 쪽 배선을 조인 뒤 linetap line learn {first} 명령을 실행하십시오."
@@ -218,7 +218,7 @@ CHECKS = (
     of_lines(
         "line_reversed",
         clears="when the on-hook polarity is the learned one, or `linetap line learn` has learned the other",
-        text_ko="{lines}의 극성이 바뀌었습니다. 응답 시각을 잘못 알 수 있습니다.",
+        text_ko="{lines}의 극성이 바뀌었습니다. 응답 시각을 잘못 판단할 수 있습니다.",
         text_en="{lines}: the polarity differs from the learned one. Answer times may be wrong.",
         action_ko=(
             "드라이버로 {lines}의 두 선을 서로 바꾸어 끼우십시오. 통신사가 바꾼 것이면 linetap line learn {first} "
@@ -236,7 +236,7 @@ CHECKS = (
         text_ko="{lines}의 대기 전압이 낮습니다.",
         text_en="{lines}: the on-hook voltage is low.",
         action_ko=(
-            "드라이버로 {lines}의 단자를 조이고 다른 기기가 병렬로 물려 있는지 보십시오. 그대로면 통신사나 교환기 "
+            "드라이버로 {lines}의 단자를 조이고 다른 기기가 병렬로 연결되었는지 확인하십시오. 그대로면 통신사나 교환기 "
             "업체에 연락하십시오."
         ),
         action_en=(
@@ -248,7 +248,7 @@ CHECKS = (
     of_lines(
         "battery_24v",
         clears="when `linetap line learn` has learned the line",
-        text_ko="{lines}은 24 V 교환기 회선으로 보입니다. 수화기를 든 것을 알아보지 못할 수 있습니다.",
+        text_ko="{lines}은 24 V 교환기 회선으로 보입니다. 수화기를 든 것을 감지하지 못할 수 있습니다.",
         text_en="{lines}: this looks like a 24 V PBX. Lifting the handset may not be detected.",
         action_ko="수화기를 내려놓고 linetap line learn {first} 명령을 실행하십시오. 드라이버는 필요 없습니다.",
         action_en="put the handset down and run linetap line learn {first}. No screwdriver is needed.",
@@ -257,7 +257,7 @@ CHECKS = (
     of_lines(
         "short_loop",
         clears="when `linetap line learn` has learned the line, or it was off-hook at a normal voltage",
-        text_ko="{lines}은 수화기를 들어도 전압이 높습니다. 통화가 시작된 것을 알아보지 못할 수 있습니다.",
+        text_ko="{lines}은 수화기를 들어도 전압이 높습니다. 통화가 시작된 것을 감지하지 못할 수 있습니다.",
         text_en="{lines}: the voltage stays high off-hook. The beginning of a call may not be detected.",
         action_ko="수화기를 내려놓고 linetap line learn {first} 명령을 실행하십시오. 드라이버는 필요 없습니다.",
         action_en="put the handset down and run linetap line learn {first}. No screwdriver is needed.",
@@ -280,7 +280,7 @@ CHECKS = (
     of_lines(
         "clipped",
         clears="when a whole call was without clipping",
-        text_ko="{lines}의 소리가 너무 커서 잘립니다.",
+        text_ko="{lines}의 소리가 너무 커서 일그러집니다.",
         text_en="{lines}: speech is too loud and clips.",
         action_ko="코덱에서 {lines} 채널의 입력 이득을 6 dB 낮추십시오. 이득 조절 나사가 있으면 드라이버로 돌리십시오.",
         action_en="lower the input gain of {lines} at the codec by 6 dB, with a screwdriver where it has a trimmer.",

@@ -63,7 +63,7 @@ def not_recording(snapshot: Snapshot, standing: Trouble | None) -> Words | Troub
         text_ko=f"장애로 통화를 녹음하지 못합니다 ({codes}).",
         text_en=f"Calls are not recorded because of a fault ({codes}).",
         action_ko=(
-            "디스크와 카드의 연결을 확인하십시오. 이유는 로그에 있습니다: "
+            "디스크와 카드의 연결을 확인하십시오. 원인은 로그에 있습니다: "
             "journalctl --namespace=+linetap -u 'linetap-*' -p err"
         ),
         action_en=(
@@ -86,7 +86,7 @@ def ring_overtaken(_snapshot: Snapshot, recorder: RecorderState) -> Words | None
         text_ko="녹음 처리가 늦어 읽기 전에 덮어쓴 소리가 있습니다. 그 자리는 녹음에 빈 구간으로 남습니다.",
         text_en="The recorder fell so far behind that audio was overwritten unread. The recordings have gaps there.",
         action_ko=(
-            "디스크와 프로세서가 바쁜 이유를 찾으십시오: linetap check, "
+            "디스크와 프로세서가 바쁜 원인을 확인하십시오: linetap check, "
             "journalctl --namespace=+linetap -u linetap-recorder"
         ),
         action_en=(
@@ -103,10 +103,11 @@ def smdr_unmatched(_snapshot: Snapshot, recorder: RecorderState) -> Words | None
     if not count:
         return None
     return Words(
-        text_ko=f"오늘 교환기의 통화 기록과 녹음이 맞지 않는 것이 {count}건 있습니다.",
+        text_ko=f"오늘 교환기의 통화 기록과 녹음이 일치하지 않는 통화가 {count}건 있습니다.",
         text_en=f"Today {count} calls of the PBX and of the recordings do not match.",
         action_ko=(
-            "일일 대조표를 보십시오. 한 회선에서만 나면 드라이버로 그 회선의 단자를 조이고 교환기의 시계를 맞추십시오."
+            "일일 대조표를 확인하십시오. 한 회선에서만 나면 드라이버로 그 회선의 단자를 조이고 교환기의 시계를 "
+            "맞추십시오."
         ),
         action_en=(
             "See the daily reconciliation. If it is always the same line, tighten its terminals with a "

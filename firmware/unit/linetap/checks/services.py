@@ -39,7 +39,7 @@ def of_service(
         return Words(
             text_ko=text_ko + reason,
             text_en=text_en + reason,
-            action_ko=f"저절로 다시 시작합니다. 그대로면 systemctl status linetap-{name} 명령으로 이유를 보십시오.",
+            action_ko=f"저절로 다시 시작합니다. 그대로면 systemctl status linetap-{name} 명령으로 원인을 확인하십시오.",
             action_en=f"It restarts automatically. If it stays dead, see the reason: systemctl status linetap-{name}",
         )
 
@@ -153,7 +153,7 @@ CHECKS = (
     # The recorder does not run, makes no progress although there is audio, or one of its threads hangs.
     of_service(
         "recorder",
-        text_ko="recorder 서비스가 멈췄습니다. 링 버퍼보다 오래 멈추면 통화를 잃습니다.",
+        text_ko="recorder 서비스가 멈췄습니다. 링 버퍼보다 오래 멈추면 통화가 녹음되지 않습니다.",
         text_en="The recorder has stopped. Speech is lost if it is away longer than the ring is long.",
         seen=lambda services: services.recorder,
         is_dead=_is_recorder_dead,

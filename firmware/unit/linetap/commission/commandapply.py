@@ -49,7 +49,7 @@ def ask(config: Config, data: bytes, patience_s: float, clock: Clock) -> Answer:
     """The unit's answer; Refusal if none comes in time. The command is then withdrawn, unless it is being executed."""
     answers = answers_for(config.run_path, rundir.TERMINAL)
     if not answers.is_dir():
-        raise BadInput(f"{answers} is not there: the recorder makes it when it starts")
+        raise BadInput(f"{answers} is missing; the recorder makes it when it starts")
     rundir.make_service_folder(config.run_path, rundir.TERMINAL)
     name = secrets.token_hex(8)
     path = rundir.make(commands_of(config.run_path, rundir.TERMINAL)) / f"{name}{SUFFIX}"

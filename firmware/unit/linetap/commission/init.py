@@ -134,7 +134,7 @@ def _check(args: argparse.Namespace) -> None:
     if args.image and args.key_list and args.key_list.absolute().parent != args.output.absolute().parent:
         problems.append(f"--key-list {args.key_list}: goes onto the card with unit.toml, so beside it expected")
     if args.output.name in ("unit.key", "unit.key.pub", SIGNERS):
-        problems.append(f"-o {args.output}: that name is taken by what lies beside it; unit.toml expected")
+        problems.append(f"-o {args.output}: another file beside it has that name; unit.toml expected")
     if not args.output.absolute().parent.is_dir():
         problems.append(f"-o {args.output}: there is no folder {args.output.parent}")
     if args.board == "hardware" and args.pins is None and not _SHIPPED_PINS.is_file():

@@ -260,7 +260,8 @@ extend_most = 2
 [retention]
 # A class is a number of days, to the end of the last day in this time zone. A call has the class of its disposition
 # (`dispositions`), else of its line (`retention` below), else the default; a marked call has the class `marked`, by
-# default the longest. A mark never shortens the retention.
+# default the longest. A mark never shortens the retention. A rule in years needs the days of its longest case: 366 for
+# one year, 1096 for three, 1827 for five, 3653 for ten (docs/epochs.md).
 zone = "Asia/Seoul"
 default = "standard"
 # marked = "marked"

@@ -162,7 +162,10 @@ WORDS = {
         "updates are checked against another log of versions, or none",
     ),
     "roles": ("명령 권한을 가진 사람이 바뀌었습니다", "other people may command"),
-    "memory": ("비교할 이전 설정의 기록이 없거나 다릅니다", "the record of what was in force is lost or was changed"),
+    "memory": (
+        "비교할 이전 설정의 기록이 없거나 다릅니다",
+        "the record of the configuration in force is lost or was changed",
+    ),
     "file_unusable": ("설정 파일을 쓸 수 없습니다", "unit.toml was changed so that no service can use it"),
     UNCLASSIFIED: ("분류되지 않은 설정이 바뀝니다", "an unclassified key changes"),
 }

@@ -41,7 +41,7 @@ class Bus(Protocol):
     def open(self, port: str) -> AbstractContextManager[Device]: ...
 
 
-def replace_program(bus: Bus, port: str, image: Image, clock: Clock, told: Callable[[int], None]) -> None:
+def replace_program(bus: Bus, port: str, image: Image, clock: Clock, progress: Callable[[int], None]) -> None:
     """Replaces the meter's program. Refusal if the meter rejects it, DeviceFault if a step fails.
 
     After a failure the meter continues within half a minute with its previous program; without one it stays in its
@@ -55,7 +55,7 @@ def replace_program(bus: Bus, port: str, image: Image, clock: Clock, told: Calla
                 meter.give(TO_LOADER, LOADER_REQUEST, LOADER_VALUE, b"")
             _until(lambda: port in bus.loaders(), clock, f"the meter at USB port {port} did not go into its loader")
         with _claimed(bus, port, clock) as loader:
-            download(loader, image, clock, told)
+            download(loader, image, clock, progress)
             with contextlib.suppress(OSError):  # it leaves the bus at once
                 loader.reset()
         _until(
@@ -136,13 +136,13 @@ def run(args: argparse.Namespace) -> int:
     say(f"카드 {args.card} / card {args.card}: USB {port}, {image.name}")
     shown = 0
 
-    def told(sent: int) -> None:
+    def progress(sent: int) -> None:
         nonlocal shown
         if sent * 10 // len(image.data) > shown:
             shown = sent * 10 // len(image.data)
             say(f"{shown * 10} %")
 
-    replace_program(bus, port, image, SYSTEM, told)
+    replace_program(bus, port, image, SYSTEM, progress)
     say(f"완료 / done: {image.name}")
     return 0
 

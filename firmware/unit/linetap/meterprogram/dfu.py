@@ -37,14 +37,16 @@ class Control(Protocol):
     def ask(self, kind: int, request: int, length: int) -> bytes: ...
 
 
-def download(device: Control, image: Image, clock: Clock, told: Callable[[int], None] = lambda _bytes: None) -> None:
+def download(
+    device: Control, image: Image, clock: Clock, progress: Callable[[int], None] = lambda _bytes: None
+) -> None:
     """Downloads an image. Refusal if the loader rejects it, DeviceFault if it fails; then the old program runs."""
     try:
         _make_idle(device)
         for number, at in enumerate(range(0, len(image.data), BLOCK)):
             device.give(OUT, DNLOAD, number & 0xFFFF, image.data[at : at + BLOCK])
             _until(device, DNLOAD_IDLE, clock)
-            told(min(at + BLOCK, len(image.data)))
+            progress(min(at + BLOCK, len(image.data)))
         device.give(OUT, DNLOAD, 0, b"")
         _until(device, IDLE, clock)
     except OSError as error:
@@ -83,4 +85,4 @@ def _until(device: Control, wanted: int, clock: Clock) -> None:
         if state == wanted:
             return
         clock.sleep(min(wait_ms, MOST_WAIT_MS) / 1000)
-    raise OSError(f"still busy after it was asked {MOST_ASKED} times")
+    raise OSError(f"still busy after {MOST_ASKED} requests")

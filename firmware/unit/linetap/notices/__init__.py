@@ -19,7 +19,7 @@ from linetap.config.schema import Config
 from linetap.notices.level import level_of, require_audible
 from linetap.notices.wavfile import WAVE_FAULTS
 from linetap.ring import I16, RATE_HZ
-from linetap_core.codecs.g711 import FULL_SCALE_DBM0
+from linetap_core.codecs.g711 import peak_of
 from linetap_core.durable import copies
 from linetap_core.errors import BadInput
 
@@ -85,7 +85,7 @@ def notices_of(config: Config) -> dict[str, Notice]:
 
 def behind_tone(notice: Notice, tone_ms: int, numbers: NoticeNumbers) -> Notice:
     n = RATE_HZ * tone_ms // 1000
-    amplitude = 32768 * 10 ** ((numbers.tone_dbm0 - FULL_SCALE_DBM0) / 20)
+    amplitude = peak_of(numbers.tone_dbm0)
     edge = np.minimum(1.0, np.minimum(np.arange(n), np.arange(n)[::-1]) / _TONE_EDGE)  # a soft edge, without a click
     tone = amplitude * edge * np.sin(2 * np.pi * numbers.tone_hz * np.arange(n) / RATE_HZ)
     before = np.concatenate([tone, np.zeros(RATE_HZ * numbers.tone_pause_ms // 1000)]).astype(np.int16)
@@ -96,7 +96,7 @@ def behind_tone(notice: Notice, tone_ms: int, numbers: NoticeNumbers) -> Notice:
 def beep_samples(dbm0: float) -> I16:
     """The recording beep: 1400 Hz for 200 ms, as in 47 CFR 64.501 (1260 to 1540 Hz, 170 to 250 ms)."""
     n, edge = (ms * RATE_HZ // 1000 for ms in (BEEP_MS, _BEEP_EDGE_MS))
-    wave = np.sin(2 * np.pi * BEEP_HZ / RATE_HZ * np.arange(n)) * 32767 * 10 ** ((dbm0 - FULL_SCALE_DBM0) / 20)
+    wave = np.sin(2 * np.pi * BEEP_HZ / RATE_HZ * np.arange(n)) * peak_of(dbm0)
     rise = np.minimum(1.0, np.minimum(np.arange(n) + 1, np.arange(n)[::-1] + 1) / edge)  # a soft edge, without a click
     return np.rint(wave * rise).astype(np.int16)
 

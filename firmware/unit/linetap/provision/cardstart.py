@@ -238,9 +238,9 @@ def run(args: argparse.Namespace) -> int:
         secret = cardkey.of_card(args.state, tpm, board).secret_of(args.state)
         volume.test(volume.state(args.state), secret)
         return 0
-    said = start(Card(volume.state(args.state), volume.data(args.data), args.boot, tpm=tpm, board=board))
-    if said.word != "plain" or said.why:
-        held = " by the key in the board's fuses (OTP)" if said.held_by == "otp" else ""
-        count = f", boot {said.boot}" if said.boot is not None else ""
-        sys.stderr.write(f"card {said.word}{held}{count}{': ' if said.why else ''}{said.why}\n")
-    return _STATUS[said.word]
+    started = start(Card(volume.state(args.state), volume.data(args.data), args.boot, tpm=tpm, board=board))
+    if started.word != "plain" or started.why:
+        held = " by the key in the board's fuses (OTP)" if started.held_by == "otp" else ""
+        count = f", boot {started.boot}" if started.boot is not None else ""
+        sys.stderr.write(f"card {started.word}{held}{count}{': ' if started.why else ''}{started.why}\n")
+    return _STATUS[started.word]

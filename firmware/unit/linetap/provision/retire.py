@@ -61,13 +61,14 @@ class _Statement(msgspec.Struct):
 
     name: str
     data: bytes
-    said: Retired
+    document: Retired
 
     @property
     def line(self) -> str:
         """The line for allowed_signers that trusts the key until its end."""
-        until = self.said.at[:19].translate(str.maketrans("", "", "-:T")) + "Z"
-        return f'{self.said.unit} namespaces="{",".join(namespaces.BY_UNIT)}",valid-before="{until}" {self.said.key}'
+        until = self.document.at[:19].translate(str.maketrans("", "", "-:T")) + "Z"
+        limits = f'namespaces="{",".join(namespaces.BY_UNIT)}",valid-before="{until}"'
+        return f"{self.document.unit} {limits} {self.document.key}"
 
 
 class _Ending(msgspec.Struct):
@@ -96,7 +97,7 @@ def retire(boot: Path, home: Path, clock: Clock) -> tuple[str, str]:
         raise OrderFault("retire_config", str(error)) from None
     if (statement := _cut_short(home, typed)) is not None:  # a power cut after the key's destruction
         text = "the decommissioning that a power cut had interrupted is complete\n"
-        aside = f"vault.{statement.said.unit}.{statement.name}"
+        aside = f"vault.{statement.document.unit}.{statement.name}"
     else:
         ending = _ending(home)
         if typed != ending.unit:
@@ -117,7 +118,7 @@ def retire(boot: Path, home: Path, clock: Clock) -> tuple[str, str]:
     _forget(home)
     _hand_out(statement, home, boot)
     return (
-        f"{text}unit {statement.said.unit} is out of service; its key has ended and is destroyed\n"
+        f"{text}unit {statement.document.unit} is out of service; its key has ended and is destroyed\n"
         f"the line of that key in allowed_signers from now on:\n{statement.line}\n"
         f"its vault is kept as {aside}\n"
     ), hashlib.sha256(statement.data).hexdigest()
@@ -149,9 +150,9 @@ def _cut_short(home: Path, unit: str) -> _Statement | None:
         return None
     found, public = _statements(home), home / f"{KEY}.pub"
     if not any((home / name).exists() for name in (UNIT, memory.NAME)):
-        found = [each for each in found if each.said.unit == unit]
+        found = [each for each in found if each.document.unit == unit]
     elif public.exists():
-        found = [each for each in found if each.said.key == _public(public)]
+        found = [each for each in found if each.document.key == _public(public)]
     return found[-1] if found else None
 
 
@@ -161,15 +162,15 @@ def _statements(home: Path) -> list[_Statement]:
     for path in sorted((home / FOLDER).glob("*.json")):
         data = _small(path)
         with contextlib.suppress(ValueError):
-            said = jsontext.decode(data, type=Retired)
-            parse_rfc3339(said.at)
-            found.append(_Statement(path.name.removesuffix(".json"), data, said))
+            document = jsontext.decode(data, type=Retired)
+            parse_rfc3339(document.at)
+            found.append(_Statement(path.name.removesuffix(".json"), data, document))
     return found
 
 
 def _of_key(home: Path) -> list[_Statement]:
     public = _public(home / f"{KEY}.pub")
-    return [each for each in _statements(home) if public and each.said.key == public]
+    return [each for each in _statements(home) if public and each.document.key == public]
 
 
 def _begun(ending: _Ending, home: Path) -> _Statement | None:
@@ -177,7 +178,7 @@ def _begun(ending: _Ending, home: Path) -> _Statement | None:
     head = _head(ending)
     now = (head.size, head.root) if head else (None, None)
     for each in reversed(_of_key(home)):
-        if ending.is_aside(each.name) or (each.said.head_size, each.said.head_root) == now:
+        if ending.is_aside(each.name) or (each.document.head_size, each.document.head_root) == now:
             return each
     return None
 
@@ -227,14 +228,14 @@ def _new_statement(ending: _Ending, home: Path, clock: Clock) -> _Statement:
     if at_ns < FIRST_NS and ending.known.made_at is not None:
         at_ns = parse_rfc3339(ending.known.made_at)
     if earlier:
-        at_ns = max(at_ns, parse_rfc3339(earlier[-1].said.at))
+        at_ns = max(at_ns, parse_rfc3339(earlier[-1].document.at))
     while (home / FOLDER / f"{compact(at_ns)}.json").exists() or ending.aside(compact(at_ns)).exists():
         at_ns += NS_PER_S
-    said = Retired(
+    document = Retired(
         unit=ending.unit, key=_public(home / f"{KEY}.pub"), at=rfc3339(at_ns),
         head_size=head.size if head else None, head_root=head.root if head else None,
     )  # fmt: skip
-    return _Statement(compact(at_ns), msgspec.json.encode(said), said)
+    return _Statement(compact(at_ns), msgspec.json.encode(document), document)
 
 
 def _keep(statement: _Statement, home: Path, own: Keys | None) -> None:
@@ -260,7 +261,7 @@ def _hand_out(statement: _Statement, home: Path, boot: Path) -> None:
     with contextlib.suppress(OSError):
         for path in sorted((home / FOLDER).glob(f"{statement.name}.json*")):
             replace_durably(
-                boot / f"{statement.said.unit}.{path.name.replace(statement.name, 'retired')}", path.read_bytes()
+                boot / f"{statement.document.unit}.{path.name.replace(statement.name, 'retired')}", path.read_bytes()
             )
     with contextlib.suppress(OSError):
         (boot / ASKED).unlink()

@@ -204,7 +204,7 @@ class Feed:
 
 PATIENCE_S = 60  # until events that a broker has acknowledged are sent again; doubled while unconfirmed
 LONGEST_S = 900
-DEAF = "what was sent again is not confirmed either: the broker may have lost the subscription"
+DEAF = "repeated messages are not confirmed either: the broker may have lost the subscription"
 PROBE = 100  # events sent after a renewal: a working desk requests the rest, and other desks are not flooded
 
 

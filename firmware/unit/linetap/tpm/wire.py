@@ -111,7 +111,7 @@ def _exchanged(transport: Transport, code: int, handles: bytes, parameters: byte
     if response:
         raise refused(response, code)
     if tag != (SESSIONS if auth else NO_SESSIONS) or size < 10:
-        raise TpmFault("tpm_silent", "the TPM answered what it was not asked")
+        raise TpmFault("tpm_silent", "the TPM's answer is not to the request")
     return answer, size - answer.at
 
 

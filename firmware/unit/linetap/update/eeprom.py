@@ -66,14 +66,14 @@ class Eeprom:
             step="waiting", before_s=board.loader.built_s, wanted_s=image.built_s, at="", starts=starts
         )
         try:
+            if (dark := self._dark_slot(image)) is not None:
+                self._step("waiting", text=dark)
+                log.warning("eeprom: not written: %s", dark)
+                return  # the next start looks again: an update may have replaced that slot
             require_writable(board, image)
             if starts >= MOST_STARTS:
                 raise UpdateFault("eeprom_gave_up", f"begun {MOST_STARTS} times, and never brought to an end")
-            dark = self._dark_slot(image)
-            self._step("waiting", text=dark or "")
-            if dark is not None:
-                log.warning("eeprom: not written: %s", dark)
-                return  # the next start looks again: an update may have replaced that slot
+            self._step("waiting")
             end_ns = self._clock.monotonic_ns() + WAIT_DAYS * NS_PER_DAY
             self._wait_for_pause(end_ns)
             self._prepare(board, image, recovery)
@@ -118,7 +118,9 @@ class Eeprom:
         return (image, recovery) if is_wanted else None
 
     def _dark_slot(self, image: EepromImage) -> str | None:
-        """The slot that would not start with this boot loader, with the reason: the unit may have to change to it."""
+        """The slot that would not start with this boot loader, with the reason: the unit may have to change to it. It
+        comes before every fault, since a person who hears of one writes a boot loader by hand.
+        """
         is_concerned = image.chip == "bcm2711" and image.built_s >= startfile.NUMBERED_FROM_S
         return startfile.slot_fault(self._boot) if is_concerned else None
 

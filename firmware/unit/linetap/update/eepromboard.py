@@ -36,7 +36,6 @@ class Board:
     config: bytes | None
     needs: int
     on_card: bool
-    is_module: bool
     is_signed: bool  # its card starts a signed boot.img (docs/verified-boot.md)
 
     @property
@@ -63,7 +62,6 @@ def read_board(root: Path) -> Board | None:
         on_card=bool(
             re.search(rb"^/dev/mmcblk\d+p1 /boot/firmware vfat ", bytes_of(root / "proc/mounts"), re.MULTILINE)
         ),
-        is_module=b"raspberrypi,4-compute-module" in bytes_of(root / "proc/device-tree/compatible"),
         is_signed=any((root / BOOT / name).exists() for name in ("boot.img", "autoboot.txt")),
     )
 
@@ -72,8 +70,8 @@ def require_writable(board: Board, image: EepromImage) -> None:
     """Raises UpdateFault if recovery.bin would not write this image here, or should not."""
     if image.chip != board.loader.chip:
         raise UpdateFault("eeprom_image", f"the image is for {image.chip}, this is {board.loader.chip}")
-    if board.is_module:  # "the bootrom cannot load the recovery.bin file from eMMC"
-        raise UpdateFault("eeprom_board", "a Compute Module 4 takes it by usbboot only")
+    if board.loader.is_module:  # cm-bootloader.adoc: "ROM never runs `recovery.bin` from SD/eMMC"
+        raise UpdateFault("eeprom_board", "a Compute Module takes it by rpiboot only")
     if not board.on_card:  # findBootFS: "the ROM can only load recovery.bin from the on-board SD-CARD slot"
         raise UpdateFault("eeprom_board", "the boot partition is not on a card in the card slot")
     if board.config is None:

@@ -18,7 +18,7 @@ from msgspec import Meta
 
 from linetap.config import Config
 from linetap_core.durable.smallfile import SmallFile
-from linetap_core.errors import BadInput, Refusal
+from linetap_core.errors import BadInput, CodedRefusal
 from linetap_core.evidence.digest import Sha256
 from linetap_core.records import UpdateState
 from linetap_core.wire.hosts import in_url
@@ -91,9 +91,5 @@ def read_request(path: Path) -> UpdateRequest | None:
 # --- The fault --------------------------------------------------------------------------------------------------------
 
 
-class UpdateFault(Refusal):
+class UpdateFault(CodedRefusal):
     """The reason for a failed update, with the same `code` as in the alert, the log and docs/update.md."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(text)
-        self.code = code

@@ -17,7 +17,8 @@ from linetap.recorder.signals.events import ToneHeard
 from linetap.recorder.signals.tones.detector import ToneDetector
 from linetap.ring import I16, RATE_HZ
 from linetap_bench.figures import Row
-from linetap_bench.sounds.synth import F64, peak_of, rms_of
+from linetap_bench.sounds.synth import F64, rms_of
+from linetap_core.codecs.g711 import peak_of
 
 SEED, TRIALS = 33, 100
 STRETCHES, OFFSETS, LEVELS_DBM0 = (0.9, 1.0, 1.1), (-0.015, 0.0, 0.015), (-10.0, -22.0, -35.0)

@@ -107,9 +107,9 @@ class Signed(msgspec.Struct, frozen=True):
         return counters.using(*self._use)
 
     @property
-    def _use(self) -> tuple[str, list[str], int, bool]:
+    def _use(self) -> tuple[list[str], int, bool]:
         command = self.command
-        return command.role, [holder.key for holder in self.by], command.counter, command.verb in LIGHT
+        return [holder.key for holder in self.by], command.counter, command.verb in LIGHT
 
     @property
     def cosigners(self) -> tuple[Holder, ...]:

@@ -50,38 +50,33 @@ class Bound(msgspec.Struct, frozen=True):
 
 
 class Counters(msgspec.Struct, frozen=True):
-    """The used counters of all keys. `roles`: the counter of each role from a version that counted by role; a key
-    starts with it.
+    """The used counters of all keys, by fingerprint.
 
     `light`: counters of commands that are sent every second and would displace the others. In RAM only: repeating them
     is harmless.
     """
 
     keys: dict[str, Window] = {}
-    roles: dict[str, int] = {}
     light: dict[str, Window] = {}
 
-    def is_used(self, role: str, keys: Sequence[str], counter: int, light: bool = False) -> bool:
-        return any(self._window(role, key, light).is_used(counter) for key in keys)
+    def is_used(self, keys: Sequence[str], counter: int, light: bool = False) -> bool:
+        return any(self._window(key, light).is_used(counter) for key in keys)
 
-    def is_too_far(self, role: str, keys: Sequence[str], counter: int, light: bool, bound: Bound) -> bool:
+    def is_too_far(self, keys: Sequence[str], counter: int, light: bool, bound: Bound) -> bool:
         soon = bound.soon_light if light else bound.soon
         if counter <= soon:
             return False
-        far = (sum(each > soon for each in self._window(role, key, light).seen) for key in keys)
+        far = (sum(each > soon for each in self._window(key, light).seen) for key in keys)
         return counter > bound.latest or any(count >= MOST_FAR for count in far)
 
-    def using(self, role: str, keys: Sequence[str], counter: int, light: bool = False) -> Self:
-        windows = {key: self._window(role, key, light).using(counter) for key in keys}
+    def using(self, keys: Sequence[str], counter: int, light: bool = False) -> Self:
+        windows = {key: self._window(key, light).using(counter) for key in keys}
         if light:
             return msgspec.structs.replace(self, light={**self.light, **windows})
         return msgspec.structs.replace(self, keys={**self.keys, **windows})
 
-    def _window(self, role: str, key: str, light: bool) -> Window:
-        floor = self.roles.get(role, 0)
-        found = (self.light if light else self.keys).get(key)
-        # a higher counter means that one command had used up the role's counters
-        return found or Window(floor if floor <= LATEST_MS else 0)
+    def _window(self, key: str, light: bool) -> Window:
+        return (self.light if light else self.keys).get(key, Window())
 
 
 def bound(now_ns: int | None, utc_ns: int, is_dated: bool = True) -> Bound:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from linetap_core.clock import NS_PER_DAY, parse_rfc3339
-from linetap_core.errors import BadInput, Refusal
+from linetap_core.errors import BadInput, ShownRefusal
 from linetap_core.evidence.authorization.releaserules import (
     DEFAULT,
     GIVEN_OUT,
@@ -50,12 +50,8 @@ CASE_LIMIT = 120
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
 
 
-class NotReleased(Refusal):
+class NotReleased(ShownRefusal):
     """The request is refused; `code` is stable and ends the message."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(f"{text} [{code}]")
-        self.code = code
 
 
 class NamedCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -276,7 +272,7 @@ def require_approvals(request: Request, found: Approvals) -> None:
 def require_approver(person: Person, request: Request, roles: Roles) -> None:
     """Raises NotReleased if this person may not approve this request."""
     if document.name_key(person.name) == document.name_key(request.requester):
-        raise NotReleased("approver_is_requester", f"{person.name} asked for it and cannot approve it")
+        raise NotReleased("approver_is_requester", f"{person.name} has requested it and cannot approve it")
     if not person.approves:
         raise NotReleased("approver_role", f"{person.name} is of role {person.role}, which approves nothing")
     if not terms_of(request, roles).takes(person.role):

@@ -14,7 +14,7 @@ from collections.abc import Hashable, Sequence
 
 import msgspec
 
-from linetap_core.errors import BadInput, Refusal
+from linetap_core.errors import BadInput, ShownRefusal
 from linetap_core.evidence.authorization.releaserules import LineStaff, Rule, check_lines, check_rules
 from linetap_core.evidence.digest import is_sha256
 from linetap_core.evidence.keys import passkey
@@ -33,12 +33,8 @@ _ROLE = re.compile(r"[a-z][a-z0-9-]{0,31}")
 _MOST_HOURS = 24 * 366
 
 
-class RolesFault(Refusal):
+class RolesFault(ShownRefusal):
     """The roles file is invalid; `code` is the reason."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(f"{text} [{code}]")
-        self.code = code
 
 
 class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

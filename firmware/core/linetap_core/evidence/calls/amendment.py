@@ -85,15 +85,24 @@ def decode(data: bytes) -> Amendment:
 
 
 def check(
-    data: bytes, armored: bytes, unit: str, call_id: str, record_sha256: str, signers: list[Signer] | None
+    data: bytes,
+    armored: bytes,
+    unit: str,
+    call_id: str,
+    record_sha256: str,
+    signers: list[Signer] | None,
+    file_name: str = "",
 ) -> Amendment:
-    """Returns the amendment of this record, signed by its unit; `signers` are the trusted keys.
+    """Returns the amendment of this record, signed by its unit; `signers` are the trusted keys. `file_name`: in a vault
+    it has the number, by which the newest is found; a bundle has only the newest.
 
     Otherwise a Refusal (BadAmendment or a SignatureFault).
     """
     found = decode(data)
     if (found.unit, found.call_id, found.record_sha256) != (unit, call_id, record_sha256):
         raise BadAmendment(f"it is of {found.call_id} of {found.unit}, or of another record")
+    if (named := NAME.fullmatch(file_name)) is not None and int(named[2]) != found.number:
+        raise BadAmendment(f"it is number {found.number} of the call: another one was put in its place")
     key = sshsig.check(data, armored, namespaces.RECORD)
     if signers is not None:
         require_trust(key, namespaces.RECORD, signers, unit, from_utc_ns(parse_rfc3339(found.made_at)))

@@ -23,7 +23,7 @@ from pathlib import PurePosixPath
 import msgspec
 
 from linetap_core import jsontext
-from linetap_core.errors import Refusal
+from linetap_core.errors import CodedRefusal, Refusal
 from linetap_core.evidence import digest
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.merklelog import leaflog, merkle, unitlog
@@ -99,12 +99,8 @@ def closing_path(call_id: str) -> PurePosixPath:
     return PurePosixPath(FOLDER) / f"{sealed.call_path(call_id)}{SUFFIX}"
 
 
-class NotClosed(Refusal):
+class NotClosed(CodedRefusal):
     """The proof does not show that this call is in its unit's log; `code` is the reason."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(text)
-        self.code = code
 
 
 def encode(closing: Closing) -> bytes:

@@ -89,6 +89,7 @@ class Leaf(msgspec.Struct, kw_only=True):
     by: str | None = None  # also of an end
     codes: list[str] = []
     log: str = ""  # of a log that begins anew: its name; `before`: its predecessor's
+    vault: str = ""  # of a vault: its name
 
 
 class Head(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

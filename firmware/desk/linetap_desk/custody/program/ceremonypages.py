@@ -142,7 +142,7 @@ async def sign_command(request: Request, program: Program) -> Response:
         document = program.ceremony_files.document
         text = commanding.configuration(document) if verb == "config" else ""
         if verb == "config" and shown != hashlib.sha256(text.encode()).hexdigest():
-            raise BadInput(f"{document}: is not what was shown any more: look at it again")
+            raise BadInput(f"{document}: has changed since it was shown: check it again")
         asked = commanding.CommandForm(verb, field(form, "about"), field(form, "url"), document, text)
         program.printed = commanding.sign(asked, program.settings, program.desk_folder, program.clock)
 

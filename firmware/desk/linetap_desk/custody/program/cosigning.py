@@ -80,7 +80,7 @@ def cosign(
     """Writes the command with one more signature into a separate file. A Refusal if that person's signature does not
     count."""
     if sha256 != order.sha256:
-        raise BadInput(f"{order.path}: is not what was shown any more: look at it again")
+        raise BadInput(f"{order.path}: has changed since it was shown: check it again")
     signer = signedfile.load_key(key)
     made = [
         envelopes.cosign(line, lambda text: sshsig.sign(text, signer, namespaces.COMMAND))

@@ -79,7 +79,7 @@ _RULES = (
     Field("approvals", N_("Approvals"), _approvals, hint=_SLOTS),
     Field("max_age_days", N_("Age of the call in days, at most"), _number),
     Field("may", N_("What is given"), choices=("copy", "listen")),
-    Field("expires_days", N_("Days that a request may stand"), _number),
+    Field("expires_days", N_("Days for which a request is valid"), _number),
 )
 _LINES = (
     Field("name", N_("Person's name")),
@@ -106,8 +106,8 @@ def next_draft(in_force: Roles | None) -> Roles:
 def with_row(draft: Roles, section: str, typed: Mapping[str, str]) -> Roles:
     """The draft with a row added. BadInput states the fault; the draft is unchanged."""
     of = SECTIONS[section]
-    said = {name: unicodedata.normalize("NFC", text) for name, text in typed.items()}
-    values = {one.name: one.read(said.get(one.name, "")) for one in of.fields if one.needed or said.get(one.name)}
+    entered = {name: unicodedata.normalize("NFC", text) for name, text in typed.items()}
+    values = {one.name: one.read(entered.get(one.name, "")) for one in of.fields if one.needed or entered.get(one.name)}
     try:
         row = msgspec.convert(values, of.kind)
     except msgspec.ValidationError as error:

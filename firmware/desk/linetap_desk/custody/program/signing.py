@@ -87,7 +87,7 @@ def _require_made(path: Path, found: Order, clock: Clock) -> None:
 def sign(paper: AuthorityDocument, sha256: str, key: Path) -> list[str]:
     """Adds a signature. BadInput if the file has changed since it was shown, or if this key has signed it already."""
     if sha256 != paper.sha256:
-        raise BadInput(f"{paper.path}: is not what was shown any more: look at it again")
+        raise BadInput(f"{paper.path}: has changed since it was shown: check it again")
     signer = signedfile.load_key(key)
     fingerprint = keys.fingerprint(signer.public_key())
     if fingerprint in paper.signed:

@@ -131,7 +131,7 @@ def hold_call(
     write a partial. `again`: uses the key of an earlier hold, since the day's key is destroyed."""
     asked = papers.asked
     if asked is None:
-        raise BadInput("no hold is asked for in this file")
+        raise BadInput("this file requests no hold")
     signing, output = needed(settings, "signing"), output_of(settings)
     target = output / f"{asked.id}{SUFFIX}"
     privatefile.require_new(target)

@@ -26,7 +26,7 @@ ANSWER_S, INDEX_S = 60.0, 3600.0  # for a connection and each block; for the ind
 _LIMIT_BYTES = 1 << 20
 _Name = Annotated[str, Meta(max_length=64)]
 _WHY = {
-    401: "the ticket or the session is not known any more: give the reason anew on the desk's page",
+    401: "the ticket or the session is no longer valid: enter the reason again on the desk's page",
     409: "these days were not granted",
     404: "the desk keeps no copies of indexes ([copy] in desk.toml)",
 }

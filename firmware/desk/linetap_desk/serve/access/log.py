@@ -16,7 +16,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, delete, insert, select
 
 from linetap_core.clock import Clock, rfc3339
-from linetap_core.errors import BadInput, Refusal
+from linetap_core.errors import BadInput, Refusal, ShownRefusal
 from linetap_core.evidence.calls.sealed import CALL_ID
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.keys.keys import PublicKey, SigningKey
@@ -31,12 +31,8 @@ FIELDS = ("seq", "at", "person", "address", "act", "outcome", "calls", "terms", 
 _PREFIX = b"linetap access row\n"
 
 
-class ChainFault(Refusal):
+class ChainFault(ShownRefusal):
     """The log was changed, or its signature is not the expected one."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(f"{text} [{code}]")
-        self.code = code
 
 
 class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -60,10 +60,10 @@ async def ask(request: Request, site: Site) -> bytes:
     if waiting.channel is None:
         raise KeyError(run)
     if waiting.is_compared:
-        raise AdoptionFault("adoption_again", "its digits are just being noted")
+        raise AdoptionFault("adoption_again", "its digits are being stored")
     waiting.channel.open("unit", box, Question)
     if box.count <= waiting.count:
-        raise AdoptionFault("adoption_again", f"question {box.count} was asked before")
+        raise AdoptionFault("adoption_again", f"question {box.count} was sent before")
     waiting.count = box.count
     return msgspec.json.encode(waiting.channel.close("desk", box.count, Reply(state="compare")))
 
@@ -84,7 +84,7 @@ def _confirmed(site: Site, run: str, box: Box) -> bytes:
         if row is None or row["closed_at"] is not None:
             raise KeyError(run)  # closed just now; the unit's next question gets the answer
         if not store.record_count(db, run, box.count):
-            raise AdoptionFault("adoption_again", f"question {box.count} was asked before")
+            raise AdoptionFault("adoption_again", f"question {box.count} was sent before")
         reply = _reply(db, row, question, rfc3339(site.clock.utc_ns()))
     if question.has_certificate:
         overwrite(site.own)

@@ -193,7 +193,7 @@ async def asked(request: Request, site: Site) -> Response:
 
     row = await read_own(site, lambda db: store.require(db, _id(request)))
     if row["request"] is None:
-        return await refusal(request, site, AdoptionFault("step_not_yet", "the unit has not asked yet"))
+        return await refusal(request, site, AdoptionFault("step_not_yet", "the unit has not sent its request yet"))
     name = {"Content-Disposition": f'attachment; filename="{row["unit"]}.request"'}
     return Response(bytes(row["request"]), media_type="application/octet-stream", headers=name)
 
@@ -204,7 +204,7 @@ async def certificate(request: Request, site: Site) -> Response:
     def do(db: Connection) -> Subject:
         row = store.require_open(db, _id(request))
         if row["request"] is None:
-            raise AdoptionFault("step_not_yet", "the unit has not asked yet")
+            raise AdoptionFault("step_not_yet", "the unit has not sent its request yet")
         uploadchecks.require_certificate(data, bytes(row["request"]))
         store.change(db, row["id"], certificate=data, certified_by=who_of(request).name, certified_at=now)
         return Subject(terms=row["unit"])

@@ -152,13 +152,13 @@ MARK = {
     "any": N_("any mark"),
     "abuse": N_("abuse"),
     "mark_far": N_("the mark code, dialled by the other side"),
-    "mark_uncertain": N_("the mark code, and whose telephone it was is not known"),
-    "notice_code": N_("the notice was asked for on this telephone"),
+    "mark_uncertain": N_("the mark code, dialled on an unknown telephone"),
+    "notice_code": N_("the notice was requested on this telephone"),
     "notice_code_far": N_("the notice code, dialled by the other side"),
-    "notice_code_uncertain": N_("the notice code, and whose telephone it was is not known"),
+    "notice_code_uncertain": N_("the notice code, dialled on an unknown telephone"),
 }
 PARTY = {
-    "key": N_("the staff asked for the notice"),
+    "key": N_("staff requested the notice"),
     "flash": N_("the hook was flashed"),
     "neighbour": N_("another line of the unit handed its call on"),
     "hold": N_("music of a call on hold was heard"),
@@ -199,9 +199,9 @@ EVENT = {
     "sealed": N_("sealed"),
     "missed": N_("missed"),
     "marked": N_("marked"),
-    "call_time": N_("recommended call time is over"),
+    "call_time": N_("recommended call time exceeded"),
     "warned": N_("notice that the time is nearly over"),
-    "extended": N_("staff gave the call more time"),
+    "extended": N_("staff extended the call"),
     "ending": N_("staff end the call: notice begins"),
     "end_cancelled": N_("staff stopped the end"),
     "end_refused": N_("the code for an end was refused"),
@@ -225,7 +225,7 @@ STEP = {
     "end_cancelled": N_("stopped by staff"),
     "end_refused": N_("refused by the unit"),
     "end_far": N_("the code came from the other side, and did nothing"),
-    "end_uncertain": N_("whose telephone dialled the code is not known, and it did nothing"),
+    "end_uncertain": N_("the code, dialled on an unknown telephone, had no effect"),
 }
 CHECK = {
     "good": N_("signature verified"),
@@ -245,7 +245,7 @@ RECORD = {
     "no_copy": N_("There is no second copy yet, so the desk has not read the record."),
     "unreadable": N_("The record in the second copy cannot be read."),
     "changed": N_("The record in the second copy is not the one that the unit has signed. Tell the vault officer."),
-    "no_call_id": N_("Its name is not that of a call, so no copy is looked for."),
+    "no_call_id": N_("Its name is not that of a call, so no copy was searched for."),
 }
 ENDED_BY = {
     "on_hook": N_("handset put down"),

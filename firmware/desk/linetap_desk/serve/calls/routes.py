@@ -92,7 +92,7 @@ async def call(request: Request, site: Site) -> Response:
         record=stored.record, hold=hold, words=calldetails, witnessed=seen, release_words=release_words,
         command="" if found.row["destroyed_at"] else recordfile.command(desk, unit, call_id, found.is_copied),
         text_of=site.pages.text_of(request), **_whose(site, found.row),
-        may_ask="officer" in who_of(request).roles and common.may_be_asked(found.row),
+        may_ask="officer" in who_of(request).roles and common.may_be_requested(found.row),
     )  # fmt: skip
 
 

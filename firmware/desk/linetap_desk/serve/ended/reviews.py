@@ -28,7 +28,7 @@ from linetap_desk.web.text import N_
 FINDINGS = {
     "justified": N_("Justified"),
     "unjustified": N_("Not justified"),
-    "unclear": N_("To be looked into"),
+    "unclear": N_("To be checked"),
 }
 REMARK_LIMIT = 300
 DUE_DAYS, MOST_DUE = 90, 1000  # calls that wait for a review

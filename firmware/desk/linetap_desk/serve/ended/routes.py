@@ -65,7 +65,7 @@ async def _one(request: Request, site: Site, row: Mapping[str, Any], error: Exce
         request, "ended/one.html", 200 if error is None else 409, row=row, end=await _record(site, row),
         seat=figures.seat_of(row, site.calls.directory.lines), reviews=found, names=names, findings=reviews.FINDINGS,
         words=calldetails, text_of=site.pages.text_of(request), may_review=bool(who.roles & SUPERVISORS),
-        may_ask="officer" in who.roles and common.may_be_asked(row), most=reviews.REMARK_LIMIT,
+        may_ask="officer" in who.roles and common.may_be_requested(row), most=reviews.REMARK_LIMIT,
         error=None if error is None else common.error_texts(site, request, error),
     )  # fmt: skip
 

@@ -74,7 +74,7 @@ SCRIPT_WORDS = {
     "nowhere": N_("Without a building"),
     "floor": N_("floor {n}"),
     "began": N_("since {when} ({long})"),
-    "began_unknown": N_("since before the desk looked"),
+    "began_unknown": N_("since before the desk's first check"),
     "heard": N_("last report {when}"),
     "unheard": N_("last report not known"),
     "acknowledge": N_("Acknowledge"),

@@ -228,7 +228,7 @@ async def partial(request: Request, site: Site) -> Response:
 
 def _require_other(row: Mapping[str, Any], name: str) -> None:
     if row["asked_by"] == name:
-        raise StepFault("one_person_two_steps", f"{row['id']}: {name} has asked for it")
+        raise StepFault("one_person_two_steps", f"{row['id']}: {name} has requested it")
 
 
 async def check(request: Request, site: Site) -> Response:

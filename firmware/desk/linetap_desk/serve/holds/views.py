@@ -36,7 +36,7 @@ async def show_ask(
 ) -> Response:
     return site.pages.page(
         request, "release/hold_ask.html", 200 if error is None else 409, row=row, typed=typed,
-        may=common.may_be_asked(row), zone=site.pages.zone.key,
+        may=common.may_be_requested(row), zone=site.pages.zone.key,
         error=None if error is None else error_texts(site, request, error),
     )  # fmt: skip
 

@@ -79,7 +79,7 @@ CAUSES: dict[Code, tuple[str, str]] = {
         N_("In the closet: is POWER lit? If not, its supply; if it is, cable and switch port."),
     ),
     "gone": (
-        N_("It was away before the desk looked: its supply, its network cable or its switch port{where}."),
+        N_("It was gone before the desk first checked: its supply, its network cable or its switch port{where}."),
         N_("In the closet: is POWER lit? If not, its supply; if it is, cable and switch port."),
     ),
     "hangs": (
@@ -169,7 +169,7 @@ class Neighbours:
         left, most = one.unit.left_ns, max(LEAST_FLEET, len(self._all) / 2)
         if left is not None and self._together >= most and not self._in_one_building:
             return "broker", "", self._together
-        if one.unit.said_goodbye:
+        if one.unit.signed_off:
             return "stopped", "", 0
         if "certificate_end" in one.unit.alerts:
             return "certificate", "", 0

@@ -30,7 +30,7 @@ WHY_NOT = {
     "restore_nobody": N_("There is no such account, or it is locked."),
     "restore_own": N_("Nobody restores their own passkey."),
     "restore_no_passkey": N_("Only someone who logs in by passkey can restore another's."),
-    "restore_not_asked": N_("Nobody has asked for this, or it is confirmed already."),
+    "restore_not_asked": N_("Not requested, or already confirmed."),
     "restore_second": N_("Another person has to confirm it."),
     "restore_no_reason": N_("Write why: 1 to 300 characters."),
 }

@@ -36,18 +36,18 @@ def _newest() -> str:
     return max(found[1] for name in names if (found := _STEP.fullmatch(name)) is not None)
 
 
-def upgrade(engine: Engine, to: str = "head") -> None:
-    """Migrates. BadInput for a database of a later version."""
+def upgrade(engine: Engine) -> None:
+    """Migrates. BadInput for a database of a later version, or from before the first release."""
     from alembic import command
     from alembic.util.exc import CommandError
 
     with writing(engine) as db:
         one_at_a_time(db, _LOCK)
         try:
-            command.upgrade(_config(db), to)
+            command.upgrade(_config(db), "head")
         except CommandError as error:
             shown = engine.url.render_as_string(hide_password=True)
-            raise BadInput(f"{shown}: made by a later version of linetap: {error}") from None
+            raise BadInput(f"{shown}: made by a later version of linetap, or before 0.1.0: {error}") from None
 
 
 def _config(db: Connection) -> Config:

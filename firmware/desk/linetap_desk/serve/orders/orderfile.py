@@ -42,12 +42,12 @@ def order_of(template: Template, unit: Unit, authority: Authority, made_at: str)
 
 def _network(network: Network, template: Template) -> dict[str, object]:
     wifi = network.wifi
-    said: dict[str, object] = {
+    entries: dict[str, object] = {
         "address": network.address, "gateway": network.gateway, "dns": network.dns, "ntp": template.ntp,
         "vlan": network.vlan, "wifi": wifi and {"ssid": wifi.ssid, "passphrase": wifi.passphrase},
         "broker": network.broker,
     }  # fmt: skip
-    return {key: value for key, value in said.items() if value not in (None, "", [])}
+    return {key: value for key, value in entries.items() if value not in (None, "", [])}
 
 
 def _unit(template: Template, unit: Unit, authority: Authority) -> str:

@@ -36,7 +36,7 @@ FIELDS = ("smdr_format", "smdr_baud", "smdr_time_is", *(f"smdr_{name}" for name 
 SAYS = {
     "columns": N_("Enter the columns as the PBX's manual has them, such as date:8 time:7 ext:5 trunk:2 number:25:"),
     "picture": N_("Enter letters for digits (Y, M, D; H, M, S), such as YY/MM/DD or HH:MM:SS:"),
-    "kinds": N_("Enter what stands for which call, such as I=in O=out:"),
+    "kinds": N_("Enter the letter of each kind of call, such as I=in O=out:"),
 }
 
 

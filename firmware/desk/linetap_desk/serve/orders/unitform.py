@@ -31,7 +31,7 @@ SAYS = {
     "port_twice": N_("Another line card has this port."),
     "no_lines": N_("No line is connected. Choose what at least one of them is."),
     "no_line_of_card": N_("This line card has no line. Choose fewer line cards, or what one of its lines is."),
-    "unconnected": N_("This line is not connected. Choose what it is, or leave the number empty."),
+    "unconnected": N_("This line is not connected. Choose its use, or leave the number empty."),
     "extension": N_("Enter an extension or a telephone number of 1 to 15 digits."),
     "trunk": N_("Enter the trunk's name at the PBX, 1 to 15 letters or digits."),
     "number_twice": N_("Another line has this number."),

@@ -222,7 +222,7 @@ def require(db: Connection, name: str) -> Row[Any]:
     """The account; BadInput if there is none."""
     found = by_name(db, name)
     if found is None:
-        raise BadInput(f"{name}: there is no such account; `linetap desk people list` has them all")
+        raise BadInput(f"{name}: there is no such account; `linetap desk people list` lists them")
     return found
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from linetap_core.clock import NS_PER_S, S_PER_DAY, rfc3339
-from linetap_core.errors import BadInput, Refusal
+from linetap_core.errors import BadInput, ShownRefusal
 from linetap_desk.serve.access.log import DONE, AccessTable, Subject
 from linetap_desk.serve.database.tables import invitations, people
 from linetap_desk.serve.database.transactions import writing
@@ -26,12 +26,8 @@ HALF = 10  # characters: 50 bits, and ten attempts in a quarter of an hour
 _SIGNS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # without 0, 1, I and O
 
 
-class RestoreFault(Refusal):
+class RestoreFault(ShownRefusal):
     """A person may not restore this factor; `code` is the reason."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(f"{text} [{code}]")
-        self.code = code
 
 
 def invite(table: AccessTable, by: str, name: str) -> str:
@@ -59,7 +55,7 @@ def confirm(db: Connection, name: str, by: str, by_person: int, now_ns: int) -> 
     person = _of(db, name, by, by_person)
     found = db.execute(select(invitations).where(_open(person.id, now_ns))).one_or_none()
     if found is None or found.confirmed_by is not None or not found.reason:
-        raise RestoreFault("restore_not_asked", f"{name}: nobody has asked for it, or it is confirmed already")
+        raise RestoreFault("restore_not_asked", f"{name}: not requested, or already confirmed")
     if found.asked_by == by:
         raise RestoreFault("restore_second", f"{name}: another person than {by} confirms it")
     half = _new()
@@ -68,7 +64,7 @@ def confirm(db: Connection, name: str, by: str, by_person: int, now_ns: int) -> 
     same = (invitations.c.first_sha256 == found.first_sha256) & invitations.c.confirmed_by.is_(None)
     mine = update(invitations).where(_open(person.id, now_ns), same)
     if db.execute(mine.values(second_sha256=secure.digest(half), confirmed_by=by)).rowcount != 1:
-        raise RestoreFault("restore_not_asked", f"{name}: it was asked for anew, or confirmed, at this moment")
+        raise RestoreFault("restore_not_asked", f"{name}: it was requested again, or confirmed, in the meantime")
     return half
 
 

@@ -122,9 +122,10 @@ def witness_rules(site: Site, roles: Roles | None) -> Rules:
         asked.append(Witnesses(configured.policy_sha256, configured.within_hours))
     within_h = min([configured.within_hours, *(one.within_hours for one in asked)])
     try:
+        checked = None
         for one in asked:
-            options.require_named(policy, one, "witnesses.policy")
-        return options.of_files(policy, heads, within_h)
+            checked = options.require_named(policy, one, "witnesses.policy")
+        return options.of_files(policy, heads, within_h, checked)
     except BadInput as error:
         raise NotWitnessed(str(error), "policy_missing") from None
 
@@ -179,9 +180,7 @@ def require_call(site: Site, row: Mapping[str, Any], roles: Roles, *, opens: boo
         raise StepFault("copy_unreadable", f"{row['call_id']}: its second copy cannot be read whole") from None
     asked = (row["unit"], row["call_id"], row["record_sha256"])
     if (call.record.unit, call.record.call_id, call.record_sha256) != asked:
-        raise NotReleased(
-            "record_differs", f"{row['call_id']}: the second copy is not of the record that was asked for"
-        )
+        raise NotReleased("record_differs", f"{row['call_id']}: the second copy is not of the requested record")
     require_one_record(folder.parents[4], call)
     if row.get("request"):
         requestfile.require_named(parse(bytes(row["request"])), call, roles)

@@ -62,7 +62,7 @@ def require_recorded(row: Mapping[str, Any]) -> Call:
     return Call(row["unit"], NamedCall(row["call_id"], row["line"], row["record_sha256"]))
 
 
-def may_be_asked(row: Mapping[str, Any]) -> bool:
+def may_be_requested(row: Mapping[str, Any]) -> bool:
     try:
         require_recorded(row)
     except StepFault:

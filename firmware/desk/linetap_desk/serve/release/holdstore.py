@@ -59,7 +59,7 @@ def signed_hold(
         raise StepFault("hold_malformed", "not a hold, or key_age is not the one that it names")
     asked = (row["unit"], row["call_id"], row["record_sha256"], row["case_number"], row["basis"], row["until"])
     if (found.unit, found.call_id, found.record_sha256, found.case, found.basis, found.until) != asked:
-        raise StepFault("hold_differs", "call, record, case, basis or end are not those that were asked for")
+        raise StepFault("hold_differs", "call, record, case, basis or end differ from the request")
     if parse_rfc3339(found.until) <= now_ns:
         raise StepFault("hold_ended", f"the hold ends at {found.until}, and that is past")
     return order.expires, _signer(text, armored, roles)

@@ -184,7 +184,7 @@ STEP = {
     "send": N_("Sent to the unit"),
     "held": N_("Held by the unit"),
     "ended": N_("The hold has ended"),
-    "over": N_("Its time is over"),
+    "over": N_("Past its deadline"),
 }
 # Roles of signers as roles.json names them; a city may have others.
 SIGNER_ROLE = {
@@ -242,10 +242,10 @@ OF_WITNESSES = {
 }
 OF_RULES = {
     "party_needed": N_("Who asks must be stated for this purpose. A new request is needed."),
-    "party_differs": N_("Who asks is not so: line, requester or key do not match what is claimed."),
+    "party_differs": N_("The requester is not as stated: line, requester or key do not match."),
     "rule_unknown": N_("The signed rules have none for this purpose and who asks."),
     "call_too_old": N_("This call is too old for the rule that was chosen, or its age is not certain."),
-    "expires_too_late": N_("The request would stand longer than its rule allows."),
+    "expires_too_late": N_("The request would be valid for longer than its rule allows."),
     "policy_older": N_("This request was made by newer roles than those in force here."),
     "approver_rule": N_("The signer is not one of those who may approve this request."),
     "copy_not_allowed": N_("This request is for listening only. Nothing is given out."),
@@ -290,7 +290,7 @@ REFUSAL = (
         "copy_changed": N_(
             "The record in the second copy is not the one that the unit has signed. Tell the vault officer."
         ),
-        "copy_no_call_id": N_("Its name is not that of a call, so no copy is looked for."),
+        "copy_no_call_id": N_("Its name is not that of a call, so no copy was searched for."),
         "request_expired": N_("The request has expired. A new one is needed."),
         "request_not_yet": N_("The request's time is in the future: this computer's clock may be wrong."),
         "request_closed": N_("The request is closed."),
@@ -305,7 +305,7 @@ REFUSAL = (
         "approvals_missing": N_("Approvals are missing: two people of different roles, or those that the rule names."),
         "approvers_same_role": N_("There is an approval of this role already. The second one is of another role."),
         "approver_is_requester": N_("A requester cannot approve the request."),
-        "approver_unknown": N_("Someone signed who is not in the roles file."),
+        "approver_unknown": N_("A signer is not in the roles file."),
         "approver_role": N_("The signer's role cannot approve."),
         "purpose_unknown": N_("This purpose is not in the signed list in force."),
         "citizen_register": N_("A citizen's access is registered and requested on Access requests."),
@@ -323,7 +323,7 @@ REFUSAL = (
         "roles_signer": N_("The roles file is not signed with the authority's key."),
         "roles_rollback": N_("The roles file is older than the one that was in use."),
         "roles_version_taken": N_("Another roles file of the same version was in use."),
-        "hold_differs": N_("The hold in the command is not the one that was asked for."),
+        "hold_differs": N_("The hold in the command is not the requested one."),
         "hold_check": N_("The check is not signed by another vault officer than the one who signed the hold."),
         "hold_second": N_("This is not the command of this hold with another person's signature."),
         "hold_shorter": N_("The hold would end before the one in force. A second person has to sign it: below."),
@@ -344,12 +344,12 @@ REFUSAL = (
         "batch_unsigned": N_("A certificate in the file is not signed by a vault officer."),
         "batch_mixed": N_("The file has commands of several kinds, or two for one unit."),
         "batch_fewer": N_("The same command with more signatures waits here already."),
-        "batch_none": N_("These commands do not lie here any more."),
+        "batch_none": N_("These commands are no longer in the list."),
         "batch_many": N_("Too many commands wait here. Put away those that need not be sent any more."),
         "command_repeated": N_(
-            "The unit has had this command before: its log says what it did. For another try it is signed anew."
+            "The unit has received this command before, and its log has the result. To repeat it, sign it again."
         ),
-        "command_counter": N_("The clock of the computer that signed is wrong. Set it, and sign anew."),
+        "command_counter": N_("The clock of the computer that signed is wrong. Set it, and sign again."),
         "command_not_here": N_("This version of the unit does not do this yet."),
         "command_no_authority": N_("The unit's configuration names no authority: nobody can command it."),
         "command_counters_lost": N_("The unit cannot read which commands it has had. Look at its alerts."),
@@ -357,11 +357,11 @@ REFUSAL = (
         "config_invalid": N_("The configuration has errors."),
         "config_fixed": N_("It changes what no command may change: name, keys, paths, cards, broker or time zone."),
         "config_other": N_(
-            "Another configuration is in effect by now. Copy the line of the unit's page again, and sign anew."
+            "Another configuration is now in effect. Copy the line of the unit's page again, and sign again."
         ),
         "config_unwritable": N_("The unit cannot write its configuration. Look at its alerts."),
         "update_older": N_("The unit runs a newer version."),
-        "update_on_trial": N_("The unit is trying a version. Sign anew in half an hour."),
+        "update_on_trial": N_("The unit is trying a version. Sign again in half an hour."),
         "update_not_here": N_("This unit was not made from an image: its packages are updated on it."),
         "learn_no_walk": N_("The unit has no such walk test. Make one, and copy its line."),
         "learn_other_config": N_("The walk test was of another configuration. Make another one."),
@@ -370,11 +370,11 @@ REFUSAL = (
         "weakening_in_effect": N_("It is in effect: it can only be confirmed."),
         "weakening_signer": N_("Whoever signed it cannot confirm it: another person does."),
         "weakening_many": N_("Too many weakenings wait on the unit. Confirm or cancel those first."),
-        "time_challenge": N_("It is not the unit's present challenge. Copy it from the alert again, and sign anew."),
+        "time_challenge": N_("It is not the unit's present challenge. Copy it from the alert again, and sign again."),
         "time_ahead": N_("So large a step takes two vault officers: both sign one new file, before it is uploaded."),
         "time_early": N_("The unit knows that it is later. Look at the clock of the computer that signs."),
         "time_back": N_("The unit's time does not go back."),
-        "epoch_not_over": N_("By the unit's clock that day is not over. Sign anew when it is."),
+        "epoch_not_over": N_("By the unit's clock that day has not ended. Sign again when it has."),
         "certificate_malformed": N_("This is not a certificate of destroyed keys that the unit takes."),
         "config_weakens": N_("It weakens: a vault officer or an approver signs it too, in the program."),
         "key_list_weakens": N_("It weakens: a vault officer or an approver signs it too, in the program."),

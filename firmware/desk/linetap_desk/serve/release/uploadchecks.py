@@ -165,7 +165,7 @@ def checked_approval(found: RequestState, sig: bytes, role: str, asker: str, rol
         raise fault
     person = judged.approvals[0].person
     if document.name_key(person.name) == document.name_key(asker):
-        raise NotReleased("approver_is_requester", f"{person.name} asked for it and cannot approve it")
+        raise NotReleased("approver_is_requester", f"{person.name} has requested it and cannot approve it")
     if not found.takes_approval(role) or any(person.role == one["signer_role"] for one in found.approvals):
         raise NotReleased("approvers_same_role", f"request {request.id}: there is an approval of this role already")
     return person

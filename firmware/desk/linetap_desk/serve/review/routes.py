@@ -86,7 +86,7 @@ ACTS = {
     "adopt_certificate": N_("Certificate of a new unit uploaded"),
     "adopt_end": N_("Adoption ended"),
     "login": N_("Login"),
-    "login_first": N_("Password accepted, passkey asked for"),
+    "login_first": N_("Password accepted, passkey requested"),
     "login_passkey": N_("Passkey refused"),
     "people_departments": N_("Departments of a supervisor changed"),
     "people_invite": N_("One-time link made"),
@@ -110,10 +110,7 @@ OUTCOMES = {"shown": N_("Shown"), "refused": N_("Refused"), "done": N_("Done")}
 
 
 def act_of(row: Any) -> str:
-    """The msgid of the logged act. In earlier versions the units' pages were rows of `view` too, without a call; such
-    rows stay in the log."""
-    if row.act == "view" and not row.calls:
-        return ACTS["unit_view" if row.terms else "fleet_view"]
+    """The msgid of the logged act; of an unknown one its name."""
     return ACTS.get(row.act, str(row.act))
 
 

@@ -109,7 +109,7 @@ def _prove(learnt: Learnt, measured: list[MeasuredTone]) -> None:
         if each.name not in names:
             problems.append(f"{each.path}: {each.name} is not recognised with this profile: {_why(each, shapes)}")
         elif wrong := names - {each.name}:
-            problems.append(f"{each.path}: {each.name} is also taken for {', '.join(sorted(wrong))}; {_CLEANER}")
+            problems.append(f"{each.path}: {each.name} is also recognised as {', '.join(sorted(wrong))}; {_CLEANER}")
     if problems:
         raise Refusal("\n".join(problems))
 
@@ -132,7 +132,7 @@ def _why(tone: MeasuredTone, shapes: dict[str, ToneShape]) -> str:
     if 10 * np.log10(sum(10 ** (level / 10) for level in tone.dbm0)) < floor + 1:
         return f"it is too faint; above {floor:.0f} dBm0 expected"
     if tone.elements_ms and min(tone.elements_ms[::2]) < shortest:
-        return f"it has bursts of {min(tone.elements_ms[::2])} ms; {shortest} ms and more are taken for a tone's"
+        return f"it has bursts of {min(tone.elements_ms[::2])} ms; {shortest} ms or more expected"
     return _CLEANER
 
 

@@ -10,7 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from linetap.ring import RATE_HZ
-from linetap_core.codecs.g711 import FULL_SCALE_DBM0
+from linetap_core.codecs.g711 import POWER_0DBM0, power_of
 
 F64 = NDArray[np.float64]
 Hz = tuple[float, ...]
@@ -50,7 +50,7 @@ def without_hum(samples: NDArray[np.int16]) -> F64:
 
 def dbm0_of(power: float) -> float:
     """The level of a mean square on int16's scale."""
-    return float(10 * np.log10(max(power, 1e-9) / (32767.0**2 / 2))) + FULL_SCALE_DBM0
+    return float(10 * np.log10(max(power, 1e-9) / POWER_0DBM0))
 
 
 def rough(wave: F64, weaker_min: float) -> list[Hz]:
@@ -113,7 +113,7 @@ def _peaks(wave: F64, weaker_min: float) -> F64:
     lobe = round(_LOBE_HZ / step)
     band = slice(round(LOW_HZ / step) - lobe, round((HIGH_HZ + 200) / step))
     window = np.hanning(_FRAME)
-    floor = 32767.0**2 / 2 * 10 ** ((_FLOOR_DBM0 - FULL_SCALE_DBM0) / 10)
+    floor = power_of(_FLOOR_DBM0)
     for frame in sliding_window_view(wave, _FRAME)[::_STEP]:
         if float(np.mean(frame**2)) < floor:
             continue

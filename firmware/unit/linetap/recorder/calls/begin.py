@@ -30,7 +30,7 @@ def begin_incoming(line: LineContext, event: Event) -> None:
         anchor=line.anchor_at(event.at),
         ring_ns=line.utc_ns(event.at),
         ring_frame=event.at,
-        said_from=caller_id_from(line, event.at),
+        sent_from=caller_id_from(line, event.at),
         disposition="missed",
     )
     line.report("started", event.at)
@@ -160,7 +160,7 @@ def find_caller(line: LineContext, until: int) -> None:
     kind = line.config.caller_id
     if kind == "off" or line.config.exempt:
         return
-    before = first if call.said_from is None else call.said_from
+    before = first if call.sent_from is None else call.sent_from
     until = min(until, first + LONGEST_PAUSE)
     numbers, fsk = line.profile.caller_id, line.profile.fsk
     found: CallerHeard | None = None

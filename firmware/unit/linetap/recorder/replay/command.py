@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, required=True, help="unit.toml")
     parser.add_argument("--audio", type=Path, required=True, help="lines.wav: 8 kHz, 16 bit, one channel a line")
     parser.add_argument("--events", type=Path, required=True, help="events.jsonl, ordered by t")
-    parser.add_argument("--out", type=Path, required=True, help="becomes a vault, and gets calls.jsonl")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the vault and calls.jsonl")
     parser.add_argument("--start", help="time of the first sample, RFC 3339 (default: now)")
     parser.add_argument("--no-echo", action="store_true", help="no line returns the notice")
     parser.add_argument(

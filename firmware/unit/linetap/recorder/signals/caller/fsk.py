@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from linetap.config.numbers import FSK, FskNumbers
 from linetap_core.codecs.codec import RATE_HZ
-from linetap_core.codecs.g711 import FULL_SCALE_DBM0
+from linetap_core.codecs.g711 import power_of
 
 Modem = Literal["bell202", "v23"]
 Floats = NDArray[np.floating[Any]]
@@ -119,7 +119,7 @@ def _carriers(power: Floats, peak: Floats, numbers: FskNumbers) -> list[tuple[in
     width = _settling(numbers)
     # A sine of amplitude A has power A*A/2 and gives a correlator A/2 times its window; `peak` is that squared.
     tones = _average(2 / BIT**2 * peak, width)
-    floor = 32767**2 / 2 * 10 ** ((numbers.floor_dbm0 - FULL_SCALE_DBM0) / 10)
+    floor = power_of(numbers.floor_dbm0)
     carrier = np.concatenate(([False], (tones > floor) & (tones > numbers.purity * power), [False]))
     edges = np.flatnonzero(carrier[1:] != carrier[:-1]).tolist()
     dropout = numbers.dropout_ms * RATE_HZ / 1000

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from linetap.config.numbers import DtmfNumbers
 from linetap_core.codecs.codec import RATE_HZ
-from linetap_core.codecs.g711 import FULL_SCALE_DBM0
+from linetap_core.codecs.g711 import power_of
 
 FRAMES_PER_MS = 8
 KEYS = "123A456B789C*0#D"  # ITU-T Q.23, row by row
@@ -83,8 +83,7 @@ class Gate:
         turn = angle * BLOCK
         self._straight = np.stack([np.cos(turn), np.cos(turn)]).astype(np.float32)  # (2, 10, 1)
         self._across = np.stack([-np.sin(turn), np.sin(turn)]).astype(np.float32)
-        amplitude = 32767 * 10 ** ((numbers.level_min_dbm0 - _LEVEL_MARGIN_DB - FULL_SCALE_DBM0) / 20)
-        self._floor = np.float32(amplitude**2 / 2 * WINDOW)
+        self._floor = np.float32(power_of(numbers.level_min_dbm0 - _LEVEL_MARGIN_DB) * WINDOW)
 
     def keys(self, blocks: NDArray[np.float32]) -> NDArray[np.int8] | None:
         """The index of the key that each pair of blocks may contain, or -1: `blocks` (n + 1, lines, 80) to (n, lines).

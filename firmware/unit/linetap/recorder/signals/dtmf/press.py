@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from linetap.config.numbers import DtmfNumbers
 from linetap.recorder.signals.dtmf.gate import COLUMNS_HZ, FRAMES_PER_MS, KEYS, ROWS_HZ
 from linetap_core.codecs.codec import RATE_HZ
-from linetap_core.codecs.g711 import FULL_SCALE_DBM0
+from linetap_core.codecs.g711 import PEAK_0DBM0
 
 HOP = 20
 REACH = 20  # frames of a window on either side of its middle
@@ -98,7 +98,7 @@ class PressMeasure:
         off = np.abs(hz) / nominal * 100
         if off.max() > n.offset_max_percent or (steady <= n.steadiness_min * whole).any():
             return None
-        row, column = (10 * math.log10(power) - 20 * math.log10(32767) + FULL_SCALE_DBM0 for power in steady.tolist())
+        row, column = (10 * math.log10(power / PEAK_0DBM0**2) for power in steady.tolist())
         if min(row, column) < n.level_min_dbm0:
             return None
         if not -n.row_above_column_db <= column - row <= n.column_above_row_db:
@@ -174,7 +174,6 @@ def _runs(present: NDArray[np.bool_]) -> list[tuple[int, int]]:
 LEAD_MS, LONGEST_MS = 6, 40  # from the digit's first frame: a digit lasts at least 40 ms (Q.24)
 ROUNDS = 4
 TAPS = 16  # 2 ms: length of the hybrid's echo (from memory: most of it within 1 ms)
-_FULL_SCALE = 32767 * 10 ** (-FULL_SCALE_DBM0 / 20)  # the peak of 0 dBm0
 
 
 class Signature(msgspec.Struct, frozen=True, array_like=True):
@@ -217,7 +216,7 @@ def signature_of(audio: NDArray[np.int16], digit: str, played: NDArray[np.int16]
     waves = np.hstack([np.cos(phase), np.sin(phase)])
     found = np.linalg.lstsq(waves, x, rcond=None)[0]
     peaks = np.maximum(np.hypot(found[:2], found[2:]), 1e-3)
-    low, high = (20 * np.log10(peaks / _FULL_SCALE)).tolist()
+    low, high = (20 * np.log10(peaks / PEAK_0DBM0)).tolist()
     rest = float(np.mean((x - waves @ found) ** 2))
     off = ((hz / nominal - 1) * 100).tolist()
     rest_db = 10 * np.log10(max(rest, 1e-3) / float((peaks**2).sum() / 2))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from linetap.config.profile import Profile
 from linetap.learned import Learned
 from linetap.ring import I16, NO_VOLTS, RATE_HZ, SLOT_FRAMES, Bits
-from linetap_core.codecs.g711 import FULL_SCALE_DBM0
+from linetap_core.codecs.g711 import POWER_0DBM0
 
 # --- Half a second of a card: voltages, levels, hum and clipping of all lines at once. No judgement here --------------
 
@@ -32,7 +32,7 @@ NOTHING_DBM0 = -120.0
 
 F32 = NDArray[np.float32]
 Lines = NDArray[np.bool_]
-_FULL_SCALE_DB = 20 * np.log10(32767) - 10 * np.log10(2) - FULL_SCALE_DBM0
+_POWER_0DBM0_DB = np.float32(10 * np.log10(POWER_0DBM0))
 
 
 @dataclass(slots=True)
@@ -51,7 +51,7 @@ class Block:
 
 def dbm0(power: F32) -> F32:
     """Mean squares of int16 samples in dBm0."""
-    level: F32 = 10 * np.log10(np.maximum(power, 1e-9), dtype=np.float32) - np.float32(_FULL_SCALE_DB)
+    level: F32 = 10 * np.log10(np.maximum(power, 1e-9), dtype=np.float32) - _POWER_0DBM0_DB
     return level
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from linetap.config.numbers import GreetingNumbers
 from linetap.ring import I16, RATE_HZ
-from linetap_core.codecs.g711 import FULL_SCALE_DBM0
+from linetap_core.codecs.g711 import POWER_0DBM0
 
 BLOCK_MS = 10
 _BLOCK = RATE_HZ * BLOCK_MS // 1000
@@ -51,7 +51,7 @@ def _active(audio: I16, numbers: GreetingNumbers) -> npt.NDArray[np.bool_]:
     if not len(blocks):
         return np.zeros(0, np.bool_)
     blocks -= blocks.mean(axis=1, keepdims=True)  # hum is slow
-    dbm0 = 10 * np.log10(np.square(blocks).mean(axis=1) / (32768.0**2 / 2) + 1e-12) + FULL_SCALE_DBM0
+    dbm0 = 10 * np.log10(np.square(blocks).mean(axis=1) / POWER_0DBM0 + 1e-12)
     floor = np.percentile(dbm0, numbers.floor_percent)
     active: npt.NDArray[np.bool_] = dbm0 >= max(numbers.min_dbm0, float(floor) + numbers.above_floor_db)
     return active

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from linetap.config.numbers import BankNumbers
 from linetap.ring import RATE_HZ
-from linetap_core.codecs.g711 import FULL_SCALE_DBM0
+from linetap_core.codecs.g711 import power_of
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -31,8 +31,8 @@ _TINY = np.float32(1e-3)
 
 
 def energy_of(dbm0: float, samples: int = WINDOW) -> float:
-    """The sum of squares of a sine at this level over `samples` int16 samples; dBm0 as in ITU-T G.711."""
-    return 32767.0**2 / 2 * samples * 10 ** ((dbm0 - FULL_SCALE_DBM0) / 10)
+    """The sum of squares of a sine at this level over `samples` int16 samples."""
+    return power_of(dbm0) * samples
 
 
 class _Pair(NamedTuple):

@@ -25,7 +25,7 @@ import msgspec
 from linetap.recorder.vault.commands.effects import Effects
 from linetap.recorder.vault.log.log import UnitLog
 from linetap_core import jsontext, rundir
-from linetap_core.clock import NS_PER_MS, Clock, parse_rfc3339, rfc3339
+from linetap_core.clock import Clock, rfc3339
 from linetap_core.durable import broken
 from linetap_core.durable.files import replace_in_ram
 from linetap_core.durable.smallfile import Broken, SmallFile
@@ -33,7 +33,7 @@ from linetap_core.errors import LinetapError
 from linetap_core.evidence.authorization import command as envelopes
 from linetap_core.evidence.authorization import fetch
 from linetap_core.evidence.authorization.command import SUFFIX, Answer, Command, CommandFault, Holder, Outcome, Signed
-from linetap_core.evidence.authorization.counters import LATEST_MS, SOON_MS, Counters, Window
+from linetap_core.evidence.authorization.counters import Counters, Window
 from linetap_core.evidence.merklelog import leaflog
 from linetap_core.records import RefusedState
 from linetap_core.rundir import ANSWER, GIVERS, answers_for, commands_of
@@ -60,7 +60,7 @@ class _Begun(msgspec.Struct):
     command: Command
     at: str
     giver: str = "reporter"
-    by: tuple[Holder, ...] = ()  # its signers; unknown if an older version began the command
+    by: tuple[Holder, ...] = ()  # its signers
 
     @property
     def signed(self) -> Signed:
@@ -68,15 +68,14 @@ class _Begun(msgspec.Struct):
 
 
 class _Saved(msgspec.Struct):
-    """The stored counters: `counters` by role, from an older version; `keys` by fingerprint of the signing key."""
+    """The stored counters, by fingerprint of the signing key."""
 
-    counters: dict[str, int] = {}
     begun: _Begun | None = None
     keys: dict[str, Window] = {}
 
     @classmethod
     def of(cls, counters: Counters, begun: _Begun | None = None) -> Self:
-        return cls(counters.roles, begun, counters.keys)
+        return cls(begun, counters.keys)
 
 
 _FILE = SmallFile("commands", _Saved)
@@ -95,7 +94,7 @@ class Commands:
             self._answered[giver] = {Path(name).stem for name in rundir.names(answers, ANSWER)}
         self._logged_refusals: dict[bytes, None] = {}
         self._saved = self._load()
-        self._counters = Counters(self._saved.keys, self._saved.counters) if self._saved is not None else Counters()
+        self._counters = Counters(self._saved.keys) if self._saved is not None else Counters()
         self.refused = RefusedState()  # readable by any thread
 
     def tick(self) -> None:
@@ -258,7 +257,7 @@ class Commands:
             self._report_lost(error)
             return None
         with contextlib.suppress(OSError):  # rebuilt again at the next start
-            if saved.keys or saved.counters:
+            if saved.keys:
                 _FILE.replace(self._path, saved)
         return saved
 
@@ -302,8 +301,6 @@ _NOT_USED = frozenset(
 
 class _CountedLeaf(msgspec.Struct):
     kind: str
-    at: str = ""
-    role: str = ""
     counter: int = 0
     code: str = ""
     keys: list[str] = []
@@ -312,16 +309,13 @@ class _CountedLeaf(msgspec.Struct):
 def counters_of(leaves: Iterable[bytes]) -> Counters:
     """Returns the counters of all leaves of the log, in order. Invalid lines are ignored."""
     keys: dict[str, Window] = {}
-    roles: dict[str, int] = {}
     for line in leaves:
         leaf = _counted_leaf(line)
         if leaf is None or leaf.code in _NOT_USED:
             continue
         for key in leaf.keys:
-            keys[key] = keys.get(key, Window(roles.get(leaf.role, 0))).using(leaf.counter)
-        if not leaf.keys and leaf.counter <= _latest(leaf.at):
-            roles[leaf.role] = max(roles.get(leaf.role, 0), leaf.counter)
-    return Counters(keys, roles)
+            keys[key] = keys.get(key, Window()).using(leaf.counter)
+    return Counters(keys)
 
 
 def _counted_leaf(line: bytes) -> _CountedLeaf | None:
@@ -332,13 +326,3 @@ def _counted_leaf(line: bytes) -> _CountedLeaf | None:
     except ValueError:
         return None
     return leaf if leaf.kind == "command" else None
-
-
-def _latest(at: str) -> int:
-    """The largest counter that may raise a whole role's counter: a counter of a later year would block the role for
-    everybody.
-    """
-    try:
-        return min(LATEST_MS, parse_rfc3339(at) // NS_PER_MS + SOON_MS)
-    except ValueError:
-        return 0

@@ -86,7 +86,7 @@ class Delivery:
         if gone[0] <= gone[1] and gone != self._gone:
             self._outbox.append(CallEvent(seq=0, event="dropped", at=at, unit="", from_seq=gone[0], to_seq=gone[1]))
             self._gone = gone
-            log.warning("events_gone: events %d to %d are asked for and not here any more", *gone)
+            log.warning("events_gone: events %d to %d were requested and are no longer here", *gone)
         if gone[0] <= gone[1] and self._rebuild is not None:
             self._rebuild.request(*gone)
 

@@ -86,7 +86,7 @@ class Recording:
             state = _FILE.read(path)
         except Broken as error:
             broken.set_aside(path, error)
-            raise Refusal(f"{path}: {error}; its call is sealed with what is in its folder") from None
+            raise Refusal(f"{path}: {error}; its call is sealed with the files in its folder") from None
         codec = codec_named(state.codec)
         folder = CallFolder.resume(config.vault_path, state.call_id, state.recipient, state.inner, codec)
         recording = cls(state, folder, path)

@@ -27,7 +27,7 @@ from linetap_core.durable import broken, copies, files
 from linetap_core.durable.files import replace_durably
 from linetap_core.durable.smallfile import SmallFile
 from linetap_core.durable.unreadable import is_missing
-from linetap_core.errors import Refusal
+from linetap_core.errors import CodedRefusal, Refusal
 from linetap_core.evidence.calls import hold as evidence
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.calls.hold import Hold
@@ -50,12 +50,8 @@ _FILES = (sealed.KEY, SIGNATURE, DOCUMENT)
 log = logging.getLogger("linetap.recorder.vault")
 
 
-class HoldFault(Refusal):
+class HoldFault(CodedRefusal):
     """The reason for refusing a hold."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(text)
-        self.code = code
 
 
 class _Taken(msgspec.Struct, frozen=True):

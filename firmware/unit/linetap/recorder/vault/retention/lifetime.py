@@ -84,9 +84,8 @@ def record_of(folder: Path) -> tuple[CallRecord, bytes, Amendment | None]:
     for path in amendments_of(folder)[-1:]:
         try:
             signature = namespaces.signature_path(path).read_bytes()
-            last = amendment.check(
-                path.read_bytes(), signature, record.unit, record.call_id, amendment.digest(data), None
-            )
+            sha256 = amendment.digest(data)
+            last = amendment.check(path.read_bytes(), signature, record.unit, record.call_id, sha256, None, path.name)
         except (FileNotFoundError, Refusal) as error:
             raise BrokenAmendment(path, error) from None
     return record, data, last

@@ -127,7 +127,7 @@ class Weakened:
             before = config_sha256(inforce.config_of(old))
             return before, [] if sha256 == self._memory.saved.granted else inforce.of_config(old, config)
         except ValueError as error:
-            return "", [Weakening("memory", f"what was in force cannot be read: {error}")]
+            return "", [Weakening("memory", f"the configuration in force cannot be read: {error}")]
 
     def _read(self) -> tuple[Config, str, HeldEdit | None]:
         """Returns the configuration that the next service will read, the file's SHA-256, and an edited file that does
