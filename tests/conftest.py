@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures of all tests."""
+# ruff: noqa: E402 - some settings must come before the imports
 
 from __future__ import annotations
 
@@ -8,8 +9,9 @@ import sys
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the command sets it, before numpy loads
 # Containers often set it. Then each program started by a test would compile its imports, for a second or two, and
-# pytest every test module in each of its processes.
+# pytest hypothesis, the rigs imported below and every test module, in each of its processes.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 import gc
 import shutil
@@ -40,8 +42,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from ingest_rig import Teller
-
-sys.dont_write_bytecode = False
 
 # No deadline: a busy machine is no failure. A commit has the same examples on every machine; only the soak draws new
 # ones.

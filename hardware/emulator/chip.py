@@ -48,7 +48,12 @@ class Chip:
             self.flash, self.clocks, *self.ports.values(), self.timer, self.watchdog, self.power, self.recovery,
             self.usb, self.converter, self.wire,
         ]  # fmt: skip
-        self._at = {at: (each, name) for each in self.peripherals for at, name in each.addresses()}
+        self._at = {  # with the register and bit that clock it
+            at: (each, name, clock and (clock[0], self.clocks.mask(*clock)))
+            for each in self.peripherals
+            for clock in [each.layout.clock]
+            for at, name in each.addresses()
+        }
         self._packets = table()["packet_memory"]
         self._usb_vector = 16 + table()["usb_interrupt"]
         self._enabled, self._vectors, self._asked_reset = 0, FLASH, False
@@ -96,12 +101,12 @@ class Chip:
         found = self._at.get(at)
         if found is None:
             raise Misuse(f"the program asks for {at:#x} (at {self.core.pc:#x} or soon after): not modelled")
-        peripheral, name = found
+        peripheral, name, enabled = found
         if size != 4 and not peripheral.layout.name.startswith("GPIO"):
             raise Misuse(f"{peripheral.layout.name}_{name} is asked for {size} bytes; it has a word")
-        clock = peripheral.layout.clock
-        if clock is not None and not self.clocks.is_on(clock):
-            raise Misuse(f"{peripheral.layout.name}_{name} is asked for before RCC_{clock[0]} has {clock[1]}")
+        if enabled is not None and not self.clocks.values[enabled[0]] & enabled[1]:
+            register, bit = peripheral.layout.clock or ("", "")
+            raise Misuse(f"{peripheral.layout.name}_{name} is asked for before RCC_{register} has {bit}")
         return peripheral, name
 
     def _read(self, at: int, size: int) -> int:

@@ -23,7 +23,7 @@ class Clocks(Peripheral):
 
     def reset(self) -> None:
         super().reset()
-        self.core_hz = self.bus_hz = HSI_HZ
+        self.core_hz = self.bus_hz = self.timer_hz = HSI_HZ
 
     def on_read(self, register: str) -> int:
         if register == "CR":
@@ -52,19 +52,14 @@ class Clocks(Peripheral):
         ahb, apb = self.field("CFGR", "HPRE"), self.field("CFGR", "PPRE")
         self.core_hz = hertz / (1 if ahb < 8 else (2, 4, 8, 16, 64, 128, 256, 512)[ahb - 8])
         self.bus_hz = self.core_hz / (1 if apb < 4 else 2 ** (apb - 3))
+        self.timer_hz = self.bus_hz * (1 if apb < 4 else 2)
         waits = self.flash.field("ACR", "LATENCY")
         if self.core_hz > min(MOST_HZ, MOST_HZ_BY_WAITS[min(waits, 2)]) * (1 + OFF):
             raise Misuse(f"the core runs at {self.core_hz / 1e6:g} MHz with {waits} wait states of the flash")
 
-    def timer_hz(self) -> float:
-        return self.bus_hz * (1 if self.field("CFGR", "PPRE") < 4 else 2)
-
     def usb_runs(self) -> bool:
         """Whether USB is clocked by the part's own 48 MHz, the only modelled choice of CCIPR2."""
         return bool(self.field("CR", "HSI48ON")) and self.field("CCIPR2", "USBSEL") == 0
-
-    def is_on(self, clock: tuple[str, str]) -> bool:
-        return bool(self.field(*clock))
 
     def _source(self, which: int) -> float | None:
         if which == HSI:

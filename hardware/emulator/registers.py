@@ -78,18 +78,27 @@ class Peripheral:
     def __init__(self, name: str) -> None:
         self.layout = layouts()[name]
         self.values: dict[str, int] = {}
+        self._fields = {  # (register, field) -> (bit, mask); a program asks a million times
+            (register.name, field): (bit, (1 << width) - 1)
+            for register in self.layout.registers.values()
+            for field, (bit, width) in register.fields.items()
+        }
         self.reset()
 
     def reset(self) -> None:
         self.values.update({name: register.reset for name, register in self.layout.registers.items()})
 
     def field(self, register: str, name: str) -> int:
-        bit, width = self.layout.registers[register].fields[name]
-        return self.values[register] >> bit & ((1 << width) - 1)
+        bit, mask = self._fields[register, name]
+        return self.values[register] >> bit & mask
+
+    def mask(self, register: str, name: str) -> int:
+        """The bits of a field, in place."""
+        bit, mask = self._fields[register, name]
+        return mask << bit
 
     def put(self, register: str, name: str, value: int) -> None:
-        bit, width = self.layout.registers[register].fields[name]
-        mask = (1 << width) - 1
+        bit, mask = self._fields[register, name]
         self.values[register] = self.values[register] & ~(mask << bit) | (value & mask) << bit
 
     def on_read(self, register: str) -> int:

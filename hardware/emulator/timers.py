@@ -55,7 +55,7 @@ class Timer(Peripheral):
         if self._count >= top:
             self._count %= top
             self._prescaler = self.values["PSC"]
-        self._hz = self._clocks.timer_hz() / (self._prescaler + 1) if self.values["CR1"] & 1 else 0.0
+        self._hz = self._clocks.timer_hz / (self._prescaler + 1) if self.values["CR1"] & 1 else 0.0
 
 
 class Watchdog(Peripheral):

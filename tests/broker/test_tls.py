@@ -7,8 +7,10 @@ itself. A certificate of another time has the same effect as a wrong clock.
 
 from __future__ import annotations
 
+import queue
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +18,11 @@ from pathlib import Path
 import pytest
 from ends import UNIT, End, IngestEnd, ReporterEnd
 
-from broker import HOST
+from broker import HOST, MuteServer
 from broker import until as wait
 from linetap_bench.stage.servers import free_port
 from linetap_core.broker.client import tls_context
+from linetap_core.broker.connection import Connection, Ended, Happening, Terms
 from linetap_core.errors import BadInput
 from linetap_core.wire.mqtt import Broker as BrokerConfig
 from pki_rig import Asking, Pair, Pki
@@ -173,3 +176,16 @@ def test_unusable_files_are_reported_at_once(tmp_path: Path, authorities: Author
     ):
         with pytest.raises(BadInput, match=at):
             tls_context(broken)
+
+
+def test_a_handshake_that_fails_closes_its_socket(authorities: Authorities) -> None:
+    """Otherwise the socket stays open as long as anything refers to the error."""
+    happenings: queue.SimpleQueue[tuple[Connection, Happening]] = queue.SimpleQueue()
+    with MuteServer(b"220 this is another service\r\n") as server, warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        to = BrokerConfig(host=HOST, port=server.port, ca=str(authorities.pki.ca))
+        Connection(to, Terms("floor-03", (), 1, 1000), tls_context(to), happenings)
+        _, ended = happenings.get(timeout=120)
+    assert isinstance(ended, Ended)
+    assert "wrong version number" in ended.why.lower()
+    assert [str(each.message) for each in told] == []

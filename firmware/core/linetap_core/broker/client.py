@@ -127,6 +127,17 @@ class Client(mqtt.Client):
 # ---------------------------------------------------------------
 
 
+class _TlsSocket(ssl.SSLSocket):
+    """A socket that is closed if its handshake fails; paho leaves it open as long as anything refers to the error."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
+
+
 class CertificateAwaited(BadInput):
     """The certificate does not exist yet: the authority has the request, and may take days."""
 
@@ -139,6 +150,7 @@ def tls_context(broker: Broker) -> ssl.SSLContext | None:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.sslsocket_class = _TlsSocket
     named = ("broker.ca", broker.ca)
     try:
         context.load_verify_locations(broker.ca)
