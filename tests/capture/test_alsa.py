@@ -25,8 +25,8 @@ def test_as_asked_is_silent() -> None:
         ("format_name", "S32_LE", "format S16_LE asked, S32_LE given"),
         ("channels", 2, "channels 8 asked, 2 given"),
         ("period_size", 512, "period_size 480 asked, 512 given"),
-        ("buffer_size", 4800, "buffer of 9600 frames asked, 4800 given"),
-        ("buffer_size", None, "buffer of 9600 frames asked, None given"),
+        ("buffer_size", 4800, "buffer of 9600 frames requested, 4800 given"),
+        ("buffer_size", None, "buffer of 9600 frames requested, None given"),
     ],
 )
 def test_any_difference_is_named(key: str, value: object, says: str) -> None:
