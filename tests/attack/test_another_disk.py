@@ -146,7 +146,7 @@ def test_no_witness_takes_a_log_that_began_anew_by_itself(
     log.publish()
     log.close()
     assert main([*map(str, command)]) == 1
-    assert f"--new-log {log.name} takes it [new_log]" in capsys.readouterr().out
+    assert f"--new-log {log.name} accepts it [new_log]" in capsys.readouterr().out
     with monkeypatch.context() as crash:
         crash.setattr(Path, "rename", ends_after(cut_after))
         assert (main([*map(str, command), "--new-log", log.name]) == 0) == (cut_after == 3)

@@ -43,6 +43,12 @@ class About(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     checker: int = layout.CHECKER_VERSION  # which the reports name
 
 
+class _AnyFormat(msgspec.Struct):
+    """The format of bundle.json, whose other fields it determines."""
+
+    format: int
+
+
 @dataclass(frozen=True, slots=True)
 class Signed:
     """A signature: its required signer (empty: any signer named for the namespace), and its time. `counted`: of a call
@@ -274,13 +280,14 @@ def _is_call_id(text: str) -> bool:
 
 def _about(data: bytes) -> About:
     try:
+        made = strict.decode(data, _AnyFormat).format
+        if made != layout.FORMAT:
+            raise BadBundle("bundle_format", f"a bundle of format {made}; {layout.FORMAT} expected")
         found = document.decode(data, About)
-    except ValueError as error:
+    except (ValueError, BadInput) as error:
         raise BadBundle("not_a_bundle", f"{layout.ABOUT}: {error}") from None
     if document.encode(found) != data:
         raise BadBundle("not_a_bundle", f"{layout.ABOUT}: not spelled as a bundle's")
-    if found.format != layout.FORMAT:
-        raise BadBundle("bundle_format", f"a bundle of format {found.format}; {layout.FORMAT} expected")
     return found
 
 
