@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "systemd" / "chrony" / "linetap.conf"
 IMAGE = ROOT / "image/root"
 SERVERS = "timeservers-linetap"
-BY_DHCP, BY_ORDER = "10.9.0.7", "10.9.0.8"
+BY_DHCP, BY_ORDER, BY_ANOTHER = "10.9.0.7", "10.9.0.8", "10.9.0.9"
 LEASES = f"""interface port
 start 10.9.0.20
 end 10.9.0.30
@@ -91,6 +91,22 @@ def sources(unit: Guest) -> str:
 
 def test_chronyd_asks_the_server_that_dhcp_names(wired: Guest) -> None:
     until(lambda: BY_DHCP in sources(wired), "DHCP's server is a source")
+
+
+def test_a_server_named_while_the_service_runs_is_asked_too(wired: Guest) -> None:
+    """systemd watches networkd's file only while the service does not run: the lease came, and was not seen."""
+    waits = ": >/run/chrony-dhcp/asks\nwhile [ ! -e /run/goes-on ]; do sleep 0.1; done\n"
+    wired.write("/usr/local/bin/chronyc", f"#!/bin/sh\n{waits}exec /usr/bin/chronyc $*\n")
+    wired.run("chmod", "755", "/usr/local/bin/chronyc")
+    until(lambda: wired.property(SERVERS, "ActiveState") == "inactive", "the service has ended")
+    wired.run("systemctl", "start", "--no-block", f"{SERVERS}.service")
+    until(lambda: wired.run("sh", "-c", "ls /run/chrony-dhcp/asks", check=False), "the service has read the state")
+    wired.run("sed", "-i", f"s/^NTP=.*/NTP={BY_ANOTHER}/", "/run/systemd/netif/state")
+    wired.run("touch", "/run/goes-on")
+    until(lambda: BY_ANOTHER in sources(wired), "the server that was named meanwhile is a source")
+    wired.run("sed", "-i", f"s/^NTP=.*/NTP={BY_DHCP}/", "/run/systemd/netif/state")
+    until(lambda: BY_ANOTHER not in sources(wired), "DHCP's again")
+    wired.run("rm", "/usr/local/bin/chronyc", "/run/chrony-dhcp/asks")
 
 
 def test_an_orders_servers_replace_those_of_dhcp(wired: Guest) -> None:
