@@ -93,30 +93,43 @@ def test_chronyd_asks_the_server_that_dhcp_names(wired: Guest) -> None:
     until(lambda: BY_DHCP in sources(wired), "DHCP's server is a source")
 
 
+def start_and_hold(unit: Guest) -> None:
+    """Starts the service; it has read the servers, and waits before it tells chronyd, until `let_go`."""
+    waits = ": >/run/chrony-dhcp/asks\nwhile [ ! -e /run/goes-on ]; do sleep 0.1; done\n"
+    until(lambda: unit.property(SERVERS, "ActiveState") == "inactive", "the service has ended")
+    unit.write("/usr/local/bin/chronyc", f"#!/bin/sh\n{waits}exec /usr/bin/chronyc $*\n")
+    unit.run("chmod", "755", "/usr/local/bin/chronyc")
+    unit.run("rm", "-f", "/run/goes-on", "/run/chrony-dhcp/asks")
+    unit.run("systemctl", "start", "--no-block", f"{SERVERS}.service")
+    until(lambda: unit.run("sh", "-c", "ls /run/chrony-dhcp/asks", check=False), "the service has read the servers")
+
+
+def let_go(unit: Guest) -> None:
+    unit.run("touch", "/run/goes-on")
+
+
 def test_a_server_named_while_the_service_runs_is_asked_too(wired: Guest) -> None:
     """systemd watches networkd's file only while the service does not run: the lease came, and was not seen."""
-    waits = ": >/run/chrony-dhcp/asks\nwhile [ ! -e /run/goes-on ]; do sleep 0.1; done\n"
-    wired.write("/usr/local/bin/chronyc", f"#!/bin/sh\n{waits}exec /usr/bin/chronyc $*\n")
-    wired.run("chmod", "755", "/usr/local/bin/chronyc")
-    until(lambda: wired.property(SERVERS, "ActiveState") == "inactive", "the service has ended")
-    wired.run("systemctl", "start", "--no-block", f"{SERVERS}.service")
-    until(lambda: wired.run("sh", "-c", "ls /run/chrony-dhcp/asks", check=False), "the service has read the state")
+    start_and_hold(wired)
     wired.run("sed", "-i", f"s/^NTP=.*/NTP={BY_ANOTHER}/", "/run/systemd/netif/state")
-    wired.run("touch", "/run/goes-on")
+    let_go(wired)
     until(lambda: BY_ANOTHER in sources(wired), "the server that was named meanwhile is a source")
     wired.run("sed", "-i", f"s/^NTP=.*/NTP={BY_DHCP}/", "/run/systemd/netif/state")
     until(lambda: BY_ANOTHER not in sources(wired), "DHCP's again")
-    wired.run("rm", "/usr/local/bin/chronyc", "/run/chrony-dhcp/asks")
 
 
 def test_an_orders_servers_replace_those_of_dhcp(wired: Guest) -> None:
-    order = "/etc/chrony/sources.d/linetap.sources"  # on an image a link to the checked copy
+    """The order comes while the service runs, so that systemd does not start it again. On an image the file is a link
+    to the checked copy.
+    """
+    order = "/etc/chrony/sources.d/linetap.sources"
     wired.run("sh", "-c", f": >/run/order && ln -s /run/order {order}")
-    wired.run("systemctl", "start", "--no-block", f"{SERVERS}.service")
+    start_and_hold(wired)
     wired.run("sh", "-c", f"echo server {BY_ORDER} iburst >/run/order")
-    wired.run("systemctl", "start", f"{SERVERS}.service")  # as reloadorder does
+    wired.run("systemctl", "start", "--no-block", f"{SERVERS}.service")  # as reloadorder does
+    let_go(wired)
     until(lambda: BY_ORDER in sources(wired), "the order's server is a source")
-    assert BY_DHCP not in sources(wired)
+    until(lambda: BY_DHCP not in sources(wired), "DHCP's is none any more")
 
 
 def test_without_dhcp_and_order_there_is_no_source(wired: Guest) -> None:
