@@ -132,11 +132,12 @@ class DocumentCheck:
             data = callfolder.read(self._vault / name, _LIMIT_BYTES)
         except Refusal as error:
             return DocumentResult([Problem(error.code, f"{name}: {error}")], [])
-        digest, began_ns = hashlib.sha256(data).hexdigest(), _moment(_read(data).began_at)
+        digest, began_at = hashlib.sha256(data).hexdigest(), _read(data).began_at
         if digest not in self._named.walks:
             return DocumentResult([Problem("not_in_log", f"{name}: the log does not know it")], [])
+        began_ns = _moment(began_at)
         if began_ns is None or Path(name).stem != compact(began_ns):
-            return DocumentResult([_misnamed(name, f"of {_read(data).began_at}")], [])
+            return DocumentResult([_misnamed(name, f"of {began_at}")], [])
         return self.document(name, namespaces.WALK, digest, 0, data)
 
     def amendment(self, name: str, call_id: str, records: dict[str, str]) -> DocumentResult:
