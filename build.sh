@@ -356,7 +356,7 @@ all_pytests() {
 
 # Pure computation, which detects a fault soonest: no cable or browser, and no file that starts a broker or a guest.
 readonly QUICK_ONE=(tests/signals tests/checks tests/panel tests/durable tests/evidence)
-readonly QUICK_TWO=(tests/commission tests/provision tests/update tests/image tests/test_*.py)
+readonly QUICK_TWO=(tests/commission tests/provision tests/update tests/image tests/repository tests/core tests/config tests/clock tests/notices)
 quick_pytests() {
   local ram other status=0 waiting
   mapfile -t waiting < <(grep -rlE '^from (broker|guest) import' tests)

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "hardware"), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT / "hardware"), str(ROOT / "tests/rigs")]
 
 from card_on_bench import BenchCard, failed, report_on, sound_line  # noqa: E402
 from linetap_core.errors import BadInput  # noqa: E402

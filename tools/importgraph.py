@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the graph of imports from the source: tests/test_imports.py checks it, tools/packagemap.py draws it.
+"""Reads the graph of imports from the source: tests/repository/test_imports.py checks it, tools/packagemap.py draws it.
 
 Every import counts: at the top of a module, within a function, or for types alone.
 """

@@ -18,7 +18,7 @@ from linetap.checks import CHECKS
 from linetap.panel.legend import page, svg
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.append(str(ROOT / "tests"))  # the tests' example unit, in which every check has a finding with its text
+sys.path.append(str(ROOT / "tests/rigs"))  # the tests' example unit, in which every check has a finding with its text
 
 from ill_unit import all_findings  # noqa: E402
 

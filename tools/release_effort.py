@@ -18,7 +18,7 @@ from datetime import datetime
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/desk")]
+sys.path[:0] = [str(ROOT / "tests/rigs"), str(ROOT / "tests/desk")]
 
 import runs_office as runs  # noqa: E402
 from playwright.sync_api import Browser  # noqa: E402

@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/desk")]
+sys.path[:0] = [str(ROOT / "tests/rigs"), str(ROOT / "tests/desk")]
 
 from playwright.sync_api import Browser  # noqa: E402
 from role_hand import PHONE, Recording, Run  # noqa: E402

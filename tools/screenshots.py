@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/desk")]
+sys.path[:0] = [str(ROOT / "tests/rigs"), str(ROOT / "tests/desk")]
 
 from axe_playwright_python.base import AXE_SCRIPT  # noqa: E402
 from axe_playwright_python.sync_playwright import Axe  # noqa: E402

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/desk")]
+sys.path[:0] = [str(ROOT / "tests/rigs"), str(ROOT / "tests/desk")]
 
 from fleet_rig import END_S, Speaking, fleet_site  # noqa: E402
 from servesite import chromium  # noqa: E402

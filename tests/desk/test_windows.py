@@ -20,7 +20,7 @@ LIMIT_S = 240
 
 
 def test_a_release_is_walked_without_posix(desk: Desk) -> None:
-    paths = [str(TESTS), str(TESTS / "desk"), os.environ.get("PYTHONPATH", "")]
+    paths = [str(TESTS / "rigs"), str(TESTS / "desk"), os.environ.get("PYTHONPATH", "")]
     done = subprocess.run(
         [sys.executable, windows_like.__file__, str(desk.root), str(TESTS / "desk/windows_walk.py")],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}, capture_output=True, timeout=LIMIT_S,

@@ -11,7 +11,7 @@ from pathlib import Path
 import atheris  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
 _HERE = Path(__file__).parent
-sys.path[:0] = [str(_HERE), str(_HERE.parent), str(_HERE.parent / "desk")]
+sys.path[:0] = [str(_HERE), str(_HERE.parent / "rigs"), str(_HERE.parent / "desk")]
 with atheris.instrument_imports(include=["linetap"]):
     import foreign
     import targets

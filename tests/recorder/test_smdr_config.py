@@ -8,15 +8,15 @@ from typing import get_args
 import pytest
 from smdr_rig import T0_NS
 
-import test_config
+import config_rig
+from config_rig import Site
 from linetap.commission.configcheck import check_config
 from linetap.config.schema import Smdr
 from linetap.recorder.smdr.layouts import LAYOUTS, parser
 from linetap_core.clock import rfc3339
 from linetap_core.wire import smdrcolumns
-from test_config import Site
 
-site = test_config.site  # the fixture
+site = config_rig.site  # the fixture
 
 
 def test_what_is_written_are_the_defaults(site: Site) -> None:

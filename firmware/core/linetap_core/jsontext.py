@@ -40,7 +40,7 @@ class NotOfType(msgspec.ValidationError, ValueError):
 
 
 # msgspec compiles a type at its first use. A second thread that decodes meanwhile uses the unfinished type, and the
-# process ends by SIGSEGV (0.19 and 0.22; tests/test_jsontext.py). All types are therefore compiled under this lock.
+# process ends by SIGSEGV (0.19 and 0.22; tests/core/test_jsontext.py). All types are compiled under this lock.
 COMPILING = threading.RLock()
 _LONG_BYTES, _LONG_TEXT = re.compile(rb"[0-9]{19}"), re.compile(r"[0-9]{19}")  # fewer digits fit into 64 bits
 _DECODERS: dict[Any, msgspec.json.Decoder[Any]] = {}  # by type: as many as the program uses

@@ -133,7 +133,7 @@ static void hear(void) {
     }
 }
 
-/* linetap_bench.stage.cable.Late, for tests/held_up.py: a test that fails after it is repeated. */
+/* linetap_bench.stage.cable.Late, for tests/rigs/held_up.py: a test that fails after it is repeated. */
 static void report_late(double late_ms) {
     const char *path = getenv("LINETAP_LATENESS");
     char line[128];

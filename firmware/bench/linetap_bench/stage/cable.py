@@ -109,7 +109,7 @@ def _open(alsaaudio: Any, kind: int, name: str, card: Card, period_ms: int) -> A
 # ----------------------------------------------------------------------------------------------------------------------
 # Reports of stand-ins (exchange, cable, far end, simple unit) delayed by a busy machine for longer than their buffers
 # allow. A stand-in measures its own lateness and appends it to the file that LINETAP_LATENESS names, one JSON object a
-# line. Tests read the file to distinguish a failure of the stand-in from one of the product: see tests/held_up.py.
+# line. Tests read the file to distinguish a failure of the stand-in from one of the product: see tests/rigs/held_up.py.
 # Without the variable nothing is written.
 
 
