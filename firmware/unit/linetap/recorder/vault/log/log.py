@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -40,9 +41,11 @@ REMEMBERED = 4096  # newest leaves that are recognised when appended again, as i
 ONCE_A_CALL = ("open", "end", "close", "gap", "notice_failure", "refused", "copy", "destruction")
 COPY_EVERY_NS = 10 * NS_PER_S  # an older copy of the head proves fewer leaves
 LOOK_EVERY_NS = 60 * NS_PER_S
+LEAVES_A_STEP = 10_000  # a fraction of a second on a Pi 4; of a log of years a search takes minutes
 _DAYS_LOOKED_AT = 2  # newest day folders in which a call's close may be missing after a power cut
 
 Identity = tuple[str, str]
+_CALL_ID = re.compile(sealed.CALL_ID.pattern.encode("ascii"))
 
 log = logging.getLogger("linetap.recorder.vault")
 
@@ -116,11 +119,14 @@ class UnitLog:
         """Whether the log has a leaf of that kind. All leaves are read if the newest have none."""
         if kind in self._kinds:
             return True
-        return any((leaf := _read(line)) is not None and leaf.kind == kind for line in self._log.leaves())
+        return any((leaf := _read(line)) is not None and leaf.kind == kind for line in self.leaves(0))
 
     def leaves(self, first: int) -> Iterator[bytes]:
-        """Yields the lines from leaf `first` to the last."""
-        return self._log.leaves(first)
+        """Yields the lines from leaf `first` to the last: steps of the thread, which would hang in a log of years."""
+        for number, line in enumerate(self._log.leaves(first), 1):
+            if number % LEAVES_A_STEP == 0:
+                step()
+            yield line
 
     def append(self, kind: Kind, **fields: str | int | float | list[str] | None) -> None:
         """Appends one leaf, synced, unless the log has it already. `at` defaults to now."""
@@ -186,7 +192,7 @@ class UnitLog:
         """Returns the proof that the call is closed, under a current signed head; None: the call has no close."""
         index = self._known.number_of("close", call_id)
         if index is None:
-            index = self._find_close(call_id)
+            index = self._find_closes([call_id]).get(call_id)
         if index is None:
             return None
         self.publish()
@@ -308,22 +314,32 @@ class UnitLog:
         elif leaf.call_id and leaf.kind == "close":
             self._open.pop(leaf.call_id, None)
 
-    def _find_close(self, call_id: str) -> int | None:
-        """The number of the call's close. Leaves are in the order of time unless the clock was set back, so leaves
-        before the call are searched last.
+    def _find_closes(self, calls: Collection[str]) -> dict[str, int]:
+        """The numbers of the calls' closes. Leaves are in the order of time unless the clock was set back, so leaves
+        before the earliest call are searched last: for calls without an `open`, which precedes the close.
         """
-        name, began = call_id.encode("ascii"), rfc3339(sealed.call_ns(call_id))
+        found, wanted = dict[str, int](), {call_id for call_id in calls if sealed.CALL_ID.fullmatch(call_id)}
+        if not wanted:
+            return found
+        began = min(wanted).partition("-")[0]  # its time
 
         def earlier(line: bytes) -> bool:
             leaf = _read(line)
-            return leaf is not None and leaf.at < began
+            return leaf is not None and leaf.at.replace("-", "").replace(":", "") < began
 
-        begin = self._log.near(earlier)
+        begin, opened = self._log.near(earlier), set[str]()
         for first, end in ((begin, self._log.size), (0, begin)):
-            for index, line in zip(range(first, end), self._log.leaves(first), strict=False):
-                if name in line and (leaf := _read(line)) and (leaf.kind, leaf.call_id) == ("close", call_id):
-                    return index
-        return None
+            for index, line in zip(range(first, end), self.leaves(first), strict=False):
+                if not wanted:
+                    return found
+                kind, call_id = _of_one(line, wanted)
+                if kind == "open":
+                    opened.add(call_id)
+                elif kind == "close":
+                    found[call_id] = index
+                    wanted.discard(call_id)
+            wanted -= opened
+        return found
 
     def _append_missing_closes(self) -> None:
         """Appends, once, the close of calls that were sealed just before a power cut; in a new log, of all calls."""
@@ -333,8 +349,7 @@ class UnitLog:
         candidates = [id_ for id_ in _calls(self._vault, days) if not self._known.has("close", id_)]
         if candidates or self._open:
             wanted = dict.fromkeys([*self._open, *candidates])
-            found = (_read(line) for line in self._log.leaves())
-            closed = {leaf.call_id for leaf in found if leaf and leaf.kind == "close" and leaf.call_id in wanted}
+            closed = self._find_closes(wanted)
             for call_id in wanted:
                 folder = self._vault / sealed.call_path(call_id)
                 if call_id not in closed and not is_missing(folder / sealed.SIGNATURE):
@@ -368,6 +383,13 @@ def _read(line: bytes) -> Leaf | None:
         return jsontext.decode(line, type=Leaf)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
+
+
+def _of_one(line: bytes, calls: Collection[str]) -> tuple[str, str]:
+    """Kind and call of a leaf of these calls, else empty. Others are not decoded, which takes twenty times as long."""
+    named = _CALL_ID.search(line)
+    leaf = _read(line) if named is not None and named[0].decode("ascii") in calls else None
+    return (leaf.kind, leaf.call_id) if leaf is not None and leaf.call_id in calls else ("", "")
 
 
 def _calls(vault: Path, days: int | None) -> Iterator[str]:
