@@ -21,6 +21,8 @@ from linetap_core.service import STATE_KIND
 from sealing_rig import CALL_ID, Rig, noise, record
 
 ROOT = Path(__file__).resolve().parents[2]
+CARD_BYTES_A_S = 45_000_000  # a Pi 4 reads an SD card at DDR50, 50 MB/s at most
+YEARS = 5
 
 
 @pytest.fixture
@@ -31,6 +33,14 @@ def storage() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def test_the_recorder_is_given_time_to_read_the_log_of_years(storage: ModuleType) -> None:
+    """It counts all leaves before it is ready; systemd would otherwise end it at each start, for ever."""
+    service = (ROOT / "systemd" / "linetap-recorder.service").read_text()
+    given_s = int(re.findall(r"^TimeoutStartSec=(\d+)$", service, re.MULTILINE)[0])
+    leaves = max(storage.LINES) * storage.BUSY_CALLS * 365 * YEARS * storage.LEAVES_A_CALL
+    assert 2 * leaves * storage.LEAF_BYTES / CARD_BYTES_A_S < given_s
 
 
 def test_the_tables_are_those_of_the_constants(storage: ModuleType) -> None:
