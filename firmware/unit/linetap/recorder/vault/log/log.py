@@ -389,7 +389,7 @@ def _of_one(line: bytes, calls: Collection[str]) -> tuple[str, str]:
     """Kind and call of a leaf of these calls, else empty. Others are not decoded, which takes twenty times as long."""
     named = _CALL_ID.search(line)
     leaf = _read(line) if named is not None and named[0].decode("ascii") in calls else None
-    return (leaf.kind, leaf.call_id) if leaf is not None and leaf.call_id in calls else ("", "")
+    return (leaf.kind, leaf.call_id or "") if leaf is not None and leaf.call_id in calls else ("", "")
 
 
 def _calls(vault: Path, days: int | None) -> Iterator[str]:
