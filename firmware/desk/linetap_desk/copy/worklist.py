@@ -16,7 +16,18 @@ from linetap_desk.copy.recordfile import DeskHolds
 from linetap_desk.ingest import callrow
 from linetap_desk.ingest.callrow import LONGEST_NS, bounded_period_ns
 from linetap_desk.ingest.share import WHOLE, Share
-from linetap_desk.ingest.tables import UNCLOSED, amendments, calls, copies, counted, events, units
+from linetap_desk.ingest.tables import (
+    UNCLOSED,
+    UNCOUNTED,
+    UNSTORED,
+    UNTIMED,
+    amendments,
+    calls,
+    copies,
+    counted,
+    events,
+    units,
+)
 
 log = logging.getLogger("linetap.copy")
 
@@ -135,11 +146,9 @@ def count(db: Connection, ms: int) -> None:
     before = counted_ms(db)
     db.execute(delete(counted))
     db.execute(insert(counted).values(id=1, ms=before + max(0, ms)))
-    db.execute(update(copies).where(copies.c.counted_ms.is_(None)).values(counted_ms=before))
-    unknown = copies.c.period_s.is_(None) & copies.c.removed_at.is_(None) & copies.c.until.is_not(None)
-    for unit, call_id, until in db.execute(
-        select(copies.c.unit, copies.c.call_id, copies.c.until).where(unknown).limit(MOST_UNREPORTED)
-    ).all():
+    db.execute(update(copies).where(UNCOUNTED).values(counted_ms=before))
+    untimed = select(copies.c.unit, copies.c.call_id, copies.c.until).where(UNTIMED)
+    for unit, call_id, until in db.execute(untimed.limit(MOST_UNREPORTED)).all():
         mine = (calls.c.unit == unit, calls.c.call_id == call_id)
         began_at = db.execute(select(calls.c.began_at).where(*mine)).scalar()
         ns = LONGEST_NS if began_at is None else parse_rfc3339(until) - parse_rfc3339(began_at)
@@ -161,7 +170,7 @@ def unamended(
         copies.c.unit, copies.c.call_id, copies.c.record_sha256, amendments.c.number, amendments.c.document,
         amendments.c.sig,
     ).join(amendments, mine).where(
-        amendments.c.stored_at.is_(None), copies.c.removed_at.is_(None), share.where(copies.c.unit)
+        UNSTORED, copies.c.removed_at.is_(None), share.where(copies.c.unit)
     )  # fmt: skip
     most = MOST_UNREPORTED + len(skipped)
     rows = [row for row in db.execute(found.limit(most)) if (row.unit, row.call_id) not in skipped]

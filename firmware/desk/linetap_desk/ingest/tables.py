@@ -162,7 +162,10 @@ alerts = Table(
     Column("since", Text, nullable=False),
     Column("alerted_at", Text, nullable=False),
     Column("ended_at", Text),
+    Index("alerts_alerted", "alerted_at"),
 )
+_LASTING = alerts.c.ended_at.is_(None)
+Index("alerts_lasting", alerts.c.unit, alerts.c.code, sqlite_where=_LASTING, postgresql_where=_LASTING)
 
 # For each key of a unit the head of its log over most leaves, and as evidence heads that contradict it: both are
 # signed.
@@ -245,6 +248,9 @@ for _name, (_rare, _asked) in _RARE.items():
     _columns = [calls.c.began_at, *(calls.c[name] for name in (*_asked, "unit", "line"))]
     Index(f"calls_{_name}", *_columns, sqlite_where=_rare, postgresql_where=_rare)
 
+_GONE = _RARE["gone"][0]
+Index("calls_destroyed", calls.c.destroyed_at, sqlite_where=_GONE, postgresql_where=_GONE)
+
 # Figures of destroyed calls, counted before destroyedcalls.py clears them: by the day on which they began or were
 # destroyed, in the time zone of the desk's pages. They name no call.
 CALL_FIGURES = (
@@ -310,6 +316,17 @@ copies = Table(
     Column("counted_ms", BigInteger),  # the ingest's counted time when it was stored; null: of an earlier version
     Column("closing_at", Text),  # when the log's proof of the call was stored with it
 )
+# The rows of copies are never deleted. Each index has the few that a repeated search is for.
+_STANDING, _REMOVED = copies.c.removed_at.is_(None), copies.c.removed_at.is_not(None)
+UNCLOSED = _STANDING & copies.c.closing_at.is_(None)
+UNCOUNTED = copies.c.counted_ms.is_(None)
+UNTIMED = copies.c.period_s.is_(None) & _STANDING & copies.c.until.is_not(None)
+Index("copies_standing", copies.c.look_at, sqlite_where=_STANDING, postgresql_where=_STANDING)
+Index("copies_removed", copies.c.removed_at, sqlite_where=_REMOVED, postgresql_where=_REMOVED)
+Index("copies_unclosed", copies.c.unit, copies.c.stored_at, sqlite_where=UNCLOSED, postgresql_where=UNCLOSED)
+Index("copies_uncounted", copies.c.unit, sqlite_where=UNCOUNTED, postgresql_where=UNCOUNTED)
+Index("copies_untimed", copies.c.unit, sqlite_where=UNTIMED, postgresql_where=UNTIMED)
+
 # A unit's signed amendments of a call's times and end (evidence/calls/amendment.py).
 amendments = Table(
     "amendments",
@@ -322,6 +339,8 @@ amendments = Table(
     Column("until", Text, nullable=False),
     Column("stored_at", Text),  # when it was stored beside the copy
 )
+UNSTORED = amendments.c.stored_at.is_(None)
+Index("amendments_unstored", amendments.c.unit, sqlite_where=UNSTORED, postgresql_where=UNSTORED)
 
 # The ingest's running time by the monotonic clock, independent of changes of the clock.
 counted = Table(
@@ -330,10 +349,6 @@ counted = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("ms", BigInteger, nullable=False),
 )
-_STANDING = copies.c.removed_at.is_(None)
-Index("copies_standing", copies.c.look_at, sqlite_where=_STANDING, postgresql_where=_STANDING)
-UNCLOSED = copies.c.removed_at.is_(None) & copies.c.closing_at.is_(None)
-Index("copies_unclosed", copies.c.unit, copies.c.stored_at, sqlite_where=UNCLOSED, postgresql_where=UNCLOSED)
 
 # Periods without reports of a unit, or in which it reported that it does not record: by the desk's clock, from unsigned
 # messages (outages.py). They distinguish "no call" from "unknown".
