@@ -16,6 +16,7 @@ import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -23,10 +24,12 @@ from typing import Any
 
 import pytest
 from calls_house import NOW_NS, OTHER, UNIT, CallsHouse
+from cryptography.hazmat.primitives.serialization import Encoding
 from servesite import tls
 from sqlalchemy import insert, update
 
-from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
+from linetap_core.clock import NS_PER_S, ManualClock, from_utc_ns, rfc3339
+from linetap_core.enrolment import certificates
 from linetap_core.errors import BadInput
 from linetap_desk.commands import desk
 from linetap_desk.config.desk import SummaryConfig
@@ -212,6 +215,27 @@ def test_the_numbers_and_nobody_in_them(house: CallsHouse, capsys: pytest.Captur
     assert f"파기 destroyed: 통화 calls {gone}, " in said
     assert f"고장 at fault: 1 ({UNIT})" in said
     assert not re.search(r"\d{8}T|\d{2,3}-[\d*]{3,4}-\d{4}|200[123]|민원실|세무과", said)
+
+
+def test_certificates_that_end_are_named_two_months_before(
+    house: CallsHouse, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At the end of the broker's or the desk's certificate no unit reaches the desk any more."""
+    key = certificates.new_key()
+    now = from_utc_ns(NOW_NS)
+    began = now - timedelta(days=certificates.DAYS - 59)
+    ca = certificates.root(key, "linetap", began, ["city.example"], [])
+    lines = ["[broker]"]
+    for name, at in (("desk", began), ("other", began + timedelta(days=2))):
+        made = certificates.issue(ca, key, at, "desk", name, key.public_key(), [])
+        (house.folder / f"{name}.pem").write_bytes(made.public_bytes(Encoding.PEM))
+    (house.folder / "desk.key").write_bytes(certificates.key_pem(key))
+    for certificate, told in (("desk.pem", True), ("other.pem", False)):
+        configure(house, "\n".join([*lines, f'certificate = "{certificate}"', 'key = "desk.key"']))
+        assert run(house) == 0
+        until = f"{now + timedelta(days=59):%Y-%m-%d}"
+        text = f"곧 만료되는 인증서 certificates that end soon: {house.folder}/desk.pem {until}\n"
+        assert (text in capsys.readouterr().out) == told
 
 
 @pytest.mark.parametrize("kind", ["tls", "starttls"])

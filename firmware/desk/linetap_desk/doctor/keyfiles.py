@@ -4,6 +4,7 @@ valid."""
 
 from __future__ import annotations
 
+import contextlib
 import pwd
 import ssl
 from collections.abc import Iterator
@@ -58,20 +59,32 @@ def _closed(path: Path, user: str, never: int) -> Finding:
 
 
 def certificates(config: DeskConfig, broker_here: bool, now: datetime) -> Iterator[Finding]:
+    for certificate, key in _certificates_and_keys(config, broker_here):
+        yield certificate_and_key(certificate, key, now)
+
+
+def ending_certificates(config: DeskConfig, now: datetime, within: timedelta) -> Iterator[tuple[Path, datetime]]:
+    """The certificates that end within this time, and their ends; without those that this user cannot read."""
+    for path, _ in _certificates_and_keys(config, broker_here=True):
+        with contextlib.suppress(OSError, *UNREADABLE):
+            until = x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc
+            if until - now < within:
+                yield path, until
+
+
+def _certificates_and_keys(config: DeskConfig, broker_here: bool) -> Iterator[tuple[Path, Path | None]]:
     serve = config.serve
     pairs = [
         (config.broker.certificate, config.broker.key),
         (serve.certificate, serve.key),
         (serve.fleet_certificate, serve.fleet_key),
+        (config.broker.ca, None),
     ]
-    if broker_here:
-        at = machine.MOSQUITTO_FILES
-        pairs.append((str(at / "broker.pem"), str(at / "broker.key")))
     for certificate, key in pairs:
         if certificate is not None:
-            yield certificate_and_key(Path(certificate), None if key is None else Path(key), now)
-    if config.broker.ca is not None:
-        yield certificate_and_key(Path(config.broker.ca), None, now)
+            yield Path(certificate), None if key is None else Path(key)
+    if broker_here:
+        yield machine.MOSQUITTO_FILES / "broker.pem", machine.MOSQUITTO_FILES / "broker.key"
 
 
 def certificate_and_key(path: Path, key: Path | None, now: datetime) -> Finding:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Callable
-from datetime import date, timedelta
+from collections.abc import Callable, Iterable
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,11 +19,12 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, Connection, Select, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from linetap_core.clock import NS_PER_S, Clock, rfc3339
+from linetap_core.clock import NS_PER_S, Clock, from_utc_ns, rfc3339
 from linetap_core.errors import BadInput
 from linetap_core.zones import local_time, start_of_ns
 from linetap_desk.config import desk as desksettings
 from linetap_desk.config.desk import SummaryConfig
+from linetap_desk.doctor import keyfiles
 from linetap_desk.ingest import database, pbxdays
 from linetap_desk.ingest.measures import disposition_word, percent
 from linetap_desk.ingest.outages import DESK, UNHEARD_S
@@ -31,6 +32,7 @@ from linetap_desk.ingest.register import SignerNames
 from linetap_desk.ingest.tables import alerts, calls, copies, outages, pbx_days, unit_alerts, units
 from linetap_desk.inputs.strict import is_possible_day, zone_of
 from linetap_desk.proofs.callfolder import load_signers
+from linetap_desk.setup.certificates import RENEW
 from linetap_desk.summary import delivery
 
 MOST_NAMED = 20  # units listed for each kind; others are only counted
@@ -83,8 +85,13 @@ def span(day: date, zone: ZoneInfo) -> tuple[str, str]:
     return rfc3339(start_of_ns(day, zone)), rfc3339(start_of_ns(day + timedelta(days=1), zone))
 
 
-def summary(db: Connection, day: date, zone: ZoneInfo, now_ns: int, names: SignerNames | None = None) -> dict[str, Any]:
-    """The figures. `names`: of the signers' file; None: not readable here."""
+def summary(
+    db: Connection, day: date, zone: ZoneInfo, now_ns: int, names: SignerNames | None = None,
+    ending: Iterable[tuple[Path, datetime]] = (),
+) -> dict[str, Any]:  # fmt: skip
+    """The figures. `names`: of the signers' file; None: not readable here. `ending`: certificates, and their ends. At
+    the end of the broker's no unit reaches the desk any more.
+    """
     since, until = span(day, zone)
     present = present_units(db, names)
     began = (calls.c.began_at >= since, calls.c.began_at < until)
@@ -114,6 +121,7 @@ def summary(db: Connection, day: date, zone: ZoneInfo, now_ns: int, names: Signe
             select(func.count()).select_from(outages).where(
                 outages.c.unit == DESK, *_outages(since, until))
         ).scalar_one(),
+        "certificates_that_end": [{"file": str(path), "until": f"{end:%Y-%m-%d}"} for path, end in ending],
     }  # fmt: skip
 
 
@@ -171,10 +179,11 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
         raise BadInput(f"{args.config}: db is missing")
     zone = zone_of(config.zone)
     of = _day(args.day, local_time(clock.utc_ns(), zone).date())
+    ending = [*keyfiles.ending_certificates(desk, from_utc_ns(clock.utc_ns()), RENEW)]
     engine = database.open_reader(desk.db)
     try:
         with engine.connect() as db:
-            found = summary(db, of, zone, clock.utc_ns(), _names(desk.signers))
+            found = summary(db, of, zone, clock.utc_ns(), _names(desk.signers), ending)
     except SQLAlchemyError as error:
         raise BadInput(f"db: {database.reason(error)}") from None
     finally:

@@ -49,6 +49,8 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
     yield f"이날 녹음 중단 not recording for part of the day: {_of(units['not_recording_that_day'])}"
     if found["desk_heard_nothing"]:
         yield f"데스크 수신 중단 interruptions of the desk's reception: {found['desk_heard_nothing']}"
+    if ending := ", ".join(f"{one['file']} {one['until']}" for one in found["certificates_that_end"]):
+        yield f"곧 만료되는 인증서 certificates that end soon: {ending}"
 
 
 def _coverage(found: dict[str, Any] | None) -> Iterator[str]:
