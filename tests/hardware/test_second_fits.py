@@ -22,9 +22,9 @@ DIFFERS = re.compile("^none: single source; .|another footprint|to be compared|o
 CASES = {  # the case's letters in an order number, by its maker's scheme: from memory
     "0603": r"\S+ (RG1608|RC0603|ERA-3A|CRCW0603|GRM18|C0603|CL10|BLM18|MPZ1608)",
     "0805": r"\S+ (RC0805|CRCW0805|GRM21|C0805)",
-    "1206": r"\S+ (CRHV1206|HVC1206|GRM31|C1206|WSL1206|PE1206|1206L|MF-NSMF)",
+    "1206": r"\S+ (CRHV1206|GRM31|C1206|WSL1206|PE1206|1206L|MF-NSMF)",
     "1210": r"\S+ (GRM32|CGA6|CL32)",
-    "2512": r"\S+ (CRCW2512|CHP2512)",
+    "2512": r".+ (CRCW2512|PWC2512)",
     "2410": r".+ (0454|SST) ?\d",
     "3225": r"\S+ (ABM8-|ECS-240-18-33-)",
     "8 x 10 mm": r".+ (EMZA350A\w+HA0G|EEE-FK1V221P)",
