@@ -26,7 +26,7 @@ from linetap.board.wires import CONTACT_HELD_MS, Wires
 from linetap.config.profile import MeterNumbers
 from linetap.ring import I16
 from linetap_bench.exchange.meter import Meter
-from linetap_bench.stage.cardmeter import meter_program
+from linetap_bench.stage.stage import meter_program
 from linetap_core.clock import NS_PER_MS, SYSTEM
 from linetap_core.errors import DeviceFault
 from meter_rig import PLAIN, START_NS, MeterRig, steps, volts_at

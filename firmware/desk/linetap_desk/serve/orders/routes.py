@@ -30,7 +30,7 @@ from linetap_desk.serve.adoption import store as adopted
 from linetap_desk.serve.adoption import uploadchecks
 from linetap_desk.serve.database.tables import adoptions, order_template
 from linetap_desk.serve.handling.site import Route, Site, read_own
-from linetap_desk.serve.orders import endingform, orderfile, smdrform, template, unitform
+from linetap_desk.serve.orders import orderfile, sections, template, unitform
 from linetap_desk.serve.orders.fields import MISTAKES, Form
 from linetap_desk.serve.orders.template import Template
 from linetap_desk.serve.people.sessions import who_of
@@ -72,7 +72,7 @@ def _site(request: Request, site: Site, form: Form, found: KeptTemplate | None) 
     return site.pages.page(
         request, "adoption/site.html", 409 if form.mistakes else 200, form=form, kept=found,
         authority=_authority(site), authorities=template.AUTHORITIES, situations=SITUATIONS,
-        situation_names=endingform.NAMES,
+        situation_names=sections.SITUATION_NAMES,
     )  # fmt: skip
 
 
@@ -96,7 +96,7 @@ async def unit_page(request: Request, site: Site) -> Response:
     if found is None or _authority(site) is None:
         return RedirectResponse(_SITE, 303)
     networks = " ".join(found.template.networks)
-    typed = smdrform.STANDARD | {"broker_network": networks}
+    typed = sections.SMDR_STANDARD | {"broker_network": networks}
     return _unit(request, site, Form(typed), _cards(request.query_params.get("cards", "1")))
 
 
@@ -104,7 +104,7 @@ def _unit(request: Request, site: Site, form: Form, cards: int) -> Response:
     return site.pages.page(
         request, "adoption/order.html", 409 if form.mistakes else 200, form=form, cards=cards,
         most_cards=unitform.MOST_CARDS, lines_a_card=unitform.LINES_A_CARD, kinds=unitform.KINDS,
-        formats=smdrform.FORMATS, makers=smdrcolumns.MAKERS, bauds=smdrform.BAUDS, times=smdrform.TIMES,
+        formats=sections.SMDR_FORMATS, makers=smdrcolumns.MAKERS, bauds=sections.SMDR_BAUDS, times=sections.SMDR_TIMES,
     )  # fmt: skip
 
 

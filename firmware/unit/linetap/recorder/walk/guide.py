@@ -15,8 +15,7 @@ from typing import Protocol
 from linetap.config.schema import Config
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.recorder.walk.turn import Observation
-from linetap.recorder.walk.verdict import worst
-from linetap.recorder.walk.walk import Walk
+from linetap.recorder.walk.walk import Walk, worst
 from linetap_core import __version__
 from linetap_core.clock import NS_PER_S, S_PER_DAY, Clock, rfc3339
 from linetap_core.records import CallRecord, Refused, StartWalk, StopWalk, Walking, WalkState
