@@ -25,7 +25,7 @@ class LogEnds:
         self._ends: dict[str, dict[str, str | None]] = {}
         self._closed: set[str] = set()
 
-    def look_at(self, index: int, leaf: Leaf) -> None:
+    def check_leaf(self, index: int, leaf: Leaf) -> None:
         if leaf.call_id is None:
             return
         if leaf.kind == "close":

@@ -166,10 +166,10 @@ class OutboxCheck:
             yield Problem("outbox_short", f"the log has event {self._named.seq}, the newest here is {self._seq}")
         elif self._named.last_close is not None and self._named.last_close[0] not in self._reported:
             yield Problem("outbox_short", f"{self._named.last_close[0]} was sealed, and there is no event of it")
-        if any_there and self.first - 1 > max(self._before, self._dropped, self._gone()):
+        if any_there and self.first - 1 > max(self._before, self._dropped, self._last_removable_seq()):
             yield Problem("outbox_gap", f"begins with event {self.first}, and no earlier one was confirmed or given up")
 
-    def _gone(self) -> int:
+    def _last_removable_seq(self) -> int:
         """The last event that the unit may have removed, by its own unsigned statement. The desk has these events."""
         try:
             found = CONFIRMED_FILE.decode(callfolder.read(self._folder / CONFIRMED, 4096))

@@ -194,7 +194,7 @@ class Exchange:
                 return self._forget()
             self._lose()
         elif reply.state == "order" and self._is_pressed(run) and not self._has_order:
-            self._take(run, reply)
+            self._store_order(run, reply)
         elif reply.state == "done" and run.certified:
             log.info("adoption_done: configuration and certificate are in force")
             return self._forget()
@@ -211,7 +211,7 @@ class Exchange:
         self._end()
         return self._is_begun
 
-    def _take(self, run: AgreedExchange, reply: Reply) -> None:
+    def _store_order(self, run: AgreedExchange, reply: Reply) -> None:
         """Stores the keys before root can read the order; the signature is written before the order."""
         if reply.order is None or reply.signature is None:
             raise AdoptionFault("adoption_order", "an order without its signature")

@@ -64,7 +64,7 @@ def keep_template(db: Connection, settings: Template, by: str, at: str) -> None:
 
 
 async def site_page(request: Request, site: Site) -> Response:
-    found = await _kept(site)
+    found = await _load_template(site)
     return _site(request, site, Form(template.STANDARD if found is None else found.template.typed), found)
 
 
@@ -78,7 +78,7 @@ def _site(request: Request, site: Site, form: Form, found: KeptTemplate | None) 
 
 async def keep_site(request: Request, site: Site) -> Response:
     data, who, now = await request.form(), who_of(request), rfc3339(site.clock.utc_ns())
-    authority, before = _authority(site), await _kept(site)
+    authority, before = _authority(site), await _load_template(site)
     if authority is None:
         return RedirectResponse(_SITE, 303)
     form = _typed(data, template.FIELDS)
@@ -92,7 +92,7 @@ async def keep_site(request: Request, site: Site) -> Response:
 
 
 async def unit_page(request: Request, site: Site) -> Response:
-    found = await _kept(site)
+    found = await _load_template(site)
     if found is None or _authority(site) is None:
         return RedirectResponse(_SITE, 303)
     networks = " ".join(found.template.networks)
@@ -110,7 +110,7 @@ def _unit(request: Request, site: Site, form: Form, cards: int) -> Response:
 
 async def make(request: Request, site: Site) -> Response:
     data, who, now = await request.form(), who_of(request), rfc3339(site.clock.utc_ns())
-    authority, found = _authority(site), await _kept(site)
+    authority, found = _authority(site), await _load_template(site)
     if found is None or authority is None:
         return RedirectResponse(_SITE, 303)
     cards = _cards(str(data.get("cards", "")))
@@ -166,7 +166,7 @@ async def sign(request: Request, site: Site) -> Response:
     return await adoption.step(request, site, "order_sign", Subject(terms=common.id_of(request)), do)
 
 
-async def _kept(site: Site) -> KeptTemplate | None:
+async def _load_template(site: Site) -> KeptTemplate | None:
     return await read_own(site, load_template)
 
 

@@ -26,7 +26,7 @@ from linetap_desk.web.text import N_
 
 
 async def request_json(request: Request, site: Site) -> Response:
-    found = await _found(request, site)
+    found = await _require_request(request, site)
     if found.row["request"] is None:
         raise HTTPException(404)
     name = f"{found.row['id']}.json"
@@ -71,7 +71,7 @@ async def packed(request: Request, site: Site) -> Response:
 async def _packed(
     request: Request, site: Site, name: str, members: Callable[[RequestState, InForce], list[package.Member]]
 ) -> Response:
-    found = await _found(request, site)
+    found = await _require_request(request, site)
     try:
         made = await anyio.to_thread.run_sync(lambda: members(found, in_force(site)))
     except (Refusal, BadInput) as error:
@@ -80,7 +80,7 @@ async def _packed(
     return package.answer(made, name)
 
 
-async def _found(request: Request, site: Site) -> RequestState:
+async def _require_request(request: Request, site: Site) -> RequestState:
     return await read_own(site, lambda db: store.require_request(db, id_of(request)))
 
 

@@ -182,7 +182,7 @@ async def overview(request: Request, site: Site) -> Response:
         return pages, found, mine, [row for row in to_do if chains[row["id"]].waits_for(who.name)], chains
 
     pages, found, mine, to_do, chains = await read_own(site, read)
-    kept, theirs = await _holds(site, pages.get("holds", ListPage()).rows, to_do, now_ns, chains)
+    kept, theirs = await _hold_tasks(site, pages.get("holds", ListPage()).rows, to_do, now_ns, chains)
     known = {one.row["id"] for one in mine.rows} | {one.row["id"] for one in theirs.rows}
     found["open"] = [one for one in found.get("open", []) if one.row["id"] not in known]
     return site.pages.page(
@@ -192,7 +192,7 @@ async def overview(request: Request, site: Site) -> Response:
     )  # fmt: skip
 
 
-async def _holds(
+async def _hold_tasks(
     site: Site,
     rows: Sequence[Mapping[str, Any]],
     to_do: Sequence[Mapping[str, Any]],

@@ -290,7 +290,7 @@ class VaultWriter:
 
     def _report_new_log(self) -> None:
         """Reports a log that began anew, and drops the places of events in the old one."""
-        for event in self.vault.log.take_begun():
+        for event in self.vault.log.pop_begun_events():
             self.vault.outbox.forget_places()
             self.report(event)
             self.vault.logged_list = None

@@ -208,7 +208,7 @@ class Bursts(msgspec.Struct):
         if expected and self.groups and longer > numbers.short_ms * _PER_MS:
             # Talk before or after the burst lengthened it. "Before" is assumed: the next burst is then expected later.
             burst = Burst(burst.start + min(longer, numbers.longer_max_ms * _PER_MS), burst.end)
-        self._take(burst, numbers)
+        self._add_burst(burst, numbers)
         self.cut_at = burst.end if short and on_time else None
         self.other_at = None
 
@@ -220,7 +220,7 @@ class Bursts(msgspec.Struct):
         length_ms = (self.current[0].end - self.current[0].start) / _PER_MS
         return near and abs(length_ms - self.prior[0]) <= self.prior[0] * numbers.length_tolerance
 
-    def _take(self, burst: Burst, numbers: AnswerNumbers) -> None:
+    def _add_burst(self, burst: Burst, numbers: AnswerNumbers) -> None:
         if self.current and burst.start - self.current[-1].end <= numbers.group_gap_ms * _PER_MS:
             self.current = [*self.current, burst][-_HISTORY:]
             self.prior = () if self.groups == 1 else self.prior  # two bursts in a ring: not the profile's cadence

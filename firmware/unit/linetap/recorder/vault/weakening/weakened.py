@@ -94,15 +94,15 @@ class Weakened:
         key_list = self._epochs.key_list
         now, old = inforce.current(config, self._epochs.custodians, key_list), saved.in_force
         if self._memory.lost:
-            self._found("file", [Weakening("memory", self._memory.lost)], "", sha256)
+            self._register_weakenings("file", [Weakening("memory", self._memory.lost)], "", sha256)
         if old is not None:
             updated = saved.version != __version__ and saved.file_sha256 == file_sha256
             before, found = self._of_config(old, config, sha256)
-            self._found("update" if updated else "file", found, before, sha256)
+            self._register_weakenings("update" if updated else "file", found, before, sha256)
             of_files: By = "update" if saved.version != __version__ else "file"  # an update brings notices too
-            self._found(of_files, inforce.other_weakenings(old, now), before, sha256)
+            self._register_weakenings(of_files, inforce.other_weakenings(old, now), before, sha256)
             of_list = _sha256(old.custodians, old.list_end), _sha256(now.custodians, now.list_end)
-            self._found("authority", inforce.by_authority(old, now, key_list), *of_list, signers)
+            self._register_weakenings("authority", inforce.by_authority(old, now, key_list), *of_list, signers)
             now = inforce.with_known(old, now)
         granted = "" if saved.granted == sha256 else saved.granted
         current = (now, __version__, file_sha256, granted)
@@ -150,7 +150,9 @@ class Weakened:
 
     # --- Found and requested weakenings-----------------------------------------------------------------
 
-    def _found(self, by: By, found: list[Weakening], before: str, after: str, signers: Sequence[str] = ()) -> None:
+    def _register_weakenings(
+        self, by: By, found: list[Weakening], before: str, after: str, signers: Sequence[str] = ()
+    ) -> None:
         if found:
             self._stands(by, found, before, after, signers=[*signers])
 
