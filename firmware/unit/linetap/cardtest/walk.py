@@ -96,7 +96,7 @@ def _tone_levels(link: MeterLink, sound: Sound, lines: Sequence[int], hz: float)
     """The tone on each line, in dB of the tone that is played on `lines`."""
     sound.play(lines, hz)
     link.record(TONE_MS)
-    return [level_db(wave, hz, sound.rate_hz) for wave in sound.heard()]
+    return [level_db(wave, hz, sound.rate_hz) for wave in sound.captured()]
 
 
 def _contacts(link: MeterLink, rows: Sequence[int], loop: Volts, tell: Told) -> None:

@@ -76,7 +76,7 @@ class Acknowledged:
     def __init__(self) -> None:
         self._seen: frozenset[str] = frozenset()
 
-    def take(self, marks: frozenset[str]) -> None:
+    def acknowledge(self, marks: frozenset[str]) -> None:
         """Acknowledges all conditions that stand now."""
         self._seen = marks
 
@@ -134,7 +134,7 @@ class Presses:
         """Executes a press. Never raises: an absent recorder has its own condition."""
         if press == "short":
             self._site.show(now_ms)
-            self._acknowledged.take(now.marks)
+            self._acknowledged.acknowledge(now.marks)
             self.removal.acknowledge()
             if now.marks:
                 log.info("acknowledged: %s", ", ".join(sorted(now.marks)))

@@ -43,13 +43,13 @@ async def release(request: Request, site: Site) -> Response:
     subject = store.subject(id_of(request))
     made: list[Subject] = []
 
-    found = await read_own(site, lambda db: store.require(db, id_of(request)))
+    citizen_request = await read_own(site, lambda db: store.require(db, id_of(request)))
     try:
-        found.require_granted()
-        call = await _call(request, site, found)
-        copy = found.row["asked"] == "copy" and form.get("way") != "listen"
+        citizen_request.require_granted()
+        call = await _call(request, site, citizen_request)
+        copy = citizen_request.row["asked"] == "copy" and form.get("way") != "listen"
         typed = {
-            "purpose": citizen.PURPOSE, "case": views.case_of(found), "requester": who.shown,
+            "purpose": citizen.PURPOSE, "case": views.case_of(citizen_request), "requester": who.shown,
             "recipient": citizen.BY_PASSPHRASE if copy else citizen.BY_LISTENING,
             "days": uploadchecks.typed_field(form.get("days")),
         }  # fmt: skip
@@ -63,11 +63,11 @@ async def release(request: Request, site: Site) -> Response:
         return await views.show_one(request, site, "citizen/one.html", error)
 
     def do(db: Connection) -> Subject:
-        again = store.require(db, found.id)
+        again = store.require(db, citizen_request.id)
         again.require_granted()
         for row in store.releases_of(db, again):
             if row["closed_at"] is None and parse_rfc3339(row["expires_at"]) > now_ns:
-                raise StepFault("citizen_asked", f"{found.id}: {row['id']} is open")
+                raise StepFault("citizen_asked", f"{citizen_request.id}: {row['id']} is open")
         made.append(releases.add_request(db, site, call.unit, call.named, asked, who.name))
         return made[0]
 
@@ -78,7 +78,7 @@ async def release(request: Request, site: Site) -> Response:
     return RedirectResponse(f"/release/{made[0].request}", 303)
 
 
-async def _call(request: Request, site: Site, found: CitizenRequest) -> common.Call:
+async def _call(request: Request, site: Site, citizen_request: CitizenRequest) -> common.Call:
     form = await request.form()
     try:
         row = await common.find_call(
@@ -88,8 +88,8 @@ async def _call(request: Request, site: Site, found: CitizenRequest) -> common.C
         if error.status_code != 404:
             raise
         raise StepFault("citizen_no_call", "unit, call_id: no such call is known here") from None
-    if str(views.day_of(site, row["began_at"])) != found.row["called_on"]:
-        raise StepFault("citizen_other_day", f"{row['call_id']}: not of {found.row['called_on']}")
+    if str(views.day_of(site, row["began_at"])) != citizen_request.row["called_on"]:
+        raise StepFault("citizen_other_day", f"{row['call_id']}: not of {citizen_request.row['called_on']}")
     return common.require_recorded(row)
 
 
@@ -127,11 +127,11 @@ async def _step(request: Request, site: Site, act: str, do: Do) -> Response:
     who, subject = who_of(request), store.subject(id_of(request))
 
     def within(db: Connection) -> Subject:
-        found = store.require(db, id_of(request))
-        values = do(db, found, who)
-        store.change(db, found.id, **values)
+        citizen_request = store.require(db, id_of(request))
+        values = do(db, citizen_request, who)
+        store.change(db, citizen_request.id, **values)
         remark = values.get("decision") or values.get("outcome") or ""
-        return store.subject(found.id, remark)
+        return store.subject(citizen_request.id, remark)
 
     try:
         await releases.run_logged(request, site, act, subject, within)
@@ -143,13 +143,13 @@ async def _step(request: Request, site: Site, act: str, do: Do) -> Response:
 async def decide(request: Request, site: Site) -> Response:
     form = await request.form()
 
-    def do(_db: Connection, found: CitizenRequest, who: Who) -> dict[str, Any]:
-        found.require_open()
-        if who.name == found.row["registered_by"]:
-            raise StepFault("citizen_two_people", f"{found.id}: {who.name} has registered it")
-        if document.name_key(found.row["alias"]) in map(document.name_key, (who.name, who.shown)):
-            raise StepFault("citizen_own", f"{found.id}: it is {who.shown}'s own")
-        received = date.fromisoformat(found.row["received_on"])
+    def do(_db: Connection, citizen_request: CitizenRequest, who: Who) -> dict[str, Any]:
+        citizen_request.require_open()
+        if who.name == citizen_request.row["registered_by"]:
+            raise StepFault("citizen_two_people", f"{citizen_request.id}: {who.name} has registered it")
+        if document.name_key(citizen_request.row["alias"]) in map(document.name_key, (who.name, who.shown)):
+            raise StepFault("citizen_own", f"{citizen_request.id}: it is {who.shown}'s own")
+        received = date.fromisoformat(citizen_request.row["received_on"])
         made = forms.decision(forms.typed(form, forms.DECIDE), received, views.today(site))
         at = rfc3339(site.clock.utc_ns())
         values = {"decision": made.decision, "ground": made.ground, "reason": made.reason, "decided_by": who.name,
@@ -166,8 +166,8 @@ async def decide(request: Request, site: Site) -> Response:
 async def set_appointment(request: Request, site: Site) -> Response:
     form = await request.form()
 
-    def do(_db: Connection, found: CitizenRequest, _who: Who) -> dict[str, Any]:
-        found.require_granted()
+    def do(_db: Connection, citizen_request: CitizenRequest, _who: Who) -> dict[str, Any]:
+        citizen_request.require_granted()
         return forms.appointment(forms.typed(form, forms.MEET), site.pages.zone, site.clock.utc_ns())
 
     return await _step(request, site, "citizen_meet", do)
@@ -176,12 +176,12 @@ async def set_appointment(request: Request, site: Site) -> Response:
 async def close(request: Request, site: Site) -> Response:
     form = await request.form()
 
-    def do(db: Connection, found: CitizenRequest, who: Who) -> dict[str, Any]:
+    def do(db: Connection, citizen_request: CitizenRequest, who: Who) -> dict[str, Any]:
         outcome = forms.outcome(forms.typed(form, forms.CLOSE))
-        found.require_open()
+        citizen_request.require_open()
         if outcome != "withdrawn":
-            found.require_granted()
-            _require_released(store.releases_of(db, found), outcome)
+            citizen_request.require_granted()
+            _require_released(store.releases_of(db, citizen_request), outcome)
         return {"outcome": outcome, "closed_by": who.name, "closed_at": rfc3339(site.clock.utc_ns())}
 
     return await _step(request, site, "citizen_close", do)

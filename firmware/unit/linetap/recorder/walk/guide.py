@@ -62,7 +62,7 @@ class Guide:
         if walk is None:
             return False
         mono_s, utc_ns = self._now()
-        before = walk.ended_by, walk.reported, walk.asked
+        before = walk.ended_by, walk.reported, walk.tested_line
         if walk.ended_by is None:
             self._observe(walk, mono_s, utc_ns)
         elif not walk.reported:  # the end is in the checkpoint by now: a repeated report would be equal
@@ -72,8 +72,8 @@ class Guide:
                 walk.reported = True
         elif walk.is_past(mono_s):
             self.walk = None
-        self._core.set_walk_line(walk.asked)
-        return self.walk is None or before != (walk.ended_by, walk.reported, walk.asked)
+        self._core.set_walk_line(walk.tested_line)
+        return self.walk is None or before != (walk.ended_by, walk.reported, walk.tested_line)
 
     @property
     def unreported(self) -> bool:

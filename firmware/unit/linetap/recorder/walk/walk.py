@@ -173,7 +173,7 @@ class Walk(msgspec.Struct, kw_only=True):
         return left <= {line.number for line in config.line}
 
     @property
-    def asked(self) -> int | None:
+    def tested_line(self) -> int | None:
         """The line whose next outgoing call, or whose running call, is the test call."""
         return self.turn.line if self.turn is not None and self.turn.step != "free" else None
 

@@ -318,7 +318,7 @@ class UnitLog:
             leaf = _read(line)
             return leaf is not None and leaf.at < began
 
-        begin = self._log.near(earlier)
+        begin = self._log.index_before(earlier)
         for first, end in ((begin, self._log.size), (0, begin)):
             for index, line in zip(range(first, end), self._log.leaves(first), strict=False):
                 if name in line and (leaf := _read(line)) and (leaf.kind, leaf.call_id) == ("close", call_id):
