@@ -30,7 +30,7 @@ Waves = npt.NDArray[np.float64]
 
 
 class Sound(Protocol):
-    """The tones. `captured` returns the last part of a second, (lines, frames), full scale 1. DeviceFault at a stall."""
+    """`captured` returns the last part of a second, (lines, frames), full scale 1. DeviceFault at a stall."""
 
     rate_hz: int
 
