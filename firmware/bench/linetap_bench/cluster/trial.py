@@ -17,8 +17,7 @@ from pathlib import Path
 import msgspec
 
 from linetap_bench.cluster import rights
-from linetap_bench.cluster.rabbit import Node, place_revocations, start_front
-from linetap_bench.cluster.wires import Wires
+from linetap_bench.cluster.rabbit import Node, Wires, place_revocations, start_front
 from linetap_bench.figures import cpu_s, resident_mb
 from linetap_bench.fleet.fleet import Standing
 from linetap_bench.fleet.schedule import DESKS, GONE

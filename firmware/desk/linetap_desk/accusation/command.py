@@ -68,7 +68,7 @@ SHA-256 <code>{digest}</code></p>
 """
 
 
-def draft(case: str, records: Sequence[CallRecord], bundle: str, digest: str, now_ns: int) -> bytes:
+def draft_statement(case: str, records: Sequence[CallRecord], bundle: str, digest: str, now_ns: int) -> bytes:
     """The statement. `records` in any order; shown by time."""
     ordered = sorted(records, key=lambda record: record.call_id)
     counted = Counter(named(record.end.situation) for record in ordered if record.end)
@@ -141,7 +141,7 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     _require_released(args.calls, args.wav)
     sys.stdout.write(bundle.make(args, deskfolder.find(args, clock), Entry(verb="bundle", case=args.case)) + "\n")
     records = [_record(path) for path in args.calls]  # the bundle has verified them
-    data = draft(args.case, records, args.output.name, sha256(args.output), clock.utc_ns())
+    data = draft_statement(args.case, records, args.output.name, sha256(args.output), clock.utc_ns())
     privatefile.write(draft, data)
     sys.stdout.write(f"{draft}: draft of the statement, {len(records)} calls\n")
     return 0
