@@ -132,7 +132,7 @@ class Incoming:
             file.write(data)
         self._size += len(data)
         if self._size == total:
-            self._whole(name, path)
+            self._check_complete_file(name, path)
         return True
 
     def forget_part(self) -> None:
@@ -157,7 +157,7 @@ class Incoming:
                 raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
             self._size = path.stat().st_size
 
-    def _whole(self, name: str, path: Path) -> None:
+    def _check_complete_file(self, name: str, path: Path) -> None:
         try:
             self._prove(name, path)
         except Refusal as error:

@@ -55,7 +55,7 @@ class LogTimes:
         self._last[thread] = max(self._last.get(thread, 0), at_ns)
         self._clock_ns = at_ns
         self._newest = max(self._newest, at_ns)
-        self._settle(at_ns)
+        self._judge_due(at_ns)
         self._report_unexplained(index)
 
     def require_reached(self, ns: int, code: str, text: str) -> None:
@@ -66,7 +66,7 @@ class LogTimes:
     def end(self, head_ns: int | None) -> None:
         if head_ns is not None:
             self._clock_ns = head_ns
-            self._settle(head_ns)
+            self._judge_due(head_ns)
         self._report_unexplained(None)
 
     def notes(self) -> list[str]:
@@ -80,7 +80,7 @@ class LogTimes:
             )
         return found
 
-    def _settle(self, clock_ns: int) -> None:
+    def _judge_due(self, clock_ns: int) -> None:
         for ns, code, text in self._due:
             if clock_ns + AHEAD_NS >= ns:
                 continue

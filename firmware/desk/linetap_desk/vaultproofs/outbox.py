@@ -71,7 +71,7 @@ class OutboxCheck:
                     yield f"{FOLDER}/{name}", problem
             except Refusal as error:
                 yield f"{FOLDER}/{name}", Problem(error.code, str(error))
-        yield from ((FOLDER, problem) for problem in self._whole(bool(names)))
+        yield from ((FOLDER, problem) for problem in self._completeness_problems(bool(names)))
 
     def _segment(self, name: str, data: bytes) -> Iterator[Problem]:
         frames = list(outboxfiles.scan(data))
@@ -160,7 +160,7 @@ class OutboxCheck:
             return False
         return True
 
-    def _whole(self, any_there: bool) -> Iterator[Problem]:
+    def _completeness_problems(self, any_there: bool) -> Iterator[Problem]:
         """Problems unless the end is complete, and at the beginning only confirmed events are missing."""
         if self._seq < self._named.seq:
             yield Problem("outbox_short", f"the log has event {self._named.seq}, the newest here is {self._seq}")

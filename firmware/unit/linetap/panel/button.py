@@ -119,7 +119,7 @@ log = logging.getLogger("linetap.panel")
 class Presses:
     def __init__(self, config: Config) -> None:
         self._site, self._acknowledged = SiteNumber(config.site_number), Acknowledged()
-        self.removal = Removal(config.run_path, lambda: self._ask(CancelRemoval()))
+        self.removal = Removal(config.run_path, lambda: self._send_request(CancelRemoval()))
         self._recorder = SocketClient(config.run_path / RECORDER_SOCKET)
 
     def shown(self, now: Display) -> Display:
@@ -140,15 +140,15 @@ class Presses:
                 log.info("acknowledged: %s", ", ".join(sorted(now.marks)))
         elif press == "walk":
             running = walk is not None and walk.ended_by is None
-            self._ask(StopWalk() if running else StartWalk("button"))
+            self._send_request(StopWalk() if running else StartWalk("button"))
         else:
             self.removal.begin(now_ms)
-            self._ask(PrepareRemoval())
+            self._send_request(PrepareRemoval())
 
     def close(self) -> None:
         self._recorder.close()
 
-    def _ask(self, command: RecorderCommand) -> None:
+    def _send_request(self, command: RecorderCommand) -> None:
         self._recorder.answers()  # earlier answers are in the recorder's log
         try:
             self._recorder.send(msgspec.json.encode(command))

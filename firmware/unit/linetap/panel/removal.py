@@ -66,7 +66,7 @@ class Removal:
         if self._asked_ms is None and recorder.live is not None and recorder.live.removal is not None:
             self._resume_removal(now_ms)
         if self._asked_ms is not None:
-            self._go_on(recorder, self._asked_ms, now_ms)
+            self._advance(recorder, self._asked_ms, now_ms)
         if self._failed:
             return "removal_failed"
         return "removing" if self._asked_ms is not None else None
@@ -82,7 +82,7 @@ class Removal:
             self._cancelled_ms = now_ms
             self._cancel()
 
-    def _go_on(self, recorder: Seen[RecorderState], asked_ms: int, now_ms: int) -> None:
+    def _advance(self, recorder: Seen[RecorderState], asked_ms: int, now_ms: int) -> None:
         if self._wanted_ms is not None:
             if now_ms - self._wanted_ms >= UNMOUNTED_MS:
                 self._fail("it was not unmounted: linetap_removal.path is not enabled", now_ms)

@@ -135,7 +135,7 @@ class Upkeep:
         Never raises OSError: a failed write is repeated at the next tick.
         """
         try:
-            self._do_with_room()
+            self._run_duties_with_room()
             self._check_free_space(busy, *room())
             self.change.tick(busy)  # last: an unwritable folder of the configuration must not delay destruction
         except OSError as error:
@@ -155,16 +155,16 @@ class Upkeep:
         vault.order(number, before)
         self._report(CallEvent(seq=0, event="vault", at=at, unit="", number=number, before=before))
 
-    def _do_with_room(self) -> None:
+    def _run_duties_with_room(self) -> None:
         """Does the duties; on a full disk makes room for the records of a destruction, which frees space."""
         try:
-            self._do_duties()
+            self._run_duties()
         except OSError as error:
             if error.errno not in FULL or not drop_ballast(self._config.vault_path):
                 raise
-            self._do_duties()
+            self._run_duties()
 
-    def _do_duties(self) -> None:
+    def _run_duties(self) -> None:
         """Does each step even after a failed one; but destroys nothing after a failed command, which may be a hold.
         Raises the first error; an error of a full disk precedes any other."""
         failed = list[OSError]()

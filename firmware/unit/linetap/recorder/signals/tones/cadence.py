@@ -180,12 +180,12 @@ class ToneLine(msgspec.Struct):
                 fitting.setdefault(shape.name, []).append(place)
             elif place == self.sounding:
                 lost = True
-        if lost and not any(self._known(plan, place) for place in fitting.get(self._name(plan), [])):
+        if lost and not any(self._is_recognised(plan, place) for place in fitting.get(self._name(plan), [])):
             self._end_tone(plan, changes)
         for name, places in fitting.items():
-            self._goes_on(plan, name, places, began, end, burst, changes)
+            self._extend_shapes(plan, name, places, began, end, burst, changes)
 
-    def _goes_on(
+    def _extend_shapes(
         self, plan: Plan, name: str, places: list[int], began: int, end: int, burst: bool, changes: list[ToneChange]
     ) -> None:
         """Adds an element to shapes that share a name; those that have fitted longest count."""
@@ -204,7 +204,7 @@ class ToneLine(msgspec.Struct):
         if self._name(plan) == name:
             self.sounding, self.gone_at = (self.sounding if self.sounding in leading else leading[0]), gone_at
 
-    def _known(self, plan: Plan, place: int) -> bool:
+    def _is_recognised(self, plan: Plan, place: int) -> bool:
         return self.fits[place].elements >= plan.shapes[place].known_after
 
     def _name(self, plan: Plan) -> str:

@@ -88,7 +88,7 @@ class Expiry:
         self._wake()
         if not self._destruction.unfinished and not self._write_due_intents(now_ns):
             return 0
-        gone, failed = self._destruction.go_on(now_ns)
+        gone, failed = self._destruction.resume(now_ns)
         for found in gone:
             self._stored.remove(found)
         for call_id in failed:
