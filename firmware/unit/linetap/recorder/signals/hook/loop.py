@@ -31,7 +31,7 @@ import numpy as np
 
 from linetap.config.profile import Profile, PulseNumbers
 from linetap.recorder.signals.events import Event
-from linetap.recorder.signals.hook.hookline import FRAMES_PER_MS, all_are, runs
+from linetap.recorder.signals.hook.level import FRAMES_PER_MS, all_are, runs
 from linetap.ring import SLOT_MS, Bits
 
 MOST_PULSES = 10
