@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -20,6 +22,11 @@ with_anchors = pytest.mark.skipif(
     not (spandsp.installed() and PROMPTS.is_dir() and all(map(shutil.which, PROGRAMS))),
     reason=f"not all anchors are installed (libspandsp2t64, asterisk-core-sounds-en-wav, {', '.join(PROGRAMS)})",
 )
+
+
+def test_the_bench_imports_its_rigs_outside_pytest() -> None:
+    words = [sys.executable, "-c", "import linetap_bench.measure.accuracy"]
+    assert subprocess.run(words, capture_output=True, text=True, timeout=120, check=False).stderr == ""
 
 
 def row(figure: float, at_most: bool, **beside: float) -> Row:

@@ -18,7 +18,7 @@ from linetap.board.meter.protocol import Deframer, encode
 from linetap.board.wires import CAPACITY_MS, Wires
 from linetap.ring import I16
 from linetap_bench.stage.cable import VARIABLE, reports
-from linetap_bench.stage.cardmeter import meter_program
+from linetap_bench.stage.stage import meter_program
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM
 
 LIMIT_S = 60.0

@@ -11,8 +11,7 @@ from scripts import call, timeline_of
 
 from linetap.board.wires import Wires
 from linetap_bench.exchange.feed import LEVELS_AHEAD_MS, LevelFeed
-from linetap_bench.exchange.meterlines import volts_on
-from linetap_bench.exchange.metervolts import MeterVolts
+from linetap_bench.exchange.meterlines import MeterVolts, volts_on
 from linetap_bench.script.scriptkeys import LineSetup
 from meter_rig import hundredths
 

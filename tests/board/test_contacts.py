@@ -26,7 +26,7 @@ from linetap.board.wires import CONTACT_HELD_MS, Wires
 from linetap.config.profile import MeterNumbers
 from linetap.ring import I16
 from linetap_bench.exchange.meter import Meter
-from linetap_bench.stage.cardmeter import meter_program
+from linetap_bench.stage.stage import meter_program
 from linetap_core.clock import NS_PER_MS, SYSTEM
 from linetap_core.errors import DeviceFault
 from meter_rig import PLAIN, START_NS, MeterRig, steps, volts_at
@@ -215,7 +215,7 @@ def test_the_contact_of_a_meter_that_was_killed_closes(run_dir: Path) -> None:
             wires.contacts[[meter.opened >> channel & 1 == 1 for channel in range(2)]] = now_ns // NS_PER_MS
         elif at >= 10_000:
             wires.contacts[1] = now_ns // NS_PER_MS
-        if card.look(wires.asked_open(now_ns // NS_PER_MS), now_ns)[1]:
+        if card.look(wires.commanded_open(now_ns // NS_PER_MS), now_ns)[1]:
             held.append(at)
     killed, hung = [at for at in held if at < 10_000], [at for at in held if at >= 10_000]
     assert READY_MS <= killed[0] < killed[-1] < 5000 + CONTACT_HELD_MS
@@ -252,15 +252,15 @@ def test_a_meter_killed_by_the_kernel_leaves_no_contact_open(run_dir: Path) -> N
         process.kill()
         process.wait(LIMIT_S)
         last_ms = int(wires.contacts[0])
-        assert (wires.contacts[1], wires.asked_open(last_ms)[0]) == (0, True)
-        assert not wires.asked_open(last_ms + CONTACT_HELD_MS).any()
+        assert (wires.contacts[1], wires.commanded_open(last_ms)[0]) == (0, True)
+        assert not wires.commanded_open(last_ms + CONTACT_HELD_MS).any()
 
 
 def test_edges_that_stop_close_the_contact_of_the_card(run_dir: Path) -> None:
     wires = Wires.create(run_dir / "w", 1)
     wires.contacts[0] = 1000
-    assert wires.asked_open(1000 + CONTACT_HELD_MS - 1).tolist() == [True]
-    assert wires.asked_open(1000 + CONTACT_HELD_MS).tolist() == [False]
+    assert wires.commanded_open(1000 + CONTACT_HELD_MS - 1).tolist() == [True]
+    assert wires.commanded_open(1000 + CONTACT_HELD_MS).tolist() == [False]
 
 
 def test_a_damaged_command_opens_nothing() -> None:

@@ -27,7 +27,7 @@ def cable() -> Iterator[JackCable]:
 
 
 def asked(wires: Wires) -> bool:
-    return bool(wires.asked_open(SYSTEM.monotonic_ns() // NS_PER_MS)[0])
+    return bool(wires.commanded_open(SYSTEM.monotonic_ns() // NS_PER_MS)[0])
 
 
 def opened(capture: Unit, ms: int) -> Wires:
@@ -72,7 +72,7 @@ def test_a_capture_that_is_killed_leaves_no_contact_open(cable: JackCable, run_d
         last_ms = int(wires.contacts[0])
         assert last_ms > 0, "a killed process closes nothing"
         assert last_ms <= SYSTEM.monotonic_ns() // NS_PER_MS
-        assert not wires.asked_open(last_ms + CONTACT_HELD_MS)[0]
+        assert not wires.commanded_open(last_ms + CONTACT_HELD_MS)[0]
 
 
 def test_a_capture_that_stands_still_leaves_no_contact_open(cable: JackCable, run_dir: Path) -> None:

@@ -25,7 +25,7 @@ for hz in (1000, 15000):
     sound.play([2], hz)  # line 3, on channel 2
     for _ in range(100):
         SYSTEM.sleep(0.1)
-        levels = [level_db(wave, hz, sound.rate_hz) for wave in sound.heard()]
+        levels = [level_db(wave, hz, sound.rate_hz) for wave in sound.captured()]
         if abs(levels[2]) < 0.02 and max(levels[:2] + levels[3:]) < -90:
             break  # the cable may have been late until now
     found.append(levels)

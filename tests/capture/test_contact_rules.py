@@ -49,7 +49,7 @@ class Bench:
         self.run(40)
 
     def is_open(self, line: int = 1) -> bool:
-        return bool(self.wires.asked_open(self.clock.monotonic_ns() // NS_PER_MS)[line - 1])
+        return bool(self.wires.commanded_open(self.clock.monotonic_ns() // NS_PER_MS)[line - 1])
 
     def run(self, ms: int) -> int:
         """The number of milliseconds for which the contact of line 1 was open."""
@@ -173,7 +173,7 @@ def test_a_capture_that_begins_again_knows_what_the_one_before_had_noticed(bench
     """
     before = msgspec.structs.replace(bench.state, opened=[1], contact_open=[4], contact_stuck=[1, 2, 9])
     bench.up[3] = False
-    bench.contacts.take_over(before)
+    bench.contacts.restore(before)
     bench.run(100)
     assert (bench.state.contact_stuck, bench.state.contact_open) == ([1], [4])
     bench.up[3] = True
@@ -189,7 +189,7 @@ def test_a_capture_that_begins_again_knows_what_the_one_before_had_noticed(bench
 
 def test_a_contact_that_was_open_at_the_end_of_the_one_before_may_be_open(bench: Bench) -> None:
     bench.up[0] = False
-    bench.contacts.take_over(msgspec.structs.replace(bench.state, opened=[1]))
+    bench.contacts.restore(msgspec.structs.replace(bench.state, opened=[1]))
     bench.ring[0] = True
     bench.run(1000)
     bench.ring[0] = False

@@ -200,7 +200,7 @@ def test_tools_alone_need_no_server_and_a_server_takes_postgresql(signed: Path) 
             tools.type(f"linetap {words}")
         for name in ("custody", "search", "release", "verify", "bundle", "hold", "unwrap", "open", "witness"):
             tools.type(f"linetap {name} --help")
-        tools.type("linetap-custody --help && python3 -c 'import linetap_desk.custody.program.command'")
+        tools.type("linetap-custody --help && python3 -c 'import linetap_desk.custody.program.pages'")
         tools.type("linetap pki desk wall --dir pki -o wall.pem && touch desk.toml")
         status, said = bare.shell(machine, "linetap desk serve --config desk.toml")
         assert (status, said) == (2, "this needs argon2: apt install linetap-desk brings it\n")

@@ -27,7 +27,7 @@ from linetap_desk.accesslog.deskfolder import open_desk
 from linetap_desk.custody.case import Case, CustodianFiles
 from linetap_desk.custody.package import private_folder, unpack
 from linetap_desk.serve.citizen import forms, steps, store
-from linetap_desk.serve.citizen.deadline import deadline
+from linetap_desk.serve.citizen.steps import deadline
 from linetap_desk.serve.database.tables import access, citizens
 from linetap_desk.serve.figures import exposition
 from linetap_desk.serve.people import accounts

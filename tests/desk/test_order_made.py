@@ -20,7 +20,7 @@ from linetap_core.evidence.signing import authority as authorities
 from linetap_core.tomlfile.source import Source
 from linetap_core.wire.mqtt import PUBLIC_AUTHORITIES
 from linetap_core.wire.situations import OVERLONG, SITUATIONS, WARNING
-from linetap_desk.serve.orders import endingform, orderfile, smdrform, template, unitform
+from linetap_desk.serve.orders import orderfile, sections, template, unitform
 from linetap_desk.serve.orders.fields import Form
 
 MADE_AT = "2026-11-28T09:00:00.000Z"
@@ -72,7 +72,7 @@ def test_whatever_is_typed_is_a_mistake_or_an_order_that_a_unit_takes(
     names = unitform.fields_of(cards)
     typed = {"unit": "floor-03"} | {f"port{card}": f"1-1.{card}" for card in range(1, cards + 1)}
     typed |= {f"kind{card * 8 - 7}": "station" for card in range(1, cards + 1)}
-    typed |= smdrform.STANDARD
+    typed |= sections.SMDR_STANDARD
     typed |= data.draw(st.dictionaries(st.sampled_from(names), TEXTS | st.sampled_from(unitform.KINDS), max_size=6))
     form = Form(typed)
     unit = unitform.read(form, cards)
@@ -116,7 +116,7 @@ def test_everything_that_is_typed_is_in_it(authority: Authority) -> None:
 
 def ending_of(shared: template.Template, authority: Authority) -> Config:
     """The configuration of a unit, from an order with this common part and one line."""
-    unit = unitform.read(Form(smdrform.STANDARD | {"unit": "floor-03", "kind1": "station"}), 1)
+    unit = unitform.read(Form(sections.SMDR_STANDARD | {"unit": "floor-03", "kind1": "station"}), 1)
     assert unit is not None
     found = taken(orderfile.order_of(shared, unit, authorities.of(authority.key.public_key()), MADE_AT))
     return checked(Source(Path("/etc/linetap/unit.toml"), found.files["unit.toml"].encode()))
@@ -138,7 +138,7 @@ def test_a_part_of_an_earlier_version_ends_no_calls(authority: Authority) -> Non
     for name in ("situations", "warn_min", "end_min"):
         del old[name]
     kept = msgspec.convert(old, template.Template)
-    assert not any(kept.typed[box] for box in endingform.BOXES)
+    assert not any(kept.typed[box] for box in sections.SITUATION_FIELDS)
     assert ending_of(kept, authority).situation == []
 
 

@@ -17,11 +17,11 @@ from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import authority as authorities
 from linetap_core.tomlfile.source import Source
 from linetap_core.wire import smdrcolumns
-from linetap_desk.serve.orders import orderfile, smdrform, template, unitform
+from linetap_desk.serve.orders import orderfile, sections, template, unitform
 from linetap_desk.serve.orders.fields import Form
 
 MADE_AT = "2026-11-29T09:00:00.000Z"
-ONE = smdrform.STANDARD | {"unit": "floor-03", "kind1": "station", "number1": "2101", "smdr_format": ""}
+ONE = sections.SMDR_STANDARD | {"unit": "floor-03", "kind1": "station", "number1": "2101", "smdr_format": ""}
 WIFI = {"wifi_ssid": "시청 3층", "wifi_passphrase": "p4ss phrase"}
 # A PBX that prints `YY/MM/DD  HH:MMAM` and so on: no field has its default.
 COLUMNS = {
@@ -83,7 +83,7 @@ def test_the_form_begins_with_the_units_own_defaults() -> None:
     own = Smdr()
     said = {"smdr_baud": str(own.baud)}
     said |= {f"smdr_{name}": getattr(own, name) for name in ("date", "time", "duration", "time_is", "kinds")}
-    assert said == smdrform.STANDARD
+    assert said == sections.SMDR_STANDARD
 
 
 @pytest.mark.parametrize(

@@ -240,13 +240,13 @@ class TestLogged:
         house.copied(NUMBER)
         session = house.session()
         seen: list[int] = []
-        found = session._found
+        found = session._matching_entries
 
         def look(wanted: SearchQuery) -> Iterable[Entry]:
             seen.append(len(house.rows()))
             return found(wanted)
 
-        monkeypatch.setattr(session, "_found", look)
+        monkeypatch.setattr(session, "_matching_entries", look)
         house.found(session, "number", NUMBER)
         assert seen == [1]
 

@@ -22,7 +22,7 @@ from broker import until
 from linetap.adoption import adoptionfiles
 from linetap.board.simulated import leds_shown, press_button
 from linetap.config import load_config
-from linetap.panel.newunit import CONDITION_OF
+from linetap.panel.unconfigured import CONDITION_OF
 from linetap.provision import applyorder
 from linetap_core.enrolment import request
 from linetap_core.enrolment.checkdigit import with_check

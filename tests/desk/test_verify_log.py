@@ -457,7 +457,7 @@ def test_a_segment_of_many_leaves_is_not_copied_with_each() -> None:
     named, name = LogClaims(), "2027-01-24/2026-11-24-001.age"
     seen = set[int]()
     for number in range(100):
-        named.look_at(Leaf(kind="index", at=NOW, file=name, sha256=f"{number:064x}", call_id=f"call {number}"))
+        named.check_leaf(Leaf(kind="index", at=NOW, file=name, sha256=f"{number:064x}", call_id=f"call {number}"))
         seen |= {id(named.segments[name].before), id(named.segments[name].calls)}
     assert len(seen) == 2
     assert len(named.segments[name].calls) == 100

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from broker import until
-from linetap_bench.demo import deskfiles
+from linetap_bench.demo import deskstage
 from linetap_bench.demo.deskstage import OPEN
 from linetap_bench.demo.simulated import UNITS
 from linetap_bench.stage.stage import UNIT
@@ -90,7 +90,7 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
 def test_the_demo_opens_and_leaves_nothing_behind(demo: Demo) -> None:
     until(lambda: "Ctrl-C" in demo.said() or demo.process.poll() is not None, LIMIT_S)
     assert demo.process.poll() is None, demo.said()
-    assert [name for name, _, _ in deskfiles.PEOPLE if not re.search(rf"^  {name} ", demo.said(), re.MULTILINE)] == []
+    assert [name for name, _, _ in deskstage.PEOPLE if not re.search(rf"^  {name} ", demo.said(), re.MULTILINE)] == []
     with contextlib.closing(demo.login("officer")) as officer:
         until(lambda: _online(officer) == {UNIT, *UNITS}, LIMIT_S)
         found = {"unit": UNIT, "disposition": "recorded"}

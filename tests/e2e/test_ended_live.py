@@ -52,7 +52,7 @@ class Loop:
     def look(self) -> bool:
         """Whether it is open now; called repeatedly as time passes."""
         now_ms = SYSTEM.monotonic_ns() // NS_PER_MS
-        is_open = bool(self._wires.asked_open(now_ms)[0])
+        is_open = bool(self._wires.commanded_open(now_ms)[0])
         if is_open and len(self.opened_ms) == len(self.closed_ms):
             self.opened_ms.append(now_ms)
         elif not is_open and len(self.opened_ms) > len(self.closed_ms):
@@ -108,7 +108,7 @@ def test_a_power_cut_with_loops_open_leaves_the_lines_whole_and_the_calls_known(
         closing(Wires.attach(wires_path(world.run_dir, 1))) as wires,
     ):
         first = [world.start_meter(), world.start("capture"), world.start("recorder")]
-        world.until(lambda: bool(wires.asked_open(_now_ms()).any()), "a loop is open")
+        world.until(lambda: bool(wires.commanded_open(_now_ms()).any()), "a loop is open")
         SYSTEM.sleep(random.uniform(0.0, 1.5))
         cut_ms = _now_ms()
         world.kill(*first)

@@ -26,7 +26,7 @@ def test_a_contact_that_is_stuck_is_alarmed_on_its_line(tmp_path: Path) -> None:
         world.start_meter()
         for service in ("panel", "capture", "recorder", "reporter"):
             world.start(service)
-        world.until(lambda: bool(wires.asked_open(_now_ms())[0]), "the welded contact is asked to open")
+        world.until(lambda: bool(wires.commanded_open(_now_ms())[0]), "the welded contact is asked to open")
         asked_ms = _now_ms()
         world.until(lambda: _stands(world, "contact_stuck", 1, "warning"), "a contact that did not open")
         stuck_ms, led = _now_ms(), _fault_led(world)

@@ -13,7 +13,7 @@ import pytest
 from linetap import cardresult
 from linetap.adoption import adoptionfiles
 from linetap.adoption.adoptionfiles import AdoptionDisplay
-from linetap.panel.newunit import STARTS_MS, NewUnit
+from linetap.panel.unconfigured import STARTS_MS, NewUnit
 from linetap_core.enrolment.checkdigit import with_check
 from linetap_core.wire.legend import STEP_MS
 

@@ -14,7 +14,7 @@ from linetap.cardresult import CARD_WRONG
 from linetap_core.enrolment import networks, order
 from linetap_core.errors import BadInput
 from linetap_core.tomlfile.source import Source
-from linetap_desk.serve.orders import networkform
+from linetap_desk.serve.orders import sections
 from linetap_desk.serve.orders.fields import Form
 
 FIXED = {"address": "10.1.2.3/24", "gateway": "10.1.2.1", "dns": "10.1.2.1", "ntp": "ntp.city.example"}
@@ -81,7 +81,7 @@ def test_a_desk_refuses_the_broker_that_the_unit_would(host: str) -> None:
 @pytest.mark.parametrize(("key", "value"), [each for each in WRONG if each[0] != "ntp"])
 def test_the_desks_form_takes_the_same(key: str, value: str) -> None:
     form = Form({name: text for name, text in (FIXED | {key: value}).items() if name != "ntp"})
-    networkform.read(form)
+    sections.read_network(form)
     assert set(form.mistakes) == ({key} if value != "10.1.2.3/24 " else set()), "a form's spaces are not the order's"
 
 

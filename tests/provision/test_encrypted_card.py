@@ -166,10 +166,10 @@ class TestWhatIsLost:
     def test_an_order_that_could_not_be_carried_out_encrypts_nothing(self, card: Card) -> None:
         for wanted in ("otp", "tpm"):
             assert card.pack("--encrypt", wanted) == 0
-            assert cardstart._asked(card.boot) == wanted
+            assert cardstart._requested_key_holder(card.boot) == wanted
         text = (card.boot / "linetap.toml").read_text()
         for wrong in (text.replace('encrypt = "tpm"', 'encrypt = "yes"'), text.replace("[card]", "[cards]"), "", "\0"):
             (card.boot / "linetap.toml").write_text(wrong)
-            assert not cardstart._asked(card.boot)
+            assert not cardstart._requested_key_holder(card.boot)
         (card.boot / "linetap.toml").unlink()
-        assert not cardstart._asked(card.boot)
+        assert not cardstart._requested_key_holder(card.boot)

@@ -243,7 +243,7 @@ def test_the_next_line_is_asked_for_before_the_last_call_is_sealed(behind_a_pbx:
     walked.until(lambda: walked.walk is not None and walked.walk.line == 2, "line 2 is asked for")
     assert walked.walk is not None
     assert [(line.line, line.colour) for line in walked.walk.lines] == [(1, "green")]
-    held = walked.service._held_calls()
+    held = walked.service._waiting_calls()
     assert held == {walked.walk.lines[0].call_id}, "it waits for the PBX"
     walked.until(walked.over, "the walk test is over")
     _, report = report_of(walked.config)
@@ -268,7 +268,7 @@ def test_a_seal_that_does_not_come_is_not_waited_for_for_ever(
     behind_a_pbx: Walked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     walked = behind_a_pbx
-    monkeypatch.setattr(walked.service.guide, "_held", lambda: {"never sealed", *walked.service._held_calls()})
+    monkeypatch.setattr(walked.service.guide, "_held", lambda: {"never sealed", *walked.service._waiting_calls()})
     walked.ask(StartWalk("terminal", [1]))
     walked.until(lambda: walked.walk is not None and walked.walk.ended_by == "done", "the line is judged")
     made = walked.service.guide.walk

@@ -18,7 +18,7 @@ from linetap.commission import walk as command
 from linetap.commission.walk import COLOURS, FOUND, STEPS, result_text
 from linetap.config.schema import Recording
 from linetap.recorder.walk.turn import WAIT_S
-from linetap.recorder.walk.verdict import RED
+from linetap.recorder.walk.walk import RED
 from linetap_core.clock import SYSTEM
 from linetap_core.errors import BadInput, DeviceFault, Refusal
 from linetap_core.records import RecorderState, StartWalk, WalkedLine

@@ -10,7 +10,7 @@ import pytest
 
 from linetap.config.profile import HealthNumbers
 from linetap.recorder.walk.turn import CALL_S, WAIT_S, Observation, Turn
-from linetap.recorder.walk.verdict import RED, colour_of, judge, not_reached, worst
+from linetap.recorder.walk.walk import RED, colour_of, judge, not_reached, worst
 from linetap_core.records import CallRecord, NoticeRecord, WalkedLine, WalkStep
 
 CALL = "20261125T225601.710Z-L03"

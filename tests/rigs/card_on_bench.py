@@ -122,7 +122,7 @@ class BenchCard:
     def play(self, lines: Sequence[int], hz: float) -> None:
         self._played = (tuple(lines), hz)
 
-    def heard(self) -> Waves:
+    def captured(self) -> Waves:
         lines, hz = self._played
         levels = np.full(MOST_CHANNELS, FLOOR_DB)
         for line in lines:

@@ -92,7 +92,7 @@ def require_set_aside(rig: Rig, name: str, data: bytes, log: UnitLog) -> None:
     assert any(leaf["kind"] == "close" and leaf["call_id"] == CALL_ID for leaf in others)
     head = unitlog.decode_head((rig.vault / "log" / "head.json").read_bytes())
     assert (head.log, head.size) == (log.name, len(others) + 1)
-    assert [event.event for event in log.take_begun()] == ["log_begun"]
+    assert [event.event for event in log.pop_begun_events()] == ["log_begun"]
     assert log.kept == ["log.before-1"]
 
 
@@ -140,7 +140,7 @@ def test_a_rotten_head_or_tree_beside_good_leaves_sets_nothing_aside(rig: Rig, n
         log.append("heartbeat")
         log.publish()
         log.close()
-        assert (log.kept, log.take_begun()) == ([], [])
+        assert (log.kept, log.pop_begun_events()) == ([], [])
         tree = Tree()
         tree.append_all((folder / LEAVES).read_bytes().splitlines())
         assert unitlog.decode_head((folder / "head.json").read_bytes()).root == tree.root().hex()
@@ -171,7 +171,7 @@ def test_a_power_cut_before_the_head_is_ordinary(rig: Rig) -> None:
         file.write(b'{"kind":"heartb')
     log = unit_log(rig)
     log.publish()
-    assert (log.kept, log.take_begun()) == ([], [])
+    assert (log.kept, log.pop_begun_events()) == ([], [])
     assert leaves(folder)[-1]["kind"] == "stop"
 
 
@@ -311,7 +311,7 @@ def test_a_rotten_hash_beside_a_leaf_that_no_head_is_over_sets_nothing_aside(rig
         log = unit_log(rig)
         log.publish()
         log.close()
-        assert (log.kept, log.take_begun()) == ([], [])
+        assert (log.kept, log.pop_begun_events()) == ([], [])
 
 
 @pytest.mark.usefixtures("quick")
@@ -325,7 +325,7 @@ def test_hashes_that_a_power_cut_took_prove_nothing_against_a_leaf(rig: Rig, lef
     )
     log = unit_log(rig)
     log.publish()
-    assert (log.kept, log.take_begun()) == ([], [])
+    assert (log.kept, log.pop_begun_events()) == ([], [])
     assert leaves(folder)[-1]["kind"] == "heartbeat"
 
 

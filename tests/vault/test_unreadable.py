@@ -82,7 +82,7 @@ def test_a_start_goes_on_with_any_file_that_cannot_be_read(vault: Vault, inode: 
             for _ in range(3):
                 unit.log.publish()
             assert unit.log.is_proved, name
-            begun = unit.log.take_begun()
+            begun = unit.log.pop_begun_events()
         place = Path(name)
         if place.name in NAMED and place.parts[0] in ("log", "holds"):
             assert begun or broken.names(), name
@@ -107,7 +107,7 @@ def test_unreadable_hashes_are_made_from_the_leaves(vault: Vault, inode: bool) -
         unit.start()
         while not unit.log.is_proved:
             unit.log.publish()
-        assert unit.log.take_begun() == [], "the same log goes on"
+        assert unit.log.pop_begun_events() == [], "the same log goes on"
         assert (folder / LEAVES).read_bytes().startswith(before)
         assert (folder / TREE).read_bytes().startswith(root)
         assert broken.names() == ["log/tree.bin"]

@@ -17,13 +17,12 @@ from pathlib import Path
 import msgspec
 
 from linetap_bench.cluster import rights
-from linetap_bench.cluster.rabbit import Node, place_revocations, start_front
-from linetap_bench.cluster.wires import Wires
+from linetap_bench.cluster.rabbit import Node, Wires, place_revocations, start_front
 from linetap_bench.figures import cpu_s, resident_mb
 from linetap_bench.fleet.fleet import Standing
 from linetap_bench.fleet.schedule import DESKS, GONE
 from linetap_bench.fleet.schedule import names as unit_names
-from linetap_bench.fleet.verdict import Verdict, compare
+from linetap_bench.fleet.trial import Verdict, compare
 from linetap_bench.stage.processes import Child, Processes
 from linetap_bench.stage.servers import HOST, READY_S, Postgres, wait
 from linetap_core.clock import NS_PER_S, SYSTEM, parse_rfc3339

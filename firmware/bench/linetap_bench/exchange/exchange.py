@@ -173,7 +173,7 @@ class Exchange:
         """Copies the loops that the card opens and closes to the exchange's side of each line."""
         now_ns = self._clock.monotonic_ns()
         now_ms = now_ns // NS_PER_MS
-        opened = self._stuck.open_contacts(self._one_shots.look(self._wires.asked_open(now_ms), now_ns))
+        opened = self._stuck.open_contacts(self._one_shots.look(self._wires.commanded_open(now_ms), now_ns))
         script_ms = now_ms - self._levels.shift_ms
         if not opened.any() and all(release.quiet for release in self._releases):
             self.played.left_open = []

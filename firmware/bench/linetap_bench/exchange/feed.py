@@ -17,7 +17,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from linetap.board.wires import Wires
 from linetap.ring import I16, RATE_HZ, Bits
 from linetap_bench.exchange.linetimeline import with_leaks
-from linetap_bench.exchange.metervolts import MeterVolts
+from linetap_bench.exchange.meterlines import MeterVolts
 from linetap_bench.exchange.releasing import Released
 from linetap_bench.exchange.timeline import Timeline
 from linetap_bench.script.timing import PER_MS

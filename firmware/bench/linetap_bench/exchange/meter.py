@@ -2,7 +2,7 @@
 """A simulated line meter: measures the simulated wires, with the faults of a real one on request.
 
 `Meter` is the microcontroller without any I/O; `MeterOnPty` gives it a serial port that can be unplugged. Tests compare
-it with the program of a real meter, which a stage runs on its wires (`linetap_bench.stage.cardmeter`).
+it with the program of a real meter, which a stage runs on its wires (`linetap_bench.stage.stage`).
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ The program of a real meter (hardware/meter/line.c) follows the same rules with 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,32 @@ from linetap.board.meter.limits import LimitArrays, LineLimits, limits_of
 from linetap.board.wires import Wires
 from linetap.config.profile import KR_PSTN, MeterNumbers
 from linetap.ring import I16, Bits
+from linetap_bench.exchange.linetimeline import RINGING_HZ, SHAKE_PEAK_V
+from linetap_bench.script.scriptkeys import LineSetup
+
+NOMINAL_VOLTS = 4800  # the battery voltage under ringing
+MOST_VOLTS = 26_500  # hundredths of a volt
+
+
+class MeterVolts:
+    """The volts that a card's meter measures: a script has ringing and a bouncing contact as bits."""
+
+    def __init__(self, setups: Sequence[LineSetup]) -> None:
+        self._open = np.array([[round(setup.on_hook_v * 100)] for setup in setups])
+        self._closed = np.array([[round(setup.off_hook_v * 100)] for setup in setups])
+
+    def measured(self, from_ms: int, hook: Bits, ring: Bits, given: I16) -> I16:
+        """int16 (lines, n), 0.01 V, from millisecond `from_ms` of the wires on. A line without volts stays so."""
+        volts = given.astype(np.int64)
+        closed = np.abs(volts) < (self._open + self._closed) / 2
+        bounces = (hook != closed) & ~ring & (volts != 0)
+        volts = np.where(bounces, np.sign(volts) * np.where(hook, self._closed, self._open), volts)
+        if ring.any():
+            at_s = np.arange(from_ms, from_ms + volts.shape[1]) / 1000
+            swing = SHAKE_PEAK_V * 100 * np.sin(2 * np.pi * RINGING_HZ * at_s) / NOMINAL_VOLTS
+            volts = np.clip(np.rint(volts + ring * np.abs(volts) * swing), -MOST_VOLTS, MOST_VOLTS)
+        return volts.astype(np.int16)
+
 
 VoltsAt = Callable[[int, int], I16]
 

@@ -146,7 +146,7 @@ def _kill(stage: Stage, exchange: Child) -> Kills:
     while (victim := kills.next_victim) is not None and _wait_for_a_loop(stage, wires, exchange):
         SYSTEM.sleep(chance.uniform(*KILLED_WITHIN_S))
         kills.at_ms[victim].append(SYSTEM.monotonic_ns() // NS_PER_MS)
-        kills.held[victim] += int(wires.asked_open(kills.at_ms[victim][-1]).sum())
+        kills.held[victim] += int(wires.commanded_open(kills.at_ms[victim][-1]).sum())
         stage.kill(*(running.pop(name) for name in VICTIMS[victim]))
         if victim == "power":
             stage.forget_ram()
@@ -166,7 +166,7 @@ def _wait_for_a_loop(stage: Stage, wires: Wires, exchange: Child) -> bool:
     the small number. ChildFailed if a service ends by itself.
     """
     limit_ns = SYSTEM.monotonic_ns() + ns_of(6 * ROUND_S)
-    while not wires.asked_open(SYSTEM.monotonic_ns() // NS_PER_MS).any():
+    while not wires.commanded_open(SYSTEM.monotonic_ns() // NS_PER_MS).any():
         if exchange.process.poll() == 0:
             return False
         stage.children.check()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -19,12 +20,37 @@ from typing import Self
 from linetap.board.wires import wires_path
 from linetap.config import Config, load_config
 from linetap_bench.stage.cable import Cable
-from linetap_bench.stage.cardmeter import meter_program
 from linetap_bench.stage.jack import JackCable
 from linetap_bench.stage.processes import Child, ChildFailed, Processes
 from linetap_bench.stage.servers import start_broker
 from linetap_bench.stage.starvation import StarvedProcesses
 from linetap_core import cli, rundir
+
+PROJECT = Path(__file__).resolve().parents[4]
+METER_SOURCE = PROJECT / "hardware" / "meter"
+METER_FOLDERS = (METER_SOURCE, METER_SOURCE / "host", METER_SOURCE / "onwires")
+METER_PROGRAM = PROJECT / "build" / "meter" / "wires"
+METER_BUILD_S = 120
+
+
+def meter_program(built: Path = METER_PROGRAM) -> Path:
+    """The program of a real card's meter, with the exchange's wires as its ADC; compiled when its source has changed.
+
+    ChildFailed with the compiler's words.
+    """
+    newest = max(each.stat().st_mtime_ns for folder in METER_FOLDERS for each in folder.glob("*.[ch]"))
+    if built.exists() and built.stat().st_mtime_ns > newest:
+        return built
+    built.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=built.parent) as folder:  # tests compile at the same time
+        made = Path(folder) / built.name
+        words = [sys.executable, str(METER_SOURCE.parent / "meterbuild.py"), "wires", str(made)]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=METER_BUILD_S, check=False)
+        if done.returncode:
+            raise ChildFailed(f"{built}: not compiled: {done.stderr.strip()}")
+        made.replace(built)
+    return built
+
 
 UNIT = "floor-03"
 READY_S = 120.0

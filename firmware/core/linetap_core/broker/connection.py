@@ -279,7 +279,7 @@ class Connection:
     def _on_message(self, _client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:
         if message.qos != _QOS:
             if self._terms.sweep:
-                self._take_swept(message)
+                self._queue_swept(message)
             return  # QoS 0 is neither acknowledged nor limited by a window
         mid = message.mid
         with self._lock:
@@ -292,7 +292,7 @@ class Connection:
             return
         self._put(message, mid)
 
-    def _take_swept(self, message: mqtt.MQTTMessage) -> None:
+    def _queue_swept(self, message: mqtt.MQTTMessage) -> None:
         """Queues a swept message. Stops reading while too many are queued: the rest waits in TCP and at the broker."""
         while not self._room.acquire(timeout=_LOOP_S):
             if self._abandoned:

@@ -136,7 +136,7 @@ class Link(ABC):
             whose, happening = self._happenings.get(timeout=timeout_s)
             while True:
                 if whose is self._connection:
-                    found += self._take(happening)
+                    found += self._handle(happening)
                 if len(found) >= MOST_AT_ONCE:
                     return found
                 whose, happening = self._happenings.get_nowait()
@@ -194,7 +194,7 @@ class Link(ABC):
     def _open(self, terms: Terms, tls: ssl.SSLContext | None) -> Connection:
         return Connection(self._broker, terms, tls, self._happenings)
 
-    def _take(self, happening: Happening) -> list[LinkEvent]:
+    def _handle(self, happening: Happening) -> list[LinkEvent]:
         match happening:
             case Connected(_, most):
                 self.connected, self._refused, self.renewing = True, False, False

@@ -99,7 +99,7 @@ class Report:
                 self._text("mark", f"{mark.at_s:.1f}", word(self.language, "mark", mark.kind)) for mark in record.marks
             ),
         )
-        yield "kept", self._kept(call)
+        yield "kept", self._retention_text(call)
         yield "retention", self._retention(call)
         yield "signer", f"{escape(record.unit)}, {keys.fingerprint(call.signed.key)}"
         yield "sha256", call.record_sha256
@@ -181,7 +181,7 @@ class Report:
             return self._text("amended_latest", *times)
         return self._text("amended_within", *times, true.uncertainty_s)
 
-    def _kept(self, call: Call) -> str:
+    def _retention_text(self, call: Call) -> str:
         kept = call.kept
         if kept is None:
             return ""

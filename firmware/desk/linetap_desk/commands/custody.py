@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+import webbrowser
+from pathlib import Path
 
 from linetap_core import cli
 from linetap_core.clock import Clock
@@ -25,10 +27,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     if args.package is not None or args.url is not None or args.identity:
         return helper.run(args, clock)
-    from linetap_desk.custody.program import command as program  # loads the modules of all steps
+    return _run_program(args, deskfolder.folder_of(argparse.Namespace(desk=args.desk_folder)), clock)
 
-    folder = deskfolder.folder_of(argparse.Namespace(desk=args.desk_folder))
-    return program.run(folder, clock, serving.zone_of_arguments(args), args.port, args.idle_minutes * 60, args.browser)
+
+def _run_program(args: argparse.Namespace, desk_folder: Path, clock: Clock) -> int:
+    """Prints the program's address and code, and opens the browser there; runs until its button, a signal, or the idle
+    time ends it."""
+    from linetap_desk.custody.package import private_folder  # these load the modules of all steps
+    from linetap_desk.custody.program import pages, settings
+    from linetap_desk.custody.program.program import Program
+    from linetap_desk.custody.site import Admission, CasePages
+
+    known = settings.load(desk_folder)
+    with private_folder() as work, serving.listening(args.port) as at:
+        look = CasePages(serving.zone_of_arguments(args), "linetap_desk.custody")
+        idle_s = args.idle_minutes * 60
+        program = Program(Admission(), look, clock, serving.url_of(at), idle_s, desk_folder, work, known)
+        with program.held:
+            serving.print_address(program)
+            if args.browser:
+                webbrowser.open(f"{program.url}/")
+            serving.serve(program, pages.make_app(program), at)
+    return 0
 
 
 def main() -> int:

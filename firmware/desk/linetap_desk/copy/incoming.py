@@ -109,7 +109,7 @@ class Incoming:
         folder.mkdir(parents=True, exist_ok=True)
         self.record: CallRecord | None = None
         self._missing: list[str] = []
-        self._look()
+        self._list_missing()
 
     @property
     def place(self) -> tuple[str, int] | None:
@@ -132,7 +132,7 @@ class Incoming:
             file.write(data)
         self._size += len(data)
         if self._size == total:
-            self._whole(name, path)
+            self._check_complete_file(name, path)
         return True
 
     def forget_part(self) -> None:
@@ -143,7 +143,7 @@ class Incoming:
 
     # --- within ------------------------------------------------------------------------------------------------
 
-    def _look(self) -> None:
+    def _list_missing(self) -> None:
         self.record = None
         if (self.folder / sealed.RECORD).exists():
             self.record = read_record((self.folder / sealed.RECORD).read_bytes(), self.call)
@@ -157,7 +157,7 @@ class Incoming:
                 raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
             self._size = path.stat().st_size
 
-    def _whole(self, name: str, path: Path) -> None:
+    def _check_complete_file(self, name: str, path: Path) -> None:
         try:
             self._prove(name, path)
         except Refusal as error:
@@ -165,7 +165,7 @@ class Incoming:
             self._size = 0
             raise Damaged(getattr(error, "code", "refused"), f"{name}: {error}") from None
         path.rename(self.folder / name)
-        self._look()
+        self._list_missing()
 
     def _prove(self, name: str, path: Path) -> None:
         if name == sealed.SIGNATURE:

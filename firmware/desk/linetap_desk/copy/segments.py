@@ -116,7 +116,7 @@ class Segments:
             if unit.round is None and now_ns >= unit.next_ns:
                 room -= 1
                 unit.round, unit.asked_ns = _Round(), now_ns
-                yield self._ask(unit, ListSegments().body(), now_ns)
+                yield self._begin_window(unit, ListSegments().body(), now_ns)
 
     def arrived(self, name: str, message: Arrived) -> bool:
         """Processes a message of `reply/fetch`; returns whether it was a requested message of the index. OSError: the
@@ -172,7 +172,7 @@ class Segments:
 
     # --- requests ------------------------------------------------------------------------------------------------
 
-    def _ask(self, unit: _Unit, body: dict[str, str], now_ns: int) -> Request:
+    def _begin_window(self, unit: _Unit, body: dict[str, str], now_ns: int) -> Request:
         unit.correlation = secrets.token_bytes(_CORRELATION_BYTES)
         unit.window_ns = unit.answered_ns = now_ns
         unit.came = 0
@@ -212,7 +212,7 @@ class Segments:
         yield self._window(unit, name, first, now_ns)
 
     def _window(self, unit: _Unit, name: str, first: int, now_ns: int) -> Request:
-        return self._ask(unit, IndexWindow(file=name, first=first, most=unit.most).body(), now_ns)
+        return self._begin_window(unit, IndexWindow(file=name, first=first, most=unit.most).body(), now_ns)
 
     # --- receiving -----------------------------------------------------------------------------------------------
 
@@ -245,14 +245,14 @@ class Segments:
             part += data
             if len(part) >= size or user.get("total") != str(size):
                 del unit.wanted[name], unit.parts[name]
-                self._whole(unit, now, name, bytes(part), sha256)
+                self._process_file(unit, now, name, bytes(part), sha256)
         if not unit.wanted or unit.came >= unit.most:
             unit.correlation = b""
             unit.pause_s = 0
             if self._kbit_s:
                 unit.next_ns = unit.window_ns + unit.came * 8 * NS_PER_MS // self._kbit_s
 
-    def _whole(self, unit: _Unit, now: _Round, name: str, data: bytes, sha256: str) -> None:
+    def _process_file(self, unit: _Unit, now: _Round, name: str, data: bytes, sha256: str) -> None:
         """Processes a complete file, which may differ from the wanted one."""
         if name == LIST:
             assert now.head is not None

@@ -126,7 +126,7 @@ class Copying:
         call = transfer.incoming.call
         try:
             if "file" in message.user:
-                self._take(transfer, transfer.incoming, message)
+                self._store_block(transfer, transfer.incoming, message)
             else:
                 self._answered(transfer, message.payload)
         except Damaged as error:
@@ -191,7 +191,7 @@ class Copying:
 
     # --- received messages -------------------------------------------------------------------------------------
 
-    def _take(self, transfer: Transfer, incoming: Incoming, message: Arrived) -> None:
+    def _store_block(self, transfer: Transfer, incoming: Incoming, message: Arrived) -> None:
         user = message.user
         try:
             offset, total = int(user["offset"]), int(user["total"])

@@ -72,11 +72,11 @@ class Link(link.Link):
     def _called(self) -> str:
         return f"as {self._agreed.client_id}"
 
-    def _take(self, happening: Happening) -> list[LinkEvent]:
+    def _handle(self, happening: Happening) -> list[LinkEvent]:
         match happening:
             case Connected(resumed):
                 self._resumed = resumed
             case Subscribed() if self._agreed.session_s:  # earlier messages may match no subscription
                 kept = "resumed" if self._resumed else "new: what came while there was none is not there"
                 log.info("session_%s", kept)
-        return super()._take(happening)
+        return super()._handle(happening)

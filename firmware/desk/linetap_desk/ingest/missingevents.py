@@ -70,9 +70,9 @@ class Holes:
             return []
         self._due_ns = now_ns + LOOK_EVERY_S * NS_PER_S
         with self._engine.begin() as db:
-            return list(self._look(db, now_ns))
+            return list(self._update_missing(db, now_ns))
 
-    def _look(self, db: Connection, now_ns: int) -> Iterator[Missing]:
+    def _update_missing(self, db: Connection, now_ns: int) -> Iterator[Missing]:
         self._close(db)
         found = {one.group: one for one in _behind(db, self._share)}
         for group in self._standing.keys() - found.keys():

@@ -169,7 +169,7 @@ class HoldSender:
             with contextlib.suppress(OSError):
                 self._waiting[name] = self._judged(name, self._commands.read(name, LIMIT_BYTES), *in_force)
                 self._commands.mark_read(name, stamp)
-                self._settle(name)
+                self._finish(name)
 
     def _judged(self, name: str, data: bytes, authority: Authority, roles: Roles) -> _Waiting:
         known = delivery_of(self.folder, name, data) or Delivery(sha256_of(data))
@@ -197,9 +197,9 @@ class HoldSender:
     def _record(self, name: str, one: _Waiting, delivery: Delivery) -> None:
         one.delivery = delivery
         write_answers(_answer_path(self.folder, name), delivery)
-        self._settle(name)
+        self._finish(name)
 
-    def _settle(self, name: str) -> None:
+    def _finish(self, name: str) -> None:
         """A command that was answered, or is not sent, keeps no later one waiting."""
         one = self._waiting.get(name)
         if one is not None and (one.command is None or one.delivery.code):

@@ -118,7 +118,7 @@ class Sharing:
     def end(self) -> None:
         with contextlib.suppress(SQLAlchemyError):  # otherwise the leases expire
             for lease in list(self._held):
-                self._give_back(lease)
+                self._release_lease(lease)
             self._leases.leave()
         for lease in list(self._held):
             self._drop(lease, "")
@@ -130,9 +130,9 @@ class Sharing:
             for lease in self._held.keys() - held:
                 self._drop(lease, f"share {lease.share}: another ingest has it")
             for lease in list(self._held)[: self._leases.surplus(len(self._held))]:
-                self._give_back(lease)
+                self._release_lease(lease)
             for lease in self._leases.take(len(self._held)):
-                self._take(lease)
+                self._start_share(lease)
         except SQLAlchemyError as error:
             self._log_away(f"database_away: {database.reason(error)}; the shares are not renewed")
             # Without the database the leases have expired, and other processes may use their sessions at the broker.
@@ -141,13 +141,13 @@ class Sharing:
             return
         self._log_away("")
 
-    def _take(self, lease: Lease) -> None:
+    def _start_share(self, lease: Lease) -> None:
         engine = database.connected_writer(self._db)
         guard_transactions(engine, lease)
         self._held[lease] = (self._begin(lease, engine), engine)
         log.info("share_taken: %s", lease.share)
 
-    def _give_back(self, lease: Lease) -> None:
+    def _release_lease(self, lease: Lease) -> None:
         self._drop(lease, f"share {lease.share}: given back")
         self._leases.release(lease, self._counter())
 

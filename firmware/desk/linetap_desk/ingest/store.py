@@ -57,7 +57,7 @@ class Store:
         except (DataError, IntegrityError, *_OF_ONE) as error:
             reached: dict[Group, int] = {}
             if len(batch) == 1:
-                self._give_up(batch[0], error)
+                self._set_aside_rejected(batch[0], error)
                 return reached
             for one in batch:
                 reached |= self.write([one], signers)
@@ -110,9 +110,9 @@ class Store:
             for _, event in found:
                 if isinstance(event, Event):
                     groups[event.fields.unit, event.fields.chain].append(event)
-            return self._take(db, groups) if groups else {}
+            return self._store_events(db, groups) if groups else {}
 
-    def _take(self, db: Connection, groups: dict[Group, list[Event]]) -> dict[Group, int]:
+    def _store_events(self, db: Connection, groups: dict[Group, list[Event]]) -> dict[Group, int]:
         """Stores new events with one statement for all groups: a thousand units send one event each, not one unit a
         thousand."""
         before = _reached(db, groups)
@@ -178,7 +178,7 @@ class Store:
                     sig=report.sig[: judge.LIMIT_BYTES].replace("\0", "?"), received_at=rfc3339(report.received_ns),
                 ))  # fmt: skip
 
-    def _give_up(self, one: Arrival, error: Exception) -> None:
+    def _set_aside_rejected(self, one: Arrival, error: Exception) -> None:
         """Sets aside a single report that the database rejects, so that it does not block the following ones."""
         log.error("not_storable: %s: %s", one.unit, type(error).__name__)
         if not isinstance(one, UnitMessage):

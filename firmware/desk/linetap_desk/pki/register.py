@@ -65,7 +65,7 @@ class Register:
         self._path = path
         data, other = _whole(read_small(path, LIMIT_BYTES)), self._of_twin()
         try:
-            self._take(data)
+            self._load_entries(data)
         except PkiFault as fault:
             if other is None:
                 raise
@@ -81,14 +81,14 @@ class Register:
             replace_durably(path, other, mode=_MODE)
         except OSError as error:
             raise BadInput(f"{path}: {error.strerror}") from None
-        self._take(other)
+        self._load_entries(other)
 
     def _of_twin(self) -> bytes | None:
         """The twin's content; None if it is missing or damaged."""
         twin = twin_of(self._path)
         try:
             data = _whole(read_small(twin, LIMIT_BYTES))
-            self._take(data)
+            self._load_entries(data)
         except BadInput:
             return None
         except PkiFault as fault:
@@ -96,7 +96,7 @@ class Register:
             return None
         return data
 
-    def _take(self, data: bytes) -> None:
+    def _load_entries(self, data: bytes) -> None:
         self._whole_bytes = len(data)
         self._sum, self._is_checked = hashlib.sha256(), False
         self.entries = [self._parse(number, line) for number, line in enumerate(data.split(b"\n")[:-1], 1)]

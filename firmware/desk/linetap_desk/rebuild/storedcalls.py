@@ -64,7 +64,7 @@ def store_copies(
                 worklist.stored(db, call, RetentionTerm.of(record), at_ns)
                 rows = [_row(_sealed(record, call))]
                 for path in kept.paths.get(call.call_id, ()):
-                    if (held := _held(path, call, refused, now_ns)) is not None:
+                    if (held := _stored_hold(path, call, refused, now_ns)) is not None:
                         rows.append(_row(held))
                         break
                 db.execute(insert(from_record), rows)
@@ -135,7 +135,7 @@ def _sealed(record: CallRecord, call: Call) -> CallEvent:
     return msgspec.structs.replace(event, unit=call.unit)
 
 
-def _held(path: Path, call: Call, refused: Refused, now_ns: int) -> CallEvent | None:
+def _stored_hold(path: Path, call: Call, refused: Refused, now_ns: int) -> CallEvent | None:
     """A hold stored at the desk that has not ended. Its signature is not checked here, but when the call is opened."""
     try:
         with path.open("rb") as file:

@@ -92,13 +92,13 @@ def show(args: argparse.Namespace, clock: Clock) -> int:
     past = desk.access.entries()
     file = requestfile.load_request(args.request)
     roles = desk.roles(past)
-    sys.stdout.writelines(line + "\n" for line in _asked(file))
+    sys.stdout.writelines(line + "\n" for line in _request_lines(file))
     steps = list(_steps(file, roles, past, desk.now_ns(past)))
     sys.stdout.writelines(f"{mark:8} {line}\n" for mark, line in steps)
     return 1 if any(mark == _MISSING for mark, _ in steps) else 0
 
 
-def _asked(file: requestfile.RequestFile) -> Iterator[str]:
+def _request_lines(file: requestfile.RequestFile) -> Iterator[str]:
     request = file.request
     yield f"request  {request.id} (sha256 {hashlib.sha256(file.data).hexdigest()})"
     yield f"asks     {request.requester}, case {request.case}, purpose {request.purpose}"

@@ -78,7 +78,7 @@ class IndexLog:
         try:
             head = signedheads.read_head(folder / unitlog.HEAD, signers).head
             root, size = "", 0
-            for tree, _ in leaflog.hashes(map(self._looked_at, leaflog.lines_of(folder / leaflog.LEAVES))):
+            for tree, _ in leaflog.hashes(map(self._checked_line, leaflog.lines_of(folder / leaflog.LEAVES))):
                 root, size = tree.root().hex(), tree.size
         except (Refusal, OSError) as error:
             self._named = LogClaims()
@@ -91,10 +91,10 @@ class IndexLog:
             return "written by a version that did not log it"
         return None if signers is not None else "no --signers"
 
-    def _looked_at(self, line: bytes) -> bytes:
+    def _checked_line(self, line: bytes) -> bytes:
         if any(kind in line for kind in _OF_INTEREST):
             with contextlib.suppress(ValueError):  # the root proves that the unit wrote it
-                self._named.look_at(strict.decode(line, Leaf))
+                self._named.check_leaf(strict.decode(line, Leaf))
         return line
 
 
@@ -110,9 +110,9 @@ class IndexKeys:
         self._others: list[Path] = []
         for path in paths:
             if path.is_dir():
-                self._take_folder(path)
+                self._add_key_folder(path)
             else:
-                self._take_file(path)
+                self._add_key_file(path)
         if len(self._others) > _MOST_OTHERS:
             raise BadInput(f"more than {_MOST_OTHERS} keys without an epoch's name: a folder of them expected")
 
@@ -120,7 +120,7 @@ class IndexKeys:
         """The files for this epoch; empty if none was given."""
         return [*self._named.get(epoch, []), *self._others]
 
-    def _take_folder(self, folder: Path) -> None:
+    def _add_key_folder(self, folder: Path) -> None:
         names = os.listdir(folder)
         if len(names) > _MOST_FILES:
             raise BadInput(f"{folder}: more than {_MOST_FILES} files; a folder of index keys expected")
@@ -130,7 +130,7 @@ class IndexKeys:
         for name, epoch in known.items():
             self._named.setdefault(epoch, []).append(folder / name)
 
-    def _take_file(self, path: Path) -> None:
+    def _add_key_file(self, path: Path) -> None:
         stockage.check_identity_file(path)
         found = index.parse_folder(path.name.removesuffix(SUFFIX))
         if found is not None and found[1] is not None:
@@ -259,7 +259,7 @@ def search(
     result = Result()
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         for segment, opened in zip(
-            segments, pool.map(lambda each: _found(each, keys, wanted, logs), segments), strict=True
+            segments, pool.map(lambda each: _search_segment(each, keys, wanted, logs), segments), strict=True
         ):
             if isinstance(opened, str):
                 result.closed.setdefault(opened, set()).add(segment.epoch)
@@ -280,7 +280,7 @@ def spans(epochs: set[str]) -> str:
     return ", ".join(" to ".join(word) for word in words)
 
 
-def _found(
+def _search_segment(
     segment: Segment, keys: IndexKeys, wanted: Callable[[Entry], bool], logs: Mapping[Path, IndexLog]
 ) -> list[Entry] | str:
     """The matching entries of a segment, or the reason why it was not searched."""

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
-from linetap_core.errors import BadInput
+from linetap_core.errors import BadInput, LinetapError
 from linetap_desk.ingest.database import (
     BUSY_MS,
     connecting,
@@ -64,7 +64,7 @@ def migrate_apart(name: str) -> None:
 
 
 def _migrate(name: str) -> None:
-    command = [sys.executable, "-m", "linetap_desk.serve.migrating"]
+    command = [sys.executable, "-m", "linetap_desk.serve.opendatabase"]
     done = subprocess.run(command, input=name, text=True, stderr=subprocess.PIPE, check=False)  # may contain a password
     if done.returncode:
         raise BadInput((done.stderr.strip().splitlines() or [f"the migration ended with {done.returncode}"])[-1])
@@ -97,3 +97,17 @@ def _set_pragmas(connection: Any, _record: Any) -> None:
 
 def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get(WRITES) else "BEGIN")
+
+
+def main() -> int:
+    """Migrates the database whose URL is on standard input; `migrate_apart` starts it as a process."""
+    try:
+        open_own(sys.stdin.read().strip()).dispose()
+    except LinetapError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_status
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """`linetap desk setup`: runs its steps in order. A second run makes what is missing and renews what ends soon; files
-that people have edited stay as they are."""
+that people have edited stay as they are.
+
+It makes two databases: the ingest's, which the pages read, and the pages' own. They are SQLite's files, or in
+PostgreSQL on this machine, which identifies each service by its Unix user (peer), without a password.
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
+from importlib.util import find_spec
 
 from linetap_core.cli import say
 from linetap_core.clock import Clock
@@ -14,9 +19,56 @@ from linetap_core.errors import BadInput
 from linetap_core.evidence.keys import keys
 from linetap_desk.config import desk as desksettings
 from linetap_desk.config import pages
-from linetap_desk.setup import certificates, database, machine, services
+from linetap_desk.setup import certificates, machine, services
 from linetap_desk.setup.answers import Answers, from_options
-from linetap_desk.setup.machine import require_user, set_owner, write_file
+from linetap_desk.setup.certificates import Report
+from linetap_desk.setup.machine import as_user, require_user, run_checked, set_owner, write_file
+
+_DESK_FILE, _PAGES_FILE = machine.STATE / "desk.db", machine.PAGES_STATE / "serve.db"
+_DESK_NAME, _PAGES_NAME = "linetap_desk", "linetap_pages"
+_URLS = {
+    "sqlite": (f"sqlite:///{_DESK_FILE}", f"sqlite:///{_PAGES_FILE}"),
+    "postgresql": (f"postgresql+psycopg:///{_DESK_NAME}", f"postgresql+psycopg:///{_PAGES_NAME}"),
+}
+# Later tables of the ingest are readable for the pages only.
+_READ = f'''
+GRANT CONNECT ON DATABASE {_DESK_NAME} TO "{machine.PAGES}";
+GRANT USAGE ON SCHEMA public TO "{machine.PAGES}";
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO "{machine.PAGES}";
+ALTER DEFAULT PRIVILEGES FOR ROLE "{machine.DESK}" IN SCHEMA public GRANT SELECT ON TABLES TO "{machine.PAGES}";
+'''
+
+
+def urls(kind: str) -> tuple[str, str]:
+    """The URLs of the ingest's database and of the pages' own."""
+    return _URLS[kind]
+
+
+def make_databases(kind: str, report: Report) -> None:
+    if kind == "sqlite":
+        _make_file()
+        return
+    if find_spec("psycopg") is None:
+        raise BadInput("--database postgresql: apt install postgresql python3-psycopg")
+    for user, name in ((machine.DESK, _DESK_NAME), (machine.PAGES, _PAGES_NAME)):
+        if not _psql(f"SELECT 1 FROM pg_roles WHERE rolname = '{user}'"):
+            _psql(f'CREATE ROLE "{user}" LOGIN')
+        if not _psql(f"SELECT 1 FROM pg_database WHERE datname = '{name}'"):
+            _psql(f"CREATE DATABASE {name} OWNER \"{user}\" ENCODING 'UTF8' TEMPLATE template0")
+            _psql(f"REVOKE ALL ON DATABASE {name} FROM PUBLIC")
+            report(f"PostgreSQL: database {name} of {user}")
+    _psql(_READ, _DESK_NAME)
+
+
+def _make_file() -> None:
+    """Makes an empty file that is writable by the group: a reader of SQLite's log must register beside it."""
+    _DESK_FILE.touch(mode=0o660)
+    set_owner(_DESK_FILE, machine.DESK, machine.DESK, 0o660)
+
+
+def _psql(statement: str, database: str = "postgres") -> str:
+    words = ("psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", database, "-f", "-")
+    return run_checked(*as_user("postgres", *words), given=statement)
 
 
 def run_setup(args: argparse.Namespace, clock: Clock) -> int:
@@ -45,7 +97,7 @@ def _set_up(answers: Answers, clock: Clock) -> bool:
     changed |= certificates.renew_certificates(answers, clock, say)
     changed |= _make_key("desk.key") | _make_key("serve-log.key")
     if not machine.CONFIG.exists():
-        database.make_databases(answers.database, say)
+        make_databases(answers.database, say)
         answers.store.mkdir(parents=True, exist_ok=True)
         set_owner(answers.store, machine.DESK, machine.DESK, 0o2750)
         text = config_text(answers, certificates.broker_host(answers))
@@ -72,7 +124,7 @@ def _make_key(name: str) -> bool:
 
 def config_text(answers: Answers, broker: str) -> str:
     """The text of desk.toml, which only people edit later. `broker`: the name by which this server reaches it."""
-    desk, pages = database.urls(answers.database)
+    desk, pages = urls(answers.database)
     return f"""\
 # Made by `linetap desk setup`, which does not change it again. Every setting: docs/desk.md and docs/desk-serve.md.
 signers = "allowed_signers"      # from the authority: which key is which unit's

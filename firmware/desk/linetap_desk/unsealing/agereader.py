@@ -62,7 +62,7 @@ class Chunks:
 
     def __iter__(self) -> Iterator[bytes]:
         number = 0
-        while chunk := self._take(age.SEALED_CHUNK_BYTES):
+        while chunk := self._next_bytes(age.SEALED_CHUNK_BYTES):
             opened, is_last = _chunk(self._cipher, number, chunk)
             number += 1
             if opened is None or (is_last and number > 1 and not opened):
@@ -70,11 +70,11 @@ class Chunks:
                 return
             yield opened
             if is_last:
-                self.fault = "there is more behind its end" if self._take(1) else ""
+                self.fault = "there is more behind its end" if self._next_bytes(1) else ""
                 return
         self.fault = "its end is missing"
 
-    def _take(self, count: int) -> bytes:
+    def _next_bytes(self, count: int) -> bytes:
         taken, self._ahead = self._ahead[:count], self._ahead[count:]
         return taken if len(taken) == count else taken + self._file.read(count - len(taken))
 

@@ -274,7 +274,7 @@ class LogClaims:
     def has_index_leaves(self) -> bool:
         return bool(self.segments)
 
-    def look_at(self, leaf: Leaf) -> None:
+    def check_leaf(self, leaf: Leaf) -> None:
         if leaf.seq is not None:
             self.seq = max(self.seq, leaf.seq)
         if leaf.kind == "index" and leaf.file is not None and leaf.sha256 is not None:
@@ -329,7 +329,7 @@ class LogWeakened:
         self._known: dict[str, Leaf] = {}  # the first of each
         self._steps: dict[str, str] = {}  # the last of each
 
-    def look_at(self, leaf: Leaf) -> None:
+    def check_leaf(self, leaf: Leaf) -> None:
         if leaf.kind != "weakening" or leaf.id is None or leaf.step is None:
             return
         if leaf.id in self._known or len(self._known) < MOST_KNOWN:

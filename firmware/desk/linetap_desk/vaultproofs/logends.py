@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks the ended calls of a log: each `end` leaf by the order of the leaves and by the call's record.
-
-A log of an earlier version has no such leaves: an end that only the record has is no contradiction.
-"""
+"""Checks the ended calls of a log: each `end` leaf by the order of the leaves and by the call's record."""
 
 from __future__ import annotations
 
@@ -25,27 +22,29 @@ class LogEnds:
         self._ends: dict[str, dict[str, str | None]] = {}
         self._closed: set[str] = set()
 
-    def look_at(self, index: int, leaf: Leaf) -> None:
+    def check_leaf(self, index: int, leaf: Leaf) -> None:
         if leaf.call_id is None:
             return
         if leaf.kind == "close":
             self._closed.add(leaf.call_id)
         elif leaf.kind == "end":
-            said = unitlog.fields_in(leaf)
-            if self._ends.setdefault(leaf.call_id, said) != said:
+            end = unitlog.fields_in(leaf)
+            if self._ends.setdefault(leaf.call_id, end) != end:
                 self._bad("other_end", f"leaf {index}: {leaf.call_id} was ended in another way by an earlier leaf")
             elif leaf.call_id in self._closed:
                 self._bad("end_after_close", f"leaf {index}: {leaf.call_id} was ended after its close")
 
     def contradicts(self, record: PublicRecord) -> bool:
-        """Whether the log contradicts the record's statement of the call's end."""
-        said = self._ends.get(record.call_id)
-        return said is not None and said != unitlog.fields_of(record)
+        """Whether the log states another end than the record, or has closed an ended call without one."""
+        end = self._ends.get(record.call_id)
+        if end is None and record.call_id not in self._closed:
+            return False  # reported as missing in the log
+        return end != unitlog.fields_of(record)
 
     def notes(self) -> Iterator[str]:
         if self._ends:
-            why = Counter(str(said["situation"]) for said in self._ends.values())
-            by = Counter(str(said["ended_by"]) for said in self._ends.values())
+            why = Counter(str(end["situation"]) for end in self._ends.values())
+            by = Counter(str(end["ended_by"]) for end in self._ends.values())
             yield f"{len(self._ends)} calls were ended after a notice: {_counts(why)}; {_counts(by)}"
 
 

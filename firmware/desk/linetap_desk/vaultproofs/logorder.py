@@ -39,7 +39,7 @@ class LogTimes:
         self._restarts = self._unjudged = 0
         self._was_dated = False  # a signed `time` command set the date: the unit's clock may have any value
 
-    def look_at(self, index: int, leaf: Leaf, at_ns: int) -> None:
+    def check_leaf(self, index: int, leaf: Leaf, at_ns: int) -> None:
         self._was_dated |= leaf.kind == "command" and leaf.verb == "time"
         thread = "vault" if leaf.kind in _VAULT else "main" if leaf.kind in _MAIN else None
         if thread is None:
@@ -55,8 +55,8 @@ class LogTimes:
         self._last[thread] = max(self._last.get(thread, 0), at_ns)
         self._clock_ns = at_ns
         self._newest = max(self._newest, at_ns)
-        self._settle(at_ns)
-        self._give_up(index)
+        self._judge_due(at_ns)
+        self._report_unexplained(index)
 
     def require_reached(self, ns: int, code: str, text: str) -> None:
         """Requires that the clock has reached that time, or has at the next leaf."""
@@ -66,8 +66,8 @@ class LogTimes:
     def end(self, head_ns: int | None) -> None:
         if head_ns is not None:
             self._clock_ns = head_ns
-            self._settle(head_ns)
-        self._give_up(None)
+            self._judge_due(head_ns)
+        self._report_unexplained(None)
 
     def notes(self) -> list[str]:
         found = []
@@ -80,7 +80,7 @@ class LogTimes:
             )
         return found
 
-    def _settle(self, clock_ns: int) -> None:
+    def _judge_due(self, clock_ns: int) -> None:
         for ns, code, text in self._due:
             if clock_ns + AHEAD_NS >= ns:
                 continue
@@ -94,20 +94,20 @@ class LogTimes:
 
     def _started(self, index: int, at_ns: int) -> None:
         """Records a start, after which a machine without a real-time clock may have any time."""
-        self._restarts += max(self._last.values(), default=0) - at_ns > SLACK_NS or bool(self._near(index))
-        self._back = [each for each in self._back if each not in self._near(index)]
+        self._restarts += max(self._last.values(), default=0) - at_ns > SLACK_NS or bool(self._recent_decreases(index))
+        self._back = [each for each in self._back if each not in self._recent_decreases(index)]
         self._last = {}
 
     def _stepped(self, index: int, by_ns: int, at_ns: int) -> None:
-        explained = [each for each in self._near(index) if each[1] <= by_ns + SLACK_NS]
+        explained = [each for each in self._recent_decreases(index) if each[1] <= by_ns + SLACK_NS]
         self._back = [each for each in self._back if each not in explained]
         self._last = {thread: min(last, at_ns) if last - at_ns <= by_ns + SLACK_NS else last
                       for thread, last in self._last.items()}  # fmt: skip
 
-    def _near(self, index: int) -> list[tuple[int, int, str]]:
+    def _recent_decreases(self, index: int) -> list[tuple[int, int, str]]:
         return [each for each in self._back if index - each[0] <= NEAR]
 
-    def _give_up(self, index: int | None) -> None:
+    def _report_unexplained(self, index: int | None) -> None:
         """Reports decreases that no clock step explained within NEAR leaves."""
         for each in [each for each in self._back if index is None or index - each[0] > NEAR]:
             self._bad("time_back", f"{each[2]}, without a clock_step")
@@ -148,13 +148,13 @@ class LogOrder:
         self._amended = self._given = 0  # amendments of an end, and those for calls without one
         self._end_ns: int | None = None
 
-    def look_at(self, index: int, leaf: Leaf) -> None:
+    def check_leaf(self, index: int, leaf: Leaf) -> None:
         try:
             at_ns = parse_rfc3339(leaf.at)
         except ValueError:
             self._bad("bad_leaf", f"leaf {index} has no valid time")
             return
-        self._times.look_at(index, leaf, at_ns)
+        self._times.check_leaf(index, leaf, at_ns)
         self._running(index, leaf)
         if leaf.call_id is not None:
             self._of_call(index, leaf, at_ns, self._calls.setdefault(leaf.call_id, _Call()))
@@ -231,7 +231,7 @@ class LogOrder:
         elif leaf.kind == "amendment":
             self._amendment(name, leaf, call)
         elif leaf.kind == "hold":
-            self._hold(name, leaf, at_ns, call)
+            self._check_hold(name, leaf, at_ns, call)
         elif leaf.kind == "destruction":
             self._destroyed(name, leaf, at_ns, call)
 
@@ -246,7 +246,7 @@ class LogOrder:
             self._given += call.until is None
             call.until = leaf.until
 
-    def _hold(self, name: str, leaf: Leaf, at_ns: int, call: _Call) -> None:
+    def _check_hold(self, name: str, leaf: Leaf, at_ns: int, call: _Call) -> None:
         if not leaf.ended:
             until_ns = _ns(leaf.until) or 1 << 63
             call.shortened |= call.held_ns is not None and until_ns < call.held_ns

@@ -71,7 +71,7 @@ class OutboxCheck:
                     yield f"{FOLDER}/{name}", problem
             except Refusal as error:
                 yield f"{FOLDER}/{name}", Problem(error.code, str(error))
-        yield from ((FOLDER, problem) for problem in self._whole(bool(names)))
+        yield from ((FOLDER, problem) for problem in self._completeness_problems(bool(names)))
 
     def _segment(self, name: str, data: bytes) -> Iterator[Problem]:
         frames = list(outboxfiles.scan(data))
@@ -160,16 +160,16 @@ class OutboxCheck:
             return False
         return True
 
-    def _whole(self, any_there: bool) -> Iterator[Problem]:
+    def _completeness_problems(self, any_there: bool) -> Iterator[Problem]:
         """Problems unless the end is complete, and at the beginning only confirmed events are missing."""
         if self._seq < self._named.seq:
             yield Problem("outbox_short", f"the log has event {self._named.seq}, the newest here is {self._seq}")
         elif self._named.last_close is not None and self._named.last_close[0] not in self._reported:
             yield Problem("outbox_short", f"{self._named.last_close[0]} was sealed, and there is no event of it")
-        if any_there and self.first - 1 > max(self._before, self._dropped, self._gone()):
+        if any_there and self.first - 1 > max(self._before, self._dropped, self._last_removable_seq()):
             yield Problem("outbox_gap", f"begins with event {self.first}, and no earlier one was confirmed or given up")
 
-    def _gone(self) -> int:
+    def _last_removable_seq(self) -> int:
         """The last event that the unit may have removed, by its own unsigned statement. The desk has these events."""
         try:
             found = CONFIRMED_FILE.decode(callfolder.read(self._folder / CONFIRMED, 4096))

@@ -212,7 +212,7 @@ class TreeCheck:
     def _of_hold(self, name: str, call_id: str, part: str) -> None:
         document = f"{documents.HOLDS}/{call_id}/hold.json"
         if part == "hold.json":
-            self._take(self._papers.hold(call_id, self._records, self._now_ns), 3)
+            self._add_result(self._papers.hold(call_id, self._records, self._now_ns), 3)
         elif document not in self._there:
             self._bad("stray", f"{_shown(name)}: beside no hold")
 
@@ -223,9 +223,9 @@ class TreeCheck:
                 self._bad("stray", f"{_shown(name)}: the signature of nothing")
             return
         assert callable(judge)
-        self._take(judge(), 2)
+        self._add_result(judge(), 2)
 
-    def _take(self, found: DocumentResult, files: int) -> None:
+    def _add_result(self, found: DocumentResult, files: int) -> None:
         for problem in found.problems:
             self._add(problem)
         self._uncovered["signed by a signer not named in --signers"] += len(found.uncovered)

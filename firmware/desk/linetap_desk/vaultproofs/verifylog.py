@@ -234,7 +234,7 @@ class LogCheck:
         size = none = 0
         for index, line in enumerate(leaflog.lines_of(path)):
             size += len(line) + 1
-            self._look_at(index, line)
+            self._check_leaf(index, line)
             none += len(line) if len(line) > leaflog.LEAF_LIMIT_BYTES else 0
             if none > _MOST_NONE_BYTES:  # reading a huge sparse file would take forever
                 self._bad(
@@ -245,7 +245,7 @@ class LogCheck:
         if size != os.stat(path).st_size:
             self._bad("torn_leaf", f"{LEAVES} ends within a leaf")
 
-    def _look_at(self, index: int, line: bytes) -> None:
+    def _check_leaf(self, index: int, line: bytes) -> None:
         try:
             if len(line) > leaflog.LEAF_LIMIT_BYTES:
                 raise ValueError
@@ -255,11 +255,11 @@ class LogCheck:
             return
         if leaf.kind == "log_begun" and not index:
             self._begun = leaf
-        self.witnessed.look_at(index, leaf)
-        self._order.look_at(index, leaf)
-        self._ends.look_at(index, leaf)
-        self.named.look_at(leaf)
-        self._weakened.look_at(leaf)
+        self.witnessed.check_leaf(index, leaf)
+        self._order.check_leaf(index, leaf)
+        self._ends.check_leaf(index, leaf)
+        self.named.check_leaf(leaf)
+        self._weakened.check_leaf(leaf)
         if leaf.call_id is None:
             return
         if leaf.kind == "open":

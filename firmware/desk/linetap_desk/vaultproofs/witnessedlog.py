@@ -39,7 +39,7 @@ class LogWitness:
         self._problems += self._heads.problems
         return {seen.size for seen in self._heads.seen}
 
-    def look_at(self, index: int, leaf: Leaf) -> None:
+    def check_leaf(self, index: int, leaf: Leaf) -> None:
         if leaf.call_id is None or leaf.kind not in ("close", "destruction") or self._rules.policy is None:
             return
         known = self._closed if leaf.kind == "close" else self._destroyed

@@ -76,12 +76,12 @@ class _Reader:
     def read(self) -> tuple[dict[str, Place], dict[str, str]]:
         source, named = self._source, dict[str, Place]()
         shared = source.data.get(EVERY)
-        everywhere = self._every((EVERY,), shared) if isinstance(shared, dict) else {}
+        everywhere = self._common_contacts((EVERY,), shared) if isinstance(shared, dict) else {}
         for building, units in source.data.items():
             if not isinstance(units, dict) or not _is_short(building):
                 source.add((building,), f'a table named as a building expected, ["{building[:MOST_CHARACTERS]}"]')
                 continue
-            of_all = everywhere | (self._every((building,), units) if building != EVERY else {})
+            of_all = everywhere | (self._common_contacts((building,), units) if building != EVERY else {})
             for unit, entry in units.items():
                 if unit == EVERY:
                     continue
@@ -96,7 +96,7 @@ class _Reader:
         source.check()
         return named, everywhere
 
-    def _every(self, path: tuple[str, ...], units: dict[str, Any]) -> dict[str, str]:
+    def _common_contacts(self, path: tuple[str, ...], units: dict[str, Any]) -> dict[str, str]:
         """The contacts of the table's "*"."""
         entry = units.get(EVERY)
         if entry is None:

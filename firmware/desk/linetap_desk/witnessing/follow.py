@@ -101,12 +101,12 @@ class Follower:
     def run_round(self, wanted: Round) -> int:
         """Submits new heads that are due; returns the number of logs without a quorum."""
         for log, key in wanted.logs:
-            self._look(self._logs.setdefault(log, _Log()), log, key)
+            self._carry_if_changed(self._logs.setdefault(log, _Log()), log, key)
         for gone in self._logs.keys() - {log for log, _ in wanted.logs}:
             del self._logs[gone]
         return sum(not one.good for one in self._logs.values())
 
-    def _look(self, one: _Log, log: Path, key: Path) -> None:
+    def _carry_if_changed(self, one: _Log, log: Path, key: Path) -> None:
         now_ns, stamp = self._clock.monotonic_ns(), _stamp(log)
         proofs = one.proofs_wanted and now_ns >= one.proofs_due_ns
         if now_ns < one.not_before_ns or (stamp == one.stamp and one.good and not proofs):

@@ -155,11 +155,11 @@ class Handler(LoopbackHandler):
     def do_POST(self) -> None:
         length = self.headers.get("Content-Length", "")
         if self.path != PATH:
-            self._give(Answer(HTTPStatus.NOT_FOUND))
+            self._send_answer(Answer(HTTPStatus.NOT_FOUND))
         elif not length.isascii() or not length.isdigit() or int(length[:9]) > checkpoint.LIMIT_BYTES:
-            self._give(Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE))
+            self._send_answer(Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE))
         else:
-            self._give(self._answer(self.rfile.read(int(length[:9]))))
+            self._send_answer(self._answer(self.rfile.read(int(length[:9]))))
 
     def _answer(self, body: bytes) -> Answer:
         try:
@@ -169,7 +169,7 @@ class Handler(LoopbackHandler):
             sys.stderr.flush()
             return Answer(HTTPStatus.INTERNAL_SERVER_ERROR)
 
-    def _give(self, answer: Answer) -> None:
+    def _send_answer(self, answer: Answer) -> None:
         self.send_response(answer.status)
         self.send_header("Content-Type", answer.kind)
         self.send_header("Content-Length", str(len(answer.body)))

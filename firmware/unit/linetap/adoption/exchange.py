@@ -85,7 +85,7 @@ class Exchange:
                 self._find_desk()
             elif self._run.opening is not None:
                 self._open(self._run, self._run.opening)
-            elif self._act(self._run, self._ask(self._run)):
+            elif self._act(self._run, self._send_question(self._run)):
                 return True
         except DeskAway as fault:
             log.warning("%s: %s", fault.code, fault)
@@ -108,7 +108,7 @@ class Exchange:
             return False
         why = "the button was pressed for an exchange that ended" if pressed else f"{self._numbers} numbers were shown"
         log.error("adoption_over: %s; no other digits are shown before the next power on", why)
-        self._put(AdoptionDisplay("over"))
+        self._write_display(AdoptionDisplay("over"))
         return True
 
     @property
@@ -164,7 +164,7 @@ class Exchange:
 
     # --- The requests -------------------------------------------------------------------------------------------
 
-    def _ask(self, run: AgreedExchange) -> Reply:
+    def _send_question(self, run: AgreedExchange) -> Reply:
         run.certified = self._is_certified
         if self._has_order:
             self._withdraw_order()
@@ -194,7 +194,7 @@ class Exchange:
                 return self._forget()
             self._lose()
         elif reply.state == "order" and self._is_pressed(run) and not self._has_order:
-            self._take(run, reply)
+            self._store_order(run, reply)
         elif reply.state == "done" and run.certified:
             log.info("adoption_done: configuration and certificate are in force")
             return self._forget()
@@ -211,7 +211,7 @@ class Exchange:
         self._end()
         return self._is_begun
 
-    def _take(self, run: AgreedExchange, reply: Reply) -> None:
+    def _store_order(self, run: AgreedExchange, reply: Reply) -> None:
         """Stores the keys before root can read the order; the signature is written before the order."""
         if reply.order is None or reply.signature is None:
             raise AdoptionFault("adoption_order", "an order without its signature")
@@ -282,8 +282,8 @@ class Exchange:
             now = AdoptionDisplay("confirmed")
         else:
             now = AdoptionDisplay("code", run.channel.digits)
-        self._put(now)
+        self._write_display(now)
 
-    def _put(self, now: AdoptionDisplay) -> None:
+    def _write_display(self, now: AdoptionDisplay) -> None:
         with contextlib.suppress(OSError):
             adoptionfiles.show(self._run_dir, now)

@@ -150,7 +150,7 @@ class Wires:
         driven: npt.NDArray[np.bool_] = self.relays != 0
         return driven if now_ms - int(self._armed_ms[0]) < ARMED_MS else np.zeros_like(driven)
 
-    def asked_open(self, now_ms: int) -> npt.NDArray[np.bool_]:
+    def commanded_open(self, now_ms: int) -> npt.NDArray[np.bool_]:
         """Returns the contacts with a present command to open, bool (lines,)."""
         asked: npt.NDArray[np.bool_] = self.contacts > now_ms - CONTACT_HELD_MS
         return asked

@@ -49,7 +49,7 @@ class Contacts:
         self._board, self._player, self._clock, self._state = board, player, clock, state
         self._contacts = {line.number: _Contact(row) for row, line in enumerate(lines) if not line.exempt}
 
-    def take_over(self, before: CaptureState | None) -> None:
+    def restore(self, before: CaptureState | None) -> None:
         """Restores the state of the previous capture: a restart does not clear a stuck contact."""
         if before is None or not self._card.contacts:
             return

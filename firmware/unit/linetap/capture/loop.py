@@ -210,7 +210,7 @@ class Loop:
         """Writes held periods into the ring, once there are enough."""
         if self._settling:
             if len(self._held) >= SETTLE_PERIODS + self._behind:
-                self._settle(self._behind)
+                self._date_periods(self._behind)
         elif len(self._held) >= BATCH_PERIODS + self._behind:
             self._write_held(self._behind)
 
@@ -251,7 +251,7 @@ class Loop:
         """The time by the present clock; never before 1970, even if the clock was just set to 1970."""
         return max(0, mono_ns + self._clock.utc_ns() - self._clock.monotonic_ns())
 
-    def _settle(self, but: int = 0) -> None:
+    def _date_periods(self, but: int = 0) -> None:
         """Dates the held periods; writes the gap before them, then all of them except the last `but`."""
         self._settling = False
         first = self._held[0][0]
@@ -291,7 +291,7 @@ class Loop:
         `prepared`: a read has reported the overrun, and a further read would belong to the new run.
         """
         if self._settling and self._held:
-            self._settle()
+            self._date_periods()
         self._write_held()
         cause = self._cause if self._settling else GAP_OVERRUN  # an undated hole only grows
         reads = 0 if prepared else self._codec.buffer // self._codec.period + 1

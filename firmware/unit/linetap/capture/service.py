@@ -77,7 +77,7 @@ def _serve(config: Config, card: Card, stop: Stop, state: CaptureState, file: St
         if state.realtime:
             _keep_to_one_core()
         contacts = Contacts(card, lines, board, player, SYSTEM, state)
-        contacts.take_over(read_state(config.run_path, state.service, CaptureState))
+        contacts.restore(read_state(config.run_path, state.service, CaptureState))
         codec = opened.enter_context(closing(AlsaCodec(card)))
         commands = opened.enter_context(closing(Commands(config.run_path, card.number, player, contacts)))
         codec.watch(commands.fileno())

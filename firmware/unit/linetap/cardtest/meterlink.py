@@ -76,7 +76,7 @@ class MeterLink:
                 self._heard_ns = now_ns
                 self.lost += (sequence - self._sequence - 1) & 0xFFFF if self._sequence >= 0 else 0
                 self._sequence = sequence
-                self._take(code, payload)
+                self._handle_frame(code, payload)
             if now_ns - self._beat_ns >= wire.BEAT_EVERY_MS * NS_PER_MS:
                 self._beat_ns = now_ns
                 self._send(wire.BEAT, now_ns)
@@ -93,7 +93,7 @@ class MeterLink:
         self._port.write(encode(frame, self._sent, *fields))
         self._sent += 1
 
-    def _take(self, code: int, payload: bytes) -> None:
+    def _handle_frame(self, code: int, payload: bytes) -> None:
         frame = next((each for each in wire.FRAMES if each.code == code and each.sender == "meter"), None)
         if frame is None or len(payload) < frame.size:
             return

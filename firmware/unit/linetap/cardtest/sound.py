@@ -30,12 +30,12 @@ Waves = npt.NDArray[np.float64]
 
 
 class Sound(Protocol):
-    """The tones. `heard` returns the last part of a second, (lines, frames), full scale 1. DeviceFault at a stall."""
+    """`captured` returns the last part of a second, (lines, frames), full scale 1. DeviceFault at a stall."""
 
     rate_hz: int
 
     def play(self, lines: Sequence[int], hz: float) -> None: ...
-    def heard(self) -> Waves: ...
+    def captured(self) -> Waves: ...
     def close(self) -> None: ...
 
 
@@ -70,7 +70,7 @@ class AlsaSound:
     def play(self, lines: Sequence[int], hz: float) -> None:
         self._tone = (tuple(self._rows[line] for line in lines), hz)
 
-    def heard(self) -> Waves:
+    def captured(self) -> Waves:
         if not self._thread.is_alive() or self._why:
             raise DeviceFault("codec_lost", self._why or "the codec's loop has ended")
         if not self._kept:

@@ -77,26 +77,26 @@ def _tones(link: MeterLink, sound: Sound, rows: Sequence[int], tell: Told) -> No
     for line in rows:
         link.relays = 1 << line
         tell("playing_v", line + 1, _settled(link)[line])
-        heard = _heard(link, sound, [line], MIDDLE_HZ)
+        heard = _tone_levels(link, sound, [line], MIDDLE_HZ)
         tell("echo_db", line + 1, heard[line])
         others = [heard[other] for other in rows if other != line]
         tell("neighbour_db", line + 1, heard[line] - max(others, default=nan))
         for hz in BESIDE_HZ:
-            tell(f"echo_{hz}_db", line + 1, _heard(link, sound, [line], hz)[line] - heard[line])
+            tell(f"echo_{hz}_db", line + 1, _tone_levels(link, sound, [line], hz)[line] - heard[line])
         sound.play([line], METER_TONE_HZ)
         link.record(TONE_MS)
         tell("meter_db", line + 1, level_db(link.record(METER_TONE_MS)[line], METER_READS_HZ, 1000) - PEAK_DB)
         link.relays = 0
         link.record(SETTLE_MS)
-        tell("silent_db", line + 1, _heard(link, sound, [line], UPPER_HZ)[line])
+        tell("silent_db", line + 1, _tone_levels(link, sound, [line], UPPER_HZ)[line])
         sound.play([], 0)
 
 
-def _heard(link: MeterLink, sound: Sound, lines: Sequence[int], hz: float) -> list[float]:
+def _tone_levels(link: MeterLink, sound: Sound, lines: Sequence[int], hz: float) -> list[float]:
     """The tone on each line, in dB of the tone that is played on `lines`."""
     sound.play(lines, hz)
     link.record(TONE_MS)
-    return [level_db(wave, hz, sound.rate_hz) for wave in sound.heard()]
+    return [level_db(wave, hz, sound.rate_hz) for wave in sound.captured()]
 
 
 def _contacts(link: MeterLink, rows: Sequence[int], loop: Volts, tell: Told) -> None:
@@ -129,7 +129,7 @@ def _unarmed(link: MeterLink, sound: Sound, fixture: Fixture, rows: Sequence[int
     before = _settled(link)
     link.relays = link.contacts = sum(1 << line for line in rows)
     read = link.record(UNARMED_MS)
-    heard = _heard(link, sound, rows, UPPER_HZ)
+    heard = _tone_levels(link, sound, rows, UPPER_HZ)
     link.relays = link.contacts = 0
     link.command()
     sound.play([], 0)

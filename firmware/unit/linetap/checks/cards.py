@@ -79,7 +79,7 @@ def _is_alive(capture: Seen[CaptureState]) -> bool:
     return capture.live is not None
 
 
-def _heard_meters(snapshot: Snapshot) -> dict[int, MeterState]:
+def _connected_meters(snapshot: Snapshot) -> dict[int, MeterState]:
     """The reports of the connected meters, by card."""
     lives = {card: seen.live for card, seen in snapshot.services.capture.items()}
     return {card: live.meter for card, live in lives.items() if live and live.meter and live.meter.connected}
@@ -176,7 +176,7 @@ def meter_absent(snapshot: Snapshot, standing: Trouble | None) -> Words | Troubl
 
 def converter_unset(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
     """The meter reports that a converter has lost its gain and format settings, or does not answer."""
-    meters = _heard_meters(snapshot)
+    meters = _connected_meters(snapshot)
     found = [f"{card}-{number}" for card, meter in meters.items() for number in meter.unset]
     if not found:
         return standing if _uncleared(snapshot, standing, _hears_meter) else None

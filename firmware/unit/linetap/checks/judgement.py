@@ -59,7 +59,7 @@ class Judge:
         self._checks, self._damper = checks, Damper(checks)
         found = [finding_of(check, before[check.id]) for check in checks if before and check.id in before]
         self._standing = [finding for finding in found if not finding.changes]
-        self._damper.take_up([finding for finding in found if finding.changes], now_ns)
+        self._damper.resume([finding for finding in found if finding.changes], now_ns)
         self._turn = -1
         self.now = Judgement(tuple(found))
 
@@ -134,11 +134,11 @@ class Damper:
                 found[check] = steady
         return [found[check] for check in self._order if check in found]
 
-    def take_up(self, held: Iterable[Finding], now_ns: int) -> None:
+    def resume(self, held: Iterable[Finding], now_ns: int) -> None:
         """Continues with findings that were already reported as intermittent."""
         for finding in held:
             if (memory := self._memories.get(finding.check)) is not None:
-                memory.take_up(finding, now_ns)
+                memory.resume(finding, now_ns)
 
 
 class _Memory:
@@ -153,7 +153,7 @@ class _Memory:
         self._worded_ns = 0
         self._named = Named(REWORD_S)
 
-    def take_up(self, finding: Finding, now_ns: int) -> None:
+    def resume(self, finding: Finding, now_ns: int) -> None:
         self.held = self._worst = finding
         self._changes.append(now_ns)
         self._count, self._since = finding.changes, finding.since

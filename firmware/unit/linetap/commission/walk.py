@@ -69,7 +69,7 @@ class _Walker:
         self._states = StateReader(config.run_path, "recorder", RecorderState)
 
     def walk(self, lines: list[int]) -> int:
-        began_at = self._ask(StartWalk("terminal", lines))
+        began_at = self._request_walk(StartWalk("terminal", lines))
         try:
             self._follow(began_at)
         except KeyboardInterrupt:
@@ -79,15 +79,15 @@ class _Walker:
         return self._last(began_at)
 
     def stop(self) -> int:
-        began_at = self._ask(StopWalk())
+        began_at = self._request_walk(StopWalk())
         for _ in range(round(ANSWER_S / _LOOK_S)):
-            now = self._seen()
+            now = self._walk_state()
             if now is not None and now.began_at == began_at and now.ended_by is not None:
                 break
             self._clock.sleep(_LOOK_S)
         return self._last(began_at)
 
-    def _ask(self, command: RecorderCommand) -> str:
+    def _request_walk(self, command: RecorderCommand) -> str:
         """Requests the walk test; returns the time of its beginning."""
         self._recorder.send(msgspec.json.encode(command))
         for _ in range(round(ANSWER_S / _LOOK_S)):
@@ -103,7 +103,7 @@ class _Walker:
         """Follows the test to its end. The recorder sets the time limits; here a recorder that stays dead ends it."""
         last, printed, seen_ns = "", 0, self._clock.monotonic_ns()
         while True:
-            now = self._seen()
+            now = self._walk_state()
             if now is not None and now.began_at == began_at:
                 seen_ns = self._clock.monotonic_ns()
                 for walked in now.lines[printed:]:
@@ -119,7 +119,7 @@ class _Walker:
             self._clock.sleep(_LOOK_S)
 
     def _last(self, began_at: str) -> int:
-        now = self._seen()
+        now = self._walk_state()
         lines = now.lines if now is not None and now.began_at == began_at else []
         for colour, text in COLOURS.items():
             if numbers := [str(line.line) for line in lines if line.colour == colour]:
@@ -127,7 +127,7 @@ class _Walker:
         say(f"{Path(self._config.vault) / WALKS_FOLDER / compact(parse_rfc3339(began_at))}.json")
         return int(not lines or any(line.colour == "red" for line in lines))
 
-    def _seen(self) -> WalkState | None:
+    def _walk_state(self) -> WalkState | None:
         state = self._states.read()
         return state.walk if state is not None and alive(state, self._clock) else None
 

@@ -76,7 +76,7 @@ class Acknowledged:
     def __init__(self) -> None:
         self._seen: frozenset[str] = frozenset()
 
-    def take(self, marks: frozenset[str]) -> None:
+    def acknowledge(self, marks: frozenset[str]) -> None:
         """Acknowledges all conditions that stand now."""
         self._seen = marks
 
@@ -119,7 +119,7 @@ log = logging.getLogger("linetap.panel")
 class Presses:
     def __init__(self, config: Config) -> None:
         self._site, self._acknowledged = SiteNumber(config.site_number), Acknowledged()
-        self.removal = Removal(config.run_path, lambda: self._ask(CancelRemoval()))
+        self.removal = Removal(config.run_path, lambda: self._send_request(CancelRemoval()))
         self._recorder = SocketClient(config.run_path / RECORDER_SOCKET)
 
     def shown(self, now: Display) -> Display:
@@ -134,21 +134,21 @@ class Presses:
         """Executes a press. Never raises: an absent recorder has its own condition."""
         if press == "short":
             self._site.show(now_ms)
-            self._acknowledged.take(now.marks)
+            self._acknowledged.acknowledge(now.marks)
             self.removal.acknowledge()
             if now.marks:
                 log.info("acknowledged: %s", ", ".join(sorted(now.marks)))
         elif press == "walk":
             running = walk is not None and walk.ended_by is None
-            self._ask(StopWalk() if running else StartWalk("button"))
+            self._send_request(StopWalk() if running else StartWalk("button"))
         else:
             self.removal.begin(now_ms)
-            self._ask(PrepareRemoval())
+            self._send_request(PrepareRemoval())
 
     def close(self) -> None:
         self._recorder.close()
 
-    def _ask(self, command: RecorderCommand) -> None:
+    def _send_request(self, command: RecorderCommand) -> None:
         self._recorder.answers()  # earlier answers are in the recorder's log
         try:
             self._recorder.send(msgspec.json.encode(command))

@@ -61,17 +61,17 @@ class Removal:
         if outcome == "pull" and recorder.status == "dead":
             return "pull"
         if outcome is not None:  # the removal failed; or the disk and the recorder are back
-            self._take_back()
+            self._withdraw_request()
             self._asked_ms, self._failed = None, self._failed or outcome != "pull"
         if self._asked_ms is None and recorder.live is not None and recorder.live.removal is not None:
-            self._take_over(now_ms)
+            self._resume_removal(now_ms)
         if self._asked_ms is not None:
-            self._go_on(recorder, self._asked_ms, now_ms)
+            self._advance(recorder, self._asked_ms, now_ms)
         if self._failed:
             return "removal_failed"
         return "removing" if self._asked_ms is not None else None
 
-    def _take_over(self, now_ms: int) -> None:
+    def _resume_removal(self, now_ms: int) -> None:
         """Continues a removal that an earlier panel has begun, or cancels a failed one again: until then the recorder
         refuses calls.
         """
@@ -82,7 +82,7 @@ class Removal:
             self._cancelled_ms = now_ms
             self._cancel()
 
-    def _go_on(self, recorder: Seen[RecorderState], asked_ms: int, now_ms: int) -> None:
+    def _advance(self, recorder: Seen[RecorderState], asked_ms: int, now_ms: int) -> None:
         if self._wanted_ms is not None:
             if now_ms - self._wanted_ms >= UNMOUNTED_MS:
                 self._fail("it was not unmounted: linetap_removal.path is not enabled", now_ms)
@@ -113,8 +113,8 @@ class Removal:
 
     def _forget(self) -> None:
         self._over = rundir.stamp(self._root / DONE)
-        self._take_back()
+        self._withdraw_request()
 
-    def _take_back(self) -> None:
+    def _withdraw_request(self) -> None:
         with contextlib.suppress(OSError):
             self._wanted.unlink()

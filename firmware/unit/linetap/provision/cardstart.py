@@ -74,7 +74,7 @@ def _start(card: Card) -> cardresult.Encryption:
         return _open(card)
     with _mounted_boot(card) as boot:
         marked = boot is not None and (boot / cardresult.MARK).exists()
-        wanted = None if boot is None else _asked(boot)
+        wanted = None if boot is None else _requested_key_holder(boot)
         if boot is not None and wanted is not None:
             try:
                 holder = cardkey.of_order(wanted, card.tpm, card.board)
@@ -127,7 +127,7 @@ def _make(card: Card, boot: Path, holder: Holder) -> cardresult.Encryption:
     return cardresult.Encryption("sealed", "", count, holder.name)
 
 
-def _asked(boot: Path) -> KeyHolder | None:
+def _requested_key_holder(boot: Path) -> KeyHolder | None:
     """The holder that a valid order on the card requests for encryption. `apply` reports errors of invalid ones."""
     try:
         found = order.read(Source(boot / order.NAME, acceptorder.read_card(boot / order.NAME)))

@@ -93,7 +93,7 @@ class CardFollower:
         try:
             batch = self.reader.read(min(BATCH_SLOTS, before) if before > 0 else BATCH_SLOTS)
         except DeviceFault as fault:
-            self._give_up(fault)
+            self._abandon_ring(fault)
             return None
         if batch is None:
             return None
@@ -107,7 +107,7 @@ class CardFollower:
         self.next_frame = batch.frame + batch.frames
         return batch, False
 
-    def _give_up(self, fault: DeviceFault) -> None:
+    def _abandon_ring(self, fault: DeviceFault) -> None:
         """Ends the calls of a ring with impossible content, which is then followed as a new ring."""
         log.error("%s: %s", fault.code, fault)
         with self._lock:

@@ -144,9 +144,11 @@ class Service:
         self._upkeep = self.vault.start_upkeep(config_file=config_file, incarnation=incarnation)
         state.order = selflog.log_order(config.run_path, self.vault)
         self.vault.accept_walk_reports(key.signer(namespaces.WALK))
-        self.guide = Guide(config, state.config_sha256, clock, self.core, self.vault, self._held_calls, remembered.walk)
+        self.guide = Guide(
+            config, state.config_sha256, clock, self.core, self.vault, self._waiting_calls, remembered.walk
+        )
         shared.ended.append(self.guide.call_over)
-        self.removal = Removal(self.core, self.vault, lambda: bool(self._held_calls()) or self.guide.unreported)
+        self.removal = Removal(self.core, self.vault, lambda: bool(self._waiting_calls()) or self.guide.unreported)
         self.control = ControlSocket(config.run_path, clock)
         self.vault.start()
 
@@ -254,9 +256,9 @@ class Service:
         its beginning.
         """
         idle = all(line.state in FREE for line in self._state.lines)
-        return idle and not self._held_calls() and not self.vault.unfinished() and not self.core.calls_in_progress()
+        return idle and not self._waiting_calls() and not self.vault.unfinished() and not self.core.calls_in_progress()
 
-    def _held_calls(self) -> set[str]:
+    def _waiting_calls(self) -> set[str]:
         return self.smdr.join.held_calls() if self.smdr is not None else set()
 
     def _clock_record(self, line: int) -> ClockRecord:
@@ -269,7 +271,7 @@ class Service:
 
     def _adopt_orphans(self) -> None:
         """Seals recordings of unknown calls like those left by a power cut."""
-        for orphan in self.vault.orphans(self.core.calls_in_progress() | self._held_calls()):
+        for orphan in self.vault.orphans(self.core.calls_in_progress() | self._waiting_calls()):
             self.vault.abandon(orphan.call_id)
 
     def end(self) -> None:

@@ -68,7 +68,7 @@ class LineTelemetry:
             return []
         apart_ns = pace.line_ms * NS_PER_MS
         messages, all_published = [], recorder.status != "dead"
-        for n, report in sorted(self._seen(recorder, utc_ns).items()):
+        for n, report in sorted(self._line_reports(recorder, utc_ns).items()):
             published, published_ns = self._published.get(n, (None, now_ns - apart_ns))
             if report == published:
                 continue
@@ -80,7 +80,7 @@ class LineTelemetry:
         self._all_published_of = recorder.state if all_published else None
         return messages
 
-    def _seen(self, recorder: Seen[RecorderState], utc_ns: int) -> dict[int, LineReport]:
+    def _line_reports(self, recorder: Seen[RecorderState], utc_ns: int) -> dict[int, LineReport]:
         if recorder.status == "dead":
             # Without a recorder the state of a line is unknown, and its calls are not recorded.
             self._dead_since = self._dead_since or rfc3339(utc_ns)

@@ -227,7 +227,7 @@ class RingReader:
         if wanted <= 0:
             return None
         slots = self._ring.slots(self.cursor, self.cursor + wanted)
-        whole = self._whole(slots)
+        whole = self._count_whole(slots)
         if whole == 0:
             return self._not_whole(head)
         self._incomplete_reads = 0
@@ -297,7 +297,7 @@ class RingReader:
                 right = middle
         return left
 
-    def _whole(self, slots: npt.NDArray[Any]) -> int:
+    def _count_whole(self, slots: npt.NDArray[Any]) -> int:
         """The number of copied slots, from the first, that are whole and were not overwritten during the copy."""
         live = self._ring.seqs(self.cursor, self.cursor + len(slots))
         size = slots.dtype.itemsize

@@ -102,10 +102,10 @@ class _Socket(_Way):
 
     def _exchange(self, command: bytes) -> bytes:
         self._socket.sendall(command)
-        answer = self._take(10)
-        return answer + self._take(min(int.from_bytes(answer[2:6], "big"), _ANSWER_BYTES) - 10)
+        answer = self._receive(10)
+        return answer + self._receive(min(int.from_bytes(answer[2:6], "big"), _ANSWER_BYTES) - 10)
 
-    def _take(self, count: int) -> bytes:
+    def _receive(self, count: int) -> bytes:
         found = b""
         while len(found) < count:
             piece = self._socket.recv(count - len(found))

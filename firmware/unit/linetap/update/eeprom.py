@@ -51,7 +51,7 @@ class Eeprom:
         slots = self._machine.slots()
         if slots.current != slots.primary:
             return  # a version on trial writes no loader: the next start may be its fallback
-        last = self._settle(board)
+        last = self._judge_last_update(board)
         found = self._brought(board)
         has_failed = last is not None and last.step == "failed"
         if found is None:
@@ -84,7 +84,7 @@ class Eeprom:
             return
         self._restart()
 
-    def _settle(self, board: Board) -> EepromState | None:
+    def _judge_last_update(self, board: Board) -> EepromState | None:
         """Judges the last update of the loader; returns its state."""
         found = eepromfiles.load(self._folder)
         if found is None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).resolve().parents[5] / "tests"))
+sys.path += [str(Path(__file__).resolve().parents[5] / folder) for folder in ("tests", "tests/rigs")]
 
 from linetap_bench.figures import Row
 from linetap_bench.measure.accuracy import callerid, dtmf, sounds, tones

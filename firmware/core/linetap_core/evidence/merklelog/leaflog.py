@@ -141,7 +141,7 @@ class LeafLog:
             tree.append_all(lines)
         self.tree = tree
 
-    def near(self, earlier: Callable[[bytes], bool]) -> int:
+    def index_before(self, earlier: Callable[[bytes], bool]) -> int:
         """The index of a leaf shortly before the first one that is not `earlier`, if the leaves are in that order."""
         found = bisect_left(self._marks, True, key=lambda mark: not earlier(next(self.leaves(mark[0]), b"")))
         return self._marks[max(0, found - 1)][0]

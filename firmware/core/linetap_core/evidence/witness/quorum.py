@@ -63,13 +63,13 @@ class Policy:
 
     def holds(self, names: Collection[str]) -> bool:
         """Whether these witnesses are a quorum."""
-        return self.quorum == NONE or self._holds(self.quorum, names)
+        return self.quorum == NONE or self._is_satisfied(self.quorum, names)
 
-    def _holds(self, name: str, names: Collection[str]) -> bool:
+    def _is_satisfied(self, name: str, names: Collection[str]) -> bool:
         group = self.groups.get(name)
         if group is None:
             return name in names
-        return sum(self._holds(member, names) for member in group.members) >= group.at_least
+        return sum(self._is_satisfied(member, names) for member in group.members) >= group.at_least
 
     def since(self, times: Mapping[str, int]) -> int | None:
         """The first time by which a quorum had cosigned; None without one. A single witness with a wrong early time

@@ -113,7 +113,7 @@ def unpack(source: Source, folder: Path) -> CallPapers | OverflowCalls | Package
     if (folder / "inner").is_dir():
         return complete(folder)
     calls = sorted((folder / "calls").iterdir()) if (folder / "calls").is_dir() else []
-    asked = _asked(folder)
+    asked = _hold_request(folder)
     if calls and asked is None and not (folder / "request.json").exists():
         return OverflowCalls(folder, [path.name for path in calls])
     if len(calls) != 1:
@@ -129,7 +129,7 @@ def unpack(source: Source, folder: Path) -> CallPapers | OverflowCalls | Package
     return CallPapers(folder, call_id, None, [], asked)
 
 
-def _asked(folder: Path) -> HoldRequest | None:
+def _hold_request(folder: Path) -> HoldRequest | None:
     path = folder / holdrequest.NAME
     try:
         return holdrequest.decode(path.read_bytes()) if path.exists() else None

@@ -78,7 +78,7 @@ def accept(program: Program, what: str, path: Path) -> None:
         case "archive":
             try:
                 with path.open("rb") as file:
-                    program.take(file)
+                    program.unpack(file)
             except OSError as error:
                 raise BadInput(f"{path}: {error.strerror or error}") from None
         case "bundle":

@@ -159,7 +159,7 @@ async def fetch(request: Request, program: Program) -> Response:
         package.require_ticket(ticket)
         with package.fetched(program.settings.desk, program.settings.path("ca"), ticket) as source:
             try:
-                program.take(source)
+                program.unpack(source)
             except OSError as error:
                 if isinstance(error, LinetapError):
                     raise

@@ -121,7 +121,7 @@ class Program(Helper):
 
     # --- a file from the desk ----------------------------------------------------------------------------------------
 
-    def take(self, source: Source) -> None:
+    def unpack(self, source: Source) -> None:
         """Unpacks the file, replacing the previous one."""
         self.leave()
         self.open = downloads.unpack(source, steps.emptied(self.work / "file"))

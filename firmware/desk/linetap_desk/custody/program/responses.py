@@ -13,9 +13,9 @@ from starlette.responses import RedirectResponse, Response
 
 from linetap_core.errors import LinetapError
 from linetap_core.evidence.authorization.roles import Roles
+from linetap_desk.custody.handlers import REFUSAL as OF_THE_HELPER
 from linetap_desk.custody.program import steps
 from linetap_desk.custody.program.program import Program
-from linetap_desk.custody.refusals import REFUSAL as OF_THE_HELPER
 from linetap_desk.serve.release import steps as release
 
 REFUSAL = release.REFUSAL | OF_THE_HELPER

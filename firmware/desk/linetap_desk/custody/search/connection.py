@@ -95,7 +95,7 @@ class DeskConnection:
     @contextmanager
     def index(self, unit: str) -> Iterator[HTTPResponse]:
         """The archive of a unit's sealed index. OSError if the connection breaks while it is read."""
-        with self._asked("GET", f"/find/index/{quote(unit, safe='')}", None) as answer:
+        with self._response("GET", f"/find/index/{quote(unit, safe='')}", None) as answer:
             yield answer
 
     def log(self, kind: Kind, first: date, last: date, units: int, entry: str) -> Logged:
@@ -112,7 +112,7 @@ class DeskConnection:
         return found
 
     def _post[T](self, path: str, body: object, kind: type[T]) -> T:
-        with self._asked("POST", path, msgspec.json.encode(body)) as answer:
+        with self._response("POST", path, msgspec.json.encode(body)) as answer:
             data = answer.read(_LIMIT_BYTES)
         try:
             return strict.decode(data, kind)
@@ -120,7 +120,7 @@ class DeskConnection:
             raise Refusal(f"{self.url}{path}: not the answer of a desk: {error}") from None
 
     @contextmanager
-    def _asked(self, method: str, path: str, body: bytes | None) -> Iterator[HTTPResponse]:
+    def _response(self, method: str, path: str, body: bytes | None) -> Iterator[HTTPResponse]:
         headers = {"Authorization": f"Bearer {self._token}", "User-Agent": "linetap", "Accept-Encoding": "identity"}
         self._connection.close()  # the desk closes idle connections, and a person types minutes later
         self._limits.begin(INDEX_S)

@@ -127,7 +127,7 @@ class SearchSession:
                 named = f"{self.desk.access.name} {len(step.past)}"
                 step.granted()
                 logged = self._connection.log(kind, first, last, len(self._calls), named)
-                found = list(islice(self._found(wanted), MOST_SHOWN + 1))
+                found = list(islice(self._matching_entries(wanted), MOST_SHOWN + 1))
             rows = sorted(map(self._row, found), key=lambda row: row.at_ns)
             return SearchResult(rows[:MOST_SHOWN], len(rows) > MOST_SHOWN, logged.seq)
 
@@ -153,7 +153,7 @@ class SearchSession:
             kind, strict.moment_ns(str(first), self.zone), strict.last_ns(str(last), self.zone), digits, text, seats
         )
 
-    def _found(self, wanted: SearchQuery) -> Iterable[IndexEntry]:
+    def _matching_entries(self, wanted: SearchQuery) -> Iterable[IndexEntry]:
         for calls in self._calls.values():
             yield from calls.search(wanted)
 

@@ -4,19 +4,54 @@
 register -> decide (grant, in part, postpone, refuse) -> release the call -> appointment -> closed
 
 Pure: works on rows of the database and a day. The person who registers a request does not decide on it.
+
+The deadline: PIPA art. 35(3) with its Enforcement Decree art. 41(4): ten days from the request. Framework Act on
+Administration art. 6(1) refers to the Civil Code: the first day is not counted (art. 157), and a period that ends on a
+Saturday or a public holiday ends on the day after it (art. 161). Of public holidays (Regulations on Holidays of Public
+Offices, art. 2) this module knows Sundays and those of a fixed date. It does not know those of the lunar calendar,
+substitutes, and holidays appointed by law or for an election: then the true end is later than the counted one, never
+earlier.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, Literal
 
-from linetap_desk.serve.citizen.deadline import Deadline, Urgency, deadline
 from linetap_desk.serve.release.steps import StepFault
 from linetap_desk.web.roles import APPROVERS, AUDITOR, CUSTODIAN, OFFICER
 from linetap_desk.web.text import N_
+
+DAYS = 10
+SOON_DAYS = 3
+# New Year, 1 March, Children's, Memorial, Liberation, Foundation, Hangeul Day, Christmas.
+FIXED_HOLIDAYS = frozenset({(1, 1), (3, 1), (5, 5), (6, 6), (8, 15), (10, 3), (10, 9), (12, 25)})
+_SATURDAY = 5
+Urgency = Literal["overdue", "soon", "open"]  # worst first
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Deadline:
+    """A deadline. `tenth`: the tenth day itself. `end`: the last day of the period, by the known holidays."""
+
+    end: date
+    tenth: date
+
+    def urgency(self, today: date) -> Urgency:
+        if today > self.end:
+            return "overdue"
+        return "soon" if today > self.tenth - timedelta(days=SOON_DAYS) else "open"
+
+
+def deadline(received: date) -> Deadline:
+    tenth = received + timedelta(days=DAYS)
+    end = tenth
+    while end.weekday() >= _SATURDAY or (end.month, end.day) in FIXED_HOLIDAYS:
+        end += timedelta(days=1)
+    return Deadline(end, tenth)
+
 
 SEES = OFFICER | APPROVERS | CUSTODIAN | AUDITOR
 HOSTS = OFFICER | CUSTODIAN  # the appointment and its outcome

@@ -69,22 +69,24 @@ async def notice(request: Request, site: Site) -> Response:
 
 async def show_one(request: Request, site: Site, template: str, error: Exception | None = None) -> Response:
     def read(db: Connection) -> tuple[CitizenRequest, list[Any], dict[str, str]]:
-        found = store.require(db, id_of(request))
-        names = {found.row[name] for name in ("registered_by", "decided_by", "closed_by")} - {None}
+        citizen_request = store.require(db, id_of(request))
+        names = {citizen_request.row[name] for name in ("registered_by", "decided_by", "closed_by")} - {None}
         shown = {name: releases.display_name(db, name) for name in names}
-        return found, list(store.releases_of(db, found)), shown
+        return citizen_request, list(store.releases_of(db, citizen_request)), shown
 
-    found, released, names = await read_own(site, read)
-    if template == "citizen/notice.html" and found.row["decision"] is None:
+    citizen_request, released, names = await read_own(site, read)
+    if template == "citizen/notice.html" and citizen_request.row["decision"] is None:
         raise HTTPException(404)
     who = who_of(request)
-    closed = found.row["closed_at"]
+    row = citizen_request.row
+    closed = row["closed_at"]
     return site.pages.page(
-        request, template, 200 if error is None else 409, one=found, row=found.row, released=released, names=names,
+        request, template, 200 if error is None else 409, one=citizen_request,
+        row=row, released=released, names=names,
         words=steps, today=today(site), may=lambda roles: bool(who.roles & roles), most_days=MOST_DAYS,
-        own=who.name == found.row["registered_by"], case=case_of(found), recipients=citizen,
+        own=who.name == row["registered_by"], case=case_of(citizen_request), recipients=citizen,
         ended_sees=READS_REPORTS, kept_days=store.KEPT_DAYS,
-        decided_on=None if found.row["decided_at"] is None else day_of(site, found.row["decided_at"]),
+        decided_on=None if row["decided_at"] is None else day_of(site, row["decided_at"]),
         closed_on=None if closed is None else day_of(site, closed), error=error_of(site, request, error),
     )  # fmt: skip
 
@@ -93,9 +95,9 @@ def day_of(site: Site, moment: str) -> date:
     return local_time(parse_rfc3339(moment), site.pages.zone).date()
 
 
-def case_of(found: CitizenRequest) -> str:
-    digits = found.row["digits"]
-    return found.id if digits is None else citizen.case_text(found.id, digits)
+def case_of(citizen_request: CitizenRequest) -> str:
+    digits = citizen_request.row["digits"]
+    return citizen_request.id if digits is None else citizen.case_text(citizen_request.id, digits)
 
 
 TAKES = ("ended_unit", "ended_call")
@@ -108,7 +110,7 @@ async def subject_of(request: Request) -> Subject:
 
 
 async def statement(request: Request, site: Site) -> Response:
-    found = await read_own(site, lambda db: store.require(db, id_of(request)))
+    citizen_request = await read_own(site, lambda db: store.require(db, id_of(request)))
     unit, call_id = (request.query_params.get(name, "").strip() for name in TAKES)
     try:
         row = await common.find_call(site, unit, call_id)
@@ -117,10 +119,10 @@ async def statement(request: Request, site: Site) -> Response:
             raise
         fault = StepFault("citizen_no_call", "unit, call: no such call is known here")
         return await show_one(request, site, "citizen/one.html", fault)
-    if str(day_of(site, row["began_at"])) != found.row["called_on"]:
-        fault = StepFault("citizen_other_day", f"{row['call_id']}: not of {found.row['called_on']}")
+    if str(day_of(site, row["began_at"])) != citizen_request.row["called_on"]:
+        fault = StepFault("citizen_other_day", f"{row['call_id']}: not of {citizen_request.row['called_on']}")
     elif row["situation"] is None:
         fault = StepFault("citizen_not_ended", f"{row['call_id']}: no unit ended it")
     else:
-        return await show_statement(request, site, row, found.id)
+        return await show_statement(request, site, row, citizen_request.id)
     return await show_one(request, site, "citizen/one.html", fault)

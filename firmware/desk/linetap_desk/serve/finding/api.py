@@ -9,7 +9,8 @@ the answer, which includes the head of the access log: without it the helper sho
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+import stat
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
@@ -23,18 +24,53 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route as StarletteRoute
 
+from linetap_core.evidence.calls import index as callindex
+from linetap_core.evidence.calls import indexhead
 from linetap_core.evidence.signing import unitnames
 from linetap_desk.copy.indexfolder import IndexFolder, units_with_index
 from linetap_desk.searching.indexsearch import days_of
 from linetap_desk.serve.access.log import DONE, SHOWN, ChainFault
 from linetap_desk.serve.database.transactions import writing
 from linetap_desk.serve.finding.grants import Grant
-from linetap_desk.serve.finding.pack import pack_index
 from linetap_desk.serve.finding.routes import SEARCHES, subject_of
 from linetap_desk.serve.handling.site import Site, json_body, read_own
 from linetap_desk.serve.people import accounts
 from linetap_desk.serve.release import package
+from linetap_desk.serve.release.package import Member
 from linetap_desk.web.secure import bearer_token, client_address
+
+
+def pack_index(folder: IndexFolder, first: date, last: date) -> list[Member]:
+    """The members of the archive for these days: lists with their signed heads, then segments.
+
+    OSError: the folder cannot be read. Nothing is verified here: the person who opens the segments verifies them.
+    """
+    return [*_lists(folder.folder), *_segments(folder, first, last)]
+
+
+def _lists(folder: Path) -> Iterator[Member]:
+    found = folder.iterdir() if folder.is_dir() else iter(())
+    for path in sorted(found):
+        if path.name.startswith(indexhead.PREFIXES):
+            yield from _member(path, path.name)
+
+
+def _segments(folder: IndexFolder, first: date, last: date) -> Iterator[Member]:
+    for name in folder.segments():
+        named = callindex.parse_segment(name.rpartition("/")[2])
+        if named is not None and first <= named[0] <= last:
+            yield from _member(folder.folder / name, name)
+
+
+def _member(path: Path, name: str) -> Iterator[Member]:
+    """The member; nothing for a removed file or another kind of object."""
+    try:
+        found = path.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return
+    if stat.S_ISREG(found.st_mode):
+        yield Member(name, found.st_size, path)
+
 
 MOST_BYTES = 4096
 

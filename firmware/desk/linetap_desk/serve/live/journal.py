@@ -89,7 +89,7 @@ def picture(
         "standing": standing,
         "since": "" if status is None else status.since,
         "version": "" if status is None else status.version,
-        "heard": _heard(unit, utc, absences) if away else "",
+        "heard": _last_heard(unit, utc, absences) if away else "",
         "began": _began(unit, standing, utc, absences),
         "cause": None if cause is None else _cause(cause, place),
         "faults": faults,
@@ -104,7 +104,7 @@ def picture(
     }
 
 
-def _heard(unit: Unit, utc: Callable[[int], str], absences: Absences) -> str:
+def _last_heard(unit: Unit, utc: Callable[[int], str], absences: Absences) -> str:
     return utc(unit.heard_ns) if unit.heard_ns is not None else absences.heard.get(unit.name, "")
 
 

@@ -3,7 +3,7 @@
 needs one.
 
 Alembic is imported only where needed: it takes 11 MB permanently, so the pages migrate in a separate process
-(migrating.py).
+(opendatabase.py).
 """
 
 from __future__ import annotations

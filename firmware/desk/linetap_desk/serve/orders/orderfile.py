@@ -18,8 +18,7 @@ from linetap_core.tomlfile.source import Source
 from linetap_core.wire import smdrcolumns
 from linetap_core.wire.mqtt import PUBLIC_AUTHORITIES
 from linetap_core.wire.situations import SITUATIONS
-from linetap_desk.serve.orders.networkform import Network
-from linetap_desk.serve.orders.smdrform import Smdr
+from linetap_desk.serve.orders.sections import Network, Smdr
 from linetap_desk.serve.orders.template import Template
 from linetap_desk.serve.orders.unitform import Card, Line, Unit
 

@@ -30,7 +30,7 @@ from linetap_desk.serve.adoption import store as adopted
 from linetap_desk.serve.adoption import uploadchecks
 from linetap_desk.serve.database.tables import adoptions, order_template
 from linetap_desk.serve.handling.site import Route, Site, read_own
-from linetap_desk.serve.orders import endingform, orderfile, smdrform, template, unitform
+from linetap_desk.serve.orders import orderfile, sections, template, unitform
 from linetap_desk.serve.orders.fields import MISTAKES, Form
 from linetap_desk.serve.orders.template import Template
 from linetap_desk.serve.people.sessions import who_of
@@ -64,7 +64,7 @@ def keep_template(db: Connection, settings: Template, by: str, at: str) -> None:
 
 
 async def site_page(request: Request, site: Site) -> Response:
-    found = await _kept(site)
+    found = await _load_template(site)
     return _site(request, site, Form(template.STANDARD if found is None else found.template.typed), found)
 
 
@@ -72,13 +72,13 @@ def _site(request: Request, site: Site, form: Form, found: KeptTemplate | None) 
     return site.pages.page(
         request, "adoption/site.html", 409 if form.mistakes else 200, form=form, kept=found,
         authority=_authority(site), authorities=template.AUTHORITIES, situations=SITUATIONS,
-        situation_names=endingform.NAMES,
+        situation_names=sections.SITUATION_NAMES,
     )  # fmt: skip
 
 
 async def keep_site(request: Request, site: Site) -> Response:
     data, who, now = await request.form(), who_of(request), rfc3339(site.clock.utc_ns())
-    authority, before = _authority(site), await _kept(site)
+    authority, before = _authority(site), await _load_template(site)
     if authority is None:
         return RedirectResponse(_SITE, 303)
     form = _typed(data, template.FIELDS)
@@ -92,11 +92,11 @@ async def keep_site(request: Request, site: Site) -> Response:
 
 
 async def unit_page(request: Request, site: Site) -> Response:
-    found = await _kept(site)
+    found = await _load_template(site)
     if found is None or _authority(site) is None:
         return RedirectResponse(_SITE, 303)
     networks = " ".join(found.template.networks)
-    typed = smdrform.STANDARD | {"broker_network": networks}
+    typed = sections.SMDR_STANDARD | {"broker_network": networks}
     return _unit(request, site, Form(typed), _cards(request.query_params.get("cards", "1")))
 
 
@@ -104,13 +104,13 @@ def _unit(request: Request, site: Site, form: Form, cards: int) -> Response:
     return site.pages.page(
         request, "adoption/order.html", 409 if form.mistakes else 200, form=form, cards=cards,
         most_cards=unitform.MOST_CARDS, lines_a_card=unitform.LINES_A_CARD, kinds=unitform.KINDS,
-        formats=smdrform.FORMATS, makers=smdrcolumns.MAKERS, bauds=smdrform.BAUDS, times=smdrform.TIMES,
+        formats=sections.SMDR_FORMATS, makers=smdrcolumns.MAKERS, bauds=sections.SMDR_BAUDS, times=sections.SMDR_TIMES,
     )  # fmt: skip
 
 
 async def make(request: Request, site: Site) -> Response:
     data, who, now = await request.form(), who_of(request), rfc3339(site.clock.utc_ns())
-    authority, found = _authority(site), await _kept(site)
+    authority, found = _authority(site), await _load_template(site)
     if found is None or authority is None:
         return RedirectResponse(_SITE, 303)
     cards = _cards(str(data.get("cards", "")))
@@ -166,7 +166,7 @@ async def sign(request: Request, site: Site) -> Response:
     return await adoption.step(request, site, "order_sign", Subject(terms=common.id_of(request)), do)
 
 
-async def _kept(site: Site) -> KeptTemplate | None:
+async def _load_template(site: Site) -> KeptTemplate | None:
     return await read_own(site, load_template)
 
 

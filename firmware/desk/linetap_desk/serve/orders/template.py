@@ -18,7 +18,7 @@ from linetap_core.evidence.keys import publickeys
 from linetap_core.evidence.sealing import keylist, members
 from linetap_core.evidence.signing.authority import Authority
 from linetap_core.wire.hosts import is_own_host, is_tls_host
-from linetap_desk.serve.orders import endingform
+from linetap_desk.serve.orders import sections
 from linetap_desk.serve.orders.fields import MISTAKES, Form
 from linetap_desk.web.text import N_
 
@@ -28,10 +28,10 @@ MOST_FILE_BYTES: Final = 768 * 1024  # of a key list: an order may have 1 MiB
 MOST_CUSTODIANS, MOST_DAYS = 20, 3660
 FIELDS = (
     "broker_host", "broker_port", "broker_authority", "broker_network", "ntp", "days", "custodians",
-    "custodians_needed", *endingform.FIELDS,
+    "custodians_needed", *sections.ENDING_FIELDS,
 )  # fmt: skip
 STANDARD = {"broker_port": "8883", "broker_authority": OWN, "days": "60", "custodians_needed": "1"}
-STANDARD |= endingform.STANDARD
+STANDARD |= sections.ENDING_STANDARD
 
 SAYS = {
     "own_broker": N_("This is the unit itself. Enter the broker's name or address."),
@@ -77,7 +77,7 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
             "days": str(self.days),
             "custodians": "" if is_listed else "\n".join(self.custodians),
             "custodians_needed": "1" if is_listed else str(self.custodians_needed),
-            **endingform.typed(self.situations, self.warn_min, self.end_min),
+            **sections.ending_fields(self.situations, self.warn_min, self.end_min),
         }
 
 
@@ -92,7 +92,7 @@ def read(form: Form, files: dict[str, bytes], before: Template | None, authority
     is_public = form.choice("broker_authority", AUTHORITIES) == PUBLIC
     ca = None if is_public else _ca(form, files.get(CA, b""), before)
     networks, ntp, days = form.networks("broker_network"), form.hosts("ntp"), form.number("days", 1, MOST_DAYS)
-    ending = endingform.read(form)
+    ending = sections.read_ending(form)
     kept = (b"", b"") if before is None else (before.key_list.encode(), before.key_list_sig.encode())
     data, signature = files.get(KEY_LIST, b"") or kept[0], files.get(SIGNATURE, b"") or kept[1]
     listed = _key_list(form, data, signature, authority)

@@ -9,10 +9,9 @@ from itertools import pairwise
 
 from linetap_core.enrolment import order
 from linetap_core.evidence.signing import unitnames
-from linetap_desk.serve.orders import networkform, smdrform
+from linetap_desk.serve.orders import sections
 from linetap_desk.serve.orders.fields import Form
-from linetap_desk.serve.orders.networkform import Network
-from linetap_desk.serve.orders.smdrform import Smdr
+from linetap_desk.serve.orders.sections import Network, Smdr
 from linetap_desk.web.text import N_
 
 MOST_CARDS, LINES_A_CARD = 4, 8
@@ -77,7 +76,7 @@ class Unit:
 
 def fields_of(cards: int) -> list[str]:
     """The names of the form's fields."""
-    names = ["unit", "place", *networkform.FIELDS, *smdrform.FIELDS]
+    names = ["unit", "place", *sections.NETWORK_FIELDS, *sections.SMDR_FIELDS]
     names += [f"port{card}" for card in range(1, cards + 1)]
     lines = range(1, cards * LINES_A_CARD + 1)
     return names + [f"{what}{line}" for line in lines for what in ("kind", "number")]
@@ -93,7 +92,7 @@ def read(form: Form, cards: int) -> Unit | None:
     if len(place) > MOST_PLACE:
         form.wrong("place", SAYS["place"])
     found, lines = _cards(form, cards), _lines(form, cards)
-    network, smdr = networkform.read(form), smdrform.read(form)
+    network, smdr = sections.read_network(form), sections.read_smdr(form)
     if form.mistakes:
         return None
     return Unit(name, place, found, lines, network, smdr)

@@ -121,14 +121,14 @@ async def _step(request: Request, site: Site, act: str, step: steps.Step | None,
             verified = await _verified(request, site, roles)
 
         def within(db: Connection) -> Subject | None:
-            found = store.require_request(db, id_of(request))
+            state = store.require_request(db, id_of(request))
             if step is None:
-                found.require_open(site.clock.utc_ns())
+                state.require_open(site.clock.utc_ns())
             else:
-                found.require(step, who.name, site.clock.utc_ns())
+                state.require(step, who.name, site.clock.utc_ns())
             if verified.checked.fault is not None:
                 raise verified.checked.fault
-            return do(db, found, roles, verified)  # type: ignore[arg-type]  # without a step nothing is judged by roles
+            return do(db, state, roles, verified)  # type: ignore[arg-type]  # without a step nothing is judged by roles
 
         await store.run_logged(request, site, act, subject, within, forgets=act in FORGETS)
     except (Refusal, BadInput) as error:
@@ -139,11 +139,11 @@ async def _step(request: Request, site: Site, act: str, step: steps.Step | None,
 async def _verified(request: Request, site: Site, roles: InForce) -> Verified:
     def read() -> Verified:
         with site.own.connect() as db:
-            found = store.read_request(db, id_of(request))
-        checked = checking.check(site, None if found is None else found.row, roles.roles)
-        if found is None or checked.call is None:
+            state = store.read_request(db, id_of(request))
+        checked = checking.check(site, None if state is None else state.row, roles.roles)
+        if state is None or checked.call is None:
             return Verified(checked)
-        wrapped = callfiles.newest_wrapped(site, found.row, roles.roles)
+        wrapped = callfiles.newest_wrapped(site, state.row, roles.roles)
         anew = () if wrapped is None else (wrapped.key_age,)
         return Verified(checked, (checked.call.key.data, *anew))
 
@@ -154,11 +154,11 @@ async def key(request: Request, site: Site) -> Response:
     async def prepare(form: FormData) -> Do:
         one_time = uploadchecks.typed_field(form.get("one_time"))
 
-        def do(db: Connection, found: RequestState, now: InForce, _: Verified) -> None:
+        def do(db: Connection, state: RequestState, now: InForce, _: Verified) -> None:
             page = signingpage.sha256() if site.settings.signing else ""
-            data = uploadchecks.with_key(found, one_time, now.roles, site.clock.utc_ns(), page)
+            data = uploadchecks.with_key(state, one_time, now.roles, site.clock.utc_ns(), page)
             needed = len(terms_of(parse(data), now.roles).approvals)
-            store.update_request(db, found.row["id"], one_time=one_time, request=data, keyed_by=who_of(request).name,
+            store.update_request(db, state.row["id"], one_time=one_time, request=data, keyed_by=who_of(request).name,
                                  approvals_needed=needed)  # fmt: skip
 
         return do
@@ -171,10 +171,10 @@ async def approve(request: Request, site: Site) -> Response:
         sig, who = await upload(form), who_of(request)
         role = next(iter(who.roles & APPROVERS))
 
-        def do(db: Connection, found: RequestState, now: InForce, _: Verified) -> None:
-            asker = store.display_name(db, found.row["asked_by"])
-            person = uploadchecks.checked_approval(found, sig, role, asker, now.roles, site.clock.utc_ns())
-            store.add_approval(db, found.row["id"], role=role, signer=person.name, signer_role=person.role, sig=sig,
+        def do(db: Connection, state: RequestState, now: InForce, _: Verified) -> None:
+            asker = store.display_name(db, state.row["asked_by"])
+            person = uploadchecks.checked_approval(state, sig, role, asker, now.roles, site.clock.utc_ns())
+            store.add_approval(db, state.row["id"], role=role, signer=person.name, signer_role=person.role, sig=sig,
                           by=who.name, at=rfc3339(site.clock.utc_ns()))  # fmt: skip
 
         return do
@@ -188,11 +188,11 @@ async def partial(request: Request, site: Site) -> Response:
     async def prepare(form: FormData) -> Do:
         data, who = await upload(form), who_of(request)
 
-        def do(db: Connection, found: RequestState, now: InForce, verified: Verified) -> Subject:
+        def do(db: Connection, state: RequestState, now: InForce, verified: Verified) -> Subject:
             now_ns = site.clock.utc_ns()
-            uploadchecks.require_approved(found, now.roles, now_ns)
-            made = store.add_officer_partial(db, found.row["id"], data, verified.keys, who.name, rfc3339(now_ns))
-            return store.subject(found.row, f"member {made.numbers}, {made.left} to come")
+            uploadchecks.require_approved(state, now.roles, now_ns)
+            made = store.add_officer_partial(db, state.row["id"], data, verified.keys, who.name, rfc3339(now_ns))
+            return store.subject(state.row, f"member {made.numbers}, {made.left} to come")
 
         return do
 
@@ -205,12 +205,12 @@ async def unwrap(request: Request, site: Site) -> Response:
     async def prepare(form: FormData) -> Do:
         data, together = await upload(form), form.get("together") == "on"
 
-        def do(db: Connection, found: RequestState, now: InForce, verified: Verified) -> None:
+        def do(db: Connection, state: RequestState, now: InForce, verified: Verified) -> None:
             now_ns = site.clock.utc_ns()
-            uploadchecks.require_approved(found, now.roles, now_ns)
-            uploadchecks.require_half(found, data, verified.keys, who_of(request).name, together=together)
-            store.empty_partials(db, found.row["id"], OFFICER)
-            store.update_request(db, found.row["id"], inner_age=data, unwrapped_by=who_of(request).name,
+            uploadchecks.require_approved(state, now.roles, now_ns)
+            uploadchecks.require_half(state, data, verified.keys, who_of(request).name, together=together)
+            store.empty_partials(db, state.row["id"], OFFICER)
+            store.update_request(db, state.row["id"], inner_age=data, unwrapped_by=who_of(request).name,
                          unwrapped_at=rfc3339(now_ns))  # fmt: skip
 
         return do
@@ -224,13 +224,13 @@ async def handed(request: Request, site: Site) -> Response:
     async def prepare(form: FormData) -> Do:
         data, who = await upload(form), who_of(request)
 
-        def do(db: Connection, found: RequestState, now: InForce, verified: Verified) -> Subject:
+        def do(db: Connection, state: RequestState, now: InForce, verified: Verified) -> Subject:
             now_ns = site.clock.utc_ns()
-            uploadchecks.require_approved(found, now.roles, now_ns)
-            call = OfCall(found.row["unit"], found.row["call_id"])
+            uploadchecks.require_approved(state, now.roles, now_ns)
+            call = OfCall(state.row["unit"], state.row["call_id"])
             named = verified.checked.call is not None and bool(verified.checked.call.key.inner_sha256)
-            made = store.add_custodian_partial(db, found.row["id"], data, call, named, who.name, rfc3339(now_ns))
-            return store.subject(found.row, f"{made.left} to come")
+            made = store.add_custodian_partial(db, state.row["id"], data, call, named, who.name, rfc3339(now_ns))
+            return store.subject(state.row, f"{made.left} to come")
 
         return do
 
@@ -245,17 +245,17 @@ async def close(request: Request, site: Site) -> Response:
         who, outcome = who_of(request), GIVEN if form.get("outcome") == GIVEN else NOT_GIVEN
         text = remark(form, needed=outcome == NOT_GIVEN)
 
-        def do(db: Connection, found: RequestState, _now: InForce, _: Verified) -> None:
+        def do(db: Connection, state: RequestState, _now: InForce, _: Verified) -> None:
             now_ns = site.clock.utc_ns()
             if outcome == GIVEN:
                 if "custodian" not in who.roles:
                     raise StepFault("step_not_yet", "only a custodian may report that it was handed over")
-                found.require("give", who.name, now_ns)
-                if any(one.by == who.name for one in found.chain.custodians):
-                    why = f"request {found.row['id']}: {who.name} has handed it on, and the last one gives it out"
+                state.require("give", who.name, now_ns)
+                if any(one.by == who.name for one in state.chain.custodians):
+                    why = f"request {state.row['id']}: {who.name} has handed it on, and the last one gives it out"
                     raise StepFault("one_person_two_steps", why)
-            store.empty_partials(db, found.row["id"])
-            store.update_request(db, found.row["id"], outcome=outcome, remark=text, closed_by=who.name,
+            store.empty_partials(db, state.row["id"])
+            store.update_request(db, state.row["id"], outcome=outcome, remark=text, closed_by=who.name,
                          closed_at=rfc3339(now_ns))  # fmt: skip
 
         return do
@@ -268,11 +268,11 @@ async def ticket(request: Request, site: Site) -> Response:
     made: list[str] = []
 
     async def prepare(_form: FormData) -> Do:
-        def do(db: Connection, found: RequestState, now: InForce, _: Verified) -> None:
+        def do(db: Connection, state: RequestState, now: InForce, _: Verified) -> None:
             now_ns = site.clock.utc_ns()
-            uploadchecks.require_approved(found, now.roles, now_ns)
-            package.members(site, found, now)
-            made.append(store.make_ticket(db, found.row["id"], who_of(request).name, now_ns))
+            uploadchecks.require_approved(state, now.roles, now_ns)
+            package.members(site, state, now)
+            made.append(store.make_ticket(db, state.row["id"], who_of(request).name, now_ns))
 
         return do
 

@@ -49,9 +49,9 @@ class Member:
     content: bytes | Path
 
 
-def members(site: Site, found: RequestState, roles: InForce) -> list[Member]:
+def members(site: Site, state: RequestState, roles: InForce) -> list[Member]:
     """The files of the package. StepFault without a second copy of the call."""
-    row = found.row
+    row = state.row
     folder = callfiles.copy_folder(site, row)
     signers = site.settings.desk.signers
     try:
@@ -61,13 +61,13 @@ def members(site: Site, found: RequestState, roles: InForce) -> list[Member]:
     except (OSError, Refusal, BadInput):
         raise StepFault("copy_unreadable", f"{row['call_id']}: its second copy cannot be read whole") from None
     return [
-        *_request(found),
+        *_request(state),
         as_member("roles.json", roles.data),
         as_member(f"roles.json{namespaces.SUFFIX}", roles.sig),
         as_member("allowed_signers", known),
         *files,
         as_member(f"inner/{row['call_id']}{sealing.SUFFIX}", bytes(row["inner_age"])),
-        *_handed(site, found),
+        *_handed(site, state),
         *_anew(callfiles.newest_wrapped(site, row, roles.roles), row["call_id"]),
         *_amended(folder),
         *_closing(site, row),
@@ -75,21 +75,21 @@ def members(site: Site, found: RequestState, roles: InForce) -> list[Member]:
     ]
 
 
-def _handed(site: Site, found: RequestState) -> list[Member]:
+def _handed(site: Site, state: RequestState) -> list[Member]:
     """The previous custodian's file; none for the first custodian, who has the one-time key."""
-    if found.chain.handed is None:
+    if state.chain.handed is None:
         return []
     with site.own.connect() as db:
-        data = store.partial_data(db, found.row["id"], found.chain.handed)
-    return [as_member(f"handed/{found.row['call_id']}{sealing.SUFFIX}", data)] if data else []
+        data = store.partial_data(db, state.row["id"], state.chain.handed)
+    return [as_member(f"handed/{state.row['call_id']}{sealing.SUFFIX}", data)] if data else []
 
 
-def for_the_vault(site: Site, found: RequestState, roles: Roles) -> list[Member]:
+def for_the_vault(site: Site, state: RequestState, roles: Roles) -> list[Member]:
     """The input of `linetap unwrap`, with a re-wrapped key and earlier officers' partials, without audio."""
-    wrapped = callfiles.newest_wrapped(site, found.row, roles)
-    named = _anew(wrapped, found.row["call_id"])
+    wrapped = callfiles.newest_wrapped(site, state.row, roles)
+    named = _anew(wrapped, state.row["call_id"])
     of_wrapped = "" if wrapped is None else hashlib.sha256(wrapped.key_age).hexdigest()
-    return for_an_approver(site, found) + named + handed_on(site, found.row["id"], found.chain, of_wrapped)
+    return for_an_approver(site, state) + named + handed_on(site, state.row["id"], state.chain, of_wrapped)
 
 
 def _anew(wrapped: Wrapped | None, call_id: str) -> list[Member]:
@@ -98,9 +98,9 @@ def _anew(wrapped: Wrapped | None, call_id: str) -> list[Member]:
     return [as_member(f"holds/{call_id}/{name}", data) for name, data in found.items()]
 
 
-def for_an_approver(site: Site, found: RequestState) -> list[Member]:
+def for_an_approver(site: Site, state: RequestState) -> list[Member]:
     """The proof that the call is as its unit sealed it: the signed record has the hashes of the audio too."""
-    return _request(found) + of_call(site, found.row)
+    return _request(state) + of_call(site, state.row)
 
 
 def handed_on(site: Site, about: str, chain: Chain, of_wrapped: str = "") -> list[Member]:
@@ -183,9 +183,9 @@ def _pieces(path: Path, size: int) -> Iterator[bytes]:
             yield piece
 
 
-def _request(found: RequestState) -> list[Member]:
-    signed = [as_member(name, data) for name, data in sorted(found.signatures.items())]
-    return [as_member("request.json", bytes(found.row["request"])), *signed]
+def _request(state: RequestState) -> list[Member]:
+    signed = [as_member(name, data) for name, data in sorted(state.signatures.items())]
+    return [as_member("request.json", bytes(state.row["request"])), *signed]
 
 
 def as_member(name: str, data: bytes) -> Member:

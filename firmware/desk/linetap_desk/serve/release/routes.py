@@ -26,23 +26,23 @@ from linetap_desk.web.text import N_
 
 
 async def request_json(request: Request, site: Site) -> Response:
-    found = await _found(request, site)
-    if found.row["request"] is None:
+    state = await _require_request(request, site)
+    if state.row["request"] is None:
         raise HTTPException(404)
-    name = f"{found.row['id']}.json"
+    name = f"{state.row['id']}.json"
     headers = {"content-disposition": f'attachment; filename="{name}"'}
-    return Response(bytes(found.row["request"]), media_type="application/json", headers=headers)
+    return Response(bytes(state.row["request"]), media_type="application/json", headers=headers)
 
 
 async def for_the_vault(request: Request, site: Site) -> Response:
     """An archive of request.json with its signatures, the call without its audio, and its re-wrapped key if there is
     one."""
 
-    def members(found: RequestState, now: InForce) -> list[package.Member]:
-        found.require("unwrap", who_of(request).name, site.clock.utc_ns())
-        uploadchecks.require_approved(found, now.roles, site.clock.utc_ns())
-        checking.require_call(site, found.row, now.roles)
-        return package.for_the_vault(site, found, now.roles)
+    def members(state: RequestState, now: InForce) -> list[package.Member]:
+        state.require("unwrap", who_of(request).name, site.clock.utc_ns())
+        uploadchecks.require_approved(state, now.roles, site.clock.utc_ns())
+        checking.require_call(site, state.row, now.roles)
+        return package.for_the_vault(site, state, now.roles)
 
     return await _packed(request, site, f"{id_of(request)}-vault.tar", members)
 
@@ -50,20 +50,20 @@ async def for_the_vault(request: Request, site: Site) -> Response:
 async def for_an_approver(request: Request, site: Site) -> Response:
     """An archive of request.json and the call without its audio, which `linetap release approve` verifies."""
 
-    def members(found: RequestState, now: InForce) -> list[package.Member]:
-        found.require("approve", who_of(request).name, site.clock.utc_ns())
-        checking.require_call(site, found.row, now.roles)
-        return package.for_an_approver(site, found)
+    def members(state: RequestState, now: InForce) -> list[package.Member]:
+        state.require("approve", who_of(request).name, site.clock.utc_ns())
+        checking.require_call(site, state.row, now.roles)
+        return package.for_an_approver(site, state)
 
     return await _packed(request, site, f"{id_of(request)}-call.tar", members)
 
 
 async def packed(request: Request, site: Site) -> Response:
-    def members(found: RequestState, now: InForce) -> list[package.Member]:
-        found.require("give", who_of(request).name, site.clock.utc_ns())
-        uploadchecks.require_approved(found, now.roles, site.clock.utc_ns())
-        checking.require_call(site, found.row, now.roles)
-        return package.members(site, found, now)
+    def members(state: RequestState, now: InForce) -> list[package.Member]:
+        state.require("give", who_of(request).name, site.clock.utc_ns())
+        uploadchecks.require_approved(state, now.roles, site.clock.utc_ns())
+        checking.require_call(site, state.row, now.roles)
+        return package.members(site, state, now)
 
     return await _packed(request, site, f"{id_of(request)}.tar", members)
 
@@ -71,16 +71,16 @@ async def packed(request: Request, site: Site) -> Response:
 async def _packed(
     request: Request, site: Site, name: str, members: Callable[[RequestState, InForce], list[package.Member]]
 ) -> Response:
-    found = await _found(request, site)
+    state = await _require_request(request, site)
     try:
-        made = await anyio.to_thread.run_sync(lambda: members(found, in_force(site)))
+        made = await anyio.to_thread.run_sync(lambda: members(state, in_force(site)))
     except (Refusal, BadInput) as error:
-        await store.log_refusal(request, site, "export", store.subject(found.row), error)
+        await store.log_refusal(request, site, "export", store.subject(state.row), error)
         return await views.page(request, site, error)
     return package.answer(made, name)
 
 
-async def _found(request: Request, site: Site) -> RequestState:
+async def _require_request(request: Request, site: Site) -> RequestState:
     return await read_own(site, lambda db: store.require_request(db, id_of(request)))
 
 
@@ -94,15 +94,15 @@ async def fetch_package(request: Request, site: Site) -> Response:
     used = await anyio.to_thread.run_sync(_use_ticket, site, ticket) if ticket else None
     if used is None:
         return PlainTextResponse("ticket\n", 401, {"www-authenticate": "Bearer"})
-    found, by = used
+    state, by = used
     try:
-        members = await anyio.to_thread.run_sync(_package_of, site, found, by)
+        members = await anyio.to_thread.run_sync(_package_of, site, state, by)
     except (Refusal, BadInput) as error:
-        refused = store.subject(found.row, store.code_of(error))
+        refused = store.subject(state.row, store.code_of(error))
         await site.access.write(by, request.state.address, "export", refused, REFUSED)
         return PlainTextResponse(f"{store.code_of(error)}\n", 409)
-    await site.access.write(by, request.state.address, "export", store.subject(found.row), DONE)
-    return package.answer(members, f"{found.row['id']}.tar")
+    await site.access.write(by, request.state.address, "export", store.subject(state.row), DONE)
+    return package.answer(members, f"{state.row['id']}.tar")
 
 
 def _use_ticket(site: Site, ticket: str) -> tuple[RequestState, str] | None:
@@ -113,12 +113,12 @@ def _use_ticket(site: Site, ticket: str) -> tuple[RequestState, str] | None:
         return store.require_request(db, used[0]), used[1]
 
 
-def _package_of(site: Site, found: RequestState, by: str) -> list[package.Member]:
+def _package_of(site: Site, state: RequestState, by: str) -> list[package.Member]:
     now, now_ns = in_force(site), site.clock.utc_ns()
-    found.require("give", by, now_ns)
-    uploadchecks.require_approved(found, now.roles, now_ns)
-    checking.require_call(site, found.row, now.roles)
-    return package.members(site, found, now)
+    state.require("give", by, now_ns)
+    uploadchecks.require_approved(state, now.roles, now_ns)
+    checking.require_call(site, state.row, now.roles)
+    return package.members(site, state, now)
 
 
 CLOSES = ("outcome", "remark")

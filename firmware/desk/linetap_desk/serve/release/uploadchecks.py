@@ -128,10 +128,10 @@ def party_of(stated: str | None, purpose: str, roles: Roles) -> str:
     return stated or only_party(roles.rules, purpose)
 
 
-def with_key(found: RequestState, one_time: str, roles: Roles, now_ns: int, signing_page: str = "") -> bytes:
+def with_key(state: RequestState, one_time: str, roles: Roles, now_ns: int, signing_page: str = "") -> bytes:
     """request.json, byte for byte as `linetap release request` writes it. `signing_page`: where passkeys may sign
     it."""
-    row = found.row
+    row = state.row
     party = party_of(row["party"], row["purpose"], roles)
     made = Request(
         id=row["id"],
@@ -154,9 +154,9 @@ def with_key(found: RequestState, one_time: str, roles: Roles, now_ns: int, sign
     return data
 
 
-def checked_approval(found: RequestState, sig: bytes, role: str, asker: str, roles: Roles, now_ns: int) -> Person:
+def checked_approval(state: RequestState, sig: bytes, role: str, asker: str, roles: Roles, now_ns: int) -> Person:
     """The person who signed. `role`: of the uploading account; `asker`: the name of the requester."""
-    data = bytes(found.row["request"])
+    data = bytes(state.row["request"])
     request = parse(data)
     require_time(request, now_ns)
     require_purpose(request, roles)
@@ -166,31 +166,31 @@ def checked_approval(found: RequestState, sig: bytes, role: str, asker: str, rol
     person = judged.approvals[0].person
     if document.name_key(person.name) == document.name_key(asker):
         raise NotReleased("approver_is_requester", f"{person.name} has requested it and cannot approve it")
-    if not found.takes_approval(role) or any(person.role == one["signer_role"] for one in found.approvals):
+    if not state.takes_approval(role) or any(person.role == one["signer_role"] for one in state.approvals):
         raise NotReleased("approvers_same_role", f"request {request.id}: there is an approval of this role already")
     return person
 
 
-def require_approved(found: RequestState, roles: Roles, now_ns: int) -> Request:
+def require_approved(state: RequestState, roles: Roles, now_ns: int) -> Request:
     """The request, if the roles in force still approve it."""
-    data = bytes(found.row["request"])
+    data = bytes(state.row["request"])
     request = parse(data)
     require_time(request, now_ns)
     require_purpose(request, roles)
-    require_approvals(request, check_approvals(data, request, found.signatures, roles))
+    require_approvals(request, check_approvals(data, request, state.signatures, roles))
     return request
 
 
-def require_half(found: RequestState, data: bytes, keys: Sequence[bytes], name: str, *, together: bool) -> None:
+def require_half(state: RequestState, data: bytes, keys: Sequence[bytes], name: str, *, together: bool) -> None:
     """StepFault unless it has the form of the half, and all earlier officers have uploaded. `together`: the remaining
     officers worked at one machine."""
     require_inner(data)
     if is_partial(data, keys):
         raise StepFault("partial_not_half", "this is a partial: upload it as one, since more officers are needed")
-    if together or min(map(group.needed, keys)) < 2 or found.chain.open_to(name, left=1):
+    if together or min(map(group.needed, keys)) < 2 or state.chain.open_to(name, left=1):
         return
-    if any(one.here and one.left == 1 for one in found.chain.officers):
-        raise StepFault("one_person_two_steps", f"request {found.row['id']}: {name} has taken a layer off before")
+    if any(one.here and one.left == 1 for one in state.chain.officers):
+        raise StepFault("one_person_two_steps", f"request {state.row['id']}: {name} has taken a layer off before")
     raise StepFault("partial_first", "officers of a group act one after another: the partial of the first is missing")
 
 

@@ -182,7 +182,7 @@ async def overview(request: Request, site: Site) -> Response:
         return pages, found, mine, [row for row in to_do if chains[row["id"]].waits_for(who.name)], chains
 
     pages, found, mine, to_do, chains = await read_own(site, read)
-    kept, theirs = await _holds(site, pages.get("holds", ListPage()).rows, to_do, now_ns, chains)
+    kept, theirs = await _hold_tasks(site, pages.get("holds", ListPage()).rows, to_do, now_ns, chains)
     known = {one.row["id"] for one in mine.rows} | {one.row["id"] for one in theirs.rows}
     found["open"] = [one for one in found.get("open", []) if one.row["id"] not in known]
     return site.pages.page(
@@ -192,7 +192,7 @@ async def overview(request: Request, site: Site) -> Response:
     )  # fmt: skip
 
 
-async def _holds(
+async def _hold_tasks(
     site: Site,
     rows: Sequence[Mapping[str, Any]],
     to_do: Sequence[Mapping[str, Any]],
@@ -223,34 +223,34 @@ async def page(request: Request, site: Site, error: Exception | None = None, **m
 
     def read() -> Read:
         with site.own.connect() as db:
-            found = store.require_request(db, id_of(request))
-            row = found.row
+            state = store.require_request(db, id_of(request))
+            row = state.row
             doers = {row[name] for name in ("asked_by", "keyed_by", "unwrapped_by", "closed_by")} - {None}
-            doers |= {a["by"] for a in found.approvals} | {one.by for one in found.chain.partials}
+            doers |= {a["by"] for a in state.approvals} | {one.by for one in state.chain.partials}
             names = {name: store.display_name(db, name) for name in doers}
-        wrapped = _wrapped(site, found) if found.step(now_ns) == "unwrap" else None
+        wrapped = _wrapped(site, state) if state.step(now_ns) == "unwrap" else None
         anew = None if wrapped is None else wrapped.key_age
         together = (
-            callfiles.officers_of(site, row, found.chain, who.name, anew) if found.step(now_ns) == "unwrap" else None
+            callfiles.officers_of(site, row, state.chain, who.name, anew) if state.step(now_ns) == "unwrap" else None
         )
         return (
-            found,
+            state,
             names,
             _purpose(site, row["purpose"]),
-            _copy(site, found),
-            callfiles.closing_state(site, found.row),
+            _copy(site, state),
+            callfiles.closing_state(site, state.row),
             wrapped,
             together,
             checking.witness_verdict(site, row),
-            _signing(site, found, language) if found.step(now_ns) == "approve" else "",
-            _terms(site, found),
+            _signing(site, state, language) if state.step(now_ns) == "approve" else "",
+            _terms(site, state),
         )
 
     everything = await anyio.to_thread.run_sync(read)
-    found, names, purpose, copy, proof, wrapped, together, witnessed, signing, rule = everything
+    state, names, purpose, copy, proof, wrapped, together, witnessed, signing, rule = everything
     return site.pages.page(
-        request, "release/request.html", 200 if error is None else 409, found=found, row=found.row, names=names,
-        step=found.step(now_ns), steps=steps, words=steps, mine=found.is_for(who.name, who.roles, now_ns),
+        request, "release/request.html", 200 if error is None else 409, found=state, row=state.row, names=names,
+        step=state.step(now_ns), steps=steps, words=steps, mine=state.is_for(who.name, who.roles, now_ns),
         purpose=purpose, copy=steps.REFUSAL.get(copy, copy), proof=proof, wrapped=wrapped, ticket="", officers=together,
         witnessed=witnessed, signing=signing, rule=rule,
         url=site.settings.url,
@@ -265,18 +265,18 @@ def _purpose(site: Site, purpose: str) -> Any:
         return None
 
 
-def _terms(site: Site, found: RequestState) -> Shown | None:
-    if found.row["request"] is None:
+def _terms(site: Site, state: RequestState) -> Shown | None:
+    if state.row["request"] is None:
         return None
     try:
-        return terms.shown_terms(parse(bytes(found.row["request"])), in_force(site).roles)
+        return terms.shown_terms(parse(bytes(state.row["request"])), in_force(site).roles)
     except (RolesFault, BadInput):
         return None
 
 
-def _signing(site: Site, found: RequestState, language: str) -> str:
+def _signing(site: Site, state: RequestState, language: str) -> str:
     """The link to the signing page with this request; empty if no passkey can approve it."""
-    address, data = site.settings.signing, bytes(found.row["request"])
+    address, data = site.settings.signing, bytes(state.row["request"])
     if address is None or parse(data).signing_page not in SIGNING_PAGES:
         return ""
     try:
@@ -286,17 +286,17 @@ def _signing(site: Site, found: RequestState, language: str) -> str:
     return signingpage.link(address, data, people, language) if people else ""
 
 
-def _wrapped(site: Site, found: RequestState) -> Wrapped | None:
+def _wrapped(site: Site, state: RequestState) -> Wrapped | None:
     try:
-        return callfiles.newest_wrapped(site, found.row, in_force(site).roles)
+        return callfiles.newest_wrapped(site, state.row, in_force(site).roles)
     except RolesFault:
         return None
 
 
-def _copy(site: Site, found: RequestState) -> str:
+def _copy(site: Site, state: RequestState) -> str:
     """The reason why there is no second copy; empty if there is one."""
     try:
-        callfiles.copy_folder(site, found.row)
+        callfiles.copy_folder(site, state.row)
     except StepFault as fault:
         return fault.code
     return ""

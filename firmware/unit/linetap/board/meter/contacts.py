@@ -76,7 +76,7 @@ class MeterContacts:
         """Keeps requested contacts open, once a period, except those that the meter has closed itself."""
         self._report()
         now_ns = self._clock.monotonic_ns()
-        self._look_at_closed(now_ns)
+        self._check_closed_contacts(now_ns)
         if not self.wanted:
             return
         if self._reader.state.connected:
@@ -94,7 +94,7 @@ class MeterContacts:
             state.contacts = self._reported is not None
             state.opened = [number for number, bit in zip(self._numbers, self._bits, strict=True) if held & bit]
 
-    def _look_at_closed(self, now_ns: int) -> None:
+    def _check_closed_contacts(self, now_ns: int) -> None:
         for row, closed_ns in list(self._closing_ns.items()):
             if now_ns - closed_ns < (AFTER_MS + ARRIVED_MS) * NS_PER_MS:
                 continue

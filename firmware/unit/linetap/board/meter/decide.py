@@ -99,7 +99,7 @@ class Decider:
         high = now > limits.on_above
         if not low.any():
             self._dead(alive, high)
-            return self._held(low, high)
+            return self._hysteresis(low, high)
         recent = size[:, -n - FALL_MS : -1]  # the highest voltage of the last FALL_MS
         highest = np.maximum.reduce([recent[:, i : i + n] for i in range(FALL_MS)])
         fell = highest - now >= limits.fall
@@ -107,9 +107,9 @@ class Decider:
         steady = moved * 1000 < now.astype(np.int32) * self._steady_permille
         low &= fell | steady
         self._dead(alive, high)
-        return self._held(low, high)
+        return self._hysteresis(low, high)
 
-    def _held(self, low: Bits, high: Bits) -> Bits:
+    def _hysteresis(self, low: Bits, high: Bits) -> Bits:
         """The held bit: True from `low` on, False from `high` on, and unchanged in between."""
         known = low | high
         if known.all():  # the usual case

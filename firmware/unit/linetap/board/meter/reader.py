@@ -68,7 +68,7 @@ class Reader:
             wire.SAMPLES.code: (wire.SAMPLES, self._samples),
             wire.EDGE.code: (wire.EDGE, self._edge),
             wire.STATUS.code: (wire.STATUS, self._status),
-            wire.BEATEN.code: (wire.BEATEN, self._beaten),
+            wire.BEATEN.code: (wire.BEATEN, self._handle_beat),
             wire.OPENED.code: (wire.OPENED, self._opened),
         }
 
@@ -236,7 +236,7 @@ class Reader:
     def _opened(self, _payload: bytes, fields: tuple[int, ...]) -> None:
         self.opened = fields[0]
 
-    def _beaten(self, _payload: bytes, fields: tuple[int, ...]) -> None:
+    def _handle_beat(self, _payload: bytes, fields: tuple[int, ...]) -> None:
         stamp, at_us = fields
         now_ns = self._clock.monotonic_ns()
         if not 0 <= now_ns - stamp < ECHO_MAX_MS * NS_PER_MS or at_us >= 1 << 62:

@@ -267,12 +267,12 @@ class ReplayedSmdr:
         while self._next < len(self._lines) and self._lines[self._next][0] * NS_PER_S <= end_ns:
             t, raw = self._lines[self._next]
             self._next += 1
-            self._go_to(ns_of(t))
+            self._advance_to(ns_of(t))
             for line in self._assembler.feed(raw.encode(errors="replace") + b"\n"):
                 self.join.line(line, self._clock.utc_ns())
             self._count_bad()
             self.join.turn()
-        self._go_to(end_ns)
+        self._advance_to(end_ns)
         self.join.turn()
 
     def finish(self) -> None:
@@ -284,7 +284,7 @@ class ReplayedSmdr:
         place = {call_id: number for number, call_id in enumerate(self.join.closed)}
         return sorted(records, key=lambda record: place[record.call_id])
 
-    def _go_to(self, ns: int) -> None:
+    def _advance_to(self, ns: int) -> None:
         """Advances the clock, never back: an event may precede the end of the last batch."""
         self._clock.advance(max(0, self._start_ns + ns - self._clock.utc_ns()))
 

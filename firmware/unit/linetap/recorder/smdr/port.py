@@ -40,10 +40,10 @@ class Assembler:
         lines = []
         *ended, rest = data.translate(_ENDS, _SILENT).split(b"\n")
         for piece in ended:
-            self._take(piece)
+            self._append(piece)
             if (line := self._end()) is not None:
                 lines.append(line)
-        self._take(rest)
+        self._append(rest)
         return lines
 
     def cut(self) -> None:
@@ -53,7 +53,7 @@ class Assembler:
         self._held.clear()
         self._overlong = False
 
-    def _take(self, piece: bytes) -> None:
+    def _append(self, piece: bytes) -> None:
         if len(self._held) + len(piece) > MOST_BYTES:
             self._overlong = True
         if self._overlong:

@@ -70,7 +70,7 @@ class Incarnation:
         the vault cannot be written.
         """
         self._path, self._sign, self._memory = vault / vaultname.FILE, sign, memory / MEMORY
-        self.document = self._load(unit) or self._found_again(unit, origin) or self._new(unit, origin, clock)
+        self.document = self._load(unit) or self._restored_document(unit, origin) or self._new(unit, origin, clock)
         if self.document is not None and not namespaces.signature_path(self._path).exists():
             self._write(self.document)
         if self.document is None and not self._before(origin).count:
@@ -136,7 +136,7 @@ class Incarnation:
             return None
         return found
 
-    def _found_again(self, unit: str, origin: str) -> VaultDocument | None:
+    def _restored_document(self, unit: str, origin: str) -> VaultDocument | None:
         """Restores the vault's document from the newest event and the first leaves of the log."""
         folder = self._path.parent
         claims = [*_leaves(folder), *_newest_event(folder)]

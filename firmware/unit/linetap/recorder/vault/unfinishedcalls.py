@@ -81,7 +81,7 @@ class LeftOpen:
         folders = [self._folder(call_id) for call_id in self._found - self._at_work()]
         self._found.clear()
         if folders := [folder for folder in folders if is_open(folder)]:
-            left = self._left()
+            left = self._left_open_calls()
             left.add_folders(folders)
             names = {folder.name for folder in folders}
             self._seal([call for call in left.calls() if call.state.call_id in names])
@@ -90,7 +90,7 @@ class LeftOpen:
         """The unsealed calls: at the first start of a boot, those of all sources. At a later start, calls continue or
         their ends are in the checkpoint, so only folders of calls that are not in the checkpoint."""
         self._close_abandoned()
-        vault, left = self._vault, self._left()
+        vault, left = self._vault, self._left_open_calls()
         going_on = {call.state.call_id: call.state for call in left.calls() if call.state.call_id in vault.recordings}
         left.add_folders(open_folders(vault.config.vault_path))
         if not self._marker.exists():
@@ -131,7 +131,7 @@ class LeftOpen:
                 recording.forget()
                 self._found.add(call_id)
 
-    def _left(self) -> LeftOpenCalls:
+    def _left_open_calls(self) -> LeftOpenCalls:
         vault = self._vault.config.vault_path
         return LeftOpenCalls(vault, self._vault.config.unit, store.read(vault / FOLDER))
 

@@ -118,7 +118,7 @@ class Upkeep:
     def sealed(self, record: CallRecord) -> None:
         self.expiry.sealed(record)
         if self._amending is not None and record.retention is not None and record.retention.waits_for == "clock":
-            self._amending.look_again()
+            self._amending.request_rescan()
 
     def describe(self, state: RecorderState) -> None:
         """Writes the upkeep's fields of the recorder's state."""
@@ -135,8 +135,8 @@ class Upkeep:
         Never raises OSError: a failed write is repeated at the next tick.
         """
         try:
-            self._do_with_room()
-            self._look_at_room(busy, *room())
+            self._run_duties_with_room()
+            self._check_free_space(busy, *room())
             self.change.tick(busy)  # last: an unwritable folder of the configuration must not delay destruction
         except OSError as error:
             if str(error) != self._trouble:
@@ -155,16 +155,16 @@ class Upkeep:
         vault.order(number, before)
         self._report(CallEvent(seq=0, event="vault", at=at, unit="", number=number, before=before))
 
-    def _do_with_room(self) -> None:
+    def _run_duties_with_room(self) -> None:
         """Does the duties; on a full disk makes room for the records of a destruction, which frees space."""
         try:
-            self._do_duties()
+            self._run_duties()
         except OSError as error:
             if error.errno not in FULL or not drop_ballast(self._config.vault_path):
                 raise
-            self._do_duties()
+            self._run_duties()
 
-    def _do_duties(self) -> None:
+    def _run_duties(self) -> None:
         """Does each step even after a failed one; but destroys nothing after a failed command, which may be a hold.
         Raises the first error; an error of a full disk precedes any other."""
         failed = list[OSError]()
@@ -213,7 +213,7 @@ class Upkeep:
             self._zones_ns = mono_ns + ZONES_EVERY_S * NS_PER_S
             zones.refresh()
 
-    def _look_at_room(self, busy: bool, free: int, total: int) -> None:
+    def _check_free_space(self, busy: bool, free: int, total: int) -> None:
         reserve, mono_ns = self._config.storage.reserve_mb << 20, self._clock.monotonic_ns()
         if free > reserve + 2 * BALLAST_BYTES:
             make_ballast(self._config.vault_path)

@@ -271,8 +271,8 @@ class VaultWriter:
                     return False
                 self._left_open.begin()
             self._left_open.seal_found()
-            self._do_unsigned()
-            self._do_due()
+            self._execute_unsigned()
+            self._execute_due()
             write_due(self.vault)
             if self._signing.may_try() and self._signing.attempt(self.vault.log.publish):
                 self._signing.works()
@@ -290,40 +290,40 @@ class VaultWriter:
 
     def _report_new_log(self) -> None:
         """Reports a log that began anew, and drops the places of events in the old one."""
-        for event in self.vault.log.take_begun():
+        for event in self.vault.log.pop_begun_events():
             self.vault.outbox.forget_places()
             self.report(event)
             self.vault.logged_list = None
 
-    def _do_due(self) -> None:
+    def _execute_due(self) -> None:
         queue = self._queue
         while queue.due:
             job = queue.due[0]
-            signed = not queue.must_wait(job) and self._signing.attempt(self._do_or_set_aside, job)
+            signed = not queue.must_wait(job) and self._signing.attempt(self._execute_or_set_aside, job)
             if not signed and isinstance(job, Close):
                 write_to_end(self.vault, job)
             queue.done(signed=signed)
             self.vault.steps.step()
 
-    def _do_unsigned(self) -> None:
+    def _execute_unsigned(self) -> None:
         """Does the jobs that wait for a signature, in order, once the key signs again."""
         queue, signing = self._queue, self._signing
         if not queue.unsigned or not signing.may_try() or not signing.attempt(signing.probe):
             return
         while queue.unsigned and signing.may_try():
-            if not signing.attempt(self._do_or_set_aside, queue.unsigned[0]):
+            if not signing.attempt(self._execute_or_set_aside, queue.unsigned[0]):
                 return
             queue.signed()
             self.vault.steps.step()
 
-    def _do_or_set_aside(self, job: Job) -> None:
+    def _execute_or_set_aside(self, job: Job) -> None:
         """Does the job; a damaged folder is logged and does not prevent the sealing of other calls."""
         try:
-            self._do(job)
+            self._execute(job)
         except Refusal as refusal:
             log.error("vault_damaged: %s", refusal)
 
-    def _do(self, job: Job) -> None:
+    def _execute(self, job: Job) -> None:
         vault, root = self.vault, self.vault.config.vault_path
         match job:
             case Open():

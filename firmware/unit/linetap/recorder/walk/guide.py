@@ -15,8 +15,7 @@ from typing import Protocol
 from linetap.config.schema import Config
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.recorder.walk.turn import Observation
-from linetap.recorder.walk.verdict import worst
-from linetap.recorder.walk.walk import Walk
+from linetap.recorder.walk.walk import Walk, worst
 from linetap_core import __version__
 from linetap_core.clock import NS_PER_S, S_PER_DAY, Clock, rfc3339
 from linetap_core.records import CallRecord, Refused, StartWalk, StopWalk, Walking, WalkState
@@ -63,7 +62,7 @@ class Guide:
         if walk is None:
             return False
         mono_s, utc_ns = self._now()
-        before = walk.ended_by, walk.reported, walk.asked
+        before = walk.ended_by, walk.reported, walk.tested_line
         if walk.ended_by is None:
             self._observe(walk, mono_s, utc_ns)
         elif not walk.reported:  # the end is in the checkpoint by now: a repeated report would be equal
@@ -73,8 +72,8 @@ class Guide:
                 walk.reported = True
         elif walk.is_past(mono_s):
             self.walk = None
-        self._core.set_walk_line(walk.asked)
-        return self.walk is None or before != (walk.ended_by, walk.reported, walk.asked)
+        self._core.set_walk_line(walk.tested_line)
+        return self.walk is None or before != (walk.ended_by, walk.reported, walk.tested_line)
 
     @property
     def unreported(self) -> bool:

@@ -89,7 +89,7 @@ class Bursts(msgspec.Struct):
         """Frames between two rings; 0: not known."""
         if not self.rings or not self.current:
             return 0
-        pause = self._due() - self.current[-1].end
+        pause = self._next_burst_frame() - self.current[-1].end
         if self.prior:  # the profile is more exact: talk over a burst's edge makes the pause seem longer
             pause = min(pause, self.prior[1] * _PER_MS)
         if not self.pattern or len(self.current) < len(self.pattern):
@@ -122,7 +122,7 @@ class Bursts(msgspec.Struct):
         if self.cut_at is not None:
             sure = now >= self.cut_at + numbers.cut_sure_ms * _PER_MS
             return Missing("burst_cut", last.start, self.cut_at) if sure else None
-        due = self._due()
+        due = self._next_burst_frame()
         return Missing("burst_missing", last.end, due) if now >= due + numbers.late_ms * _PER_MS else None
 
     def missing_second(self, now: int, numbers: AnswerNumbers) -> Missing | None:
@@ -138,7 +138,7 @@ class Bursts(msgspec.Struct):
         """Discards the ringing, which is over; a later burst would show that it continues."""
         self.current, self.run, self.cut_at, self.other_at = [], None, None, None
 
-    def _due(self) -> int:
+    def _next_burst_frame(self) -> int:
         """The frame at which the next burst must begin."""
         at = len(self.current)
         if self.pattern and at < len(self.pattern):
@@ -186,7 +186,7 @@ class Bursts(msgspec.Struct):
         if expected and self.groups and (new_group or self.pattern):
             least = max(least, round(expected * numbers.whole_share))
         if self.rings:
-            on_time = abs(burst.start - self._due()) <= numbers.late_ms * _PER_MS
+            on_time = abs(burst.start - self._next_burst_frame()) <= numbers.late_ms * _PER_MS
         else:  # the second ring of an unknown tone is as long as the first, or cut off
             least = numbers.burst_min_ms * _PER_MS
             alike = abs(run.dbm0 - self.level) <= numbers.steady_db and run.pure * 10 >= run.windows * 8
@@ -208,7 +208,7 @@ class Bursts(msgspec.Struct):
         if expected and self.groups and longer > numbers.short_ms * _PER_MS:
             # Talk before or after the burst lengthened it. "Before" is assumed: the next burst is then expected later.
             burst = Burst(burst.start + min(longer, numbers.longer_max_ms * _PER_MS), burst.end)
-        self._take(burst, numbers)
+        self._add_burst(burst, numbers)
         self.cut_at = burst.end if short and on_time else None
         self.other_at = None
 
@@ -220,7 +220,7 @@ class Bursts(msgspec.Struct):
         length_ms = (self.current[0].end - self.current[0].start) / _PER_MS
         return near and abs(length_ms - self.prior[0]) <= self.prior[0] * numbers.length_tolerance
 
-    def _take(self, burst: Burst, numbers: AnswerNumbers) -> None:
+    def _add_burst(self, burst: Burst, numbers: AnswerNumbers) -> None:
         if self.current and burst.start - self.current[-1].end <= numbers.group_gap_ms * _PER_MS:
             self.current = [*self.current, burst][-_HISTORY:]
             self.prior = () if self.groups == 1 else self.prior  # two bursts in a ring: not the profile's cadence

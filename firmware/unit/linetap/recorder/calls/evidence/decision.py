@@ -73,7 +73,7 @@ class Evidence(msgspec.Struct):
         """Adds a change of the line's sound at `at`. Tones are followed in the windows instead."""
         self.faint = None
         if text == "cadence":
-            self._beats(at, period_ms)
+            self._count_beat(at, period_ms)
         elif text != "tone":
             self.beats = 0
         if text in ("music", "speech") and not loud:
@@ -110,7 +110,7 @@ class Evidence(msgspec.Struct):
             self.sit = True
         self.network |= self.sit
 
-    def _beats(self, at: int, period_ms: int) -> None:
+    def _count_beat(self, at: int, period_ms: int) -> None:
         """Adds a burst of an unknown cadence, which may be too fast for `bursts`."""
         fast = 0 < period_ms < _SLOWEST_BUSY_MS
         self.beats, self.beat_at = (self.beats + 1 if fast else 0), at

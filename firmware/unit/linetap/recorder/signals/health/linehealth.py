@@ -143,7 +143,7 @@ class LineHealth:
         self._used_any |= in_use
         self._active |= present
         if self._slots >= SLOTS:
-            self._take()
+            self._judge_waiting()
             if self._slots:
                 self._used_all &= in_use
                 self._used_any |= in_use
@@ -180,7 +180,7 @@ class LineHealth:
         lines = len(self._lines)
         self._used_all, self._used_any, self._active = (np.full(lines, now, np.bool_) for now in (True, False, False))
 
-    def _take(self) -> None:
+    def _judge_waiting(self) -> None:
         """Judges all complete half seconds; the remainder waits."""
         piece = self._waiting[0]
         if len(self._waiting) > 1:

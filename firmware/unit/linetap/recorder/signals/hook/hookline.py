@@ -50,9 +50,9 @@ class Ringing(msgspec.Struct):
         gap, least = profile.ring_gap_ms * FRAMES_PER_MS, profile.ring_min_ms * FRAMES_PER_MS
         for start, end, on in runs(bits, frame):
             if not on:
-                self._gone_by(end, profile, events)
+                self._end_ringing_if_over(end, profile, events)
                 continue
-            self._gone_by(start, profile, events)
+            self._end_ringing_if_over(start, profile, events)
             if self.start is None or self.end is None or start - self.end > gap:
                 self.start, self.counted = start, False
             self.end = end
@@ -74,8 +74,8 @@ class Ringing(msgspec.Struct):
         """Ends the ringing: the line was answered."""
         self.start, self.end, self.counted = None, None, False
 
-    def _gone_by(self, frame: int, profile: Profile, events: list[Event]) -> None:
-        give_up = self._give_up(profile)
+    def _end_ringing_if_over(self, frame: int, profile: Profile, events: list[Event]) -> None:
+        give_up = self._ring_timeout_frames(profile)
         if self.end is not None and frame - self.end >= give_up:
             events.append(Event(self.end + give_up, "ring_gone", self.end))
             self.answered()
@@ -97,7 +97,7 @@ class Ringing(msgspec.Struct):
             if before is not None and abs(pause - before) * 100 <= before * ALIKE_PERCENT:
                 self.usual = max(pause, before, self.usual or 0)  # a line may ring in two ways
 
-    def _give_up(self, profile: Profile) -> int:
+    def _ring_timeout_frames(self, profile: Profile) -> int:
         """Frames from the end of a burst after which the ringing is over."""
         longest = profile.ring_give_up_ms * FRAMES_PER_MS
         if self.usual is None:

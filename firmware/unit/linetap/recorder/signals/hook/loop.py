@@ -145,7 +145,7 @@ class Loop(msgspec.Struct):
             self._input(now, bool(code & 1), code > 1)
             while (due := self._due(profile))[0] <= end:
                 now = max(due[0], now)  # after a gap, the event is certain only now
-                if (event := self._turn(due[1], now, profile)) is not None:
+                if (event := self._apply(due[1], now, profile)) is not None:
                     yield event
                 if now < end:  # the input at `end` is not known yet
                     self._input(now, bool(code & 1), code > 1)
@@ -189,11 +189,13 @@ class Loop(msgspec.Struct):
             # The flash time is over, and a closing that began within the flash time would be debounced by now.
             over = self.open_since + (profile.flash_max_ms + profile.lift_debounce_ms) * FRAMES_PER_MS
             if self.broken:
-                over = max(over, min(self._seen_again(profile), self.open_since + _frames(profile.loop_break_max_ms)))
+                over = max(
+                    over, min(self._first_certain_lift(profile), self.open_since + _frames(profile.loop_break_max_ms))
+                )
             found.append((over, "on_hook"))
         return min(found, key=lambda turn: turn[0], default=(1 << 62, "edge"))
 
-    def _seen_again(self, profile: Profile) -> int:
+    def _first_certain_lift(self, profile: Profile) -> int:
         """The first frame at which a lifted handset would be certain: a slot of the meter after the battery returns."""
         if self.dead:
             return 1 << 62
@@ -208,7 +210,7 @@ class Loop(msgspec.Struct):
         short = self.contrary_since - self.open_since <= profile.pulses.break_max_ms * FRAMES_PER_MS
         return profile.pulses.make_min_ms if short else profile.lift_debounce_ms
 
-    def _turn(self, what: Turn, now: int, profile: Profile) -> Event | None:
+    def _apply(self, what: Turn, now: int, profile: Profile) -> Event | None:
         match what:
             case "edge":
                 return self._edge(now, profile)

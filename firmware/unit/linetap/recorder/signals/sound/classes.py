@@ -100,7 +100,7 @@ class Classes:
                 undecided = even[row] or not enough[row]
                 scored = None if undecided else float(scores[row])
                 sound = self._sound(line, runs[row], bool(some[row]), scored, frame + CHUNK)
-            at = self._turn(line, sound, frame)
+            at = self._changed_since(line, sound, frame)
             if at is not None:
                 tone = runs[row].tone if line.sound == "tone" else None
                 level = float(levels[row]) if tone is None else tone.level_dbm0
@@ -138,7 +138,7 @@ class Classes:
             return None
         return "speech" if line.scores > 0 else "music"
 
-    def _turn(self, line: _Line, sound: SoundName | None, frame: int) -> int | None:
+    def _changed_since(self, line: _Line, sound: SoundName | None, frame: int) -> int | None:
         """The frame since which the line has carried another sound; None: the sound is unchanged."""
         if sound is None or sound == line.sound:
             line.candidate, line.seen = line.sound, 0

@@ -179,7 +179,7 @@ class RunLine:
             # The window with the burst's edge is over.
             ended, self._ended = self._ended, None
             if self._cadence.ends(ended.end, not loud):
-                events.append(self._over())
+                events.append(self._end_cadence())
         if steady and run is None:
             # A steady window is like the window before, the run's first; the run's edge is in the window before that.
             self._open = run = Run(frame - SIZE, frame + SIZE, centre, 2, level_dbm0, self._quiet > 0)
@@ -192,7 +192,7 @@ class RunLine:
             self._certain = True
             events += self._sure(run)
         if run is None and self._cadence.missed(frame + SIZE):
-            events.append(self._over())
+            events.append(self._end_cadence())
         # A run is recognised two windows after its edge, so silence counts for two windows more.
         self._quiet = 3 if not loud else max(self._quiet - 1, 0)
         return events
@@ -222,7 +222,7 @@ class RunLine:
         next sound decides.
         """
         numbers = self._numbers
-        tones = self._whole(runs)[-len(numbers.sit_hz) :]
+        tones = self._joined_runs(runs)[-len(numbers.sit_hz) :]
         places = [self._place(tone) for tone in tones]
         gap, lost, high = map(_frames, (numbers.sit_gap_ms, numbers.sit_lost_ms, numbers.sit_max_ms))
         apart = [after.start - before.end for before, after in pairwise(tones)]
@@ -237,7 +237,7 @@ class RunLine:
             return RunEvent("sit_part", first.start, second.level_dbm0)
         return None
 
-    def _whole(self, runs: list[Run]) -> list[Run]:
+    def _joined_runs(self, runs: list[Run]) -> list[Run]:
         """The runs; those of one pitch are joined over a short break."""
         joined: list[Run] = []
         for run in runs:
@@ -256,7 +256,7 @@ class RunLine:
         fits = off[place] <= self._numbers.sit_tolerance_hz and tone.frames <= _frames(self._numbers.sit_max_ms)
         return place if fits else None
 
-    def _over(self) -> RunEvent:
+    def _end_cadence(self) -> RunEvent:
         last, period = self._cadence.last, self._cadence.period
         events = RunEvent("cadence_over", last.end, last.level_dbm0, period, last.frames)
         self._cadence.forget()

@@ -97,7 +97,7 @@ class ToneLine(msgspec.Struct):
             elif self.doubt:
                 self._no_fax(now, changes)
             if now >= self.gone_at:
-                self._gone(plan, changes)
+                self._end_tone(plan, changes)
             self._decide(plan)
         return changes
 
@@ -112,7 +112,7 @@ class ToneLine(msgspec.Struct):
         """Ends a tone that is in its pause: a voice was detected."""
         changes: list[ToneChange] = []
         if self.sounding is not None and (self.code == 0 or self.end is not None):
-            self._gone(plan, changes)
+            self._end_tone(plan, changes)
             self._decide(plan)
         return changes
 
@@ -137,7 +137,7 @@ class ToneLine(msgspec.Struct):
         if not self.certain and length >= _frames(plan.numbers.burst_min_ms):
             self.certain = True
             if self.sounding is not None and plan.codes[self.sounding] != self.code:
-                self._gone(plan, changes)
+                self._end_tone(plan, changes)
             if self.last_end is not None and self.last_code == self.code:
                 self._element(plan, self.last_end, self.start, False, changes)
             else:
@@ -164,7 +164,7 @@ class ToneLine(msgspec.Struct):
             self.last_code, self.last_end = self.code, self.end
             if before is not None and not plan.shapes[before].cadence_ms and self.reported:
                 self.sounding_end = self.end
-                self._gone(plan, changes)
+                self._end_tone(plan, changes)
         self.code, self.end = 0, None
 
     def _element(self, plan: Plan, began: int, end: int, burst: bool, changes: list[ToneChange]) -> None:
@@ -180,12 +180,12 @@ class ToneLine(msgspec.Struct):
                 fitting.setdefault(shape.name, []).append(place)
             elif place == self.sounding:
                 lost = True
-        if lost and not any(self._known(plan, place) for place in fitting.get(self._name(plan), [])):
-            self._gone(plan, changes)
+        if lost and not any(self._is_recognised(plan, place) for place in fitting.get(self._name(plan), [])):
+            self._end_tone(plan, changes)
         for name, places in fitting.items():
-            self._goes_on(plan, name, places, began, end, burst, changes)
+            self._extend_shapes(plan, name, places, began, end, burst, changes)
 
-    def _goes_on(
+    def _extend_shapes(
         self, plan: Plan, name: str, places: list[int], began: int, end: int, burst: bool, changes: list[ToneChange]
     ) -> None:
         """Adds an element to shapes that share a name; those that have fitted longest count."""
@@ -204,7 +204,7 @@ class ToneLine(msgspec.Struct):
         if self._name(plan) == name:
             self.sounding, self.gone_at = (self.sounding if self.sounding in leading else leading[0]), gone_at
 
-    def _known(self, plan: Plan, place: int) -> bool:
+    def _is_recognised(self, plan: Plan, place: int) -> bool:
         return self.fits[place].elements >= plan.shapes[place].known_after
 
     def _name(self, plan: Plan) -> str:
@@ -228,11 +228,11 @@ class ToneLine(msgspec.Struct):
 
     def _begins(self, plan: Plan, place: int, at: int, gone_at: int, changes: list[ToneChange]) -> None:
         if self.sounding is not None and self._name(plan) != plan.shapes[place].name:
-            self._gone(plan, changes)
+            self._end_tone(plan, changes)
         self.sounding, self.gone_at = place, gone_at
         changes.append(ToneChange("heard", plan.shapes[place].name, at))
 
-    def _gone(self, plan: Plan, changes: list[ToneChange]) -> None:
+    def _end_tone(self, plan: Plan, changes: list[ToneChange]) -> None:
         if self.sounding is not None:
             changes.append(ToneChange("gone", plan.shapes[self.sounding].name, self.sounding_end))
         self.sounding, self.gone_at = None, NEVER

@@ -206,7 +206,7 @@ class ToneDetector:
         for chunk in range(chunks):
             known = first + (chunk + 1) * CHUNK
             while place < len(todo) and todo[place].chunk == chunk and todo[place].kind < _VOICE:
-                self._do(todo[place], known, events)
+                self._process(todo[place], known, events)
                 place += 1
             # The next window may still show a tone that began up to a hop earlier.
             until = known - 3 * HOP
@@ -216,11 +216,11 @@ class ToneDetector:
                         self._report(row, known, line.wait(until, self._plan), events)
                 self._soonest = min(line.due for line in self._lines)
             while place < len(todo) and todo[place].chunk == chunk:
-                self._do(todo[place], known, events)
+                self._process(todo[place], known, events)
                 place += 1
         return events
 
-    def _do(self, todo: _Todo, known: int, events: list[ToneEvent]) -> None:
+    def _process(self, todo: _Todo, known: int, events: list[ToneEvent]) -> None:
         row, line, at = todo.row, self._lines[todo.row], todo.at
         if todo.kind == _CHANGE:
             self._report(row, known, line.turn(todo.code, at, todo.began, self._plan), events)

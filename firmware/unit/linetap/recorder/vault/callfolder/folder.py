@@ -74,7 +74,7 @@ class CallFolder:
         if not (folder.path / sealed.KEY).is_file():
             raise Refusal(f"{folder.path}: there is no {sealed.KEY}, the call cannot be continued")
         files.remove_temporary(folder.path)
-        folder._take_stock()
+        folder._check_parts()
         return folder
 
     @classmethod
@@ -87,7 +87,7 @@ class CallFolder:
         folder = cls(vault / sealed.call_path(call_id), recipient, b"", codec)
         files.make_directories(vault, folder.path)
         files.remove_temporary(folder.path)
-        folder._take_stock_after_power_cut()
+        folder._check_parts_after_power_cut()
         folder._finished = True
         return folder
 
@@ -251,7 +251,7 @@ class CallFolder:
         with reading(self.path):
             return PartFile.existing(self.path, number, self._durable_end(), self.codec, whole=whole)
 
-    def _take_stock_after_power_cut(self) -> None:
+    def _check_parts_after_power_cut(self) -> None:
         """Counts the parts up to the first without a whole chunk. If a later part has chunks, the call is damaged."""
         for number in sorted(self._numbers()):
             part = self._found_part(number, whole=False)
@@ -263,7 +263,7 @@ class CallFolder:
             else:
                 (self.path / part.name).unlink()
 
-    def _take_stock(self) -> None:
+    def _check_parts(self) -> None:
         found = self._numbers()
         if found != set(range(1, len(found) + 1)):
             raise Refusal(f"{self.path}: a part is missing, the call cannot be continued")

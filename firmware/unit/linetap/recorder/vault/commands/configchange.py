@@ -63,7 +63,7 @@ class ConfigChange:
         self.quiet = False  # no line is in use; set by the thread that follows the lines
         self.pending: str | None = None
         if self._file is not None and (waiting := _beside(self._file, NEXT)).exists():
-            self._look_again(waiting)
+            self._recheck_waiting(waiting)
 
     def require_signed(self, signed: Signed) -> None:
         """CommandFault if the configuration weakens and has too few signatures. Called before the command's counter is
@@ -94,7 +94,7 @@ class ConfigChange:
         if body.replaces != self._sha256:
             raise CommandFault("config_other", f"in effect is {self._sha256}, and this one replaces another")
         try:
-            return self._take(self._file, body.document, signed)
+            return self._apply_document(self._file, body.document, signed)
         except OSError as error:
             text = f"{self._file.parent}: {error.strerror}: the recorder has to be able to write there"
             raise CommandFault("config_unwritable", text) from None
@@ -108,7 +108,7 @@ class ConfigChange:
         if not self._weakened.is_due(self.pending):
             return
         waiting = _beside(self._file, NEXT)
-        new = self._look_again(waiting)
+        new = self._recheck_waiting(waiting)
         if new is None:
             return
         names = change.all_services(new)
@@ -137,7 +137,7 @@ class ConfigChange:
             text = f"it weakens ({what}): {COUNTERPARTS} has to cosign it"
             raise CommandFault("config_weakens", f"{text}, `linetap command cosign`", signed.command)
 
-    def _take(self, file: Path, document: str, signed: Signed) -> Outcome:
+    def _apply_document(self, file: Path, document: str, signed: Signed) -> Outcome:
         _require_small(document)
         candidate = _beside(file, CANDIDATE)
         try:
@@ -172,7 +172,7 @@ class ConfigChange:
         delay = f" and {hours} h have passed" if hours else ""
         return f"{delay} (weakening {standing.id}, to be confirmed by a person who has not signed it: {codes})"
 
-    def _look_again(self, waiting: Path) -> Config | None:
+    def _recheck_waiting(self, waiting: Path) -> Config | None:
         """Checks the waiting configuration again: a file that it names may be gone. An unusable one is dropped."""
         try:
             new = self._loaded(waiting)

@@ -49,7 +49,9 @@ class Learning:
         known, lines, kept, unwritten = learned.load(self._folder), [], False, ""
         for walked in report.lines:
             line = next((line for line in self._config.line if line.number == walked.line), None)
-            found = None if line is None else self._found(line, walked, known.get(walked.line), report.ended_at)
+            found = (
+                None if line is None else self._learned_values(line, walked, known.get(walked.line), report.ended_at)
+            )
             lines.append(f"line {walked.line} {', '.join(_words(found)) if found is not None else 'as it was'}")
             if found is not None and wanted is not None:
                 try:
@@ -76,7 +78,7 @@ class Learning:
         what = "no walk test was made" if wanted is None else f"none of the last walk tests is {wanted[:16]}"
         raise CommandFault("learn_no_walk", f"{what}: hold the button for 3 s, and lift each handset")
 
-    def _found(self, line: Line, walked: WalkedLine, known: Learned | None, at: str) -> Learned | None:
+    def _learned_values(self, line: Line, walked: WalkedLine, known: Learned | None, at: str) -> Learned | None:
         """The values of a line; None if none may be used: the line is red, or was learnt after this walk test."""
         if walked.colour == "red" or (known is not None and known.learned_at >= at):
             return None

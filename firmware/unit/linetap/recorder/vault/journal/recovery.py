@@ -96,11 +96,11 @@ class Recovery:
                 self._folder = folder
         if self._folder is None:
             if folder.samples:
-                self._put_away(folder)
+                self._move_unopenable(folder)
             for name in (sealed.META, sealed.KEY, sealed.OPEN):
                 (self._path / name).unlink(missing_ok=True)
 
-    def _put_away(self, folder: CallFolder) -> None:
+    def _move_unopenable(self, folder: CallFolder) -> None:
         """Moves away audio that nobody can open, since its key.age is lost; the record names it as missing. The audio
         is kept for the period of the call, in case the key is found."""
         broken.report(self._path / sealed.KEY, "it is gone, and no one can open the audio beside it")

@@ -88,7 +88,7 @@ class UnitLog:
             self._prove()
         if not self._log.size and (kept := keptlogs.numbers(vault)):  # a power cut came before the new log's first leaf
             self._begin_after(kept[-1], Misfit(OTHER, "found set aside", None), "", [])
-        self._look_for_kept()
+        self._refresh_kept_logs()
 
     def _forget(self) -> None:
         self._known = RecentlyWritten(REMEMBERED)  # each with the number of its leaf
@@ -101,7 +101,7 @@ class UnitLog:
     def size(self) -> int:
         return self._log.size
 
-    def take_begun(self) -> list[CallEvent]:
+    def pop_begun_events(self) -> list[CallEvent]:
         """Returns the events to report of logs that were begun after another was set aside."""
         begun, self._begun = self._begun, []
         return begun
@@ -146,7 +146,7 @@ class UnitLog:
     def publish(self) -> None:
         """Writes the signed head over all leaves, head.json and head.json.sig, once the log is proved."""
         proved = self._prove()
-        self._look_for_kept()
+        self._refresh_kept_logs()
         if not proved:
             return
         self._append_missing_closes()
@@ -276,7 +276,7 @@ class UnitLog:
         self._begun = [CallEvent(seq=0, event="log_begun", at=at, unit="", before=before, why=misfit.code)]
         self._kept_ns = 0
 
-    def _look_for_kept(self) -> None:
+    def _refresh_kept_logs(self) -> None:
         """Updates `kept` at intervals: a person removes a log that was set aside after archiving it."""
         now_ns = self._clock.monotonic_ns()
         if now_ns >= self._kept_ns:
@@ -327,7 +327,7 @@ class UnitLog:
             leaf = _read(line)
             return leaf is not None and leaf.at.replace("-", "").replace(":", "") < began
 
-        begin, opened = self._log.near(earlier), set[str]()
+        begin, opened = self._log.index_before(earlier), set[str]()
         for first, end in ((begin, self._log.size), (0, begin)):
             for index, line in zip(range(first, end), self.leaves(first), strict=False):
                 if not wanted:

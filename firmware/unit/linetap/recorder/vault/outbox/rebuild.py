@@ -83,7 +83,7 @@ class Rebuild:
         work = self._saved.work
         if work is None or not self._may_report:
             return
-        self._go_on(work)
+        self._report_batch(work)
         if work.leaf >= min(work.end, self._log.size):
             now = rfc3339(self._clock.utc_ns())
             word = CallEvent(seq=0, event="rebuilt", at=now, unit="", from_seq=work.first, to_seq=work.last)
@@ -92,7 +92,7 @@ class Rebuild:
         elif work.leaf - self._saved_at >= _SAVE_EVERY:
             self._save(self._saved)
 
-    def _go_on(self, work: _Work) -> None:
+    def _report_batch(self, work: _Work) -> None:
         most, reported = min(LEAVES_A_TICK, work.end - work.leaf), 0
         for line in islice(self._log.leaves(work.leaf), most):
             event = self._event(line)

@@ -113,7 +113,7 @@ class Amending:
             self._of, self._scan = -1, None
             return
         if self._of != self._time.dating:
-            self._of, self._scan = self._time.dating, self._found()
+            self._of, self._scan = self._time.dating, self._calls_to_amend()
         if self._scan is None:
             return
         done = looked = 0
@@ -124,11 +124,11 @@ class Amending:
         if looked < FOLDERS_A_TICK:
             self._scan = None
 
-    def look_again(self) -> None:
+    def request_rescan(self) -> None:
         """Requests another scan: a call without an end date was sealed."""
         self._of = -1
 
-    def _found(self) -> Iterator[str | None]:
+    def _calls_to_amend(self) -> Iterator[str | None]:
         """Yields for each folder its call if it must be amended, else None."""
         for day in lifetime.days(self._vault):
             for name in lifetime.names_found(day):

@@ -132,7 +132,7 @@ class RetentionClock:
         if ahead > self._plausible(sample):
             memory.waiting_ns = ahead
         elif not is_behind:
-            reached = counted + self._take(ahead)
+            reached = counted + self._accept_lead(ahead)
             if not memory.agreed:
                 self._rebase(max(min(sample.utc_ns, reached), memory.now_ns), sample, agreed=True)
             memory.now_ns = max(memory.now_ns, min(sample.utc_ns, reached))
@@ -161,7 +161,7 @@ class RetentionClock:
             if claimed_ns > counted + self._plausible(sample):
                 memory.waiting_ns = claimed_ns - counted
                 return "time_ahead"
-            claimed_ns = max(min(claimed_ns, counted + self._take(claimed_ns - counted)), counted, memory.now_ns)
+            claimed_ns = max(min(claimed_ns, counted + self._accept_lead(claimed_ns - counted)), counted, memory.now_ns)
         self._rebase(claimed_ns, sample, agreed=kernels, unsure_ns=0 if kernels else latest - utc_ns)
         memory.waiting_ns = memory.behind_ns = 0
         return None
@@ -273,10 +273,10 @@ class RetentionClock:
             memory.elapsed_ns += max(0, sample.mono_ns - memory.seen_mono_ns)
         memory.seen_mono_ns = sample.mono_ns
 
-    def _take(self, ahead_ns: int) -> int:
+    def _accept_lead(self, ahead_ns: int) -> int:
         """Returns the accepted part of `ahead_ns` beyond counted time; new excess uses up the allowance."""
         memory = self.memory
-        more = min(max(0, ahead_ns - memory.excess_ns), self._left())
+        more = min(max(0, ahead_ns - memory.excess_ns), self._allowance_left_ns())
         memory.unexplained_ns += more
         memory.excess_ns += more
         return memory.excess_ns
@@ -293,14 +293,15 @@ class RetentionClock:
         """Returns the time by the monotonic clock."""
         return self.memory.base_ns + sample.mono_ns - self.memory.base_mono_ns
 
-    def _left(self) -> int:
+    def _allowance_left_ns(self) -> int:
         return max(0, self._largest_gap_ns - self.memory.unexplained_ns)
 
     def _plausible(self, sample: Sample) -> int:
-        """Returns the lead over counted time up to which a clock counts as right. `_take` decides how much of it is
-        used.
+        """Returns the lead over counted time up to which a clock counts as right.
+
+        `_accept_lead` decides how much of it is used.
         """
-        return TOLERANCE_NS + self._drift(sample) + (0 if self.memory.agreed else self._left())
+        return TOLERANCE_NS + self._drift(sample) + (0 if self.memory.agreed else self._allowance_left_ns())
 
     def _drift(self, sample: Sample) -> int:
         return (sample.mono_ns - self.memory.base_mono_ns) * DRIFT_PPM // 1_000_000

@@ -79,7 +79,7 @@ class Destruction:
         _FILE.replace(self._vault / NAME, intent)
         self._intent = intent
 
-    def go_on(self, now_ns: int) -> tuple[list[Lifetime], list[str]]:
+    def resume(self, now_ns: int) -> tuple[list[Lifetime], list[str]]:
         """Continues; returns the destroyed calls, and those that could not be removed. OSError on a full disk: the
         destruction continues later.
         """

@@ -65,7 +65,7 @@ class Epochs:
         self._authority = authorities.from_keys(config.keys)
         self._restore()
         self._seen = self._looked_at = _stamp(self._path)
-        self._take_up(self._path)
+        self._load_key_list(self._path)
 
     @property
     def custodians(self) -> list[str]:
@@ -106,7 +106,7 @@ class Epochs:
         self._seen = stamp
         if stamp == before != self._looked_at:
             self._looked_at = stamp
-            self._take_up(self._path)
+            self._load_key_list(self._path)
         if self._unsaved:
             self._save()
 
@@ -214,7 +214,7 @@ class Epochs:
         fit = found.days_that_fit(longest_class(self._config).days, today)
         return KeyListState(version=found.version, last_day=found.epochs[-1].day, fits_days=fit)
 
-    def _take_up(self, path: Path) -> None:
+    def _load_key_list(self, path: Path) -> None:
         try:
             data, signature = signedfile.load_key_list(path)
             taken = _Taken(data.decode("utf-8"), signature.decode("ascii"))

@@ -88,7 +88,7 @@ class Expiry:
         self._wake()
         if not self._destruction.unfinished and not self._write_due_intents(now_ns):
             return 0
-        gone, failed = self._destruction.go_on(now_ns)
+        gone, failed = self._destruction.resume(now_ns)
         for found in gone:
             self._stored.remove(found)
         for call_id in failed:
@@ -186,13 +186,13 @@ class Expiry:
                 if sealed.CALL_ID.fullmatch(name) and name not in self._sealed_meanwhile:
                     self._scan_folder(day / name)
                     yield
-            self._look_after(day)
+            self._clean_folder(day)
 
     def _scan_folder(self, folder: Path) -> None:
         try:
             self._know(lifetime.read(folder)[0])
         except FileNotFoundError:
-            self._look_after(folder)
+            self._clean_folder(folder)
             if folder.is_dir():
                 self._found_open(folder.name)
         except lifetime.BrokenAmendment as error:
@@ -200,7 +200,7 @@ class Expiry:
         except (OSError, ValueError) as error:
             log.error("vault_damaged: %s: %s; it is not destroyed at its end", folder, error)
 
-    def _look_after(self, folder: Path) -> None:
+    def _clean_folder(self, folder: Path) -> None:
         """Removes remains of a call after a power cut, and empty day folders. An error does not end the scan."""
         try:
             if sealed.CALL_ID.fullmatch(folder.name):

@@ -138,7 +138,7 @@ class RetentionTime:
         """Samples the clocks. OSError if the memory cannot be written."""
         self.machine.see(self._sample())
         if not self.challenge:
-            self._ask()
+            self._new_challenge()
         self._remember()
 
     def answer(self, challenge: str, utc_ns: int, confirms: bool) -> str | None:
@@ -149,7 +149,7 @@ class RetentionTime:
             return "time_early"
         refused = self.machine.answer(utc_ns, self._asked_mono_ns, self._sample(), confirms)
         if refused != "time_ahead":  # two officers may still answer that challenge
-            self._ask()
+            self._new_challenge()
         self._remember()
         return refused
 
@@ -179,7 +179,7 @@ class RetentionTime:
         confirmed = self.machine.memory.confirmed
         return max(earliest_ns(), self._earliest(), 0 if confirmed is None else confirmed.utc_ns - TOLERANCE_NS)
 
-    def _ask(self) -> None:
+    def _new_challenge(self) -> None:
         self.challenge, self._asked_mono_ns = secrets.token_hex(16), self._clock.unsteered_ns()
 
     def _remember(self) -> None:

@@ -109,7 +109,7 @@ def other_weakenings(old: InForce, new: InForce) -> list[Weakening]:
             Weakening("learned", f"line {line}: {what}")
             for line, was in old.learned.items()
             if (now := new.learned.get(line)) is not None
-            for what in _far(was, now)
+            for what in _large_changes(was, now)
         ),
         *([Weakening("hardware", "board.pins: it is another table")] if _are_others(old.pins, new.pins) else []),
     ]
@@ -140,7 +140,7 @@ def of_config(old: InForce, new: Config) -> list[Weakening]:
     return [] if config_sha256(before) == config_sha256(new) else weakenings(before, new)
 
 
-def _far(was: Learned, now: Learned) -> Iterator[str]:
+def _large_changes(was: Learned, now: Learned) -> Iterator[str]:
     if None not in (was.reversed, now.reversed) and was.reversed != now.reversed:
         yield "reversed"
     for name in _VOLTS:
@@ -155,7 +155,7 @@ def _far(was: Learned, now: Learned) -> Iterator[str]:
 
 def _remembered(was: Learned, now: Learned) -> Learned:
     """Returns the old measurement while the difference is small, so that many small steps add up to a large one."""
-    if any(_far(was, now)):
+    if any(_large_changes(was, now)):
         return now
     kept = {name: value for name in _MEASURED if (value := getattr(was, name)) is not None}
     return msgspec.structs.replace(now, **kept)

@@ -94,15 +94,15 @@ class Weakened:
         key_list = self._epochs.key_list
         now, old = inforce.current(config, self._epochs.custodians, key_list), saved.in_force
         if self._memory.lost:
-            self._found("file", [Weakening("memory", self._memory.lost)], "", sha256)
+            self._register_weakenings("file", [Weakening("memory", self._memory.lost)], "", sha256)
         if old is not None:
             updated = saved.version != __version__ and saved.file_sha256 == file_sha256
             before, found = self._of_config(old, config, sha256)
-            self._found("update" if updated else "file", found, before, sha256)
+            self._register_weakenings("update" if updated else "file", found, before, sha256)
             of_files: By = "update" if saved.version != __version__ else "file"  # an update brings notices too
-            self._found(of_files, inforce.other_weakenings(old, now), before, sha256)
+            self._register_weakenings(of_files, inforce.other_weakenings(old, now), before, sha256)
             of_list = _sha256(old.custodians, old.list_end), _sha256(now.custodians, now.list_end)
-            self._found("authority", inforce.by_authority(old, now, key_list), *of_list, signers)
+            self._register_weakenings("authority", inforce.by_authority(old, now, key_list), *of_list, signers)
             now = inforce.with_known(old, now)
         granted = "" if saved.granted == sha256 else saved.granted
         current = (now, __version__, file_sha256, granted)
@@ -111,7 +111,7 @@ class Weakened:
         self._memory.lost = ""
         if edited is not None:
             found = [Weakening(*each) for each in edited.found]
-            self._stands("file", found, sha256, edited.sha256, in_effect=False)
+            self._register("file", found, sha256, edited.sha256, in_effect=False)
         elif self._file is not None and file_sha256:
             with contextlib.suppress(OSError):  # without write access no edit is held
                 copies.keep(self._file, self.two_may, file_sha256)
@@ -150,16 +150,18 @@ class Weakened:
 
     # --- Found and requested weakenings-----------------------------------------------------------------
 
-    def _found(self, by: By, found: list[Weakening], before: str, after: str, signers: Sequence[str] = ()) -> None:
+    def _register_weakenings(
+        self, by: By, found: list[Weakening], before: str, after: str, signers: Sequence[str] = ()
+    ) -> None:
         if found:
-            self._stands(by, found, before, after, signers=[*signers])
+            self._register(by, found, before, after, signers=[*signers])
 
     def roles_changed(
         self, found: list[Weakening], before: str, after: str, by: Sequence[Holder], known: list[str]
     ) -> None:
         """Registers a change of roles by the authority. `known`: fingerprints of the people who may confirm it and had
         a role before."""
-        self._stands("authority", found, before, after, signers=[_signer(each) for each in by], confirmers=known)
+        self._register("authority", found, before, after, signers=[_signer(each) for each in by], confirmers=known)
 
     def register(self, found: list[Weakening], before: str, after: str, by: Sequence[Holder]) -> Standing:
         """Returns the entry of a weakening that two people have signed and that will take effect. A repeated request
@@ -172,7 +174,7 @@ class Weakened:
         self.withdraw("")
         if len(self._memory.saved.standing) >= MOST_STANDING:
             raise CommandFault("weakening_many", f"{MOST_STANDING} weakenings are not confirmed yet: these come first")
-        return self._stands("command", found, before, after, signers=signers, waits_ns=waits_ns, in_effect=False)
+        return self._register("command", found, before, after, signers=signers, waits_ns=waits_ns, in_effect=False)
 
     def waiting(self) -> list[Standing]:
         return [each for each in self._memory.saved.standing if not each.in_effect and each.by == "command"]
@@ -196,7 +198,7 @@ class Weakened:
             self._memory.write(granted=sha256)
         copies.grant(file, data)
 
-    def _stands(self, by: By, found: list[Weakening], before: str, after: str, **more: Any) -> Standing:
+    def _register(self, by: By, found: list[Weakening], before: str, after: str, **more: Any) -> Standing:
         codes = sorted({each.code for each in found})
         what = bounded([each.what for each in found], _LEAF_BYTES)
         standing, at = self._memory.saved.standing, rfc3339(self._clock.utc_ns())
@@ -227,7 +229,7 @@ class Weakened:
 
     def confirm(self, name: str, by: Holder, present: set[str], again: bool) -> str:
         """Confirms a weakening. `present`: fingerprints of all people who have a role now."""
-        found = self._named(name, "confirmed", again)
+        found = self._find(name, "confirmed", again)
         if found is None:
             return f"{name} is confirmed"
         if not found.in_effect:
@@ -243,7 +245,7 @@ class Weakened:
 
     def cancel(self, name: str, by: Holder, again: bool) -> tuple[str, str]:
         """Cancels a weakening; returns the answer, and the configuration that must not take effect."""
-        found = self._named(name, "cancelled", again)
+        found = self._find(name, "cancelled", again)
         if found is None:
             return f"{name} is cancelled", ""
         if found.in_effect:
@@ -251,7 +253,7 @@ class Weakened:
         self._settle(found, "cancelled", by)
         return f"{name} is cancelled: {', '.join(found.codes)}", found.after
 
-    def _named(self, name: str, how: str, again: bool) -> Standing | None:
+    def _find(self, name: str, how: str, again: bool) -> Standing | None:
         """The named weakening; None: the command has settled it already and was interrupted."""
         for each in self._memory.saved.standing:
             if each.id == name:
