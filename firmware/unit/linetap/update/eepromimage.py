@@ -19,7 +19,7 @@ CONFIG, TIME = "bootconf.txt", "updatetime"
 _MAGIC, _MASK, _FILE, _PADDING = 0x55AAF00F, 0xFFFFF00F, 0x55AAF11F, 0x55AAFEEF
 _HEADER, _NAME, _CONTENT = 8, 12, 24  # bytes of a section's header; of a name; from a section to its file's content
 _SECTOR = 4096
-MOST_CONFIG_BYTES = _SECTOR - 20  # as rpi-eeprom-config counts it
+MOST_CONFIG_BYTES = _SECTOR - _CONTENT  # rpi-eeprom-config permits 4 more, which lie in the next section
 _READ_ONLY, _COPY = 64 << 10, 988 << 10  # of an image with two copies: the shared part, and the first copy
 _BUILT = re.compile(rb"BUILD_TIMESTAMP=(\d{1,10})\b")
 _MADE_FOR = re.compile(rb"MFG_VER: (\d{1,9})\b")
