@@ -345,7 +345,7 @@ def test_durable_replacing_has_two_names() -> None:
 RENAMING = {
     ("desk/linetap_desk/rebuild/newdatabase.py", "swap"),
     ("unit/linetap/recorder/vault/journal/store.py", "_open"),
-    ("unit/linetap/recorder/vault/journal/recovery.py", "_put_away"),
+    ("unit/linetap/recorder/vault/journal/recovery.py", "_move_unopenable"),
 }
 
 
