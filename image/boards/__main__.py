@@ -10,6 +10,7 @@ trees     the kernel's trees, under the names that the firmware asks for
 start     the firmware's files that config.txt asks for
 options   whether the kernel's configuration has what the image wants of it, and what is lost where it has not
 card      whether a boot partition has all that the firmware asks for
+radio     whether a root has the files that the radio's driver reads
 Every fault is one line; with any, the exit status is 1.
 """
 
@@ -20,7 +21,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from boards import options, rules
+from boards import options, radio, rules
 from boards.closure import Closure, closure
 from boards.kernel import BUILTIN, DRIVERS, Kernel, kernel_of, read_kernel
 from boards.models import ALSO, BOARDS, Board, with_tree
@@ -49,6 +50,9 @@ def main() -> int:
     commands.add_parser("start").add_argument("config", type=Path)
     commands.add_parser("options").add_argument("config", type=Path, help="the kernel's .config")
     commands.add_parser("card").add_argument("card", type=Path)
+    wireless = commands.add_parser("radio")
+    wireless.add_argument("boot", type=Path, help="with the trees")
+    wireless.add_argument("root", type=Path)
     args = parser.parse_args()
     try:
         work = {
@@ -57,6 +61,7 @@ def main() -> int:
             "trees": _trees,
             "start": _start,
             "card": _card,
+            "radio": _radio,
             "options": _options,
         }
         faults = work.get(args.command, _closures)(args)
@@ -161,6 +166,10 @@ def _options(args: argparse.Namespace) -> list[str]:
 
 def _card(args: argparse.Namespace) -> list[str]:
     return rules.faults(args.card)
+
+
+def _radio(args: argparse.Namespace) -> list[str]:
+    return radio.faults(args.boot, args.root)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ lay_trees() {
   boards options "$ROOT/usr/lib/modules/$(kernel)/config" >"$WORK/lost" || fail "the kernel cannot run this image"
   while read -r name; do say "$name"; done <"$WORK/lost" # docs/hardening.md
   of_kernel table >"$OUT/boards.md" || fail "a board would lack what is named above"
+  boards radio "$BEGIN" "$ROOT" || fail "a board would have no Wi-Fi"
 }
 
 # Applies overlays to the trees that they fit: an overlay named in config.txt would have to fit every tree. Of a Pi 5's

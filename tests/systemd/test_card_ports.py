@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from boards.models import BOARDS, Board
+from boards.tree import read_tree
 from linetap.provision.applyorder import udev_rules
 
 pytestmark = pytest.mark.skipif(
@@ -73,6 +75,16 @@ class Machine:
         device = interface / kind / name
         self._device(device, f"sys/class/{kind}", f"MAJOR=116\nMINOR=24\nDEVNAME={name}\n" if name[-1] != "1" else "")
         (device / "id").write_text("Device\n")
+        return self._links(device)
+
+    def appear(self, compatible: str) -> set[str]:
+        """A chip of pins; returns its links. The kernel names its kind by the tree (drivers/of/device.c)."""
+        device = self.folder / "sys/devices/platform/pins/gpiochip0"
+        uevent = f"MAJOR=254\nMINOR=0\nDEVNAME=gpiochip0\nOF_COMPATIBLE_0={compatible}\nOF_COMPATIBLE_N=1\n"
+        self._device(device, "sys/bus/gpio", uevent)
+        return self._links(device)
+
+    def _links(self, device: Path) -> set[str]:
         done = subprocess.run(
             ["unshare", "--mount", "sh", "-c", INSIDE, "sh", str(self.folder), f"/{device.relative_to(self.folder)}"],
             capture_output=True, text=True, timeout=LIMIT_S, check=False,
@@ -90,6 +102,7 @@ class Machine:
 
 
 METER = "1209:0001"
+HEADERS = {"brcm,bcm2711-gpio", "raspberrypi,rp1-gpio"}
 
 
 @pytest.fixture
@@ -140,3 +153,22 @@ def test_a_card_at_a_port_that_nobody_assigned_is_no_card(machine: Machine) -> N
     assert machine.plug("1-1.2.2", "sound", "card1") == set()
     assert machine.plug("1-1.2.1", "tty", "ttyACM0", METER) == set(), "nor is its meter the PBX's port"
     assert machine.plug("1-1.4", "tty", "ttyUSB0", "0403:6001") == {"smdr"}
+
+
+@pytest.mark.parametrize("board", [board for board in BOARDS if not board.is_vendors], ids=lambda board: board.name)
+def test_the_header_of_each_board_is_named_by_its_tree(machine: Machine, board: Board) -> None:
+    """The emulated units' own rule names theirs. Of a board's chips of pins only the header's is named."""
+    blob = PROJECT / "build/trees" / board.tree
+    if not blob.exists():
+        pytest.skip("build/trees has no tree of the kernel: tools/kernel_trees.py fetches it")
+    tree = read_tree(blob.read_bytes())
+    nodes = [node for node in tree.by_path.values() if "gpio-controller" in node.properties]
+    found = [node.properties["compatible"] for node in nodes if "compatible" in node.properties]
+    kinds = {names.split(b"\0")[0].decode() for names in found}
+    named = {kind for kind in kinds if "gpio" in machine.appear(kind)}
+    assert named == kinds & HEADERS
+    assert len(named) == 1
+
+
+def test_the_header_under_raspberry_pis_kernel_has_the_same_name(machine: Machine) -> None:
+    assert machine.appear("raspberrypi,bcm2711-gpio") == {"gpio"}
