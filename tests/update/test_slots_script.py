@@ -54,6 +54,21 @@ def test_a_new_version_is_tried_and_kept(boot: Boot) -> None:
     assert "# 0.2.0" in (boot.boot / "config.txt").read_text(), "the firmware's settings are the version's own"
 
 
+@pytest.mark.parametrize("name", ["tryboot.txt", "tryboot.new", "config.new"])
+def test_a_folder_of_the_name_of_a_file_is_replaced(boot: Boot, name: str) -> None:
+    (boot.boot / name).mkdir()
+    (boot.boot / name / "x.txt").write_text("left by a PC")
+    installed(boot)
+    boot.call("set-primary", "b")
+    boot.reboots()
+    assert boot.kernel == "kernel 0.2.0"
+    boot.call("set-state", "b", "good")
+    (boot.boot / "a" / "config.txt").write_text("[all]\nos_prefix=a/\n# of another length\n")
+    boot.call("set-primary", "a")
+    boot.reboots()
+    assert boot.kernel == "kernel 0.1.0"
+
+
 def test_what_is_not_kept_is_gone_with_the_next_start(boot: Boot) -> None:
     """Power, panic, watchdog: the same for the firmware."""
     installed(boot)
