@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from signers_maker import NASTY, PRINCIPAL, file_of
 
+import windows_like
 from linetap_core.errors import BadInput
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import signerline, signers, sshsig
@@ -157,6 +158,20 @@ def test_local_times_are_those_of_ssh_keygen_in_summer_and_between(
     text = f'{PRINCIPAL} {option}="{when}" {LINE}\n'
     middle = datetime.strptime(when, "%Y%m%d%H%M").replace(tzinfo=UTC)
     for hours in (-10, -9.25, -8.75, -3, -2.25, -1.75, -1.25, -0.75, 0, 0.75, 3.75, 4.25, 4.75, 5.25, 6):
+        at = middle + timedelta(hours=hours)
+        assert trusts(text, at) == stock.verifies(text.encode("utf-8"), at), at
+
+
+@pytest.mark.parametrize("when", ["30010101", "30010707", "40000229", "70000331", "99991030"])
+def test_local_times_far_ahead_are_read_on_windows_as_by_ssh_keygen(
+    stock: Stock, zone: str, when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`valid-before="99991030"` is written for *never*, and Windows knows no local time after 3000."""
+    del zone
+    monkeypatch.setattr(signerline, "time", SimpleNamespace(mktime=windows_like.mktime))
+    text = f'{PRINCIPAL} valid-before="{when}" {LINE}\n'
+    middle = datetime.strptime(when, "%Y%m%d").replace(tzinfo=UTC)
+    for hours in (-9.25, -8.75, -2.25, -1.75, -1.25, -0.75, 0.25, 3.75, 4.25, 4.75, 5.25):
         at = middle + timedelta(hours=hours)
         assert trusts(text, at) == stock.verifies(text.encode("utf-8"), at), at
 

@@ -4,8 +4,8 @@ imported. Python's own modules and the libraries stay unchanged.
 
 typeshed determines which names `os`, `signal`, `socket` and others have on Windows. Differences of the calls are from
 CPython's documentation: a folder cannot be opened, nor an open file removed or replaced; a rename refuses an existing
-name; text is cp949 with carriage returns, also on a descriptor without O_BINARY; there is no zone data. Not simulated:
-paths with drives and backslashes, access-control lists, the console.
+name; text is cp949 with carriage returns, also on a descriptor without O_BINARY; there is no zone data, and no local
+time after 3000. Not simulated: paths with drives and backslashes, access-control lists, the console.
 """
 
 from __future__ import annotations
@@ -171,6 +171,15 @@ def _cdll(name: str | None, *rest: Any, **more: Any) -> Any:
     return ctypes.CDLL(name, *rest, **more)
 
 
+_LAST_YEAR = 3000  # of the C library's mktime
+
+
+def mktime(parts: tuple[int, ...]) -> float:
+    if parts[0] > _LAST_YEAR:
+        raise OverflowError("mktime argument out of range")
+    return time.mktime(parts)  # type: ignore[arg-type]
+
+
 def _locking(fd: int, _mode: int, _count: int) -> None:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -220,7 +229,7 @@ def begin(folder: str) -> None:
         signal=Module(signal, {}, names_of("signal")),
         socket=Module(socket, {"SO_EXCLUSIVEADDRUSE": socket.SO_REUSEADDR}, names_of("socket")),
         errno=Module(errno, {}, names_of("errno")),
-        time=Module(time, {}, names_of("time")),
+        time=Module(time, {"mktime": mktime}, names_of("time")),
         ctypes=Module(ctypes, {"CDLL": _cdll, "windll": SimpleNamespace(kernel32=kernel)}, names_of("ctypes")),
         msvcrt=ModuleType("msvcrt"),
     )

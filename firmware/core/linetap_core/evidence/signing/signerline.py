@@ -14,7 +14,7 @@ import binascii
 import re
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from linetap_core.errors import BadInput
 
@@ -160,12 +160,23 @@ def _time(value: bytes | None) -> datetime | None:
         year, month, day, hour, minute, second = (int(digits or 0) for digits in match.groups())
         moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
         if not zone:
-            moment = datetime.fromtimestamp(time.mktime((year, month, day, hour, minute, second, 0, 0, -1)), UTC)
+            moment = _local(year, month, day, hour, minute, second)
         if moment.timestamp() <= 0:
             raise ValueError
     except (ValueError, OverflowError):
         raise BadInput(f"{text!r} is not a time: YYYYMMDD[HHMM[SS]]Z expected") from None
     return moment
+
+
+_CYCLE_YEARS, _CYCLE_DAYS = 400, 146_097  # after a cycle the calendar's weekdays are the same, and so are summer times
+_LAST_YEAR = 3000  # of mktime() on Windows
+
+
+def _local(year: int, month: int, day: int, hour: int, minute: int, second: int) -> datetime:
+    """A time in the machine's zone; after the last year as a cycle before it."""
+    cycles = max(0, (year - 1 - _LAST_YEAR) // _CYCLE_YEARS + 1)
+    local = (year - cycles * _CYCLE_YEARS, month, day, hour, minute, second, 0, 0, -1)
+    return datetime.fromtimestamp(time.mktime(local), UTC) + timedelta(days=cycles * _CYCLE_DAYS)
 
 
 PATTERN_LIMIT_BYTES = 1022  # OpenSSH's buffer: a longer pattern ends its list without a match
