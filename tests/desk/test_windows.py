@@ -11,6 +11,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+from program_rig import OnWindows
+
 import windows_like
 from importgraph import arrows, modules, roots
 from release_rig import Desk
@@ -26,6 +29,17 @@ def test_a_release_is_walked_without_posix(desk: Desk) -> None:
         env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}, capture_output=True, timeout=LIMIT_S,
     )  # fmt: skip
     assert done.returncode == 0, (done.stdout + done.stderr).decode("cp949", "replace")
+
+
+def test_ctrl_and_pause_leave_no_package_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    with OnWindows(tmp_path, tmp_path / "computer") as run:
+        assert list(temporary.glob("linetap-custody-*"))
+        run.process.send_signal(windows_like.BREAK)
+        run.process.wait(LIMIT_S)
+    assert not list(temporary.iterdir())
 
 
 # What people run at their own machines. The services and the server's commands are Linux's.

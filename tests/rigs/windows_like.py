@@ -36,6 +36,7 @@ from typing import Any
 MISSING = {"fcntl", "grp", "posix", "pty", "pwd", "readline", "resource", "syslog", "termios", "tty"}
 _PLACES = ("/dev/", "/proc/", "/sys/", "/run/", "/etc/")  # missing on Windows
 BINARY, NOINHERIT = 1 << 29, 1 << 30
+BREAK = signal.SIGUSR1  # for SIGBREAK, which Ctrl and Pause send
 _own = "/nowhere"  # the test's folder, wherever it is
 _temporary = os.path.realpath(tempfile.gettempdir())  # in /dev/shm during the whole suite
 refused: list[str] = []  # linetap's calls that Windows lacks
@@ -226,7 +227,7 @@ def begin(folder: str) -> None:
     _modules.update(
         os=Module(os, of_os, names_of("os")),
         sys=Module(sys, {"platform": "win32"}, None),
-        signal=Module(signal, {}, names_of("signal")),
+        signal=Module(signal, {"SIGBREAK": BREAK}, names_of("signal")),
         socket=Module(socket, {"SO_EXCLUSIVEADDRUSE": socket.SO_REUSEADDR}, names_of("socket")),
         errno=Module(errno, {}, names_of("errno")),
         time=Module(time, {"mktime": mktime}, names_of("time")),

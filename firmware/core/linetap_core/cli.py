@@ -148,7 +148,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 class _Ended(KeyboardInterrupt):
-    """A signal that ends the process: a closed terminal window, a logout, `kill`."""
+    """A signal that ends the process: a closed terminal window, a logout, `kill`, on Windows Ctrl and Pause."""
 
 
 @contextlib.contextmanager
@@ -156,7 +156,7 @@ def _cleaned_up() -> Iterator[None]:
     """Lets a tool remove its unfinished files, above all decrypted audio, before such a signal ends it. A command keeps
     its own handlers, and an ignored signal (nohup) stays ignored."""
     is_main = threading.current_thread() is threading.main_thread()
-    found = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")]
+    found = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP", "SIGBREAK")]
     ours = [number for number in found if is_main and number and signal.getsignal(number) is signal.SIG_DFL]
     ended = list[int]()
 

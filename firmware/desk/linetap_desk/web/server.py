@@ -154,10 +154,11 @@ async def serve_until_signal(serving: EndsQuietly, at: socket.socket) -> None:
         serving.force_exit, serving.should_exit = serving.should_exit, True
 
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        if sys.platform == "win32":  # its loops support no handlers
+    if sys.platform == "win32":  # its loops support no handlers
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGBREAK):
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
-        else:
+    else:
+        for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop)
     await serving.serve(sockets=[at])
 
