@@ -233,6 +233,10 @@ fetch_foreign() {
   fetch_beside descriptions hardware/emulator/descriptions.txt
   fetch_monocypher
   [ -x build/mosquitto21/mosquitto ] || three_times tools/mosquitto21.sh build/mosquitto21
+  fetch_trees
+}
+
+fetch_trees() {
   [ -e build/trees/bcm2837-rpi-3-b.dtb ] || three_times "$BIN/python" tools/kernel_trees.py
 }
 
@@ -439,6 +443,7 @@ run_hil() {
     *) bad_usage "hil [--quick]: $1 is neither" ;;
   esac
   if [ -e build/image/linetap.img ]; then image/sources.sh build/image || exit 1; else make_image; fi
+  [ -n "${1:-}" ] || fetch_trees # the emulated Pi 3 of the clock chip's test starts with its kernel's own tree
   # Two parallel runs, each of which needs one processor, share one list of tests, the longest first. Both continue from
   # one kept machine, whose broker has a fixed port: therefore the second run has its own loopback. If that is
   # impossible it makes its own kept machine.

@@ -44,7 +44,7 @@ def seen_by(tmp_path: Path, cases: list[Any], starts: list[Any], each_s: float) 
     done = subprocess.run(
         [*command, sys.executable, str(CHILD), str(tmp_path), words],
         capture_output=True, check=False, text=True, timeout=580,
-        env={"PYTHONPATH": f"{CHILD.parents[1]}:{CHILD.parent}", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+        env={"PYTHONPATH": f"{CHILD.parents[1] / 'rigs'}:{CHILD.parent}", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)

@@ -26,7 +26,7 @@ def test_the_recorder_brings_what_numpy_would_load_late() -> None:
 
 
 def child(*words: str) -> str:
-    env = os.environ | {"PYTHONPATH": f"{HERE}:{HERE.parent}"}
+    env = os.environ | {"PYTHONPATH": f"{HERE}:{HERE.parent / 'rigs'}"}
     done = subprocess.run(
         [sys.executable, *words], capture_output=True, text=True, timeout=COMMAND_S, check=False, env=env
     )
