@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Builds a published image again and compares: `image/confirm.sh FOLDER`, as root. FOLDER has the publisher's
-# manifest.txt, packages.lock, certificate.pem and SHA256SUMS. The build takes commit, packages and certificate from
-# them, and has another clone, umask, time zone and language, older files and newly fetched packages. 0: the same to the
-# byte; 1: not the same, and the second build is kept; 2: the folder is unusable.
+# manifest.txt, packages.lock, certificate.pem, slot.cmdline and SHA256SUMS. The build takes commit, packages,
+# certificate and the signatures for keys in a TPM from them, and has another clone, umask, time zone and language, older
+# files and newly fetched packages. 0: the same to the byte; 1: not the same, and the second build is kept; 2: the
+# folder is unusable.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-readonly NEEDED=(manifest.txt packages.lock certificate.pem SHA256SUMS)
+readonly NEEDED=(manifest.txt packages.lock certificate.pem slot.cmdline SHA256SUMS)
 
 fail() {
   printf 'confirm: %s\n' "$*" >&2
@@ -16,7 +17,7 @@ fail() {
 [ "$#" -eq 1 ] || fail "usage: image/confirm.sh FOLDER"
 PUBLISHED=$(realpath -e "$1") || fail "there is no folder $1"
 for name in "${NEEDED[@]}"; do [ -s "$PUBLISHED/$name" ] || fail "$1: no $name"; done
-for name in manifest.txt packages.lock certificate.pem; do
+for name in "${NEEDED[@]:0:4}"; do
   (cd "$PUBLISHED" && grep -E "^[0-9a-f]{64}  $name\$" SHA256SUMS | sha256sum --check --status --strict) ||
     fail "$1/$name is not the file that SHA256SUMS names"
 done
@@ -34,7 +35,7 @@ cd "$SECOND/linetap"
 find . -path ./.git -prune -o -type f -exec touch --date=2001-02-03 {} +
 ./build.sh setup
 (umask 077 && HOME=$SECOND TZ=Asia/Seoul LANG=ko_KR.UTF-8 LINETAP_UPDATE_KEY='' LINETAP_LOCK=$PUBLISHED/packages.lock \
-  LINETAP_UPDATE_CERTIFICATE=$PUBLISHED/certificate.pem image/build.sh)
+  LINETAP_UPDATE_CERTIFICATE=$PUBLISHED/certificate.pem LINETAP_PUBLISHED_CMDLINE=$PUBLISHED/slot.cmdline image/build.sh)
 if diff "$PUBLISHED/SHA256SUMS" build/image/SHA256SUMS; then
   printf 'the same to the byte:\n'
   cat "$PUBLISHED/SHA256SUMS"

@@ -81,11 +81,12 @@ cmdline() {
   printf '%s linetap.verity=%s:%s:%s%s\n' "$(sed -e 's/#.*//' image/boot/cmdline.txt | paste -sd' ' | sed -e 's/  */ /g' -e 's/^ //')" "$@" "$(permit "$2")"
 }
 
-# Permits a key in a TPM to sign in boots of this root: signed by the key for updates, if a TPM can verify it.
+# Permits a key in a TPM to sign, and to open the card, in boots of this root: signed by the key for updates, if a TPM
+# can verify it. Without that key its owner's published words are taken.
 permit() {
-  local words
-  [ -s "${KEY:-}" ] || return 0
-  if words=$("$BIN/python" -m linetap tpm boot "$1" --key "$KEY" 2>"$WORK/permit.log"); then
+  local words from=(--key "$UPDATE_KEY")
+  [ "$UPDATE_KEY" ] || from=(--published "${LINETAP_PUBLISHED_CMDLINE:-slot.cmdline}" --release "$ROOT/usr/lib/linetap/release.pem")
+  if words=$("$BIN/python" -m linetap tpm boot "$1" "${from[@]}" 2>"$WORK/permit.log"); then
     printf ' %s' "$words"
   else
     say "no key in a TPM signs in its boots: $(tail -n 1 "$WORK/permit.log")" >&2

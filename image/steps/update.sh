@@ -2,10 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # Updates: the trusted signer of a unit's updates, and the update of this build. LINETAP_UPDATE_CERTIFICATE and
 # LINETAP_UPDATE_KEY name the signer's files; without them a development key is made, once, in build/update-key/. With
-# a certificate alone, the publisher's, this build's update has a signature that no unit accepts.
+# a certificate alone, the publisher's, this build's update has a signature that no unit accepts, and its boots are
+# those that the publisher has signed in LINETAP_PUBLISHED_CMDLINE.
 
 readonly MADE=build/update-key
 readonly CERTIFICATE=${LINETAP_UPDATE_CERTIFICATE:-$MADE/certificate.pem}
+UPDATE_KEY=${LINETAP_UPDATE_KEY:-}
+[ "$UPDATE_KEY" ] || [ "${LINETAP_UPDATE_CERTIFICATE:-}" ] || UPDATE_KEY=$MADE/key.pem
+readonly UPDATE_KEY
 
 make_signer() { # FOLDER NAME
   mkdir -p "$1"
@@ -26,8 +30,9 @@ trust_signer() {
 # Prints the choices that a site should have made, for the person who builds.
 name_choices() {
   local words=()
-  [ -z "${LINETAP_UPDATE_CERTIFICATE:-}" ] || [ "${LINETAP_UPDATE_KEY:-}" ] ||
-    say "no unit accepts the update: there is a certificate, and no LINETAP_UPDATE_KEY to sign with"
+  [ "$UPDATE_KEY" ] || say "no unit accepts the update: there is a certificate, and no LINETAP_UPDATE_KEY to sign with"
+  grep -q ' linetap\.boot=' "$OUT/slot.cmdline" ||
+    say "no TPM signs for a unit or opens its card with this image: no key of P-256 has signed its boots (docs/tpm.md)"
   [ "$CERTIFICATE" != "$MADE/certificate.pem" ] ||
     words=("for DEVELOPMENT: its key lies unencrypted in $MADE/. A site sets LINETAP_UPDATE_CERTIFICATE and LINETAP_UPDATE_KEY")
   say "updates are believed from $(openssl x509 -in "$CERTIFICATE" -noout -subject -nameopt RFC2253 | sed 's/^subject=//')" "${words[@]}"
@@ -35,9 +40,9 @@ name_choices() {
 
 # Its signature and salt differ each time; the manifest has the hash of the signed content, which does not.
 write_bundle() {
-  local signed=() certificate=$CERTIFICATE key=${LINETAP_UPDATE_KEY:-$MADE/key.pem}
+  local signed=() certificate=$CERTIFICATE key=$UPDATE_KEY
   say "update"
-  if [ "${LINETAP_UPDATE_CERTIFICATE:-}" ] && [ -z "${LINETAP_UPDATE_KEY:-}" ]; then
+  if [ -z "$key" ]; then
     make_signer "$WORK/nobody" "linetap comparison"
     certificate=$WORK/nobody/certificate.pem key=$WORK/nobody/key.pem
   fi

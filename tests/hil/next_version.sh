@@ -17,6 +17,8 @@ fail() {
   exit 1
 }
 
+readonly UPDATE_KEY=build/update-key/key.pem BIN=.venv/bin
+
 # shellcheck source=image/layout.sh
 . image/layout.sh
 # shellcheck source=image/steps/boot.sh
@@ -28,4 +30,4 @@ sed -i "s/^VERSION=.*/VERSION=$version/" "$ROOT/usr/lib/linetap/release"
 seal_slot 1
 rm -f "$out"
 image/bundle.sh "$version" "$WORK/slot.img" "$WORK/cmdline.txt" image/boot/config.txt "$out" \
-  build/update-key/certificate.pem build/update-key/key.pem >/dev/null
+  build/update-key/certificate.pem "$UPDATE_KEY" >/dev/null

@@ -17,6 +17,8 @@ fail() {
   exit 1
 }
 
+readonly UPDATE_KEY=build/update-key/key.pem BIN=.venv/bin
+
 # shellcheck source=image/layout.sh
 . image/layout.sh
 # shellcheck source=image/steps/boot.sh
@@ -41,4 +43,4 @@ image/config.sh image/boot/config.txt | sed "s/@SLOT@/a/" >"$CARD/a/config.txt"
 pack_signed
 [ "$what" != card ] || write_card
 image/bundle.sh "$version" "$WORK/slot.img" "$WORK/cmdline.txt" image/boot/config.txt "$OUT/linetap-$version.raucb" \
-  build/update-key/certificate.pem build/update-key/key.pem "$SIGNED" >/dev/null
+  build/update-key/certificate.pem "$UPDATE_KEY" "$SIGNED" >/dev/null

@@ -17,7 +17,7 @@ import pytest
 
 from boot_rig import IMAGE, LIMIT_S
 
-PUBLISHED = ("manifest.txt", "packages.lock", "certificate.pem")
+PUBLISHED = ("manifest.txt", "packages.lock", "certificate.pem", "slot.cmdline")
 # What the real build takes from its surroundings, as the content of the card.
 BUILD = """\
 #!/usr/bin/env bash
@@ -27,7 +27,12 @@ cat "$LINETAP_LOCK" "$LINETAP_UPDATE_CERTIFICATE" source >build/image/card
 cp "$LINETAP_LOCK" build/image/packages.lock
 cp "$LINETAP_UPDATE_CERTIFICATE" build/image/certificate.pem
 printf 'linetap 0.1.0 (%s)\\n' "$(git rev-parse --short=12 HEAD)" >build/image/manifest.txt
-cd build/image && sha256sum card manifest.txt packages.lock certificate.pem >SHA256SUMS
+if [ "${LINETAP_UPDATE_KEY:-}" ]; then
+  printf 'signed with %s\\n' "$LINETAP_UPDATE_KEY" >build/image/slot.cmdline
+else
+  cp "${LINETAP_PUBLISHED_CMDLINE:-/dev/null}" build/image/slot.cmdline
+fi
+cd build/image && sha256sum card manifest.txt packages.lock certificate.pem slot.cmdline >SHA256SUMS
 printf 'key <%s> umask %s zone %s of %s\\n' "${LINETAP_UPDATE_KEY:-}" "$(umask)" "$TZ" "$(stat -c %y ../../source)"
 """
 
@@ -66,6 +71,7 @@ class Clone:
         self.write("build/lock", "root a 1\n")
         self.write("build/key/certificate.pem", "certificate\n")
         names = {"LINETAP_LOCK": "build/lock", "LINETAP_UPDATE_CERTIFICATE": "build/key/certificate.pem", "TZ": "UTC"}
+        names["LINETAP_UPDATE_KEY"] = "build/key/key.pem"
         self.run("image/build.sh", **names)
         return Path(shutil.copytree(self.root / "build/image", self.root / "published"))
 

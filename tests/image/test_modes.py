@@ -62,7 +62,7 @@ SEAL = r"""
 set -euo pipefail
 fail() { echo "$*" >&2; exit 1; }
 say() { :; }
-BIN=.venv/bin OUT=out WORK=work ROOT=root KIT=kit SOURCE_DATE_EPOCH=1800000000
+BIN=.venv/bin UPDATE_KEY= OUT=out WORK=work ROOT=root KIT=kit SOURCE_DATE_EPOCH=1800000000
 export SOURCE_DATE_EPOCH
 mkdir -p work
 . image/layout.sh

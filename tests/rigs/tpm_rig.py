@@ -95,7 +95,8 @@ class Release:
         self.public.write_bytes(self.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
 
     def command_line(self, root: str = ROOT) -> str:
-        return " ".join(["panic=5", f"linetap.verity=100:{root}:aa", *bootpolicy.words(root, self.key)]) + "\n"
+        words = [boot.word for boot in bootpolicy.sign(root, self.key)]
+        return " ".join(["panic=5", f"linetap.verity=100:{root}:aa", *words]) + "\n"
 
 
 def in_tpm(config: Config, tpm: SoftTpm, release: Release, folder: Path, **other: Any) -> Config:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
@@ -44,6 +44,11 @@ class Boot:
         """The bytes for `openssl dgst -sha256 -verify release.pem -signature FILE`."""
         return self.policy + self.ref.encode()
 
+    @property
+    def word(self) -> str:
+        """The word for the kernel's command line."""
+        return f"linetap.boot={self.ref}:{base64.b64encode(self.signature).decode('ascii')}"
+
 
 def measured(root_hash: str, stages: tuple[str, ...]) -> bytes:
     """The PCR's value after a boot of that root, up to these stages."""
@@ -57,16 +62,24 @@ def policy_of(root_hash: str, ref: str) -> bytes:
     return wire.pcr_policy((PCR,), (measured(root_hash, STAGES[ref]),))
 
 
-def words(root_hash: str, key: ec.EllipticCurvePrivateKey) -> list[str]:
-    """The words for that root's command line. Deterministic: builds are reproducible to the byte."""
+def sign(root_hash: str, key: ec.EllipticCurvePrivateKey) -> list[Boot]:
+    """The boots of that root, one for each purpose. Deterministic: builds are reproducible to the byte."""
     if not is_sha256(root_hash):
         raise BadInput(f"{root_hash}: not a root hash; the 64 hex digits that veritysetup prints expected")
-    found = []
+    boots = []
     for ref in STAGES:
-        boot = Boot(ref, policy_of(root_hash, ref), b"")
-        signature = key.sign(boot.signed_bytes, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
-        found.append(f"linetap.boot={ref}:{base64.b64encode(signature).decode('ascii')}")
-    return found
+        unsigned = Boot(ref, policy_of(root_hash, ref), b"")
+        signature = key.sign(unsigned.signed_bytes, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
+        boots.append(replace(unsigned, signature=signature))
+    return boots
+
+
+def published(root_hash: str, path: Path, release: ec.EllipticCurvePublicKey) -> list[Boot]:
+    """The same boots from a published command line, by whoever has no key. BadInput if one of them is not signed."""
+    boots = [boot for ref in STAGES for boot in signed(read(path), ref, release)]
+    if [(boot.ref, boot.policy) for boot in boots] != [(ref, policy_of(root_hash, ref)) for ref in STAGES]:
+        raise BadInput(f"{path}: the release key has not signed the boots of root {root_hash} there")
+    return boots
 
 
 def read(path: Path) -> list[Boot]:

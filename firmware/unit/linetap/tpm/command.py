@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from linetap.tpm import bootpolicy, commands
 from linetap.tpm.device import DEVICE, open_device
+from linetap.tpm.unitkey import RELEASE, release_of
 from linetap_core.errors import BadInput
 
 _KEY_LIMIT_BYTES = 64 * 1024
@@ -23,10 +24,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     steps = parser.add_subparsers(dest="step", required=True, metavar="STEP")
     boot = steps.add_parser(
         "boot", help="sign the boots of a root: words for its kernel's command line",
-        epilog="example: linetap tpm boot $(cat root.hash) --key release.key",
+        epilog="example: linetap tpm boot $(cat root.hash) --key release.key; without the key, --published verifies "
+        "and prints its owner's words",
     )  # fmt: skip
     boot.add_argument("root", metavar="ROOT_HASH", help="of dm-verity, as veritysetup prints it")
-    boot.add_argument("--key", type=Path, required=True, metavar="PEM", help="the release key, P-256")
+    signer = boot.add_mutually_exclusive_group(required=True)
+    signer.add_argument("--key", type=Path, metavar="PEM", help="the release key, P-256")
+    signer.add_argument("--published", type=Path, metavar="CMDLINE", help="a published slot.cmdline of this root")
+    boot.add_argument(
+        "--release",
+        type=Path,
+        default=Path(RELEASE),
+        metavar="PEM",
+        help="--published: its public key, default %(default)s",
+    )
     show = steps.add_parser("show", help="the measurements of this boot", epilog="example: linetap tpm show")
     extend = steps.add_parser(
         "extend", help="extend a PCR by the hash of a text", epilog="example: linetap tpm extend linetap-stage:run"
@@ -38,7 +49,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     if args.step == "boot":
-        sys.stdout.write(" ".join(bootpolicy.words(args.root, _release_key(args.key))) + "\n")
+        if args.key:
+            boots = bootpolicy.sign(args.root, _release_key(args.key))
+        else:
+            boots = bootpolicy.published(args.root, args.published, release_of(args.release))
+        sys.stdout.write(" ".join(boot.word for boot in boots) + "\n")
         return 0
     transport = open_device(args.tpm)
     try:
