@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from keptunit import DEVICES
 from leds import shows
 from machine import BOOT_LIMIT_S, IMAGE, Machine, partition
 from rig import BOOT, UNIT, Office
+from stick import next_version, plug_in
 
 from linetap.cardresult import MARK
 from linetap_core.clock import NS_PER_S, SYSTEM
@@ -26,6 +28,7 @@ WIFI = ("closet of floor 3", "the passphrase of floor 3")
 SAID = re.compile(r"linetap: (card (?:sealed|refused|plain).*)")
 HEADER_BYTES = 2 << 20  # size of LUKS2's header, as made by volume.py
 SECTOR_BYTES = 4096
+UPDATE_S = 1200  # to read, write and read again 180 MB in an emulated machine
 CUTS_S = (0, 1, 4)  # after the mark is on the card
 
 
@@ -43,6 +46,29 @@ def tpms() -> Iterator[list[SoftTpm]]:
     for each in both:
         each.power_off()
     shutil.rmtree(folder)
+
+
+@pytest.mark.quick
+def test_a_tpm_opens_the_card_in_a_boot_of_this_image(machine: Machine, office: Office, tpms: list[SoftTpm]) -> None:
+    """a card encrypted with a TPM: the release key has signed the boots of this image, so that its TPM opens it"""
+    machine.tpm = tpms[0]
+    machine.put("linetap.toml", office.card("--encrypt", "tpm"))
+    assert said(machine).startswith("card sealed, boot 1")
+    assert said(machine) == "card sealed, boot 2"
+
+
+def test_an_update_of_an_encrypted_card_opens_it(
+    machine: Machine, office: Office, tpms: list[SoftTpm], tmp_path: Path
+) -> None:
+    """an update of an encrypted card: the next version opens it without any key resealed, and so does the old one"""
+    machine.tpm, machine.more = tpms[0], [*DEVICES]
+    machine.put("linetap.toml", office.card("--encrypt", "tpm", lines=1))
+    machine.boot()
+    plug_in(machine, tmp_path, next_version(machine, tmp_path, "0.2.0"))
+    assert machine.ended(UPDATE_S), "the update is installed, and restarts the unit"
+    for slot, boot in (("b", 2), ("a", 3)):  # the power cut leaves the new version untried
+        assert said(machine) == f"card sealed, boot {boot}"
+        assert machine.console.read_text(errors="replace").rpartition("=== power on, slot ")[2][0] == slot
 
 
 def test_card_that_was_pulled_yields_nothing_and_is_not_taken_back_after_a_change(

@@ -10,12 +10,24 @@ from pathlib import Path
 import pytest
 from leds import shows
 from machine import Kept, Machine, partition
-from rig import Office, checked, one_call, record_of, state_of
+from rig import HOST, Office, checked, one_call, record_of, state_of
 
+from linetap_core.clock import NS_PER_DAY, NS_PER_S, SYSTEM, parse_rfc3339, rfc3339
 from linetap_core.records import CaptureState
 
 pytestmark = pytest.mark.hil
 TAP = ("linetap-hil0", "10.77.0.1", "10.77.0.2")
+TIME_SERVER = """\
+local stratum 3
+allow 127.0.0.1
+bindaddress 127.0.0.1
+cmdport 0
+bindcmdaddress /
+pidfile {folder}/time.pid
+user root
+"""
+YEAR_NS = 365 * NS_PER_DAY
+NEAR_S = 3600  # far less than a year, and far more than a start
 WRONG = {"not TOML": b"[files\n", "empty": b"", "binary": bytes(range(256)) * 40, "huge": b"#" * (8 << 20)}
 
 
@@ -67,6 +79,32 @@ def test_a_clock_that_is_a_year_off(machine: Machine, office: Office) -> None:
     assert record.disposition == "recorded"
     assert record.clock is not None
     assert not record.clock.synced
+
+
+def test_a_time_server_sets_a_clock_that_is_a_year_off(machine: Machine, office: Office, tmp_path: Path) -> None:
+    """the image's chronyd sets a clock that is a year off, by a server of the site, before calls are recorded by it"""
+    settings = tmp_path / "time.conf"
+    settings.write_text(TIME_SERVER.format(folder=tmp_path))
+    command = ["chronyd", "-d", "-x", "-U", "-f", str(settings)]  # -x: it never touches this machine's clock
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as server:
+        try:
+            machine.put("linetap.toml", office.card("--ntp", HOST, lines=1))
+            machine.more = ["-rtc", f"base={rfc3339(SYSTEM.utc_ns() + YEAR_NS)[:19]}"]
+            machine.boot()
+            machine.until(lambda: _off_s(machine) < NEAR_S, "the clock is set")
+            machine.until(lambda: HOST in machine.run("chronyc", "-n", "tracking"), "the server is believed")
+            record = record_of(machine, one_call(machine))
+            assert server.poll() is None, "the server still runs"
+        finally:
+            server.terminate()
+    assert record.clock is not None
+    assert record.clock.synced
+    assert record.ended_at is not None
+    assert abs(parse_rfc3339(record.ended_at) - SYSTEM.utc_ns()) < NEAR_S * NS_PER_S
+
+
+def _off_s(machine: Machine) -> float:
+    return abs(int(machine.run("date", "+%s")) - SYSTEM.utc_ns() / NS_PER_S)
 
 
 def test_nmap_finds_nothing(machine: Machine, office: Office) -> None:

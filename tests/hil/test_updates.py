@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +17,9 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from keptunit import Site, working_unit
-from machine import COMMAND_S, PROJECT, Machine
+from machine import Machine
 from rig import HOST, Office, call_ids, one_call, record_of, state_of, vault
+from stick import next_version, plug_in
 
 from https_server import Server
 from linetap_bench.stage.stage import linetap
@@ -35,7 +35,6 @@ pytestmark = pytest.mark.hil
 UNIT, CONFIG = "floor-03", "/etc/linetap/unit.toml"
 STATE, VAULT = "/var/lib/linetap/update/state.json", "/var/lib/linetap/vault"
 LIMIT_S = 1200  # to fetch, write and read 180 MB in an emulated machine, at the lowest priority
-MAKE_S = 400
 LOOK_S = 20
 # Its kernel panics, so it needs little else.
 NO_SYSTEMD = "find . -type f ! -path './usr/lib/linetap/*' -delete && install -m 755 /dev/null usr/lib/systemd/systemd"
@@ -51,24 +50,10 @@ class Updated:
     calls: list[str] = field(default_factory=list)
 
     def bundle(self, version: str, change: str = ":") -> Path:
-        made = self.folder / f"linetap-{version}.raucb"
-        script = str(PROJECT / "tests" / "hil" / "next_version.sh")
-        with self.machine.still():
-            subprocess.run(
-                ["nice", script, version, str(made), change], check=True, capture_output=True, timeout=MAKE_S
-            )
-        return made
+        return next_version(self.machine, self.folder, version, change)
 
     def stick(self, bundle: Path) -> None:
-        """Plugs it in."""
-        image = self.folder / "stick.img"
-        image.unlink(missing_ok=True)
-        subprocess.run(["truncate", "-s", "400M", image], check=True, timeout=COMMAND_S)
-        subprocess.run(["mkfs.vfat", image], check=True, capture_output=True, timeout=COMMAND_S)
-        subprocess.run(["mcopy", "-i", image, bundle, "::"], check=True, timeout=COMMAND_S)
-        self.machine.qmp("blockdev-add", driver="raw", **{"node-name": "stick", "read-only": True},
-                         file={"driver": "file", "filename": str(image)})  # fmt: skip
-        self.machine.qmp("device_add", driver="usb-storage", drive="stick", id="stick")
+        plug_in(self.machine, self.folder, bundle)
 
     def obeyed(self, verb: str, role: str, body: dict[str, str]) -> dict[str, object]:
         now_ns = SYSTEM.utc_ns()

@@ -136,6 +136,20 @@ def by_stick(unit: Guest, name: str, version: str) -> None:
     unit.run("sh", "-c", f"printf %s '{wish}' >{UPDATE}/.new && mv {UPDATE}/.new {UPDATE}/stick.json")
 
 
+# In `systemctl show`, as systemd reads the shipped files; the emulated machine replaces the first times of two.
+TIMES = {
+    "linetap_good.timer": {"OnBootUSec=1min"},
+    "linetap_scrub.timer": {"OnBootUSec=15min", "OnUnitActiveUSec=1d"},
+}
+
+
+@pytest.mark.parametrize("name", TIMES)
+def test_systemd_starts_them_at_their_times(unit: Guest, name: str) -> None:
+    shown = unit.run("systemctl", "show", "-P", "TimersMonotonic", name)
+    assert {word for word in shown.split() if "USec=" in word} == TIMES[name]
+    assert unit.run("systemctl", "show", "-P", "Unit", name) == name.replace(".timer", ".service")
+
+
 @pytest.mark.parametrize("name", UNITS)
 def test_systemd_has_nothing_to_say_of_them(unit: Guest, name: str) -> None:
     assert unit.run("sh", "-c", f"systemd-analyze verify {name} 2>&1 | grep -v '^$' || true") == ""
