@@ -15,9 +15,9 @@ TAKES: Final = {
     "test_healing.py": 360,  # mainly a new unit's root, read and written block by block
     "test_closet.py": 690,
     "test_card.py::test_card_that_was_pulled_yields_nothing_and_is_not_taken_back_after_a_change": 260,
-    "test_card.py::test_an_update_of_an_encrypted_card_opens_it": 300,
-    "test_card.py::test_a_tpm_opens_the_card_in_a_boot_of_this_image": 60,
-    "test_odd_starts.py::test_a_time_server_sets_a_clock_that_is_a_year_off": 120,
+    "test_card.py::test_an_update_of_an_encrypted_card_opens_it": 370,
+    "test_card.py::test_a_tpm_opens_the_card_in_a_boot_of_this_image": 33,
+    "test_odd_starts.py::test_a_time_server_sets_a_clock_that_is_a_year_off": 204,
     "test_pi_boots.py": 330,  # 20 to its root, 160 to its services, 150 for bringup
     "test_leds.py": 240,  # 100 alone; it makes the kept machines of a short run, so it starts early
     "test_pi_fuses.py::test_a_card_that_the_boards_key_opens_yields_nothing_in_another_board": 265,
