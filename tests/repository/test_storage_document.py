@@ -36,7 +36,7 @@ def storage() -> ModuleType:
 
 
 def test_the_recorder_is_given_time_to_read_the_log_of_years(storage: ModuleType) -> None:
-    """It counts all leaves before it is ready; systemd would otherwise end it at each start, for ever."""
+    """After damage it reads all leaves before it is ready; systemd would otherwise end it at each start, for ever."""
     service = (ROOT / "systemd" / "linetap-recorder.service").read_text()
     given_s = int(re.findall(r"^TimeoutStartSec=(\d+)$", service, re.MULTILINE)[0])
     leaves = max(storage.LINES) * storage.BUSY_CALLS * 365 * YEARS * storage.LEAVES_A_CALL

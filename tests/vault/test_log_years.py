@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from linetap.recorder.vault.log.log import UnitLog
+from linetap.recorder.vault.log.proof import Proof
 from linetap.recorder.vault.recordings.index import IndexEnd
 from linetap_core.clock import NS_PER_S, SYSTEM, ManualClock, compact, parse_rfc3339, rfc3339
 from linetap_core.evidence.calls import index
-from linetap_core.evidence.merklelog.leaflog import MOST_AT_ONCE, LeafLog
+from linetap_core.evidence.merklelog import logend, unitlog
+from linetap_core.evidence.merklelog.leaflog import LEAVES, MOST_AT_ONCE, LeafLog
 from linetap_core.watchdog import Steps
 from sealing_rig import NOW, UNIT, Rig, noise, record
 
@@ -106,6 +108,48 @@ def test_a_search_of_the_whole_log_is_progress(rig: Rig, reading: Reading, searc
     search(log)
     assert reading.total >= 2 * CALLS
     assert reading.most <= 2 * LEAVES_A_STEP
+
+
+@pytest.fixture
+def window(monkeypatch: pytest.MonkeyPatch) -> int:
+    """The bytes that a start reads, in place of 2 MiB; and a proof that takes several turns."""
+    monkeypatch.setattr(logend, "WINDOW_BYTES", 1 << 17)
+    monkeypatch.setattr(Proof.step, "__defaults__", (MOST_AT_ONCE,))
+    return logend.WINDOW_BYTES
+
+
+def test_recording_begins_before_the_whole_log_is_read(rig: Rig, reading: Reading, window: int) -> None:
+    """The vault's thread counts and proves the earlier leaves while calls are recorded."""
+    assert (rig.vault / unitlog.FOLDER / LEAVES).stat().st_size > 2 * window
+    reading.begin()
+    log = rig.log()
+    assert reading.total < MOST_AT_ONCE + 2 * LEAVES_A_STEP, "more than it remembers and hashes again"
+    assert (log.size, log.is_proved) == (2 * CALLS, False)
+    proved(log)
+
+
+def proved(log: UnitLog) -> None:
+    """Lets the vault's thread have its turns."""
+    for _ in range(2 * CALLS // MOST_AT_ONCE + 2):
+        log.publish()
+    assert log.is_proved
+
+
+@pytest.mark.parametrize(("keep", "code"), [(0, "log_short"), (2, "log_changed")], ids=["removed", "doubled"])
+@pytest.mark.usefixtures("window")
+def test_a_log_that_lost_or_gained_an_early_leaf_is_set_aside(rig: Rig, keep: int, code: str) -> None:
+    path = rig.vault / unitlog.FOLDER / LEAVES
+    lines = path.read_bytes().splitlines(keepends=True)
+    changed = b"".join([*lines[:700], *[lines[700]] * keep, *lines[701:]])
+    path.write_bytes(changed)
+    log = rig.log()
+    assert log.size == 2 * CALLS
+    log.append("heartbeat")
+    proved(log)
+    assert log.kept == ["log.before-1"]
+    assert (rig.vault / "log.before-1" / LEAVES).read_bytes().startswith(changed)
+    assert [event.why for event in log.pop_begun_events()] == [code]
+    assert any(b'"heartbeat"' in line for line in log.leaves(0)), "this start's leaves are carried over"
 
 
 def test_the_end_of_an_index_without_a_day_is_progress(rig: Rig, reading: Reading) -> None:

@@ -21,7 +21,7 @@ import msgspec
 
 from linetap_core import jsontext, system
 from linetap_core.errors import BadInput
-from linetap_core.evidence.merklelog import merkle
+from linetap_core.evidence.merklelog import logend, merkle
 from linetap_core.evidence.merklelog.merkle import HASH_BYTES, Tree
 from linetap_core.system import is_damage
 
@@ -50,16 +50,20 @@ class LeafLog:
     """
 
     _leaves = -1  # descriptor
+    _end = 0  # of the whole leaves in the file
+    _gap = 0  # the place of the mark behind the leaves that are not counted yet; 0: all are
 
     def __init__(
         self, folder: Path, proved: int = 0, misses: bool = False,
-        set_aside: Callable[[Path, str], object] | None = None,
+        set_aside: Callable[[Path, str], object] | None = None, counts_later: bool = False,
     ) -> None:  # fmt: skip
         """`proved`: the number of leaves that a signed head covers. A power cut cannot damage those: none is cut off,
         and LogShort is raised if fewer are found. `misses`: also raised if there are fewer leaves than hashes.
         `set_aside`: moves away a file of hashes that the medium has lost; without it that is an OSError.
+        `counts_later`: only the newest leaves are read now, by their hashes; `lines` counts the others, or raises
+        LogShort.
         """
-        self._proved, self._misses, self._set_aside = proved, misses, set_aside
+        self._proved, self._misses, self._set_aside, self._counts_later = proved, misses, set_aside, counts_later
         folder.mkdir(parents=True, exist_ok=True)
         self._path, self._tree_path = folder / LEAVES, folder / TREE
         try:
@@ -115,8 +119,11 @@ class LeafLog:
         return lines_of(self._path, self._found_end, self._end)
 
     def lines(self) -> Iterator[bytes]:
-        """Yields every leaf present at the call, as input of `hashes`."""
-        return lines_of(self._path, 0, self._end)
+        """Yields every leaf present at the call, as input of `hashes`. LogShort if leaves are missing that were not
+        counted at the start.
+        """
+        lines = lines_of(self._path, 0, self._end)
+        return self._count_lines(lines) if self._gap else lines
 
     def holds(self, first_node: int, nodes: Sequence[bytes]) -> bool:
         """Whether the hashes on disk are these, from place `first_node` on; not if the medium has lost them."""
@@ -155,6 +162,23 @@ class LeafLog:
 
     __del__ = close
 
+    def _count_lines(self, lines: Iterator[bytes]) -> Iterator[bytes]:
+        """Passes the lines on, and marks those in the gap before the leaves that were read at the start."""
+        offset = 0
+        for index, line in enumerate(lines, 1):
+            yield line
+            offset += len(line) + 1
+            if not self._gap:
+                continue
+            expected, end = self._marks[self._gap]
+            if offset >= end:
+                if index < expected:
+                    raise LogShort(f"{self._path}: {expected - index} leaves are missing before leaf {expected}", index)
+                self._gap = 0
+            elif offset >= self._marks[self._gap - 1][1] + _BLOCK_BYTES:
+                self._marks.insert(self._gap, (index, offset))
+                self._gap += 1
+
     def _mark(self, index: int, offset: int) -> None:
         if offset >= self._marks[-1][1] + _BLOCK_BYTES:
             self._marks.append((index, offset))
@@ -179,14 +203,18 @@ class LeafLog:
 
     def _open(self) -> Tree:
         self._marks: list[tuple[int, int]] = [(0, 0)]  # (index of a leaf, its offset), about one for each block
-        self._end = 0
+        self._end = self._gap = 0
         hashed = merkle.largest_tree(self._nodes.count)
         safe = max(0, hashed - MOST_AT_ONCE)
         self._behind_safe = merkle.node_count(safe)
         self._as_found = self._nodes.read_all(self._behind_safe, merkle.node_count(hashed) - self._behind_safe)
         while hashed > safe and not any(self.hash_found(hashed - 1)):  # a power cut can leave zeros
             hashed -= 1
-        found = self._count(max(self._proved, hashed) if self._misses else self._proved)
+        found = self._count_newest(hashed) if self._counts_later else self._count_all()
+        if found < (least := max(self._proved, hashed) if self._misses else self._proved):
+            what = "signed" if found < self._proved else "written"
+            raise LogShort(f"{self._path}: {found} leaves, {least} were {what}", found)
+        self._cut(os.fstat(self._leaves).st_size)
         known = min(found, hashed)
         safe = max(0, known - MOST_AT_ONCE)
         self._nodes.cut(merkle.node_count(safe))
@@ -197,8 +225,8 @@ class LeafLog:
             tree.append_all(lines)
         return tree
 
-    def _count(self, least: int) -> int:
-        """The number of whole lines in the file; a fragment after the last newline is cut off."""
+    def _count_all(self) -> int:
+        """The number of whole lines in the file."""
         count = offset = 0
         while block := system.read_at(self._leaves, _BLOCK_BYTES, offset):
             last = block.rfind(b"\n") + 1
@@ -207,11 +235,18 @@ class LeafLog:
                 self._end = offset + last
                 self._mark(count, self._end)
             offset += len(block)
-        if count < least:
-            what = "signed" if count < self._proved else "written"
-            raise LogShort(f"{self._path}: {count} leaves, {least} were {what}", count)
-        self._cut(offset)
         return count
+
+    def _count_newest(self, hashed: int) -> int:
+        """The same, from the end of the file alone if its newest leaves fit their hashes."""
+        newest = logend.find(self._leaves, self._nodes, hashed, MOST_AT_ONCE)
+        if newest is None:
+            return self._count_all()
+        self._end, self._gap = newest.end, 1
+        self._marks.append((newest.first, newest.offsets[0]))
+        for index, offset in enumerate(newest.offsets, newest.first):
+            self._mark(index, offset)
+        return newest.size
 
     def _behind(self, safe: int, known: int) -> Iterator[bytes]:
         """Yields the leaves from `safe` on. An invalid line without a hash was never finished."""

@@ -72,7 +72,7 @@ class UnitLog:
             heads = SignedHeads(self._folder, unit, self._origin)
             newest = heads.newest
             proved = newest.size if newest is not None else 0
-            self._log = LeafLog(self._folder, proved, misses=True, set_aside=broken.set_aside)
+            self._log = LeafLog(self._folder, proved, misses=True, set_aside=broken.set_aside, counts_later=True)
             self._proof = Proof(self._log, heads)
         except (LogShort, Misfit) as error:
             misfit = error if isinstance(error, Misfit) else Misfit(SHORT, str(error), newest)
@@ -190,14 +190,14 @@ class UnitLog:
 
     def closing(self, call_id: str) -> Closing | None:
         """Returns the proof that the call is closed, under a current signed head; None: the call has no close."""
+        self.publish()
+        if not self._proof.is_done:
+            raise ValueError("it is still being compared with its head")
         index = self._known.number_of("close", call_id)
         if index is None:
             index = self._find_closes([call_id]).get(call_id)
         if index is None:
             return None
-        self.publish()
-        if not self._proof.is_done:
-            raise ValueError("it is still being compared with its head")
         path = self._folder / unitlog.HEAD
         leaf, inclusion = self._proven(index)
         before = next(self._log.leaves(index - 1)) if index else b""  # both were appended in one write
@@ -234,6 +234,8 @@ class UnitLog:
                 self._compare_with(head)
         except Misfit as misfit:
             self._replace_log(misfit)
+        except LogShort as error:
+            self._replace_log(Misfit(SHORT, str(error), self._proof.newest))
         except OSError as error:
             if not is_damage(error):
                 raise

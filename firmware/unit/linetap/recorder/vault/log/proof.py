@@ -66,7 +66,7 @@ class Proof:
         self.is_done = False
 
     def step(self, most: int = LEAVES_AT_ONCE) -> None:
-        """Hashes up to `most` more leaves. Misfit: not the log that was signed. OSError: it cannot be read."""
+        """Hashes up to `most` more leaves. Misfit, LogShort: not the signed log. OSError: it cannot be read."""
         try:
             for hashed in self._steps:
                 most -= hashed
@@ -95,6 +95,8 @@ class Proof:
             if head is not None and tree.root().hex() != head.root:
                 raise Misfit(CHANGED, f"the {head.size} leaves are not those that were signed", self.newest)
             yield leaflog.MOST_AT_ONCE
+        if size < self.size:
+            raise Misfit(SHORT, f"{size} leaves, {self.size} were there at the start", self.newest)
         if not same:
             log.warning("log_tree: the hashes over the leaves were damaged; they are made anew")
             self._log.remake_tree()
