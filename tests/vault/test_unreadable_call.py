@@ -127,3 +127,14 @@ def test_a_call_with_a_foreign_object_for_its_key_is_destroyed_on_its_day(unit: 
     assert sorted(unit.destroyed()) == sorted([bad.call_id, other.call_id])
     assert kept.read_bytes() == before, "no link is followed"
     assert not unit.folder(bad.call_id).exists()
+
+
+def test_a_fifo_for_a_record_holds_up_no_other_destruction(unit: Keeper) -> None:
+    """The thread that destroys calls once waited for its writer for ever."""
+    bad, other = unit.call(), unit.call(suffix="-2")
+    record = unit.folder(bad.call_id) / sealed.RECORD
+    record.unlink()
+    os.mkfifo(record)
+    unit.restart()
+    unit.passes(70)
+    assert unit.destroyed() == [other.call_id]
