@@ -117,15 +117,11 @@ mend_root() {
 
 # Sets other and other_verity. Fails if the other slot is invalid: empty, or being written.
 other_slot() {
-  local word
   case $slot in a) other=b ;; *) other=a ;; esac
   other_verity=
   with_boot && [ -s "$BOOT/$other/config.txt" ] || return 1
   [ "$signed" = 1 ] || { [ -s "$BOOT/$other/vmlinuz" ] && [ -s "$BOOT/$other/initramfs" ]; } || return 1
-  for word in $(cat "$BOOT/$other/cmdline.txt" 2>/dev/null); do
-    case $word in linetap.verity=*) other_verity=${word#*=} ;; esac
-  done
-  [ "$other_verity" ]
+  other_verity=$(verity_in "$BOOT/$other/cmdline.txt")
 }
 
 # Whether the running slot is not the default one: that of autoboot.txt on a signed card (usr/lib/linetap/autoboot),

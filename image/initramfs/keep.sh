@@ -3,6 +3,7 @@
 # Mounts the unit's stored data, from the state partition, over the root. A partition that can be read but not written,
 # as on a card at the end of its life, is used read-only: a unit with its key, notices and officers continues to record.
 readonly NEW=${NEW:-/new} KEEP=nosuid,nodev,noexec,noatime
+readonly REPAIR_S=120 # 64 MiB: a second
 readonly TPM_DEVICE=${TPM_DEVICE:-/dev/tpm0}
 readonly OTP=${OTP:-/modules/linetap_otp.ko} BOARD_KEY=${BOARD_KEY:-/sys/kernel/linetap_otp/private_key}
 
@@ -41,12 +42,23 @@ open_card() {
   [ $status -eq 0 ] || lose
 }
 
+# Repairs what the kernel has found damaged in an earlier start, in which it then wrote nothing more. Whether it can be
+# repaired or not, the mount decides.
+repair() {
+  mount -o bind /dev "$NEW/dev"
+  chroot "$NEW" /usr/bin/timeout "$REPAIR_S" /usr/sbin/e2fsck -p "$1" >/dev/null 2>&1
+  [ $? -ne 1 ] || say "the state partition was repaired"
+  umount "$NEW/dev"
+}
+
+# errors: otherwise the superblock decides, which belongs to whoever had the card, and could ask for a panic.
 # noload: the journal is not replayed; ext4 would otherwise have to write it into the file system first.
 mount_state() {
   local device
   device=$(device_of state) || return 1
   opened "$device" && return 0
-  mount -t ext4 -o "$KEEP,nosymfollow" "$device" "$NEW/state" && return 0
+  repair "$device"
+  mount -t ext4 -o "$KEEP,nosymfollow,errors=remount-ro" "$device" "$NEW/state" && return 0
   mount -t ext4 -o "ro,noload,$KEEP,nosymfollow" "$device" "$NEW/state"
 }
 
@@ -63,10 +75,18 @@ lose() {
 kept() {
   local state=$NEW/state
   chroot "$NEW" /usr/lib/linetap/state || return 1
-  touch "$state/.work/written" 2>/dev/null && over_etc "upperdir=$state/etc/linetap,workdir=$state/.work,lowerdir=" && return 0
+  touch "$state/.work/written" 2>/dev/null && over_etc "upperdir=$state/etc/linetap,workdir=$state/.work,lowerdir=" &&
+    is_written && return 0
   over_etc "ro,lowerdir=$state/etc/linetap:" || return 1
   say "the state partition can be read and not written"
   : >"$NEW/run/linetap-state-read-only" # check disk_errors
+}
+
+# The kernel mounts an overlay read-only without an error, if it cannot use its work folder.
+is_written() {
+  touch "$NEW/etc/linetap/.written" 2>/dev/null && rm "$NEW/etc/linetap/.written" && return 0
+  umount "$NEW/etc/linetap"
+  return 1
 }
 
 over_etc() { mount -t overlay -o "$KEEP,$1$NEW/etc/linetap" etc "$NEW/etc/linetap" 2>/dev/null; }

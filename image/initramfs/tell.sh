@@ -4,6 +4,7 @@
 # the board's own LEDs (docs/closet.md). $slot, $try and $next are those of the reporting start.
 readonly BOOT=${BOOT:-/boot}
 readonly NOTE=$BOOT/linetap-boot.txt NOTE_BYTES=4096 # fixed size: overwritten in place (usr/lib/linetap/bootfiles)
+readonly STEP_BYTES=120                              # of an earlier step: a longer line would leave no room for the new one
 
 minutes=10 # replaces RUN in the note: minutes that a person should wait
 
@@ -31,7 +32,7 @@ note() {
       "할 일: 전원을 켜 두십시오. ${minutes}분이 지나도 녹음 표시등(RUN)이 켜지지 않으면 카드를 새로 만든 것으로 교체하십시오. 쓰던 카드에는 통화가 있으니 지우지 말고 보관하십시오."
     printf 'Slot %s, start %s: %s\nNext: %s\n%s\n\n' "$slot" "$try" "$2" "$next" \
       "To do: leave the power on. If RUN is not lit after $minutes minutes, replace the card by one that is newly made. Keep the old one unerased: calls are on it."
-    grep '^- ' "$NOTE" 2>/dev/null | tail -n 11
+    text_of "$NOTE" | tr -c ' -~\n' '?' | grep '^- ' | cut -c "-$STEP_BYTES" | tail -n 11
     printf '%s\n' "$step"
   } | dd bs=$NOTE_BYTES count=1 iflag=fullblock conv=sync 2>/dev/null | tr '\000' '\n' | overwrite "$NOTE" $NOTE_BYTES
 }

@@ -18,7 +18,10 @@ LIMIT_S = 120
 START = f"""
 say() {{ echo "$*" >>"$NEW/said"; }}
 device_of() {{ echo "no such device"; }}
-chroot() {{ shift; LINETAP_STATE=$NEW/state LINETAP_RUN=$NEW/run LINETAP_LOG=$NEW/kmsg {STATE}; }}
+chroot() {{
+  case $2 in */state) ;; *) return ;; esac
+  LINETAP_STATE=$NEW/state LINETAP_RUN=$NEW/run LINETAP_LOG=$NEW/kmsg {STATE}
+}}
 . {WATCH}
 . {KEEP}
 command mount -t tmpfs tmpfs "$NEW/state"
@@ -83,6 +86,23 @@ def test_a_folder_that_a_newer_version_wants_is_not_needed(new: Path) -> None:
     assert script(new, READ_ONLY, SHOWS) == "the unit's\nthe image's"
 
 
+def test_a_work_folder_that_the_kernel_cannot_empty_is_replaced(new: Path) -> None:
+    """The kernel mounted it read-only and reported success: an order could not be taken, and nobody knew."""
+    commission(new)
+    (new / "card/.work/work/a/b/c").mkdir(parents=True)
+    script(new, "", SHOWS + '; touch "$NEW/etc/linetap/new" && ls "$NEW/state/etc/linetap"')
+    assert not (new / "run/linetap-state-read-only").exists()
+    assert (new / "run/linetap-left").read_text().startswith("moved to left/0: .work")
+
+
+def test_an_overlay_that_takes_no_write_is_told(new: Path) -> None:
+    commission(new)
+    stays = 'mount() { case "$*" in *upperdir=*) set -- -t overlay -o "ro,$4" etc "$6" ;; esac; command mount "$@"; }; '
+    assert script(new, "", stays + SHOWS) == "the unit's\nthe image's"
+    assert (new / "run/linetap-state-read-only").exists()
+    assert "can be read and not written" in (new / "said").read_text()
+
+
 def test_what_is_no_file_is_not_laid_over_even_so(new: Path) -> None:
     """Nothing is used from a partition from which files cannot be moved away."""
     commission(new)
@@ -94,9 +114,12 @@ def test_ext4_is_read_without_its_journal_where_it_cannot_be_written(new: Path) 
     """Each line is a call of mount(8); the second only after the first failed."""
     fails = 'mount() { echo "$*" >>"$NEW/mounts"; case "$*" in *ro,noload*) ;; *) return 1 ;; esac; }; '
     script(new, "", fails + "opened() { return 1; }; mount_state")
-    first, second = (line.split() for line in (new / "mounts").read_text().splitlines())
-    assert first[3].split(",") == ["nosuid", "nodev", "noexec", "noatime", "nosymfollow"]
-    assert second[3].split(",") == ["ro", "noload", *first[3].split(",")]
+    first, second = (line.split() for line in (new / "mounts").read_text().splitlines() if "-t ext4" in line)
+    options = ["nosuid", "nodev", "noexec", "noatime", "nosymfollow"]
+    assert first[3].split(",") == [*options, "errors=remount-ro"], "not what the card's superblock chooses"
+    assert second[3].split(",") == ["ro", "noload", *options], (
+        "without a journal nothing is written, and nothing panics"
+    )
 
 
 # The module of the key in the board's fuses, which loads if there is one, and may fail to unload.

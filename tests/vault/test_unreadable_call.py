@@ -12,7 +12,7 @@ import pytest
 
 from keeping_rig import DAY, Keeper
 from linetap.recorder.vault.retention import holds
-from linetap_core.durable import broken, files
+from linetap_core.durable import broken, folders
 from linetap_core.evidence.calls import sealed
 from unreadable import Unreadable
 
@@ -76,14 +76,14 @@ def test_nothing_is_destroyed_while_a_hold_cannot_be_written(unit: Keeper, monke
     held, other = unit.call(), unit.call(suffix="-2")
     unit.passes(59)
     words = unit.hold(held, unit.clock.utc_ns() + 100 * DAY)
-    real = files.make_directories
+    real = folders.make
 
-    def make_directories(root: Path, path: Path) -> None:
+    def make(root: Path, path: Path) -> None:
         if path.parent.name == holds.FOLDER:
             raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
         real(root, path)
 
-    monkeypatch.setattr(files, "make_directories", make_directories)
+    monkeypatch.setattr(folders, "make", make)
     unit.give(words)
     unit.tick()
     unit.clock.advance(5 * DAY)
@@ -104,3 +104,37 @@ def test_a_call_that_cannot_be_read_is_not_given_and_the_next_command_is_done(un
         answer = unit.command(unit.envelope("fetch", "desk", fetched))
         assert (answer.done, answer.code) == (False, "fetch_unreadable"), answer
         assert unit.command(unit.envelope("identify", "operator", {"seconds": "5"})).verb == "identify"
+
+
+@pytest.mark.parametrize("kind", ["fifo", "folder", "link", "huge"])
+def test_a_call_with_a_foreign_object_for_its_key_is_destroyed_on_its_day(unit: Keeper, kind: str) -> None:
+    """A folder could not be removed, and a huge file was overwritten from as much memory."""
+    bad, other = unit.call(), unit.call(suffix="-2")
+    key = unit.folder(bad.call_id) / sealed.KEY
+    kept = unit.vault / "kept"
+    key.rename(kept)
+    if kind == "fifo":
+        os.mkfifo(key)
+    elif kind == "folder":
+        (key / "within").mkdir(parents=True)
+    elif kind == "link":
+        key.symlink_to(kept)
+    else:
+        with key.open("wb") as file:
+            file.truncate(1 << 46)
+    before = kept.read_bytes()
+    unit.passes(70)
+    assert sorted(unit.destroyed()) == sorted([bad.call_id, other.call_id])
+    assert kept.read_bytes() == before, "no link is followed"
+    assert not unit.folder(bad.call_id).exists()
+
+
+def test_a_fifo_for_a_record_holds_up_no_other_destruction(unit: Keeper) -> None:
+    """The thread that destroys calls once waited for its writer for ever."""
+    bad, other = unit.call(), unit.call(suffix="-2")
+    record = unit.folder(bad.call_id) / sealed.RECORD
+    record.unlink()
+    os.mkfifo(record)
+    unit.restart()
+    unit.passes(70)
+    assert unit.destroyed() == [other.call_id]

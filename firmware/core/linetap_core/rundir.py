@@ -85,9 +85,9 @@ def opened(folder: Path | str, name: str, most_bytes: int, copied: bool = False)
         found = os.fstat(fd)
         private_folder = copied or (found.st_nlink <= 1 and found.st_uid == owner)
         if not stat.S_ISREG(found.st_mode) or not private_folder:
-            raise OSError(errno.EINVAL, "not a plain file of the folder's owner", f"{folder}/{name}")
+            raise OSError(errno.ENXIO, "not a plain file of the folder's owner", f"{folder}/{name}")
         if found.st_size > most_bytes:
-            raise OSError(errno.EFBIG, f"larger than {most_bytes} bytes", f"{folder}/{name}")
+            raise OSError(errno.ENXIO, f"larger than {most_bytes} bytes", f"{folder}/{name}")
         yield fd, found.st_size
 
 

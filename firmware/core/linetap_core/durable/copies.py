@@ -23,7 +23,7 @@ from pathlib import Path
 
 import msgspec
 
-from linetap_core import system
+from linetap_core import plainfile, system
 from linetap_core.durable import broken
 from linetap_core.durable.files import replace_durably
 from linetap_core.durable.smallfile import Broken, SmallFile
@@ -83,7 +83,7 @@ _FILE = SmallFile("copy", _Copy, _MOST_BYTES)
 def keep_set(copy: Path, names: Iterable[str]) -> None:
     """Renews the copy of these valid files in the same folder. After a failure the next start writes it."""
     with contextlib.suppress(OSError):
-        now = _Copy({name: copy.with_name(name).read_bytes() for name in names})
+        now = _Copy({name: plainfile.read(copy.with_name(name), _MOST_BYTES) for name in names})
         if _FILE.load(copy) != now:
             _FILE.replace(copy, now)
 
@@ -99,7 +99,7 @@ def mend_set(copy: Path, why: object) -> bool:
     for name, data in kept.files.items():
         path = copy.with_name(Path(name).name)
         try:
-            now: bytes | None = path.read_bytes()
+            now: bytes | None = plainfile.read(path, _MOST_BYTES)
         except OSError:
             now = None
         if now == data:

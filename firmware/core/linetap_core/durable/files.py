@@ -13,7 +13,7 @@ import stat
 import sys
 from pathlib import Path
 
-from linetap_core import system
+from linetap_core import plainfile, system
 from linetap_core.system import NEW
 from linetap_core.watchdog import step
 
@@ -21,17 +21,6 @@ TEMPORARY = ".tmp"
 DIRECTORY_MODE = 0o750
 FILE_MODE = 0o640
 PUBLIC_MODE = 0o644  # for certificates and signers' files, which other users read; independent of the umask
-
-
-def make_directories(root: Path, path: Path) -> None:
-    """Makes every directory between `root`, which must exist, and `path`; each is synced into its parent."""
-    above = root
-    for name in path.relative_to(root).parts:
-        below = above / name
-        with contextlib.suppress(FileExistsError):
-            below.mkdir(mode=DIRECTORY_MODE)
-            sync_directory(above)
-        above = below
 
 
 def create(path: Path) -> int:
@@ -72,7 +61,9 @@ def remove_temporary(path: Path) -> None:
 
 
 def sha256(path: Path) -> str:
-    with path.open("rb") as file:
+    fd = os.open(path, system.READ)
+    with os.fdopen(fd, "rb") as file:
+        plainfile.require_plain(fd, path)
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

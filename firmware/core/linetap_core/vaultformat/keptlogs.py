@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from linetap_core import jsontext, system
+from linetap_core import jsontext, plainfile, system
 from linetap_core.durable import files
 from linetap_core.evidence.merklelog import leaflog, unitlog
 from linetap_core.evidence.merklelog.leaflog import LeafLog
@@ -57,7 +57,7 @@ def carried_leaves(folder: Path) -> list[bytes]:
 def _readable_lines(path: Path) -> Iterator[bytes]:
     """The lines of a file, and fragments of those in lost blocks. None of a file that is missing or lost."""
     try:
-        with path.open("rb", buffering=0) as file:
+        with plainfile.opened(path) as file:
             size, at, bad, rest = os.fstat(file.fileno()).st_size, 0, 0, b""
             while at < size and bad < _MOST_BAD_BLOCKS:
                 try:
@@ -66,6 +66,7 @@ def _readable_lines(path: Path) -> Iterator[bytes]:
                     if not is_damage(error):
                         raise
                     block, bad, at = b"\n", bad + 1, at + _BLOCK_BYTES - 1
+                bad += b"\n" not in block  # longer than any leaf
                 at += len(block) or size
                 *whole, rest = (rest + block).split(b"\n")
                 yield from whole

@@ -12,10 +12,11 @@ from statistics import median
 import msgspec
 
 from linetap.bringup.board import Measured
-from linetap_core import jsontext
+from linetap_core import jsontext, plainfile
 from linetap_core.clock import NS_PER_DAY, NS_PER_MS, parse_rfc3339, rfc3339
 from linetap_core.errors import BadInput
 from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.signing import document
 from linetap_core.records import CallRecord, Colour, PublicRecord
 from linetap_core.vaultformat import walkreport
 
@@ -98,7 +99,7 @@ def last_walk(vault: Path) -> dict[str, Colour]:
     """Line -> result of the newest report; empty without one."""
     for path in sorted((vault / walkreport.WALKS_FOLDER).glob("*.json"), reverse=True)[:1]:
         try:
-            report = walkreport.decode(path.read_bytes())
+            report = walkreport.decode(plainfile.read(path, document.LIMIT_BYTES))
         except (BadInput, OSError, msgspec.MsgspecError):
             return {}
         return {str(line.line): line.colour for line in report.lines}

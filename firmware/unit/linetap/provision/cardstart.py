@@ -35,7 +35,7 @@ _MARKED = (
     "If it failed meanwhile, switch it on again.\n"
 )
 _GROW = "/usr/lib/linetap/grow"
-_STATE_OPTIONS = "nosuid,nodev,noexec,noatime,nosymfollow"
+_STATE_OPTIONS = "nosuid,nodev,noexec,noatime,nosymfollow,errors=remount-ro"
 _EXT4 = ("-q", "-F", "-t", "ext4", "-b", "4096", "-e", "remount-ro", "-m", "0", "-O", "metadata_csum,64bit")
 # Files that make a card a unit's: its key, its configuration, its calls.
 _OWNED = {
@@ -99,6 +99,8 @@ def _open(card: Card) -> cardresult.Encryption:
     holder = cardkey.of_card(card.state.device, card.tpm, card.board)
     secret = holder.secret_of(card.state.device)
     volume.open_it(card.state, secret)
+    with contextlib.suppress(DeviceFault):  # what cannot be repaired costs its files alone, if it can be mounted
+        volume.run("e2fsck", "-p", str(card.state.mapped), good=(0, 1))
     _mount_state(card)
     count = holder.next_boot(card.mount)
     why = ""

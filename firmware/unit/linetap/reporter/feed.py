@@ -20,7 +20,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from linetap_core import jsontext
+from linetap_core import jsontext, plainfile
 from linetap_core.clock import NS_PER_S, Clock, ns_of
 from linetap_core.durable import broken, smallfile
 from linetap_core.durable.smallfile import SmallFile
@@ -110,8 +110,8 @@ class Cursor:
         return _Place()
 
     def _damaged(self) -> bytes:
-        with contextlib.suppress(OSError):
-            return self._path.read_bytes()[:_CURSOR_BYTES].rstrip()
+        with contextlib.suppress(OSError), plainfile.opened(self._path) as file:
+            return file.read(_CURSOR_BYTES).rstrip()
         return b""
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import msgspec
 
-from linetap_core import jsontext, system
+from linetap_core import jsontext, plainfile, system
 from linetap_core.errors import BadInput
 from linetap_core.evidence.merklelog import logend, merkle
 from linetap_core.evidence.merklelog.merkle import HASH_BYTES, Tree
@@ -67,7 +67,8 @@ class LeafLog:
         folder.mkdir(parents=True, exist_ok=True)
         self._path, self._tree_path = folder / LEAVES, folder / TREE
         try:
-            self._leaves = os.open(self._path, os.O_RDWR | os.O_CREAT | system.CLOEXEC, _FILE_MODE)
+            self._leaves = os.open(self._path, os.O_RDWR | os.O_CREAT | system.NONBLOCK | system.CLOEXEC, _FILE_MODE)
+            plainfile.require_plain(self._leaves, self._path)
             self.tree = self._open_or_remake()
         except OSError as error:
             if not misses or not is_damage(error):
@@ -234,6 +235,9 @@ class LeafLog:
                 count += block.count(b"\n")
                 self._end = offset + last
                 self._mark(count, self._end)
+            elif self._misses and len(block) == _BLOCK_BYTES:
+                offset = os.fstat(self._leaves).st_size  # longer than any leaf: none of ours follows, in TB of holes
+                break
             offset += len(block)
         return count
 
@@ -280,7 +284,8 @@ class FileNodes:
     def __init__(self, path: Path, *, writable: bool = True) -> None:
         flags = os.O_RDWR | os.O_CREAT if writable else system.READ_ALONE
         self._path = path
-        self._fd = os.open(path, flags | system.CLOEXEC, _FILE_MODE)
+        self._fd = os.open(path, flags | system.NONBLOCK | system.CLOEXEC, _FILE_MODE)
+        plainfile.require_plain(self._fd, path)
         self.count = os.fstat(self._fd).st_size // HASH_BYTES
 
     def read(self, place: int) -> bytes:
@@ -344,7 +349,7 @@ def lines_of(path: Path, offset: int = 0, end: int | None = None) -> Iterator[by
 
 def end_of_lines(path: Path) -> int:
     """The offset after the last newline. A power cut can leave a part of an unfinished leaf after it."""
-    with path.open("rb", buffering=0) as file:
+    with plainfile.opened(path) as file:
         end = file.seek(0, os.SEEK_END)
         while end:
             begin = max(0, end - _BLOCK_BYTES)

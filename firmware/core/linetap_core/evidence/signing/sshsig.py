@@ -37,6 +37,7 @@ _AFTER_A_BLOCK = re.compile(b"(?<=%s)" % _END.encode("ascii"))
 _LINE_CHARACTERS = 70
 SIGNATURE_LIMIT_BYTES = 4096  # ours has about 300
 MOST_SIGNATURES = 8  # over one text
+MOST_ARMORED_BYTES = MOST_SIGNATURES * SIGNATURE_LIMIT_BYTES
 _BY_PASSKEY = (namespaces.RELEASE.encode("ascii"),)
 
 
@@ -147,7 +148,7 @@ def check_all(data: bytes, armored: bytes, namespace: str) -> list[PublicKey]:
 
     `armored`: one to eight blocks, each valid for `check`, end to end.
     """
-    if len(armored) > MOST_SIGNATURES * SIGNATURE_LIMIT_BYTES:
+    if len(armored) > MOST_ARMORED_BYTES:
         raise TooMany(f"longer than {MOST_SIGNATURES} signatures can be")
     blocks = [block for block in _AFTER_A_BLOCK.split(armored) if block] or [armored]
     if len(blocks) > MOST_SIGNATURES:

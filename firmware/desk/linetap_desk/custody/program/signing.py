@@ -36,7 +36,7 @@ from linetap_desk.web.text import N_
 
 _MOST_BYTES = keylist.LIST_LIMIT_BYTES
 _AHEAD_NS = NS_PER_DAY
-_SIG_BYTES = sshsig.MOST_SIGNATURES * sshsig.SIGNATURE_LIMIT_BYTES
+_SIG_BYTES = sshsig.MOST_ARMORED_BYTES
 TITLES = {
     namespaces.ROLES: N_("Roles (roles.json)"),
     namespaces.KEY_LIST: N_("List of keys (keylist.json)"),

@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Meta
 
 from linetap.tpm.device import TpmFault
-from linetap_core import jsontext
+from linetap_core import jsontext, plainfile
 from linetap_core.clock import Clock, rfc3339
 from linetap_core.durable import broken
 from linetap_core.durable.files import replace_durably
@@ -119,10 +119,10 @@ class Incarnation:
         """Loads the document; None without a valid one. An invalid one is set aside."""
         signature = namespaces.signature_path(self._path)
         try:
-            data = self._path.read_bytes()[: vaultname.LIMIT_BYTES + 1]
+            data = plainfile.read(self._path, vaultname.LIMIT_BYTES)
             found = vaultname.decode(data)
             if signature.exists():
-                armored = signature.read_bytes()[: sshsig.SIGNATURE_LIMIT_BYTES]
+                armored = plainfile.read(signature, sshsig.SIGNATURE_LIMIT_BYTES)
                 vaultname.check(data, armored)
             if found.unit != unit:
                 raise vaultname.BadVault(f"it is of unit {found.unit}")

@@ -13,6 +13,7 @@ from linetap.recorder.vault.log.log import UnitLog
 from linetap.recorder.vault.outbox.outbox import Outbox
 from linetap.recorder.vault.recordings.index import Index
 from linetap.recorder.vault.recordings.recording import Recording, open_calls
+from linetap.recorder.vault.retention import lifetime
 from linetap.recorder.vault.retention.epochs import CLOCKS_DIFFER_NS, Epochs
 from linetap.recorder.vault.upkeep import Upkeep
 from linetap.recorder.vault.walks import Walks
@@ -42,6 +43,7 @@ class Vault:
         """`journal`: the journal for the recovery after a power cut."""
         rundir.make(open_calls(config), private=True)
         config.vault_path.mkdir(parents=True, exist_ok=True)
+        lifetime.set_aside_strangers(config.vault_path)
         self.config, self.source, self.outbox, self.sign, self.clock = config, source, outbox, sign, clock
         self.log, self.journal = unit_log, journal
         self.epochs = Epochs(config, self.clock_is_trusted, self._is_dated)

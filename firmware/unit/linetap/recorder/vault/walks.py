@@ -16,7 +16,7 @@ import msgspec
 from linetap.recorder.vault.callfolder.folder import Sign
 from linetap.recorder.vault.log.log import UnitLog
 from linetap_core.clock import compact, parse_rfc3339
-from linetap_core.durable import files
+from linetap_core.durable import files, folders
 from linetap_core.durable.files import replace_durably
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.signing import namespaces
@@ -40,7 +40,7 @@ class Walks:
         data = walkreport.encode(report)
         sha256 = hashlib.sha256(data).hexdigest()
         folder = self._vault / walkreport.WALKS_FOLDER
-        files.make_directories(self._vault, folder)
+        folders.make(self._vault, folder)
         path = folder / f"{compact(parse_rfc3339(report.began_at))}.json"
         replace_durably(namespaces.signature_path(path), self._sign(data).encode("ascii"))
         replace_durably(path, data)

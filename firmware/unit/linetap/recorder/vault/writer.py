@@ -48,7 +48,7 @@ from linetap.recorder.vault.vault import Vault
 from linetap.recorder.vault.walks import Walks
 from linetap.tpm.device import TpmFault
 from linetap_core.clock import rfc3339
-from linetap_core.durable import files
+from linetap_core.durable import folders
 from linetap_core.durable.files import replace_durably
 from linetap_core.errors import Refusal
 from linetap_core.evidence.merklelog.unitlog import Kind
@@ -335,7 +335,7 @@ class VaultWriter:
             case LogLeaf(kind, at, fields):
                 vault.log.append(kind, at=at, **fields)
             case Keep(place, content):
-                files.make_directories(root, (root / place).parent)
+                folders.make(root, (root / place).parent)
                 replace_durably(root / place, content)
             case LineFault(line, since_ns):
                 admission.write(root, line, since_ns)

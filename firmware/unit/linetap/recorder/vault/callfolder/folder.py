@@ -20,9 +20,10 @@ from typing import Self
 import msgspec
 
 from linetap.recorder.vault.callfolder.part import PartFile
+from linetap_core import plainfile
 from linetap_core.codecs.codec import Codec
 from linetap_core.codecs.registry import MULAW
-from linetap_core.durable import files
+from linetap_core.durable import files, folders
 from linetap_core.durable.files import replace_durably
 from linetap_core.durable.unreadable import reading
 from linetap_core.errors import BadInput, Refusal
@@ -58,7 +59,7 @@ class CallFolder:
         """
         path = vault / sealed.call_path(call.call_id)
         recipient, inner = new_sealed_key(custodians, call)
-        files.make_directories(vault, path)
+        folders.make(vault, path)
         _refuse_if_used(path)
         replace_durably(path / sealed.KEY, group.seal(inner, epoch))
         return cls(path, recipient, inner, codec)
@@ -85,7 +86,7 @@ class CallFolder:
         Additions of an earlier recovery are removed: the journal still has them. Refusal if the folder is damaged.
         """
         folder = cls(vault / sealed.call_path(call_id), recipient, b"", codec)
-        files.make_directories(vault, folder.path)
+        folders.make(vault, folder.path)
         files.remove_temporary(folder.path)
         folder._check_parts_after_power_cut()
         folder._finished = True
@@ -285,7 +286,7 @@ def seal_without_audio(vault: Path, record: CallRecord, sign: Sign) -> Path:
     Returns the folder. A second call completes it. Refusal if the folder contains a key or audio.
     """
     path = vault / sealed.call_path(record.call_id)
-    files.make_directories(vault, path)
+    folders.make(vault, path)
     if (path / sealed.RECORD).exists():
         sign_existing(path, sign)
         return path
@@ -324,7 +325,7 @@ def sign_existing(path: Path, sign: Sign) -> None:
     _take_next_key(path)
     (path / sealed.OPEN).unlink(missing_ok=True)
     if not (path / sealed.SIGNATURE).exists():
-        data = (path / sealed.RECORD).read_bytes()
+        data = plainfile.read(path / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
         replace_durably(path / sealed.SIGNATURE, sign(data).encode("ascii"))
 
 

@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import Self
 
+from linetap_core import plainfile
 from linetap_core.codecs.codec import Codec, part_offset
 from linetap_core.durable import files
 from linetap_core.evidence.calls import sealed
@@ -65,7 +66,7 @@ class PartFile:
         """
         part = cls(directory, number, first, codec)
         part._hashed = False
-        with part._path.open("rb") as file:
+        with plainfile.opened(part._path) as file:
             file_bytes = os.fstat(file.fileno()).st_size
             try:
                 offset = age.payload_offset(file.read(age.HEADER_LIMIT_BYTES))

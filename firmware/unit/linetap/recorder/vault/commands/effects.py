@@ -23,9 +23,9 @@ from linetap.recorder.vault.retention.epochs import Epochs
 from linetap.recorder.vault.retention.holds import Holds
 from linetap.recorder.vault.retention.time import RetentionTime
 from linetap.recorder.vault.weakening.weakened import Weakened
-from linetap_core import jsontext
+from linetap_core import jsontext, plainfile
 from linetap_core.clock import Clock, parse_rfc3339, rfc3339
-from linetap_core.durable import broken, files
+from linetap_core.durable import broken, folders
 from linetap_core.durable import copies as filecopies
 from linetap_core.durable.files import replace_durably
 from linetap_core.durable.unreadable import is_missing
@@ -39,7 +39,7 @@ from linetap_core.evidence.authorization.roles import Roles
 from linetap_core.evidence.sealing import group, keylist
 from linetap_core.evidence.sealing.keylist import OVERFLOW, is_overflow
 from linetap_core.evidence.signing import authority as authorities
-from linetap_core.evidence.signing import document, namespaces
+from linetap_core.evidence.signing import document, namespaces, sshsig
 from linetap_core.zones import end_of_ns
 
 ROLES = "roles.json"  # in the vault, its signature beside it
@@ -248,7 +248,9 @@ class Effects:
         copy = path.with_name(f"{path.stem}{filecopies.SET_SUFFIX}")
         for mends in (True, False):
             try:
-                found = roles.check(path.read_bytes(), namespaces.signature_path(path).read_bytes(), self._authority)
+                data = plainfile.read(path, document.LIMIT_BYTES)
+                signature = plainfile.read(namespaces.signature_path(path), sshsig.MOST_ARMORED_BYTES)
+                found = roles.check(data, signature, self._authority)
             except (OSError, BadInput, roles.RolesFault) as error:
                 if mends and filecopies.mend_set(copy, error):
                     continue
@@ -288,7 +290,7 @@ def _end_of(epoch: str, zone: str) -> int:
 
 def _keep(vault: Path, path: Path, data: bytes, signature: bytes) -> None:
     """Writes the signature, then the document, so that a document always has its signature."""
-    files.make_directories(vault, path.parent)
+    folders.make(vault, path.parent)
     beside = namespaces.signature_path(path)
     replace_durably(beside, signature)
     replace_durably(path, data)

@@ -21,9 +21,11 @@ from linetap.config.schema import Config, Line
 from linetap.learned import Learned
 from linetap.notices import notices_of
 from linetap.notices.level import gain_db
+from linetap_core import plainfile
 from linetap_core.errors import BadInput, LinetapError
 from linetap_core.evidence.authorization import commandbody
 from linetap_core.evidence.authorization.command import Command, CommandFault
+from linetap_core.evidence.signing import document
 from linetap_core.records import WalkedLine
 from linetap_core.vaultformat import walkreport
 from linetap_core.vaultformat.walkreport import WALKS_FOLDER, WalkReport
@@ -69,7 +71,7 @@ class Learning:
         paths = sorted((self._config.vault_path / WALKS_FOLDER).glob("[0-9]*.json"), reverse=True)
         for path in paths[:MOST_LOOKED_AT]:
             try:
-                data = path.read_bytes()
+                data = plainfile.read(path, document.LIMIT_BYTES)
                 sha256 = hashlib.sha256(data).hexdigest()
                 if wanted in (None, sha256):
                     return walkreport.decode(data), sha256

@@ -18,6 +18,7 @@ from linetap.recorder.vault.journal import store
 from linetap.recorder.vault.journal.store import Run
 from linetap.recorder.vault.recordings.entries import Beat, Over, Snapshot, State, Tick
 from linetap.recorder.vault.retention import lifetime
+from linetap_core import plainfile
 from linetap_core.durable.unreadable import is_missing
 from linetap_core.errors import BadInput
 from linetap_core.evidence.calls import sealed
@@ -151,7 +152,7 @@ def _kept_state(folder: Path) -> tuple[State | None, Beat | None, list[Tick]]:
     """Returns the state that the recorder wrote beside the key when the call passed its gate; with the journal's ticks
     if a start could not seal it."""
     try:
-        with (folder / sealed.OPEN).open("rb") as file:
+        with plainfile.opened(folder / sealed.OPEN) as file:
             run = store.read_frames(file.read(_MOST_BYTES))
     except OSError:
         return None, None, []

@@ -34,11 +34,11 @@ from linetap.recorder.vault.recordings.entries import MOST_TICK_SAMPLES, Entry, 
 from linetap.recorder.vault.recordings.index import Index
 from linetap.recorder.vault.retention.epochs import Epochs
 from linetap.ring import NS_PER_FRAME, RATE_HZ
-from linetap_core import jsontext
+from linetap_core import jsontext, plainfile
 from linetap_core.clock import NS_PER_MS, NS_PER_S, parse_rfc3339, rfc3339
 from linetap_core.codecs.codec import Codec
 from linetap_core.codecs.registry import codec_named
-from linetap_core.durable import broken, files
+from linetap_core.durable import broken, files, folders
 from linetap_core.durable.files import replace_durably
 from linetap_core.durable.unreadable import is_missing, reading
 from linetap_core.errors import Refusal
@@ -105,7 +105,7 @@ class Recovery:
         is kept for the period of the call, in case the key is found."""
         broken.report(self._path / sealed.KEY, "it is gone, and no one can open the audio beside it")
         place = self._vault / sealed.UNOPENABLE / self.call_id
-        files.make_directories(self._vault, place)
+        folders.make(self._vault, place)
         for part in folder.parts:
             (self._path / part.file).rename(place / part.file)
         files.sync_directory(place)
@@ -147,7 +147,8 @@ class Recovery:
             return self._folder.seal_recovered(self._with_key(self._record(self._folder.samples)), sign)
         if self.is_sealed:
             with reading(self._path / sealed.RECORD):
-                record = jsontext.decode((self._path / sealed.RECORD).read_bytes(), type=CallRecord)
+                data = plainfile.read(self._path / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
+            record = jsontext.decode(data, type=CallRecord)
         else:
             record = self._with_key(self._key_lost(self._record_without_audio()))
         seal_without_audio(self._vault, record, sign)  # or the signature that is still missing

@@ -19,10 +19,12 @@ from typing import NamedTuple
 import msgspec
 
 from linetap.recorder.vault.recordings.entries import Entry
-from linetap_core.durable import files
+from linetap_core import plainfile
+from linetap_core.durable import files, folders
 
 LINES_A_SHARE = 32
 SHARE_BYTES = 8 << 20  # 32 lines need 0.3 MB/s: a file lasts half a minute, and a chunk is full after 8.2 s
+_MOST_BYTES = 16 * SHARE_BYTES
 NAMES = ("a.journal", "b.journal")
 _ZEROS = bytes(1 << 20)
 
@@ -46,7 +48,7 @@ class Store:
         self._generation = max(generations)
         self._which = generations.index(self._generation)
         self._at = self._number = 0
-        files.make_directories(folder.parent, folder)
+        folders.make(folder.parent, folder)
         try:
             for path in self._paths:
                 self._fds.append(self._open(path))
@@ -111,7 +113,7 @@ def read(folder: Path) -> list[Run]:
 def _run(path: Path) -> Run | None:
     """Reads a file. None if it is missing or unreadable: the other file has every open call too."""
     try:
-        return read_frames(path.read_bytes())
+        return read_frames(plainfile.read(path, _MOST_BYTES))
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -18,9 +18,9 @@ import msgspec
 from linetap.recorder.vault.log.callleaves import Fields, leaves_of
 from linetap.recorder.vault.log.proof import CHANGED, OTHER, SHORT, Misfit, Proof, SignedHeads
 from linetap.recorder.vault.log.recentlywritten import RecentlyWritten
-from linetap_core import jsontext
+from linetap_core import jsontext, plainfile
 from linetap_core.clock import NS_PER_S, Clock, rfc3339
-from linetap_core.durable import broken, files
+from linetap_core.durable import broken, files, folders
 from linetap_core.durable.files import replace_durably
 from linetap_core.durable.unreadable import is_missing, reading
 from linetap_core.errors import Refusal
@@ -68,6 +68,7 @@ class UnitLog:
         self.kept: list[str] = []  # logs set aside that are still in the vault
         self._kept_ns = 0
         newest: Head | None = None
+        folders.is_there(self._folder)
         try:
             heads = SignedHeads(self._folder, unit, self._origin)
             newest = heads.newest
@@ -136,7 +137,7 @@ class UnitLog:
         """Appends the leaves of a sealed call (callleaves.py) in one write. Refusal if its record is damaged."""
         path = self._vault / sealed.call_path(call_id) / sealed.RECORD
         with reading(path):
-            data = path.read_bytes()
+            data = plainfile.read(path, sealed.RECORD_LIMIT_BYTES)
         try:
             record = jsontext.decode(data, type=CallRecord)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -206,8 +207,8 @@ class UnitLog:
         return Closing(
             leaf=leaf,
             path=inclusion,
-            head=path.read_text("utf-8"),
-            sig=namespaces.signature_path(path).read_text("ascii"),
+            head=plainfile.read(path, unitlog.HEAD_LIMIT_BYTES).decode("utf-8"),
+            sig=plainfile.read(namespaces.signature_path(path), sshsig.SIGNATURE_LIMIT_BYTES).decode("ascii"),
             end=end,
             end_path=end_path,
         )
@@ -396,6 +397,6 @@ def _of_one(line: bytes, calls: Collection[str]) -> tuple[str, str]:
 
 def _calls(vault: Path, days: int | None) -> Iterator[str]:
     """Yields the calls of the newest `days` day folders, or of all folders."""
-    folders = sorted(vault.glob("[0-9][0-9][0-9][0-9]/[0-9][0-9]/[0-9][0-9]"))
-    for folder in folders if days is None else folders[-days:]:
+    found = sorted(vault.glob("[0-9][0-9][0-9][0-9]/[0-9][0-9]/[0-9][0-9]"))
+    for folder in found if days is None else found[-days:]:
         yield from sorted(path.name for path in folder.iterdir() if sealed.CALL_ID.fullmatch(path.name))

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-from linetap_core import jsontext
+from linetap_core import jsontext, plainfile
 from linetap_core.durable import broken
 from linetap_core.durable.unreadable import is_missing
 from linetap_core.errors import Refusal
@@ -131,7 +131,7 @@ def _copy(folder: Path) -> tuple[bytes, bytes] | None:
 
 
 def _read(path: Path, most: int) -> bytes:
-    with path.open("rb") as file:
+    with plainfile.opened(path) as file:
         return file.read(most + 1)
 
 

@@ -20,7 +20,7 @@ import msgspec
 from linetap.recorder.vault.log.recentlywritten import RecentlyWritten
 from linetap.recorder.vault.outbox.reader import OutboxReader, Places
 from linetap_core import jsontext
-from linetap_core.durable import broken, files
+from linetap_core.durable import broken, files, folders
 from linetap_core.records import CallEvent
 from linetap_core.system import is_damage
 from linetap_core.vaultformat import outboxfiles, vaultname
@@ -86,7 +86,8 @@ class Outbox:
         self.last_seq = self.first_seq - 1
         self.confirmed = self.first_seq - 1  # the desk has all events up to this number
         self.lost: Lost | None = None  # lost events not rebuilt yet
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folders.make(folder.parent, folder)
         self._places = Places(folder)
         files.sync_directory(folder.parent)
         self._load(used)

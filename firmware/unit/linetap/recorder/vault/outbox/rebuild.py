@@ -18,12 +18,12 @@ import msgspec
 
 from linetap.recorder.vault.log.log import UnitLog
 from linetap.recorder.vault.outbox.outbox import Outbox
-from linetap_core import jsontext
+from linetap_core import jsontext, plainfile
 from linetap_core.clock import Clock, rfc3339
 from linetap_core.durable.smallfile import SmallFile
 from linetap_core.errors import Refusal
 from linetap_core.evidence.calls import amendment, sealed
-from linetap_core.evidence.signing import namespaces
+from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.evidence.signing.sshsig import unarmored
 from linetap_core.records import CallEvent, CallRecord
 from linetap_core.vaultformat import callevents
@@ -124,7 +124,9 @@ class Rebuild:
             return None
         path = self._vault / amendment.FOLDER / amendment.name(call_id, leaf.number)
         try:
-            data, signature = path.read_bytes(), namespaces.signature_path(path).read_text("ascii")
+            data = plainfile.read(path, amendment.LIMIT_BYTES)
+            armored = plainfile.read(namespaces.signature_path(path), sshsig.SIGNATURE_LIMIT_BYTES)
+            signature = armored.decode("ascii")
             found = amendment.decode(data)
         except (OSError, ValueError, Refusal):
             return None
@@ -134,7 +136,8 @@ class Rebuild:
     def _record(self, leaf: callevents.LeafOfCall) -> CallRecord | None:
         """Returns the record that the leaf names, or None if it is gone or was changed."""
         try:
-            data = (self._vault / sealed.call_path(leaf.call_id or "") / sealed.RECORD).read_bytes()
+            folder = self._vault / sealed.call_path(leaf.call_id or "")
+            data = plainfile.read(folder / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
             named = hashlib.sha256(data).hexdigest() == leaf.record_sha256
             return sealed.decode_record(data) if named else None
         except (OSError, ValueError, Refusal):

@@ -25,7 +25,7 @@ from linetap.recorder.vault.retention import lifetime
 from linetap.recorder.vault.retention.epochs import Epochs
 from linetap_core import jsontext
 from linetap_core.clock import NS_PER_DAY, NS_PER_S, from_utc_ns, parse_rfc3339
-from linetap_core.durable import broken, files
+from linetap_core.durable import broken, files, folders
 from linetap_core.durable.files import replace_durably
 from linetap_core.durable.unreadable import Unreadable, is_missing, reading
 from linetap_core.errors import LinetapError
@@ -136,7 +136,7 @@ class Index:
     def _free(self, place: SegmentPlace) -> Path:
         """Returns the path of the next segment of that epoch and day, in an existing folder without temporary files."""
         folder = self._root / place.folder
-        files.make_directories(self._root.parent, folder)
+        folders.make(self._root.parent, folder)
         files.remove_temporary(folder)
         taken = [found[1] for path in folder.iterdir() if (found := index.parse_segment(path.name))
                  and found[0].isoformat() == place.day]  # fmt: skip

@@ -25,7 +25,7 @@ from linetap.recorder.vault.retention.clock import TOLERANCE_NS, Span
 from linetap.recorder.vault.retention.time import RetentionTime
 from linetap.tpm.device import TpmFault
 from linetap_core.clock import FIRST_NS, NS_PER_DAY, NS_PER_S, Clock, parse_rfc3339, rfc3339
-from linetap_core.durable import broken, files
+from linetap_core.durable import broken, folders
 from linetap_core.durable.files import replace_durably
 from linetap_core.evidence.calls import amendment, sealed
 from linetap_core.evidence.calls.amendment import Amendment
@@ -190,7 +190,7 @@ class Amending:
             amendment_sig=unarmored(signature),
         ))  # fmt: skip
         path = self._vault / amendment.FOLDER / amendment.name(call_id, number)
-        files.make_directories(self._vault, path.parent)
+        folders.make(self._vault, path.parent)
         replace_durably(namespaces.signature_path(path), signature.encode("ascii"))
         replace_durably(path, document)
         log.warning("amended: %s ended at %s at the latest, and is kept until %s", call_id, found.ended_at, until)

@@ -19,12 +19,12 @@ On a full disk the removal of a ballast file makes room for the records of a des
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import fcntl
 import hashlib
 import logging
 import os
+import shutil
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -46,6 +46,8 @@ from linetap_core.records import CallEvent
 NAME = "destroying.json"  # in the vault
 FULL = (errno.ENOSPC, errno.EDQUOT)
 _LAST = (sealed.SIGNATURE, sealed.RECORD)
+_NO_KEY = (errno.ENOENT, errno.ENXIO, errno.EISDIR, errno.ELOOP)  # it is missing, or a FIFO, a folder, a link
+_KEY_BYTES = 1 << 20  # overwritten at most: a file of ten gigabytes has no key
 
 log = logging.getLogger("linetap.recorder.vault")
 
@@ -122,7 +124,7 @@ class Destruction:
         _overwrite(folder / sealed.KEY)
         for name in [sealed.KEY, *lifetime.names(folder)]:
             if name not in _LAST:
-                (folder / name).unlink(missing_ok=True)
+                _remove(folder / name)
         files.sync_directory(folder)
         self._remove_unopenable(call_id)
         event = CallEvent(seq=0, event="destroyed", at=at, unit=self._unit, call_id=call_id, line=found.line)
@@ -166,10 +168,26 @@ def remove_amendments(folder: Path) -> None:
 
 
 def _overwrite(path: Path) -> None:
-    """Overwrites a file in place. On flash the old bytes may remain: there only the epoch's key counts."""
-    with contextlib.suppress(FileNotFoundError), path.open("r+b", buffering=0) as file:
-        file.write(bytes(os.fstat(file.fileno()).st_size))
-        os.fdatasync(file.fileno())
+    """Overwrites a key in place. On flash the old bytes may remain: there only the epoch's key counts. A foreign object
+    of its name has no key.
+    """
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in _NO_KEY:
+            return
+        raise
+    with os.fdopen(fd, "wb", buffering=0) as file:
+        file.write(bytes(min(os.fstat(fd).st_size, _KEY_BYTES)))
+        os.fdatasync(fd)
+
+
+def _remove(path: Path) -> None:
+    """Removes a file of the call, or a folder that somebody has put there."""
+    try:
+        path.unlink(missing_ok=True)
+    except IsADirectoryError:
+        shutil.rmtree(path)
 
 
 # --- Ballast ----------------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from linetap.config.retention import days_of, longest_class
 from linetap.config.schema import Config
 from linetap.recorder.vault.callfolder.jobs import OpenCall
 from linetap_core.clock import NS_PER_S
-from linetap_core.durable import files, signedfile
+from linetap_core.durable import folders, signedfile
 from linetap_core.durable.smallfile import SmallFile
 from linetap_core.errors import LinetapError
 from linetap_core.evidence.sealing import keylist, members
@@ -255,7 +255,7 @@ class Epochs:
         self._unsaved = True
         with contextlib.suppress(OSError):
             path = self._config.vault_path / TAKEN
-            files.make_directories(self._config.vault_path, path.parent)
+            folders.make(self._config.vault_path, path.parent)
             if self._taken is not None:
                 _FILE.replace(path, self._taken)
             self._unsaved = False

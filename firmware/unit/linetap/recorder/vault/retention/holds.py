@@ -22,8 +22,9 @@ from linetap.recorder.vault.log.log import UnitLog
 from linetap.recorder.vault.retention import lifetime
 from linetap.recorder.vault.retention.lifetime import Lifetime
 from linetap.recorder.vault.retention.time import RetentionTime
+from linetap_core import plainfile
 from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
-from linetap_core.durable import broken, copies, files
+from linetap_core.durable import broken, copies, files, folders
 from linetap_core.durable.files import replace_durably
 from linetap_core.durable.smallfile import SmallFile
 from linetap_core.durable.unreadable import is_missing
@@ -45,6 +46,7 @@ MOST_TIMES_BYTES = 1 << 22  # for this many holds
 FOR_EVER = 1 << 63
 RETRY_NS = 3600 * NS_PER_S
 TEXT_LIMIT = 1000
+_KEY_BYTES = 1 << 20  # a command, which brings it, has no more
 _FILES = (sealed.KEY, SIGNATURE, DOCUMENT)
 
 log = logging.getLogger("linetap.recorder.vault")
@@ -116,7 +118,7 @@ class Holds:
             raise HoldFault("hold_malformed", "the hold is of another unit, or key_age is not the one that it names")
         self._require_call(hold, now_ns)
         place = self._vault / FOLDER / hold.call_id
-        files.make_directories(self._vault, place)
+        folders.make(self._vault, place)
         self._until[hold.call_id] = max(until_ns, self._until.get(hold.call_id, 0))
         self._note(hold, now_ns, until_ns)
         for name, data in ((sealed.KEY, key_age), (SIGNATURE, signature), (DOCUMENT, document)):
@@ -154,7 +156,7 @@ class Holds:
     def _require_call(self, hold: Hold, now_ns: int | None) -> None:
         folder = self._vault / sealed.call_path(hold.call_id)
         try:
-            data: bytes | None = (folder / sealed.RECORD).read_bytes()
+            data: bytes | None = plainfile.read(folder / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
         except FileNotFoundError:
             raise HoldFault("hold_no_call", f"{hold.call_id} is not in this vault, or is not sealed") from None
         except OSError as error:
@@ -249,12 +251,12 @@ class _Damaged(NamedTuple):
 def _read_of(place: Path) -> int | _Damaged:
     name = DOCUMENT
     try:
-        document = (place / DOCUMENT).read_bytes()
+        document = plainfile.read(place / DOCUMENT, evidence.LIMIT_BYTES)
         found = read(document)
         name = SIGNATURE
-        sshsig.check_all(document, (place / SIGNATURE).read_bytes(), namespaces.HOLD)
+        sshsig.check_all(document, plainfile.read(place / SIGNATURE, sshsig.MOST_ARMORED_BYTES), namespaces.HOLD)
         name = sealed.KEY
-        if files.sha256(place / sealed.KEY) != found.key_sha256:
+        if hashlib.sha256(plainfile.read(place / sealed.KEY, _KEY_BYTES)).hexdigest() != found.key_sha256:
             raise HoldFault("hold_malformed", "not the key.age that the hold names")
         return parse_rfc3339(found.until)
     except (OSError, Refusal, sshsig.SignatureFault) as error:
@@ -264,7 +266,7 @@ def _read_of(place: Path) -> int | _Damaged:
 def _taken_of(place: Path) -> _Taken:
     """The entry of a hold that an older version accepted."""
     try:
-        hold = read((place / DOCUMENT).read_bytes())
+        hold = read(plainfile.read(place / DOCUMENT, evidence.LIMIT_BYTES))
     except (OSError, Refusal):
         return _Taken(0)  # such a call is held for ever
     at_ns = parse_rfc3339(hold.made_at)

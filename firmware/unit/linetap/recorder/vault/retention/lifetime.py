@@ -10,9 +10,9 @@ from typing import Self
 
 import msgspec
 
-from linetap_core import jsontext
+from linetap_core import jsontext, plainfile
 from linetap_core.clock import parse_rfc3339
-from linetap_core.durable import broken
+from linetap_core.durable import broken, folders
 from linetap_core.durable.unreadable import is_missing
 from linetap_core.errors import Refusal
 from linetap_core.evidence.calls import amendment, sealed
@@ -76,16 +76,17 @@ def read(folder: Path) -> tuple[Lifetime, bytes]:
 
 def record_of(folder: Path) -> tuple[CallRecord, bytes, Amendment | None]:
     """Returns the record, its bytes, and its newest amendment. Raises the errors of `read`, and BrokenAmendment."""
-    data = (folder / sealed.RECORD).read_bytes()
+    data = plainfile.read(folder / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
     record = jsontext.decode(data, type=CallRecord)
     if record.call_id != folder.name:
         raise ValueError(f"the record in it is of {record.call_id}")
     last = None
     for path in amendments_of(folder)[-1:]:
         try:
-            signature = namespaces.signature_path(path).read_bytes()
+            signature = plainfile.read(namespaces.signature_path(path), sshsig.SIGNATURE_LIMIT_BYTES)
             sha256 = amendment.digest(data)
-            last = amendment.check(path.read_bytes(), signature, record.unit, record.call_id, sha256, None, path.name)
+            found = plainfile.read(path, amendment.LIMIT_BYTES)
+            last = amendment.check(found, signature, record.unit, record.call_id, sha256, None, path.name)
         except (FileNotFoundError, Refusal) as error:
             raise BrokenAmendment(path, error) from None
     return record, data, last
@@ -108,7 +109,8 @@ def require_signature(folder: Path, record: bytes) -> None:
     The signer is not checked: a unit may get a new key, and a writer of this folder could delete the call anyway.
     """
     try:
-        sshsig.check(record, (folder / sealed.SIGNATURE).read_bytes(), namespaces.RECORD)
+        signature = plainfile.read(folder / sealed.SIGNATURE, sshsig.SIGNATURE_LIMIT_BYTES)
+        sshsig.check(record, signature, namespaces.RECORD)
     except FileNotFoundError:
         if set(names(folder)) != {sealed.RECORD}:  # else the call is half destroyed and was checked before
             raise ValueError("its record is not signed") from None
@@ -122,6 +124,14 @@ def days(vault: Path) -> Iterator[Path]:
         for month in names_found(vault / year, 2):
             for day in names_found(vault / year / month, 2):
                 yield vault / year / month / day
+
+
+def set_aside_strangers(vault: Path) -> None:
+    """Sets aside files, links and FIFOs with the names of years, months and days: no call could be written there."""
+    above = [vault]
+    for digits in (4, 2, 2):
+        below = [folder / name for folder in above for name in names_found(folder, digits)]
+        above = [folder for folder in below if folders.is_there(folder)]
 
 
 def newest_ns(vault: Path) -> int:

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Somebody who had the disk has put another object in the place of one file or folder of the vault: the recorder
+starts, records a call, and neither waits for the object nor reads all of it. Each start is a process of its own."""
+
+from __future__ import annotations
+
+import os
+import resource
+import select
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flip_rig import WorkingUnit
+
+from linetap_core.durable import broken
+
+LIMIT_S = 120.0  # ends a start that would never end
+MEMORY_BYTES = 4 << 30  # of addresses, with the threads' stacks
+HUGE_BYTES = 1 << 40
+
+
+def fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def folder(path: Path) -> None:
+    (path / "x").mkdir(parents=True)
+
+
+def loop(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+def endless(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def huge(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(HUGE_BYTES)
+
+
+OF_A_FILE = (fifo, folder, endless, huge)
+OF_A_FOLDER = (fifo, loop)
+
+
+@pytest.fixture(scope="module")
+def unit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkingUnit]:
+    yield WorkingUnit(tmp_path_factory.mktemp("working"))
+    broken.forget()
+
+
+def names(unit: WorkingUnit) -> list[Path]:
+    """The files and folders below the vault, of each day one call's."""
+    found = [path.relative_to(unit.kept) for path in sorted((unit.kept / "vault").rglob("*"))]
+    others = {path.name for path in (unit.kept / "vault").glob("2*/*/*/*-[bc]")}
+    return [name for name in found if not others & set(name.parts) or name.parts[1] == "holds"]
+
+
+@pytest.mark.parametrize("put", OF_A_FILE, ids=lambda put: put.__name__)
+def test_a_unit_with_a_foreign_object_for_a_file_records(unit: WorkingUnit, put: object) -> None:
+    files = [name for name in names(unit) if (unit.kept / name).is_file()]
+    assert {"leaves.jsonl", "hold.json", "a.journal", "record.json"} <= {name.name for name in files}
+    wrong = [said for name in files if (said := _start(unit, name, put))]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("put", OF_A_FOLDER, ids=lambda put: put.__name__)
+def test_a_unit_with_a_foreign_object_for_a_folder_records(unit: WorkingUnit, put: object) -> None:
+    found = [name for name in names(unit) if (unit.kept / name).is_dir()]
+    assert {"log", "outbox", "journal", "index"} <= {name.name for name in found}
+    wrong = [said for name in found if (said := _start(unit, name, put))]
+    assert not wrong, "\n".join(wrong)
+
+
+def _start(unit: WorkingUnit, name: Path, put) -> str:  # type: ignore[no-untyped-def]
+    """The faults of a start."""
+    unit.restore()
+    (unit.folder / "calls" / "recorder.checkpoint").unlink()
+    path = unit.folder / name
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    put(path)
+    said = _in_a_process(unit)
+    return f"{name}: {said}" if said else ""
+
+
+def _in_a_process(unit: WorkingUnit) -> str:
+    """The faults of a trial in a child, which is killed if it does not end. Nothing of it is left in this process."""
+    end, begin = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+            outcome = unit.trial()
+            is_well = outcome.recorded and not outcome.fault and not outcome.crashed
+            os.write(begin, b"well" if is_well else repr(outcome).encode()[:4096])
+        finally:
+            os._exit(0)
+    os.close(begin)
+    ready, _, _ = select.select([end], [], [], LIMIT_S)
+    said = os.read(end, 4096).decode() if ready else "the start does not end"
+    os.close(end)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return "" if said == "well" else said or "the process has ended"
