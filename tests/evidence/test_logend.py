@@ -125,6 +125,13 @@ def test_whatever_a_crash_left_is_found_as_by_a_whole_reading(
     require_same(whole, tmp_path, leaves, nodes)
 
 
+@pytest.mark.parametrize(
+    "tail", [bytes(3 * WINDOW_BYTES), b"x" * WINDOW_BYTES + b"\n", b"\n" * 2000, b"\n" + bytes(50_000)]
+)
+def test_a_long_foreign_end_is_found_as_by_a_whole_reading(whole: Path, tmp_path: Path, tail: bytes) -> None:
+    require_same(whole, tmp_path, (whole / LEAVES).read_bytes() + tail, (whole / TREE).read_bytes())
+
+
 def changes(leaves: bytes) -> Iterator[bytes]:
     """Logs with a leaf more, less or changed, before and in the newest ones."""
     lines = leaves.splitlines(keepends=True)

@@ -23,7 +23,7 @@ def read(path: Path, most_bytes: int) -> bytes:
         size = os.fstat(fd).st_size
         if size > most_bytes:
             raise OSError(errno.ENXIO, f"{size} bytes, at most {most_bytes} expected", str(path))
-        return os.read(fd, most_bytes)
+        return os.read(fd, size)
     finally:
         os.close(fd)
 

@@ -236,8 +236,7 @@ class LeafLog:
                 self._end = offset + last
                 self._mark(count, self._end)
             elif self._misses and len(block) == _BLOCK_BYTES:
-                offset = os.fstat(self._leaves).st_size  # longer than any leaf: none of ours follows, in TB of holes
-                break
+                break  # longer than any leaf: none of ours follows, in TB of holes
             offset += len(block)
         return count
 

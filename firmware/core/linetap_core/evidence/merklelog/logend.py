@@ -44,7 +44,8 @@ def find(leaves: int, nodes: StoredNodes, hashed: int, most_unhashed: int) -> Lo
     begin = os.fstat(leaves).st_size - WINDOW_BYTES
     if begin <= 0:
         return None
-    _, *lines, torn = _read(leaves, begin).split(b"\n")
+    pieces = _read(leaves, begin).split(b"\n")
+    lines, torn = pieces[1:-1], pieces[-1]  # the first is a part of a leaf
     offsets, offset = list[int](), begin + WINDOW_BYTES - len(torn)
     end = offset
     for line in reversed(lines):
