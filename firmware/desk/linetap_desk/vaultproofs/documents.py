@@ -18,6 +18,7 @@ import msgspec
 
 from linetap_core.clock import compact, from_utc_ns, parse_rfc3339
 from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence.authorization import roles
 from linetap_core.evidence.calls import amendment, hold, sealed
 from linetap_core.evidence.merklelog.unitlog import Leaf
 from linetap_core.evidence.signing import namespaces, sshsig
@@ -171,7 +172,14 @@ class DocumentCheck:
         return found
 
     def roles(self, now_ns: int) -> DocumentResult:
-        return self.document(ROLES, namespaces.ROLES, self._named.roles, now_ns)
+        """Checks the roles, and the names in them: two people have to be two."""
+        found = self.document(ROLES, namespaces.ROLES, self._named.roles, now_ns)
+        if not found.problems:
+            try:
+                roles.parse(callfolder.read(self._vault / ROLES, _LIMIT_BYTES))
+            except (BadInput, Refusal) as error:
+                found.problems.append(Problem("bad_roles", f"{ROLES}: {error}"))
+        return found
 
     def missing(self, there: set[str], is_lost: Callable[[str], bool]) -> Iterator[Problem]:
         """Documents that the log has and the vault lacks. `there`: names relative to the vault. `is_lost`: whether a
