@@ -20,6 +20,7 @@ from linetap_core.evidence.keys import keys
 from linetap_core.evidence.merklelog import merkle, unitlog
 from linetap_core.evidence.merklelog.closing import Inclusion
 from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_desk.bundle import recipe
 from sealing_rig import CALL_ID, NOW, TIMEOUT_S, UNIT, run
 from witnessed_rig import site
 
@@ -259,11 +260,16 @@ def test_a_certificate_that_is_not_of_these_calls(bundled: BundleRig, case: Path
     refused(case, bundled.rig.signers_file, says)
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 6, 7, 8])
-def test_a_path_leads_from_the_leaf_that_it_names_alone(tmp_path: Path, size: int) -> None:
-    """The number of a leaf says what came before what: the checker's own function, on every leaf of small trees."""
+def checkers_function() -> str:
     text = CHECKER.read_text()
-    function = text[text.index("inclusion() {") : text.index("\n}\n", text.index("inclusion() {")) + 3]
+    return text[text.index("inclusion() {") : text.index("\n}\n", text.index("inclusion() {")) + 3]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 6, 7, 8])
+@pytest.mark.parametrize("function", [checkers_function(), recipe.INCLUSION + "\n"], ids=["checker", "typed"])
+def test_a_path_leads_from_the_leaf_that_it_names_alone(tmp_path: Path, size: int, function: str) -> None:
+    """The number of a leaf says what came before what: the checker's own function and the one that the report lets a
+    person type, on every leaf of small trees."""
     script = 'fail() { echo "$1" >&2; exit 1; }\nused() { :; }\nset -euo pipefail\n' + function + 'inclusion "$@"\n'
     tree = merkle.Tree()
     for index in range(size):
@@ -276,3 +282,6 @@ def test_a_path_leads_from_the_leaf_that_it_names_alone(tmp_path: Path, size: in
             (tmp_path / "path").write_bytes(place.replace(b"leaf %d of" % index, b"leaf %d of" % claimed, 1))
             done = run(["bash", "-c", script, "bash", *(str(tmp_path / name) for name in ("leaf", "path", "head"))])
             assert (done.returncode == 0) is (claimed == index), (index, claimed, done.stderr)
+        (tmp_path / "path").write_bytes(place.replace(b" of %d" % size, b" of %d" % (size + 8), 1))
+        done = run(["bash", "-c", script, "bash", *(str(tmp_path / name) for name in ("leaf", "path", "head"))])
+        assert done.returncode != 0, (index, "another head's size")

@@ -76,7 +76,7 @@ def keeper_of(folder: Path, run_dir: Path) -> Keeper:
     for epoch in OVER:
         certificate = msgspec.json.encode({"epoch": epoch, "destroyed_at": START})
         assert keeper.command(keeper.signed("destroy", "vault", certificate, "linetap-certificate")).done
-    for officer in (2, 1, 3):  # of a group, of which two open: the log has the second's and the third's
+    for officer in (2, 1, 3):  # of a group, of which two open
         certificate = msgspec.json.encode({"epoch": "2026-11-18", "officers": [officer], "of": 3, "needed": 2})
         assert keeper.command(keeper.signed("destroy", "vault", certificate, "linetap-certificate")).done
     for began_at, passed in (("2026-11-24T02:00:00.000Z", True), ("2026-11-24T02:30:00.000Z", False)):
@@ -250,10 +250,10 @@ def test_no_paper_stands_unseen_under_the_name_of_another(whole: Whole, how: str
 
 def test_no_paper_is_removed_unseen_with_its_signature(whole: Whole) -> None:
     """Of a call's amendments too, of which an earlier one counts for nothing: the newest is found by their numbers. Of
-    a group's officers only the last certificate must be there, which the log has."""
+    a group's officers each certificate."""
     for name in whole.files():
         both = [whole.vault / name, whole.vault / (name + namespaces.SUFFIX)]
-        if all(path.exists() for path in both) and not name.endswith((".officer-1.json", ".officer-2.json")):
+        if all(path.exists() for path in both):
             before = [path.read_bytes() for path in both]
             for path in both:
                 path.unlink()
@@ -261,6 +261,18 @@ def test_no_paper_is_removed_unseen_with_its_signature(whole: Whole) -> None:
             for path, data in zip(both, before, strict=True):
                 path.write_bytes(data)
     assert whole.problems() == []
+
+
+def test_a_certificate_that_no_leaf_has_is_none(whole: Whole) -> None:
+    """Of an officer whose keys still open the day: genuine, and no unit received it."""
+    source, other = (whole.vault / "certificates" / f"2026-11-18.officer-{officer}.json" for officer in ("1", "2-3"))
+    for suffix in ("", namespaces.SUFFIX):
+        other.with_name(other.name + suffix).write_bytes(source.with_name(source.name + suffix).read_bytes())
+    assert [each.partition(":")[0] for each in whole.problems()] == ["other_name"]
+    data = msgspec.json.encode({"epoch": "2026-11-18", "officers": [2, 3], "of": 3, "needed": 2})
+    other.write_bytes(data)
+    namespaces.signature_path(other).write_text(sshsig.sign(data, keys.new_unit_key(), namespaces.CERTIFICATE))
+    assert [each.partition(":")[0] for each in whole.problems()] == ["not_in_log"]
 
 
 def test_a_head_is_judged_by_the_bytes_that_are_compared(whole: Whole, monkeypatch: pytest.MonkeyPatch) -> None:

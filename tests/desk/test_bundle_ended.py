@@ -36,7 +36,7 @@ END = EndRecord(
     released_at="2026-11-24T22:56:42.000Z", seen_by="dial_tone",
 )  # fmt: skip
 LEAF, PATH = layout.end(UNIT, CALL_ID), layout.end_path(UNIT, layout.HEAD, CALL_ID)
-PINNED = "5d6f322ced69a618cc03afcb84388f84bad365a326f81bdc29b44d25f970fd6b"  # as in test_bundle_report.py
+PINNED = "1a6be50dbace6bb87e8fa34cadf53db8095daefcfcc7f9ec01c26de3de058371"  # as in test_bundle_report.py
 
 
 def ended_record(**changes: Any) -> CallRecord:

@@ -16,7 +16,7 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from bundle_rig import SECOND, BundleRig, members, unpacked
+from bundle_rig import SECOND, BundleRig, members, stamped, unpacked
 from linetap.ring import GAP_CAUSES
 from linetap_core.evidence.calls import hold, sealed
 from linetap_core.evidence.calls.hold import Hold
@@ -46,7 +46,7 @@ from linetap_desk.ceremony.certificate import Certificate
 from sealing_rig import CALL_ID, UNIT, run
 
 # With another hash the texts have changed: TEXTS has to be increased. Of an ended call: test_bundle_ended.py.
-PINNED = {10: "eee55e7d46e22e41c779c890a07a6ab9394e05048d159277bfa74a8b51317bd8"}
+PINNED = {11: "91a9f7295e53e09d9df5eb4b8b0248a69eea3deff8c815d89bf02e888e2c7712"}
 ROOT = Path(__file__).parents[2]
 VOID = {"meta", "br"}
 
@@ -225,6 +225,28 @@ def test_the_commands_stand_in_both_reports_for_a_person_to_type(bundled: Bundle
     given = f"set -euo pipefail\nsigners={bundled.rig.signers_file}\ntsa_ca={bundled.ca}\n"
     done = run(["bash", "-c", given + "\n".join(typed[0])], cwd=case)  # in the order of the page
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("digest", ["sha1", "sha256"])
+def test_a_stamp_over_sha1_fails_when_typed(bundled: BundleRig, digest: str) -> None:
+    """`openssl ts -verify` takes it; other bytes can be made for it."""
+    assert bundled.bundle(*bundled.everything) == 0
+    case = unpacked(bundled.root / "case.zip", bundled.root / "case")
+    head = case / "logs" / UNIT / "stamp.json"
+    (bundled.root / "again").mkdir()
+    token, ca = stamped(head, bundled.root / "again", digest=digest)
+    head.with_name("stamp.json.tsr").write_bytes(token)
+    (bundled.root / "ca.pem").write_bytes(ca)
+    page = html.unescape((case / "report.en.html").read_text())
+    (typed,) = re.findall(r"<pre>(openssl.*?)</pre>", page, re.DOTALL)
+    done = run(["bash", "-c", f"tsa_ca={bundled.root / 'ca.pem'}\n{typed}"], cwd=case)
+    assert (done.returncode == 0) is (digest == "sha256"), done.stdout
+    assert b"Verification: OK" in done.stdout
+    head.write_bytes(head.read_bytes() + b" ")
+    assert run(["bash", "-c", f"tsa_ca={bundled.root / 'ca.pem'}\n{typed}"], cwd=case).returncode != 0
+    assert sorted(path.name for path in case.iterdir() if path.is_file()) == sorted(
+        ["SHA256SUMS", "bundle.json", "report.en.html", "report.ko.html", "signers"]
+    )
 
 
 def test_the_report_names_the_published_checker(bundled: BundleRig) -> None:

@@ -8,6 +8,7 @@ import re
 import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from linetap_core.evidence.calls import sealed
@@ -78,6 +79,12 @@ def test_a_closing_is_checked_with_stock_tools(rig: Rig, tmp_path: Path) -> None
         assert old in good
         path.write_bytes(good.replace(old, new, 1))
         assert said() != 0
+    first, end, rest = found.path.partition("\n")
+    _, index, _, size = first.split()
+    others = [f"leaf {at} of {size}" for at in range(int(size) + 1) if at != int(index)]
+    for other in (*others, f"leaf {index} of {int(size) + 1}", "leaf"):  # of another leaf, or of another head
+        path.write_bytes(closing.encode(msgspec.structs.replace(found, path=other + end + rest)))
+        assert said() != 0, other
     path.write_bytes(good)
     (call / "record.json").write_bytes(b"{}")
     assert said() != 0

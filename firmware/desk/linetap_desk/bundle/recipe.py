@@ -30,14 +30,26 @@ from linetap_desk.unsealing.wav import header
 
 END_FIELDS = ("situation", "by", "code_at", "released_at", "seen_by")  # of a record's `end`
 
+# The number of the leaf decides the side at every level (RFC 9162, section 2.1.3.2), as in docs/check-bundle.sh.
 INCLUSION = r"""inclusion() {  # LEAF PROOF HEAD: hashes the leaf upwards to the root (RFC 6962, section 2.1)
-  local node side other pair
+  local node side other pair size at last wanted
   node=$( (printf '\0'; cat "$1") | sha256sum | cut -c1-64)
+  read -r at size < <(sed -n '1s/^leaf \([0-9]\{1,18\}\) of \([0-9]\{1,18\}\)$/\1 \2/p' "$2") || return 1
+  test "$size" = "$(jq -r .size "$3")" || return 1
+  at=$((10#$at)) last=$((10#$size - 1))
+  test "$at" -le "$last" || return 1
   while read -r side other; do
-    case $side in left) pair=$other$node ;; right) pair=$node$other ;; *) continue ;; esac
+    wanted=right
+    if ((at & 1 || at == last)); then
+      wanted=left
+      while ((at > 0 && !(at & 1))); do at=$((at >> 1)) last=$((last >> 1)); done
+    fi
+    at=$((at >> 1)) last=$((last >> 1))
+    test "$side" = "$wanted" || return 1
+    if test "$side" = left; then pair=$other$node; else pair=$node$other; fi
     node=$(printf '%b' "\\x01$(sed 's/../\\x&/g' <<< "$pair")" | sha256sum | cut -c1-64)
-  done < "$2"
-  test "$node" = "$(jq -r .root "$3")"
+  done < <(sed 1d "$2")
+  test "$last" = 0 && test "$node" = "$(jq -r .root "$3")"
 }"""
 
 
@@ -65,7 +77,7 @@ def steps(facts: EvidenceFacts, signers: list[Signer]) -> Iterator[Step]:
     for unit, heads in facts.heads.items():
         if layout.STAMP in heads:
             head = layout.head(unit, layout.STAMP)
-            yield Step("step_stamp", unit, f'openssl ts -verify -data {head} -in {head}.tsr -CAfile "$tsa_ca"')
+            yield Step("step_stamp", unit, _stamp(head))
     for call in facts.calls:
         if call.proven:
             call_id = call.record.call_id
@@ -153,7 +165,13 @@ def _of_end(call: Call) -> Iterator[Step]:
     of_end = ", ".join(f".{name}" for name in END_FIELDS)
     logged = f"select({wanted}) | [{of_end}, .ended_at, .ended_by]"
     recorded = f"(.end | [{of_end}]) + [.ended_at, .ended_by]"
-    yield Step("step_end", call_id, f"test \"$(jq -c '{logged}' {leaf})\" = \\\n  \"$(jq -c '{recorded}' {path})\"")
+    own, close = (name_of(unit, layout.HEAD, call_id) for name_of in (layout.end_path, layout.path))
+    number = "sed -n '1s/^leaf \\([0-9]*\\) of .*/\\1/p'"
+    tests = [
+        f"test \"$(jq -c '{logged}' {leaf})\" = \\\n  \"$(jq -c '{recorded}' {path})\"",
+        f'test "$({number} {own})" -lt \\\n  "$({number} {close})"',  # before the call's close
+    ]
+    yield Step("step_end", call_id, " &&\n".join(tests))
     for kind in call.paths:
         words = ["inclusion", leaf, layout.end_path(unit, kind, call_id), layout.head(unit, kind)]
         yield Step(f"step_in_{kind}", leaf, " \\\n  ".join(words))
@@ -163,6 +181,17 @@ def _included(call: Call, kind: str) -> Step:
     unit, call_id = call.record.unit, call.record.call_id
     words = (layout.leaf(unit, call_id), layout.path(unit, kind, call_id), layout.head(unit, kind))
     return Step(f"step_in_{kind}", call_id, " \\\n  ".join(["inclusion", *words]))
+
+
+def _stamp(head: str) -> str:
+    """The commands for a time stamp: openssl takes one over any hash, also over one for which other bytes can be
+    made."""
+    return (
+        f'openssl ts -verify -data {head} -in {head}.tsr -CAfile "$tsa_ca" &&\n'
+        f"openssl ts -reply -in {head}.tsr -token_out |\n"
+        "  openssl ts -reply -in /dev/stdin -token_in -text |\n"
+        "  grep -xE 'Hash Algorithm: (sha|sha3-)(256|384|512)'"
+    )
 
 
 def _verify(signed: Signed, signers: list[Signer]) -> str:

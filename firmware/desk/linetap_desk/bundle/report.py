@@ -265,6 +265,7 @@ _FRACTION = re.compile(r"\.\d+")
 
 def signer_lines(facts: EvidenceFacts, text: bytes) -> bytes:
     """The lines of an allowed_signers file whose keys signed something in the bundle, unchanged."""
+    _parse(text)  # as a whole, which names a faulty line by its number
     needed = {keys.public_blob(each.key) for each in facts.signed}
     origins = {checkpoint.decode(call.witnessed.note.text).origin for call in facts.calls if call.witnessed}
     lines = [

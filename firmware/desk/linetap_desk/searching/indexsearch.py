@@ -68,7 +68,7 @@ class IndexLog:
             folder, _, file = name.partition("/")
             epoch, last_day = index.parse_folder(folder) or ("", None)
             day, _ = index.parse_segment(file) or (date.max, 0)
-            over = epoch in self._named.certificates or (last_day is not None and last_day - self._today <= _DAY)
+            over = epoch in self._named.destroyed_epochs or (last_day is not None and last_day - self._today <= _DAY)
             if low <= day <= high and not over and not known.may_be_missing and not (self._root / name).is_file():
                 yield epoch
 

@@ -18,6 +18,7 @@ import msgspec
 
 from linetap_core.clock import compact, from_utc_ns, parse_rfc3339
 from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence.authorization import roles
 from linetap_core.evidence.calls import amendment, hold, sealed
 from linetap_core.evidence.merklelog.unitlog import Leaf
 from linetap_core.evidence.signing import namespaces, sshsig
@@ -112,8 +113,7 @@ class DocumentCheck:
         return found if name not in found.uncovered else DocumentResult(found.problems, [*found.uncovered, key])
 
     def certificate(self, name: str, epoch: str, officers: str, now_ns: int) -> DocumentResult:
-        """Checks a certificate. `officers`: of a group, as its name has them; the log has only the one after which
-        nobody could open the epoch."""
+        """Checks a certificate, which a leaf of the log has. `officers`: of a group, as its name has them."""
         try:
             data = callfolder.read(self._vault / name, _LIMIT_BYTES)
         except Refusal as error:
@@ -122,8 +122,9 @@ class DocumentCheck:
         numbers = "-".join(map(str, sorted(set(said.officers))))
         if said.epoch != epoch or (officers and officers != f".officer-{numbers}"):
             return DocumentResult([_misnamed(name, f"of epoch {said.epoch}, officers {numbers or '-'}")], [])
-        known, digest = self._named.certificates.get(epoch, []), hashlib.sha256(data).hexdigest()
-        logged = digest if digest in known else known[-1] if known and not officers else None
+        logged = self._named.certificate_files.get(Path(name).name)
+        if logged is None:
+            return DocumentResult([Problem("not_in_log", f"{name}: the log does not know it")], [])
         return self.document(name, namespaces.CERTIFICATE, logged, now_ns, data)
 
     def walk(self, name: str) -> DocumentResult:
@@ -171,7 +172,14 @@ class DocumentCheck:
         return found
 
     def roles(self, now_ns: int) -> DocumentResult:
-        return self.document(ROLES, namespaces.ROLES, self._named.roles, now_ns)
+        """Checks the roles, and the names in them: two people have to be two."""
+        found = self.document(ROLES, namespaces.ROLES, self._named.roles, now_ns)
+        if not found.problems:
+            try:
+                roles.parse(callfolder.read(self._vault / ROLES, _LIMIT_BYTES))
+            except (BadInput, Refusal) as error:
+                found.problems.append(Problem("bad_roles", f"{ROLES}: {error}"))
+        return found
 
     def missing(self, there: set[str], is_lost: Callable[[str], bool]) -> Iterator[Problem]:
         """Documents that the log has and the vault lacks. `there`: names relative to the vault. `is_lost`: whether a
@@ -187,12 +195,10 @@ class DocumentCheck:
                 yield Problem(
                     "missing_amendment", f"{where}: the log has one that counts, and it is not the newest here"
                 )
-        for epoch, digests in sorted(self._named.certificates.items()):
-            where = f"{CERTIFICATES}/{epoch}."
-            if not is_lost(where) and not any(
-                self._is(name, digests[-1]) for name in there if name.startswith(where) and name.endswith(".json")
-            ):
-                yield Problem("missing_certificate", f"{where}json: the log has it, and it is missing")
+        for file in sorted(self._named.certificate_files):
+            name = f"{CERTIFICATES}/{file}"
+            if name not in there and not is_lost(name):
+                yield Problem("missing_certificate", f"{name[:_LONGEST]}: the log has it, and it is missing")
         walks = sum(name.startswith(f"{WALKS}/") and name.endswith(".json") for name in there)
         if walks < min(MOST_WALKS, len(self._named.walks)) and not is_lost(f"{WALKS}/"):
             yield Problem("missing_walk", f"{WALKS}: {walks} reports are there, {len(self._named.walks)} in the log")
@@ -259,7 +265,8 @@ class LogClaims:
 
     segments: dict[str, Segment] = field(default_factory=dict)
     walks: set[str] = field(default_factory=set)
-    certificates: dict[str, list[str]] = field(default_factory=dict)  # by epoch: hashes, the last is the newest
+    destroyed_epochs: set[str] = field(default_factory=set)
+    certificate_files: dict[str, str] = field(default_factory=dict)  # name -> hash of the newest of that name
     holds: dict[str, str | None] = field(default_factory=dict)  # in force: call -> hash of hold.json
     # of existing calls: hashes, the last one counts
     amendments: dict[str, list[str]] = field(default_factory=dict)
@@ -285,8 +292,10 @@ class LogClaims:
             self.roles = leaf.sha256
         elif leaf.kind == "vault":
             self.vault = leaf.vault
-        elif leaf.kind == "destruction" and leaf.epoch is not None and leaf.sha256 is not None:
-            self.certificates.setdefault(leaf.epoch, []).append(leaf.sha256)
+        elif leaf.kind in ("certificate", "destruction") and leaf.epoch is not None and leaf.sha256 is not None:
+            self.certificate_files[leaf.file or f"{leaf.epoch}.json"] = leaf.sha256
+            if leaf.kind == "destruction":
+                self.destroyed_epochs.add(leaf.epoch)
         elif leaf.kind == "close" and leaf.call_id is not None:
             self.last_close = (leaf.call_id, leaf.seq) if leaf.seq is not None else None
             if segment := self.segments.get(self._written_in.pop(leaf.call_id, "")):

@@ -260,7 +260,7 @@ class TreeCheck:
         today = from_utc_ns(self._now_ns).date()
         for name, known in sorted(self._named.segments.items()):
             epoch, last_day = index.parse_folder(name.partition("/")[0]) or ("", None)
-            over = epoch in self._named.certificates or (last_day is not None and last_day - today <= _INDEX_OVER)
+            over = epoch in self._named.destroyed_epochs or (last_day is not None and last_day - today <= _INDEX_OVER)
             over = over or (bool(known.calls) and known.calls <= self._named.destroyed)
             path = f"{index.FOLDER}/{name}"
             if path not in self._there and not over and not known.may_be_missing and not self._is_lost(path):

@@ -46,7 +46,8 @@ Kind = Literal[
     "roles",  # the roles from now on: version, sha256 of the document
     "copy",  # the desk has a copy of a call: record_sha256
     "amendment",  # the first end of a call, or one that differs from its record: sha256 of the document, until, number
-    "destruction",  # removal of one call: call_id; or of an epoch's key, as the desk reports: epoch, sha256
+    "certificate",  # of officers of a group, after which others can still open the epoch: epoch, sha256, file
+    "destruction",  # removal of one call: call_id; or of an epoch's key, as the desk reports: epoch, sha256, file
     "command",  # a command of a known signer: verb, role, counter, code
     "walk",  # a walk test: sha256 of its report
     "update",  # the result of an update: version, sha256 of its bundle, by, code (done, or why not)
@@ -80,7 +81,7 @@ class Leaf(msgspec.Struct, kw_only=True):
     ended_by: str | None = None
     number: int = 0  # of a call's amendment
     epoch: str | None = None
-    file: str | None = None  # of the index, below its folder
+    file: str | None = None  # of the index or a certificate, below its folder
     seq: int | None = None  # the newest event of the outbox at this time
     ms: float = 0
     verb: str | None = None  # of a command

@@ -13,6 +13,7 @@ import msgspec
 
 from linetap_core import jsontext
 from linetap_core.errors import BadInput
+from linetap_core.evidence.signing import names
 
 LIMIT_BYTES = 1024 * 1024
 
@@ -36,13 +37,14 @@ def decode[T](data: bytes, kind: type[T]) -> T:
 
 
 def require_plain(text: str, what: str, limit: int) -> None:
-    """Raises BadInput unless `text` has 1 to `limit` printable characters, composed (Unicode), without outer spaces."""
-    if not 0 < len(text) <= limit or not text.isprintable() or text.strip() != text:
+    """Raises BadInput unless `text` has 1 to `limit` visible characters, composed (Unicode), without outer spaces."""
+    if not 0 < len(text) <= limit or text.strip(" ") != text:
         raise BadInput(f"{what}: 1 to {limit} printable characters without a space around them expected")
-    if unicodedata.normalize("NFC", text) != text:
-        raise BadInput(f"{what}: its characters are not in composed form (NFC)")
+    if (fault := names.fault(text)) is not None:
+        raise BadInput(f"{what}: {fault}")
 
 
 def name_key(name: str) -> str:
-    """A key that is equal for all spellings of a person's name: case and spaces are ignored."""
-    return "".join(unicodedata.normalize("NFKC", name).casefold().split())
+    """A key that is equal for all spellings of a person's name: case, spaces and what nobody sees are ignored."""
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    return "".join(each for each in folded if each != " " and not names.is_unseen(each))

@@ -3,7 +3,8 @@
 OpenSSH's pattern lists (match.c): comma-separated, `*` and `?`, and `!`, which overrules any other match.
 
 Stricter checks refuse the file and name the line, where ssh-keygen skips or accepts the line: a NUL byte, white space
-inside the base64, an impossible date (20260231), a year before 1970. Patterns are compared byte by byte as in OpenSSH:
+inside the base64, an impossible date (20260231), a year before 1970; in signers.py a name with a character that nobody
+sees, or not composed (names.py). Patterns are compared byte by byte as in OpenSSH:
 `?` is one byte, so that a Korean syllable in UTF-8 needs three.
 """
 

@@ -14,7 +14,7 @@ from linetap_core.clock import FIRST_NS, SYSTEM, from_utc_ns
 from linetap_core.errors import BadInput
 from linetap_core.evidence.keys.keys import PublicKey, from_blob, public_blob
 from linetap_core.evidence.keys.publickeys import SIGNING_KEYS, blob_kind
-from linetap_core.evidence.signing import namespaces, signerline, unitnames
+from linetap_core.evidence.signing import names, namespaces, signerline, unitnames
 from linetap_core.evidence.signing.signerline import Line
 from linetap_core.evidence.signing.sshsig import SignatureFault, check
 
@@ -102,12 +102,23 @@ def parse(text: str) -> list[Signer]:
     for number, data in enumerate(text.encode("utf-8").split(b"\n"), 1):
         try:
             line = signerline.parse(data)
+            if line is not None:
+                _require_seen(line.principals)
             signer = None if line is None else _signer(line)
         except BadInput as error:
             raise BadInput(f"line {number}: {error}") from None
         if signer is not None:
             signers.append(signer)
     return signers
+
+
+def _require_seen(principals: str) -> None:
+    """Raises BadInput for a name that looks like another one: ssh-keygen takes the two for two people."""
+    if (fault := names.fault(principals)) is not None:
+        raise BadInput(f"the name's {fault}")
+    for name in principals.split(","):
+        if name.removeprefix("!").strip(" ") != name.removeprefix("!"):
+            raise BadInput(f"{name!r}: a name without a space around it expected")
 
 
 def verify(

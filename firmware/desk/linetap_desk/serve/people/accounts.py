@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput
+from linetap_core.evidence.signing import document
 from linetap_desk.serve.access.log import DONE, AccessTable, Subject
 from linetap_desk.serve.database.tables import passkeys, people, sessions
 from linetap_desk.serve.database.transactions import writing
@@ -118,8 +119,7 @@ def add_account(
     provider, or both. `invited`: the person chooses a password by a one-time link."""
     if not is_name(name):
         raise BadInput(f"name {name!r}: small letters, digits, . _ and -, 63 at most expected")
-    if not shown or len(shown) > _SHOWN_LIMIT or not shown.isprintable():
-        raise BadInput(f"--shown: 1 to {_SHOWN_LIMIT} printable characters expected")
+    document.require_plain(shown, "--shown", _SHOWN_LIMIT)
     if password is None and subject is None and not invited:
         raise BadInput("neither a password nor a subject: no login would be possible with this account")
     granted, stored = checked_roles(roles), None if password is None else hashed(password)

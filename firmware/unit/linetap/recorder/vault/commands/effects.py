@@ -185,10 +185,12 @@ class Effects:
             raise CommandFault("certificate_malformed", f"not a certificate: {error}") from None
         if ends_ns > (self._time.now_ns or 0):
             raise CommandFault("epoch_not_over", f"epoch {epoch} ends at {rfc3339(ends_ns)}: no retention gets shorter")
-        _keep(self._vault, self._vault / CERTIFICATES / certificates.certificate_name(found), text, signature)
-        if (left := certificates.still_open(self._vault / CERTIFICATES, found)) is not None:
+        name = certificates.certificate_name(found)
+        _keep(self._vault, self._vault / CERTIFICATES / name, text, signature)
+        left, sha256 = certificates.still_open(self._vault / CERTIFICATES, found), hashlib.sha256(text).hexdigest()
+        self._log.append("destruction" if left is None else "certificate", at=at, epoch=epoch, sha256=sha256, file=name)
+        if left is not None:
             return left
-        self._log.append("destruction", at=at, epoch=epoch, sha256=hashlib.sha256(text).hexdigest())
         if ends_ns == 0 and _two_officers(signed):
             index.remove_epoch(self._vault, epoch)
         return f"the key of epoch {epoch} is destroyed"
