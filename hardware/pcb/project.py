@@ -78,8 +78,8 @@ def rules(places: Places, *kinds: str, lines: int = 0) -> str:
     text = ["(version 1)"]
     for name, kind, condition, least in [row for row in rows if not kinds or row[1] in kinds]:
         text.append(f'(rule "{name}"\n  (condition "{condition}")\n  (constraint {kind} (min {least:g}mm)))')
-    least = (
+    sizes = (
         f"(constraint text_height (min {printed.LETTER:g}mm))\n  (constraint text_thickness (min {printed.PEN:g}mm))"
     )
-    text.append(f'(rule "print"\n  (layer "F.SilkS")\n  {least})')
+    text.append(f'(rule "print"\n  (layer "F.SilkS")\n  {sizes})')
     return "\n".join(text) + "\n"
