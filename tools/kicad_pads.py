@@ -28,14 +28,18 @@ def main() -> int:
         return 2
     text = HEAD
     for name in sorted(names):
-        rows = [f'"{row}"' for row in librarypads.rows(librarypads.installed(name))]
-        line = f"[{', '.join(rows)}]"
-        if len(line) > WIDE:
-            line = "\n  ".join(["[", *(f"{row}," for row in rows)]) + "\n]"
-        text += f'\n["{name}"]\npads = {line}\n'
+        text += f'\n["{name}"]\npads = {listed(librarypads.rows(librarypads.installed(name)))}\n'
+        if openings := librarypads.openings(name):
+            text += f"openings = {listed(openings)}\n"
     librarypads.NOTED.write_text(text)
     print(f"{librarypads.NOTED}: {len(names)} footprints")
     return 0
+
+
+def listed(rows: list[str]) -> str:
+    """A list of TOML: on one line if it is short enough."""
+    line = f"[{', '.join(f'"{row}"' for row in rows)}]"
+    return line if len(line) <= WIDE else "\n  ".join(["[", *(f'"{row}",' for row in rows)]) + "\n]"
 
 
 if __name__ == "__main__":

@@ -43,8 +43,8 @@ class Drawn(NamedTuple):
 
 
 class Pad(NamedTuple):
-    """A pad. `net` is empty for a pad without a net; `width` is horizontal on the board. An oval is replaced by its
-    bounding rectangle.
+    """A pad of copper. `net` is empty for a pad without a net; `width` is horizontal on the board. An oval is replaced
+    by its bounding rectangle.
     """
 
     reference: str
@@ -148,7 +148,7 @@ def _pads(body: str, reference: str) -> Iterator[Pad]:
     x, y, *turned = _numbers(PLACED.findall(body)[0])
     across, down = (cos(radians(turned[0])), sin(radians(turned[0]))) if turned else (1.0, 0.0)
     for number, form, shape, fields in pad_fields(body):
-        if form == "np_thru_hole":
+        if form == "np_thru_hole" or ".Cu" not in fields["layers"]:
             continue
         right, below, *angle = _numbers(fields["at"])
         size = _numbers(fields["size"])

@@ -22,6 +22,7 @@ SYMBOL = re.compile(r'(\(lib_id "linetap:(\w+)"\).*?\(property "Footprint" )""',
 SPARE = 0.25  # distance of the courtyard from copper and body
 MODELS = f"{LIBRARY}.3dshapes"
 FIDUCIAL = "fiducial"
+CORNER = 0.25  # greatest radius of an opening's corners
 SMALL = "(effects (font (size 0.8 0.8) (thickness 0.12)))"
 
 
@@ -54,6 +55,9 @@ class Footprint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     `mates` states, for two rows, the side of the board from which the mating half comes (`wrong_way`).
 
+    `openings` are those of the stencil over large pads: x, y, width, height, with rounded corners. A pad below the
+    middle of one has no paste of its own.
+
     A `bare` footprint is copper alone: no paste, nothing to buy or place. One with a `mask` is a round mark without net
     and sheet; `mask` is the opening in the solder mask.
     """
@@ -65,6 +69,7 @@ class Footprint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     pads: list[str]
     names: list[str] = []
     pegs: list[str] = []
+    openings: list[str] = []
     own: list[str] = []
     mates: Literal["", "above", "below"] = ""
     like: str
@@ -96,6 +101,16 @@ class Footprint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     def peg_rows(self) -> list[tuple[float, float, float]]:
         """x, y, drill of each peg."""
         return [(pad.x, pad.y, pad.width) for row in self.pegs for pad in pads_of_row(f"- {row} 0")]
+
+    def opening_rows(self) -> list[Pad]:
+        """The openings of the stencil, without numbers."""
+        return [pad for row in self.openings for pad in pads_of_row(f"- {row}")]
+
+    def pasted(self, pad: Pad) -> bool:
+        """Whether the stencil opens the whole pad."""
+        across, down = pad.width / 2, pad.height / 2
+        divided = any(abs(each.x - pad.x) < across and abs(each.y - pad.y) < down for each in self.opening_rows())
+        return not (self.bare or pad.drill or divided)
 
     def courtyard(self) -> tuple[float, float, float, float]:
         pads = self.pad_rows()
@@ -247,7 +262,7 @@ def body(
     for i, pad in enumerate(pads):
         shape = ("circle" if pad.width == pad.height else "oval") if pad.drill or footprint.mask else "rect"
         hole = f"(drill oval {pad.drill:g} {pad.slot:g})" if pad.slot else f"(drill {pad.drill:g})" if pad.drill else ""
-        paste = "" if footprint.bare else ' "F.Paste"'
+        paste = ' "F.Paste"' if footprint.pasted(pad) else ""
         layers = '"*.Cu" "*.Mask"' if pad.drill else f'"F.Cu" "F.Mask"{paste}'
         where = f"(at {pad.x:g} {pad.y:g} {turned:g}) (size {pad.width:g} {pad.height:g})"
         form = "thru_hole" if pad.drill else "smd"
@@ -256,6 +271,11 @@ def body(
         who = uid("pad", name, reference, pad.number, *twin)
         margin = f"(solder_mask_margin {footprint.mask:g}) " if footprint.mask else ""
         lines.append(f"(pad {quoted(pad.number)} {form} {shape} {where} {hole} (layers {layers}) {net} {margin}{who})")
+    for i, each in enumerate(footprint.opening_rows()):
+        where = f"(at {each.x:g} {each.y:g} {turned:g}) (size {each.width:g} {each.height:g})"
+        ratio = f"(roundrect_rratio {corner(each) / min(each.width, each.height):.4g})"
+        who = uid("opening", name, reference, str(i))
+        lines.append(f'(pad "" smd roundrect {where} (layers "F.Paste") {ratio} {who})')
     if footprint.solids:
         look = footprint.look_of(part or footprint.parts[0])
         assert look
@@ -263,6 +283,11 @@ def body(
         where = quoted(f"../{MODELS}/{model(name, footprint, look)}")
         lines.append(f"(model {where} (offset (xyz 0 0 0)) (scale (xyz 1 1 1)) (rotate (xyz 0 0 0)))")
     return lines
+
+
+def corner(opening: Pad) -> float:
+    """The radius of an opening's corners, as in KiCad's footprints."""
+    return min(CORNER, opening.width / 4, opening.height / 4)
 
 
 def _attributes(kind: str, footprint: Footprint) -> str:

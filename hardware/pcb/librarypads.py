@@ -21,6 +21,11 @@ def noted(path: Path = NOTED) -> dict[str, list[str]]:
     return {name: list(entry["pads"]) for name, entry in Source(path).data.items()}
 
 
+def noted_openings(path: Path = NOTED) -> dict[str, list[str]]:
+    """Library/name -> its noted openings of the stencil, for those that have any."""
+    return {name: list(entry["openings"]) for name, entry in Source(path).data.items() if "openings" in entry}
+
+
 def pads(rows: list[str]) -> list[Pad]:
     return [pad for row in rows for pad in pads_of_row(row)]
 
@@ -33,6 +38,15 @@ def path_of(name: str) -> Path:
 def installed(name: str) -> list[Pad]:
     """The pads in the installed library's file, without unnumbered items: pegs, and openings for paste."""
     return [_pad(number, fields) for number, _, _, fields in pad_fields(path_of(name).read_text()) if number]
+
+
+def openings(name: str) -> list[str]:
+    """The openings of the stencil that the installed library's file has apart from its pads: x, y, width, height."""
+    every = pad_fields(path_of(name).read_text())
+    apart = [
+        _pad("-", fields) for _, _, _, fields in every if "Paste" in fields["layers"] and ".Cu" not in fields["layers"]
+    ]
+    return [f"{pad.x:g} {pad.y:g} {pad.width:g} {pad.height:g}" for pad in apart]
 
 
 def rows(found: list[Pad]) -> list[str]:

@@ -10,6 +10,7 @@ from pcb.board import Board
 from pcb.places import Box, NetClass, Places, Plane
 from pcb.routing import BOTH, FRONT, Track
 
+BRIDGE = 0.5  # width of the copper between a pin and its plane
 MOVED = 20.0  # offset of the board's corner from the sheet's
 WARNING = ("NOT REVIEWED, NOT APPROVED", "NEVER BUILT. LINES CARRY 270 V")
 LAYERS = (  # KiCad 9's numbers
@@ -89,10 +90,10 @@ def _printed(board: Board, each: printed.Print) -> str:
     who = uid(board.name, "printed", each.reference, each.text)
     x, y = MOVED + each.x, MOVED + each.y
     if each.text:
-        style = "(effects (font (size 0.8 0.8) (thickness 0.12)))"
+        style = f"(effects (font (size {printed.LETTER:g} {printed.LETTER:g}) (thickness {printed.PEN:g})))"
         return f'(gr_text {quoted(each.text)} (at {x:g} {y:g} {each.turned}) (layer "F.SilkS") {who} {style})'
-    round_ = f"(center {x:g} {y:g}) (end {x + printed.DOT - 0.05:g} {y:g})"
-    return f'(gr_circle {round_} (stroke (width 0.1) (type solid)) (fill yes) (layer "F.SilkS") {who})'
+    round_ = f"(center {x:g} {y:g}) (end {x + printed.DOT - printed.PEN / 2:g} {y:g})"
+    return f'(gr_circle {round_} (stroke (width {printed.PEN:g}) (type solid)) (fill yes) (layer "F.SilkS") {who})'
 
 
 def _track(each: Track, kind: NetClass, number: int, who: str) -> str:
@@ -106,7 +107,9 @@ def _track(each: Track, kind: NetClass, number: int, who: str) -> str:
 
 
 def _plane(plane: Plane, number: int, who: str) -> str:
+    """A plane, which four bridges join to each pin that is soldered in a hole; a pour joins its pads whole."""
+    joined = "yes" if plane.layer == "F.Cu" else "thru_hole_only"
     corners = " ".join(f"(xy {MOVED + x:g} {MOVED + y:g})" for x, y in plane.outline)
-    how = "(hatch edge 0.5) (connect_pads yes (clearance 0.25)) (min_thickness 0.2)"
-    fill = f"(fill yes (thermal_gap 0.3) (thermal_bridge_width 0.3)) (polygon (pts {corners}))"
+    how = f"(hatch edge 0.5) (connect_pads {joined} (clearance 0.25)) (min_thickness 0.2)"
+    fill = f"(fill yes (thermal_gap 0.3) (thermal_bridge_width {BRIDGE:g})) (polygon (pts {corners}))"
     return f'(zone (net {number}) (net_name {quoted(plane.net)}) (layer "{plane.layer}") {who} {how} {fill})'

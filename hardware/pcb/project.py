@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 
+from pcb import printed
 from pcb.places import Places
 
 PAIR = "PAIR"  # with the number of its line, a second class of each net of a pair; it has no sizes
@@ -47,7 +48,7 @@ def settings(name: str, places: Places, patterns: dict[str, list[str]]) -> str:
 
 
 def rules(places: Places, *kinds: str, lines: int = 0) -> str:
-    """The barrier as KiCad's rules: creepage, clearance, or both if no kind is named.
+    """The barrier as KiCad's rules: creepage, clearance, or both if no kind is named; and the least print.
 
     A pad without a net is a relay's unused contact and counts as the pair's. On a board without slots the path along a
     layer is never shorter than through air, for which there is a rule too. Pairs of two `lines` differ by their second
@@ -77,4 +78,8 @@ def rules(places: Places, *kinds: str, lines: int = 0) -> str:
     text = ["(version 1)"]
     for name, kind, condition, least in [row for row in rows if not kinds or row[1] in kinds]:
         text.append(f'(rule "{name}"\n  (condition "{condition}")\n  (constraint {kind} (min {least:g}mm)))')
+    sizes = (
+        f"(constraint text_height (min {printed.LETTER:g}mm))\n  (constraint text_thickness (min {printed.PEN:g}mm))"
+    )
+    text.append(f'(rule "print"\n  (layer "F.SilkS")\n  {sizes})')
     return "\n".join(text) + "\n"

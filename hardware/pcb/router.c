@@ -24,7 +24,7 @@
 
 enum { CLASSES = 8, NETS = 2048, SHAPES = 60000, PLANES = 64, VIA_COST = 60, BUCKETS = 1 << 17, SIDE = 600 };
 enum { FAR = 1000000000, PRICE = 100, MOST_PRICE = 1500 };
-static const double GRID = 0.1, EDGE = 0.7, NEAR = 1e-6, THROUGH_LAYERS = 1.0, INSIDE = 1.0, VIA_IN_PAD = 3.0, HOLES_APART = 0.3;
+static const double GRID = 0.1, EDGE = 0.7, NEAR = 1e-6, THROUGH_LAYERS = 1.0, INSIDE = 1.0, FROM_PAD = 0.1, HOLES_APART = 0.3;
 static const long long MOST_WORK = 1500000000LL;
 typedef struct { int net, class, line, layers, found; double x1, y1, x2, y2, half; } Shape; /* half 0: a pad, a rectangle */
 typedef struct { int net; double x1, y1, x2, y2; } Plane;
@@ -279,10 +279,10 @@ static double between(int piece, int other) { /* the nearest shapes of two piece
   return least;
 }
 
-static void apart_from_vias(int shape, int by) { /* a net's vias keep clear of its holes and small pads */
+static void apart_from_vias(int shape, int by) { /* a net's vias keep clear of its holes and pads: an open hole takes the solder */
   const Shape *s = &shape_of[shape];
   int c = class_of[s->net];
-  if (s->half == 0 && fmin(s->x2 - s->x1, s->y2 - s->y1) < VIA_IN_PAD) count(hard[c][2], s, via_radius[c] + 0.1, by);
+  if (s->half == 0) count(hard[c][2], s, via_radius[c] + FROM_PAD, by);
   if (s->half > 0 && s->layers == 3) count(hard[c][2], s, HOLES_APART, by);
 }
 
@@ -426,13 +426,18 @@ static int far_off(const Shape *a, const Shape *b, double d) { /* quick test by 
          beside(fmin(a->y1, a->y2), fmax(a->y1, a->y2), fmin(b->y1, b->y2), fmax(b->y1, b->y2)) >= reach;
 }
 
+static int in_own_pad(const Shape *a, const Shape *b) {
+  return a->layers == 3 && a->half > 0 && b->half == 0 && a->net == b->net && apart(a, b) < FROM_PAD - NEAR;
+}
+
 static void drop_what_is_too_near(void) { /* of an earlier run, where a part has moved since */
   for (int i = 0; i < shapes; i++) {
     const Shape *a = &shape_of[i];
     if (!a->found) continue;
     for (int j = 0; j < shapes && a->net >= 0; j++) {
       const Shape *b = &shape_of[j];
-      if (b->net == a->net || b->net == -2 || !meet(a, b) || far_off(a, b, asked(a, b)) || from_pad(a, b) >= asked(a, b) - NEAR)
+      if (!in_own_pad(a, b) &&
+          (b->net == a->net || b->net == -2 || !meet(a, b) || far_off(a, b, asked(a, b)) || from_pad(a, b) >= asked(a, b) - NEAR))
         continue;
       if (has_plane(a->net)) take_up_from(i);
       else take_up(a->net);

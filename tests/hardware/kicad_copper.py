@@ -23,7 +23,7 @@ def main(path: str) -> dict[str, Any]:
     ]
     pads = []
     for pad in board.GetPads():
-        if pad.GetAttribute() != pcbnew.PAD_ATTRIB_NPTH:
+        if pad.GetAttribute() != pcbnew.PAD_ATTRIB_NPTH and pad.IsOnCopperLayer():
             box, middle = pad.GetBoundingBox(), pad.GetPosition()
             named = (pad.GetParentFootprint().GetReference(), pad.GetNumber(), pad.GetNetname())
             pads.append([*named, *map(mm, (middle.x, middle.y, box.GetWidth(), box.GetHeight()))])

@@ -108,6 +108,19 @@ def test_tracks_that_are_given_are_kept_and_not_found_again(tmp_path: Path) -> N
     assert [track for track in tracks if track.net == "b" and track.layers == routing.BOTH]
 
 
+@pytest.mark.parametrize("earlier", [[], ["0 3 6 6 6 6"]])
+def test_the_router_puts_no_via_into_a_pad(tmp_path: Path, earlier: list[str]) -> None:
+    """A pad of 4 x 4 mm above its plane: the hole would take its solder. One of an earlier layout is taken up."""
+    program = routing.built(tmp_path)
+    pads = ["0 0 0 4 4 8 8 1", "1 0 0 12 12 13 13 1"]
+    head = [f"20 20 0 1 2 {len(pads)} 0 {len(earlier)} 1 0", *CLASS_OF_TWO]
+    tracks, missing = routing.answered(program, "\n".join([*head, *pads, *earlier, "0 1 1 18 18"]) + "\n", ["a", "b"])
+    assert missing == 0
+    (via,) = [each for each in tracks if each.layers == routing.BOTH]
+    off = max(4 - via.x1, via.x1 - 8, 4 - via.y1, via.y1 - 8)
+    assert off >= 0.3 + 0.1 - 1e-6
+
+
 @pytest.mark.parametrize(("lines", "asked"), [(("1", "2"), 1.6), (("1", "1"), 0.2), (("0", "0"), 0.2)])
 def test_the_router_keeps_two_lines_apart_on_a_layer(tmp_path: Path, lines: tuple[str, str], asked: float) -> None:
     """Side by side through a gap of 3 mm; the second has to cross the first, a given track, on the back."""

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import re
 from math import hypot
 
-from pcb import cardboard, places, printed
+import pytest
+
+from pcb import cardboard, lineboard, places, printed
 from pcb.cardboard import NAME, CardBoard
 from pcb.pcb import MOVED, warned
 from pcb.places import Box, on_board
@@ -21,6 +24,10 @@ NO_ROOM = {
     "J1308",  # a terminal for two wires
     "U1002",
 }  # fmt: skip
+
+
+LINE_TEXT = (HARDWARE / lineboard.NAME / f"{lineboard.NAME}.kicad_pcb").read_text()
+FACTORY_MM = (1.0, 0.15)  # JLCPCB, character design specifications: least height of a letter, and width of a line
 
 
 def off(box: Box, x: float, y: float) -> float:
@@ -58,3 +65,15 @@ def test_what_is_committed_is_printed_so() -> None:
             assert f'(gr_text "{each.text}"\n\t\t(at {MOVED + each.x:g} {MOVED + each.y:g} {each.turned})' in TEXT
         else:
             assert f"(gr_circle\n\t\t(center {MOVED + each.x:g} {MOVED + each.y:g})" in TEXT
+
+
+@pytest.mark.parametrize(("text", "least"), [(TEXT, len(PRINTS)), (LINE_TEXT, 2)])
+def test_a_factory_can_print_each_letter_and_line(text: str, least: int) -> None:
+    found = re.findall(r"\n\t\(gr_(?:text|circle) .*?\n\t\)|\n\t\(gr_(?:text|circle)\n.*?\n\t\)", text, re.DOTALL)
+    printed_items = [each for each in found if '"F.SilkS"' in each]
+    assert len(printed_items) >= least
+    for each in printed_items:
+        for high, wide in re.findall(r"\(size (\S+) (\S+)\)", each):
+            assert min(float(high), float(wide)) >= FACTORY_MM[0], each
+        (pen,) = re.findall(r"\((?:thickness|width) (\S+)\)", each)
+        assert float(pen) >= FACTORY_MM[1], each
