@@ -6,7 +6,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -75,6 +74,33 @@ def test_a_folder_of_that_name_is_named_as_one(card: Card, name: str) -> None:
     assert (card.run / CARD_WRONG).exists()
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "linetap-done.txt", "linetap-error.txt", "linetap-error-card-is-full.txt", ".linetap.taken", "floor-03.request",
+        ".linetap-done.txt.tmp", ".floor-03.request.tmp",
+    ],
+)  # fmt: skip
+def test_a_folder_of_the_name_of_a_file_that_the_unit_writes_costs_nothing(card: Card, name: str) -> None:
+    """With .linetap.taken an order in force stayed on the card, with its passphrase: "nothing was changed"."""
+    (card.boot / name / "within").mkdir(parents=True)
+    assert card.start() == 0
+    assert not (card.boot / "linetap.toml").exists()
+    assert "unit floor-03" in (card.boot / "linetap-done.txt").read_text()
+    assert (card.boot / "floor-03.request").is_file()
+    assert (card.boot / "left-1/within").is_dir()
+
+
+@pytest.mark.parametrize("name", ["linetap-error.txt", ".linetap-error.txt.tmp"])
+def test_a_folder_for_the_error_s_text_does_not_hide_it(card: Card, name: str) -> None:
+    (card.boot / "left-1").mkdir()
+    (card.boot / name / "within").mkdir(parents=True)
+    (card.boot / "linetap.toml").write_bytes(b"")
+    assert card.start() == 2
+    assert "the file is empty" in (card.boot / "linetap-error.txt").read_text()
+    assert (card.boot / "left-2/within").is_dir()
+
+
 class Cut(BaseException):
     """The power."""
 
@@ -125,10 +151,15 @@ def test_a_full_card_takes_the_request_when_the_order_has_gone(card: Card, monke
     assert card.on_card() == {"floor-03.request", "linetap-done.txt"}
 
 
-def test_an_order_in_force_whose_request_the_card_does_not_take_is_reported_as_such(card: Card) -> None:
-    asked = card.boot / "floor-03.request"
-    asked.mkdir()
-    (asked / "x").touch()
+def test_an_order_in_force_whose_request_the_card_does_not_take_is_reported_as_such(
+    card: Card, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, data: bytes, **more: Any) -> None:
+        if path.suffix == ".request":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        replace_durably(path, data, **more)
+
+    monkeypatch.setattr(applyorder, "replace_durably", refuse)
     assert card.start() == 2
     told = (card.boot / "linetap-error.txt").read_text()
     assert "설정을 적용했으나" in told
@@ -138,7 +169,7 @@ def test_an_order_in_force_whose_request_the_card_does_not_take_is_reported_as_s
     assert result is not None
     assert result.code == "taken"
     assert "ConditionPathExists=|!/etc/linetap/tls.pem\n" in SERVICE.read_text(), "a card too full for an error's file"
-    shutil.rmtree(asked)
+    monkeypatch.undo()
     assert card.start() == 0
     assert card.on_card() == {"floor-03.request"}
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -126,10 +128,14 @@ def refuses_again(card: Card, kept: dict[str, bytes]) -> None:
     assert not (card.run / "linetap-ssh").exists()
 
 
-def test_a_card_that_keeps_its_order_lets_nobody_in_again(card: Card) -> None:
+def test_a_card_that_keeps_its_order_lets_nobody_in_again(card: Card, monkeypatch: pytest.MonkeyPatch) -> None:
     """A thief prepares the card so that the order cannot be wiped, and starts the unit as often as they like."""
     kept = pack(card)
-    (card.boot / ".linetap.taken" / "x").mkdir(parents=True)
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(command, "move_durably", refuse)
     assert card.start() == 2
     assert (card.run / "linetap-ssh").exists(), "what the authority signed, once"
     before = {path: path.read_bytes() for path in card.etc.rglob("*") if path.is_file()}
@@ -138,7 +144,7 @@ def test_a_card_that_keeps_its_order_lets_nobody_in_again(card: Card) -> None:
         assert card.start() == 2
         assert not (card.run / "linetap-ssh").exists()
         assert before == {path: path.read_bytes() for path in card.etc.rglob("*") if path.is_file()}
-    shutil.rmtree(card.boot / ".linetap.taken")
+    monkeypatch.undo()
     assert card.start() == 0
     assert not (card.run / "linetap-ssh").exists()
     refuses_again(card, kept)

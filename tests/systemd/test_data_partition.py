@@ -18,14 +18,7 @@ UNIT, PLACE = "data-linetap.service", "/var/lib/linetap"
 SOON = "[Service]\nTimeoutStartSec=2\nTimeoutStopSec=2\n"
 HANGS, IS_KILLED, IS_WHOLE = "exec sleep 600", "kill -9 $PPID", "exit 0"
 USERS = "echo linetap-recorder:x:990:991::/:/bin/false >>/etc/passwd; echo linetap:x:991: >>/etc/group"
-RECORDER = """[Service]
-Type=oneshot
-ExecStart=/bin/true
-User=linetap-recorder
-Group=linetap
-StateDirectory=linetap/vault linetap/config
-StateDirectoryMode=0750
-"""
+RECORDER = ("User=linetap-recorder", "Group=linetap", "StateDirectory=linetap/vault linetap/config")
 MOUNTS = """#!/bin/sh
 case "$*" in
   *ext4*)
@@ -112,13 +105,12 @@ def test_a_partition_as_a_unit_writes_it_is_left_as_it_is(unit: Guest) -> None:
 
 def test_a_vault_that_was_copied_as_root_is_the_recorder_s_again(unit: Guest) -> None:
     """systemd left it, because the folder at the top was the recorder's already."""
-    unit.write("/etc/systemd/system/recorder.service", RECORDER)
     unit.run("mkdir", "-p", "/run/card/vault/log", "/run/card/vault/2026/12/02/call", "/run/card/config")
     unit.run("sh", "-c", "echo x >/run/card/vault/log/leaves.jsonl; chmod 0 /run/card/vault/log/leaves.jsonl")
     unit.run("chmod", "0500", "/run/card/vault/2026")
     unit.run("chown", "linetap-recorder:linetap", "/run/card/vault", "/run/card/config")
     start(unit, IS_WHOLE)
-    unit.run("systemctl", "start", "recorder.service")
+    unit.run("systemd-run", "--wait", *(f"--property={each}" for each in RECORDER), "/bin/true")
     names = ("vault", "vault/log", "vault/log/leaves.jsonl", "vault/2026", "vault/2026/12/02/call", "config")
     found = unit.run("stat", "-c", "%U:%G %a", *(f"{PLACE}/{name}" for name in names)).splitlines()
     assert {line.split()[0] for line in found} == {"linetap-recorder:linetap"}

@@ -236,6 +236,10 @@ def test_it_waits_until_the_firmware_of_both_slots_starts_with_it(pi: Pi) -> Non
         pi.start()
         assert (pi.state.step, pi.restarts) == ("waiting", 0)
         assert pi.state.text.startswith("start4b.elf is of 2024-04-17; boot loaders from 2025-02-11 on start none")
+    os.truncate(pi.root / "boot/firmware/start4b.elf", 1 << 40)  # by somebody with the card: it would fill the memory
+    pi.start()
+    assert (pi.state.step, pi.restarts) == ("waiting", 0)
+    assert pi.state.text.startswith("start4b.elf cannot be read: ")
     pi.put("boot/firmware/start4b.elf", "VC_BUILD_ID_TIME: Feb 11 2026\0")
     pi.start()
     pi.start()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -122,6 +123,22 @@ def test_another_bundles_rest_goes(fetching: Fetching) -> None:
     other.write_bytes(b"old")
     fetching.run()
     assert not other.exists()
+
+
+@pytest.mark.parametrize("kind", ["fifo", "folder", "link"])
+def test_another_object_in_place_of_the_rest_is_replaced(fetching: Fetching, kind: str) -> None:
+    """A FIFO would wait for its reader for ever, and no update be reported as failed."""
+    kept = fetching.part.with_name("kept")
+    kept.write_bytes(b"kept")
+    if kind == "fifo":
+        os.mkfifo(fetching.part)
+    elif kind == "folder":
+        (fetching.part / "within").mkdir(parents=True)
+    else:
+        fetching.part.symlink_to(kept)
+    fetching.run()
+    assert fetching.into.read_bytes() == BUNDLE
+    assert kept.read_bytes() == b"kept"
 
 
 def test_another_content_is_refused(fetching: Fetching, server: Server) -> None:

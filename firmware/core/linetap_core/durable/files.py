@@ -23,6 +23,17 @@ FILE_MODE = 0o640
 PUBLIC_MODE = 0o644  # for certificates and signers' files, which other users read; independent of the umask
 
 
+def make_directories(root: Path, path: Path) -> None:
+    """Makes every directory between `root`, which must exist, and `path`; each is synced into its parent."""
+    above = root
+    for name in path.relative_to(root).parts:
+        below = above / name
+        with contextlib.suppress(FileExistsError):
+            below.mkdir(mode=DIRECTORY_MODE)
+            sync_directory(above)
+        above = below
+
+
 def create(path: Path) -> int:
     """The descriptor of a new file; FileExistsError for an existing one, for which the key may have been used."""
     return os.open(path, NEW, FILE_MODE)

@@ -4,24 +4,21 @@ otherwise stop every write below it."""
 
 from __future__ import annotations
 
-import contextlib
 import stat
 from pathlib import Path
 
 from linetap_core.durable import broken
-from linetap_core.durable.files import DIRECTORY_MODE, sync_directory
+from linetap_core.durable.files import make_directories
 
 
 def make(root: Path, path: Path) -> None:
-    """Makes every folder between `root`, which must exist, and `path`; each is synced into its parent."""
-    above = root
+    """`make_directories`, after anything in the way was set aside. For the owner of all of `root`."""
+    below = root
     for name in path.relative_to(root).parts:
-        below = above / name
+        below /= name
         if not is_there(below):
-            with contextlib.suppress(FileExistsError):
-                below.mkdir(mode=DIRECTORY_MODE)
-                sync_directory(above)
-        above = below
+            break
+    make_directories(root, path)
 
 
 def is_there(path: Path) -> bool:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from linetap_core.durable import files, folders
+from linetap_core.durable import files
 from linetap_core.durable.files import prune, replace_durably
 from linetap_core.errors import BadInput
 from linetap_core.evidence.calls import amendment, sealed
@@ -95,7 +95,7 @@ class Tree:
         for path in folder.iterdir():
             _sync(path)
         files.sync_directory(folder)
-        folders.make(self._root, place.parent)
+        files.make_directories(self._root, place.parent)
         _clear(place)  # stored and verified before the database was lost; this one is verified too
         files.move_durably(folder, place)
 
@@ -103,14 +103,14 @@ class Tree:
         if not self._place(unit, call_id).exists():
             return
         path = self._root / unit / closing_path(call_id)
-        folders.make(self._root, path.parent)
+        files.make_directories(self._root, path.parent)
         replace_durably(path, data)
 
     def put_amendment(self, unit: str, call_id: str, number: int, data: bytes, signature: str) -> None:
         if not self._place(unit, call_id).exists():
             return
         path = self._root / unit / amendment_path(call_id, number)
-        folders.make(self._root, path.parent)
+        files.make_directories(self._root, path.parent)
         replace_durably(namespaces.signature_path(path), signature.encode("ascii"))
         replace_durably(path, data)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from linetap_core.clock import parse_rfc3339
-from linetap_core.durable import folders
+from linetap_core.durable import files
 from linetap_core.durable.files import replace_durably
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.calls import sealed
@@ -135,7 +135,7 @@ def write_proofs(log: Path, store: Path, rules: Rules, signers: list[Signer]) ->
         path = store / unit / witnessed_path(call_id)
         if (proof := first_witnessed_proof(kept, rules, log, index)) is None:
             continue
-        folders.make(store, path.parent)
+        files.make_directories(store, path.parent)
         replace_durably(path, proof.encode())
         count += 1
     return count

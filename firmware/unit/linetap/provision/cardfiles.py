@@ -8,12 +8,15 @@ as the file system does it: on a boot partition (vfat) LINETAP.TOML is linetap.t
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from linetap_core.durable.files import TEMPORARY
 from linetap_core.enrolment import order
 from linetap_core.errors import BadInput
 from linetap_core.evidence.signing import namespaces
@@ -29,6 +32,8 @@ _LIKE_DECOMMISSION = re.compile(r"^linetap[-_ ]decom+is+ion", re.IGNORECASE)
 _LIKE_DESK = re.compile(r"^linetap[-_ ]desk", re.IGNORECASE)
 _LIKE_CERTIFICATE = re.compile(r"\.pem", re.IGNORECASE)
 _OTHER_CERTIFICATE = re.compile(r"\.(crt|cer)(\.txt)?$", re.IGNORECASE)
+_REPORTS = (".request", ".retired.json", f".retired.json{namespaces.SUFFIX}")  # behind a unit's name
+_LEFT = "left-"
 _OTHER_FORMATS = (b"<", b"{\\rtf", b"PK\x03\x04", b"%PDF")  # a saved web page, a word processor's file, an archive
 
 
@@ -54,6 +59,20 @@ def require_names(boot: Path) -> None:
     for found, wanted in ((orders, ORDER), (signatures, _SIGNATURE), (asked, DECOMMISSION), (desks, DESK)):
         if found:
             _raise_misnamed(found, wanted, (boot / wanted).exists())
+
+
+def move_folders_away(boot: Path, written: Iterable[str]) -> None:
+    """Renames folders with the names of the files that a unit writes: it could not report anything on the card, and not
+    wipe an order. Not removed: they may be large, or have no end."""
+    names = {each for name in written for each in (name, f".{name}{TEMPORARY}")}
+    found: list[os.DirEntry[str]] = []
+    with contextlib.suppress(OSError), os.scandir(boot) as entries:
+        found = [entry for entry in itertools.islice(entries, _MOST_NAMES) if entry.is_dir(follow_symlinks=False)]
+    for entry in found:
+        if entry.name in names or entry.name.removesuffix(TEMPORARY).endswith(_REPORTS):
+            number = next(n for n in itertools.count(1) if not (boot / f"{_LEFT}{n}").exists())
+            with contextlib.suppress(OSError):
+                (boot / entry.name).rename(boot / f"{_LEFT}{number}")
 
 
 def has_certificate(boot: Path) -> bool:

@@ -119,8 +119,10 @@ def apply(
         for old in (run_dir / CARD_WRONG, run_dir / cardresult.NAME):
             old.unlink(missing_ok=True)
     digest: str | None = None
+    if not by_network:
+        cardfiles.move_folders_away(boot, (DONE, ERROR, FULL, _TAKEN))
     try:
-        with contextlib.suppress(OSError):  # a folder of that name must not prevent the rest
+        with contextlib.suppress(OSError):
             (boot / FULL).unlink(missing_ok=True)
             (boot / ERROR).unlink(missing_ok=True)
         with contextlib.suppress(BadInput):  # the next start tries it again

@@ -13,7 +13,10 @@ import re
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from linetap_core import plainfile
+
 LEAST_DAY = date(2025, 1, 16)
+_MOST_BYTES = 32 << 20  # ten times such a file
 NUMBERED_FROM_S = 1739232000  # 2025-02-11, a boot loader's build
 _MADE = re.compile(rb"VC_BUILD_ID_TIME: ([A-Z][a-z]{2} [ \d]\d \d{4})\b")
 
@@ -38,7 +41,7 @@ def slot_fault(boot: Path) -> str | None:
     """The same for the files of both slots, by name. `boot`: the mounted boot partition."""
     for path in sorted(boot.glob("start4[ab].elf")):
         try:
-            fault = fault_of(path.read_bytes())
+            fault = fault_of(plainfile.read(path, _MOST_BYTES))
         except OSError as error:
             fault = f"cannot be read: {error.strerror}"
         if fault is not None:
