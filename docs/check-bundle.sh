@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# check-bundle.sh, version 7: checks an unpacked evidence bundle of linetap with stock tools, and runs nothing out of it.
+# check-bundle.sh, version 8: checks an unpacked evidence bundle of linetap with stock tools, and runs nothing out of it.
 #
 #   bash check-bundle.sh FOLDER SIGNERS [TSA_CA [SIGSUM_POLICY]]
 #
@@ -76,16 +76,18 @@ people() {  # Those lines of the signers whose keys sign nothing that a unit sig
   grep -vFf "$work/of-units" "$work/no-unit" > "$work/people" || true
 }
 
-person() {  # NAMESPACE TIME FILE: signed by somebody who is named for it, and whose key is no unit's
+person() {  # NAMESPACE TIME FILE SIGNATURE: by somebody who is named for it ($by), with a key ($key) that is no unit's
   local who signers=$signers
-  step "Signature of $3"
-  who=$(ssh-keygen -Y find-principals -f "$signers" -O verify-time="$2" -s "$3.sig" < "$3")
+  step "Signature $4 of $3"
+  who=$(ssh-keygen -Y find-principals -f "$signers" -O verify-time="$2" -s "$4" < "$3") || fail "by nobody in the signers"
   people
   signers=$work/people
-  ssh-keygen -Y find-principals -f "$signers" -O verify-time="$2" -s "$3.sig" < "$3" > "$work/who" ||
+  ssh-keygen -Y find-principals -f "$signers" -O verify-time="$2" -s "$4" < "$3" > "$work/who" ||
     fail "signed by the unit ${who%%[,$'\n']*}: a key that may sign what units sign"
   who=$(< "$work/who")
-  signature "${who%%[,$'\n']*}" "$1" "$2" "$3" "$3.sig"
+  by=${who%%[,$'\n']*}
+  signature "$by" "$1" "$2" "$3" "$4"
+  key=$(ssh-keygen -Y check-novalidate -n "$1" -s "$4" < "$3" | grep -oE 'SHA256:[0-9A-Za-z+/]{43}')
 }
 
 little() {  # NUMBER BYTES: as a WAV counts
@@ -132,6 +134,15 @@ for path in "$self" "$signers" "$tsa_ca" "$sigsum_policy"; do
   case $path/ in "$PWD"/*) fail "$path is in the bundle" ;; esac
 done
 
+step "Two names in the signers that look the same are no two people"
+# Of each line the name: no character that nobody sees, none that is not composed, no space around it.
+jq -Rrn '[inputs | select(test("^[ \\t\\r]*(#|$)") | not) |
+    capture("^[ \\t\\r]*(?<name>[^ \\t\\r\"]*(\"[^\"]*\")?)").name | gsub("\""; "")] | to_entries[]
+  | select(.value | test("[\\p{C}\\p{Zl}\\p{Zp}\\x{34f}\\x{115f}\\x{1160}\\x{17b4}\\x{17b5}\\x{180b}-\\x{180f}\\x{2800}\\x{3164}\\x{ffa0}]")
+    or test("[\\x{fe00}-\\x{fe0f}\\x{1d159}\\x{e0000}-\\x{e0fff}\\x{300}-\\x{36f}\\x{1100}-\\x{11ff}]")
+    or test("[\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{202f}\\x{205f}\\x{3000}]") or test("(^|,)!? | (,|$)")) | .value' "$signers" > "$work/unseen"
+test ! -s "$work/unseen" || fail "$(sed -n l "$work/unseen" | sed -n 1p) has a character that nobody sees, or a space around it"
+
 step "Only plain files, with names of a bundle"
 found() {  # TEXT CONDITION...: the first name of that kind, if there is one
   local name
@@ -152,7 +163,7 @@ known+="|logs/$unit/(leaves/$id\.json|(head|witness|stamp)/$id\.path|witnessed/$
 known+="|logs/$unit/(ends/$id\.json|(head|witness|stamp)/$id\.end\.path)"
 known+="|sigsum/$id\.(proof|pub)|holds/$id/((hold|rewrap)\.json(\.sig)?|key\.age)"
 known+="|amended/$id\.json(\.sig)?"
-known+="|certificates/[0-9A-Za-z-]+\.destroyed\.json(\.sig)?"
+known+="|certificates/[0-9A-Za-z-]+(\.officer-[1-9](-[1-9])*)?\.destroyed\.json((\.second)?\.sig)?"
 strange=$(find . -type f | grep -vEx "\./($known)" || true)
 test -z "$strange" || fail "${strange%%$'\n'*} does not belong in a bundle"
 used SHA256SUMS bundle.json signers report.ko.html report.en.html
@@ -238,7 +249,7 @@ for record in calls/*/record.json; do
   for kept in "holds/$call/hold.json" "holds/$call/rewrap.json"; do
     test -e "$kept" || continue
     at=$(digits "$kept" made_at)
-    person linetap-hold "$at" "$kept"
+    person linetap-hold "$at" "$kept" "$kept.sig"
     step "The hold is of this record: $call"
     test "$(jq -r .record_sha256 "$kept")" = "$sha256"
     test "$(jq -r .call_id "$kept")" = "$call"
@@ -299,13 +310,37 @@ done < <(printf '%s\n' "${units[@]}" | sort -u)
 
 for gone in certificates/*.destroyed.json; do
   epoch=${gone#certificates/}
-  epoch=${epoch%.destroyed.json}
+  epoch=${epoch%%.*}
   step "The certificate is of the day of a call in it: $epoch"
   test "$(jq -r '.epoch | strings' "$gone")" = "$epoch" || fail "$gone is of another day"
   jq -e --arg epoch "$epoch" 'select(.retention.epoch == $epoch)' calls/*/record.json > "$work/said" ||
     fail "$gone is of no call in it"
   at=$(digits "$gone" destroyed_at)
-  person linetap-certificate "$at" "$gone"
+  person linetap-certificate "$at" "$gone" "$gone.sig"
+  printf '%s %s\n' "$key" "${by// /}" >> "$work/by-$epoch"
+  second=$(jq -r '.second | strings' "$gone")
+  if test -n "$second"; then
+    first=$key
+    person linetap-certificate "$at" "$gone" "$gone.second.sig"
+    test "$key" = "$second" || fail "$gone.second.sig is not by the second person whom the certificate names"
+    test "$key" != "$first" || fail "both signatures of $gone are by one key"
+    printf '%s %s\n' "$key" "${by// /}" >> "$work/by-$epoch"
+  fi
+done
+for certified in "$work"/by-*; do  # a person has one key and one name
+  epoch=${certified##*/by-}
+  by_key=$(cut -d' ' -f1 "$certified" | sort -u | wc -l)
+  by_name=$(cut -d' ' -f2 "$certified" | tr '[:upper:]' '[:lower:]' | sort -u | wc -l)
+  number=$((by_key < by_name ? by_key : by_name))
+  if test "$number" -ge 2; then
+    echo "certified by $number people: $epoch"
+    jq -rs --arg epoch "$epoch" '(map(.officers // [] | .[]) | unique) as $gone | (map(.of // 1) | max) as $of
+      | (map(.needed // 1) | min) as $needed | select($of > 1 and $of - ($gone | length) >= $needed)
+      | "note: \($epoch): of \($of) officers \($of - ($gone | length)) have their keys, and \($needed) open it"' \
+      "certificates/$epoch".*destroyed.json
+  else
+    echo "note: $epoch: one person alone certified it: the destruction is not proven"
+  fi
 done
 
 step "Each file was covered by one of these checks"

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from bundle_rig import BundleRig, members, pack
+from bundle_rig import CHECKER, BundleRig, members, pack, unpacked
 from linetap_core.evidence.authorization.roles import Person, Purpose, Roles
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import document, namespaces, sshsig
 from linetap_core.evidence.signing.signers import Signer
 from linetap_desk.vaultproofs.documents import DocumentCheck, LogClaims
+from sealing_rig import run
 
 KEYS = [keys.new_unit_key() for _ in range(3)]
 
@@ -43,6 +44,27 @@ def test_the_signers_in_a_bundle(bundled: BundleRig, capsys: pytest.CaptureFixtu
     assert bundled.verify(pack(tmp_path / "forged.zip", found)) == 1
     said = capsys.readouterr().out
     assert f"signers: line {found['signers'].count(b'\n')}: the name's character 8 is U+200B, which nobody sees" in said
+
+
+NAMES = [
+    "officer\u3164",
+    "officer\u200b",
+    "officer\ufe0f",
+    '"officer "',
+    "officer\u00a0",
+    "\u1100\u1161",
+    "a\U000e0101",
+]
+
+
+@pytest.mark.parametrize("name", [*NAMES, "김소라", "Nguyễn", '"Park Min"', "closet-*,!closet-9"])
+def test_the_checker_of_stock_tools(bundled: BundleRig, tmp_path: Path, name: str) -> None:
+    assert bundled.bundle() == 0
+    published = tmp_path / "published"
+    published.write_text(f"# people\u200b\n{bundled.rig.signers_file.read_text()}{second_line(name)}")
+    done = run(["bash", str(CHECKER), str(unpacked(bundled.root / "case.zip", tmp_path / "case")), str(published)])
+    assert (done.returncode == 0) is (name not in NAMES), done.stderr
+    assert (b"has a character that nobody sees" in done.stderr) is (name in NAMES)
 
 
 @pytest.mark.parametrize(("name", "fault"), [("김소라", ""), ("김소라\u3164", "people[2].name: character 4 is U+3164")])

@@ -36,7 +36,7 @@ END = EndRecord(
     released_at="2026-11-24T22:56:42.000Z", seen_by="dial_tone",
 )  # fmt: skip
 LEAF, PATH = layout.end(UNIT, CALL_ID), layout.end_path(UNIT, layout.HEAD, CALL_ID)
-PINNED = "1a6be50dbace6bb87e8fa34cadf53db8095daefcfcc7f9ec01c26de3de058371"  # as in test_bundle_report.py
+PINNED = "8d4adc955ced28456c3e9622d0d5630104cd13aa41499d935bcbf9170a3aa707"  # as in test_bundle_report.py
 
 
 def ended_record(**changes: Any) -> CallRecord:

@@ -46,7 +46,7 @@ from linetap_desk.ceremony.certificate import Certificate
 from sealing_rig import CALL_ID, UNIT, run
 
 # With another hash the texts have changed: TEXTS has to be increased. Of an ended call: test_bundle_ended.py.
-PINNED = {11: "91a9f7295e53e09d9df5eb4b8b0248a69eea3deff8c815d89bf02e888e2c7712"}
+PINNED = {11: "bd5d38447a51153019e81f4224bcc178e151f1cf181ba40946e69535ba65ce94"}
 ROOT = Path(__file__).parents[2]
 VOID = {"meta", "br"}
 
@@ -69,7 +69,7 @@ class Tags(HTMLParser):
 
 def fixed(records: list[CallRecord]) -> dict[str, Source]:
     """The sources of a report, with the same bytes every time: the key is not secret."""
-    key, person = (Ed25519PrivateKey.from_private_bytes(bytes(range(at, at + 32))) for at in (0, 1))
+    key, person, second = (Ed25519PrivateKey.from_private_bytes(bytes(range(at, at + 32))) for at in range(3))
     sources: dict[str, Source] = {layout.ABOUT: document.encode(facts.About(case="2026가합117 <&>"))}
     tree, leaves = merkle.Tree(), []
 
@@ -101,13 +101,14 @@ def fixed(records: list[CallRecord]) -> dict[str, Source]:
         sources[layout.head(UNIT, layout.WITNESS) + suffix] = sources[f"logs/{UNIT}/head.json{suffix}"]
     cosigned = sshsig.sign(data, person, namespaces.HEAD).encode()
     sources[layout.head(UNIT, layout.WITNESS) + ".witness.sig"] = cosigned
-    lines = (f"{name} {keys.public_line(of.public_key())}\n" for name, of in ((UNIT, key), ("witness", person)))
+    people = ((UNIT, key, ""), ("witness", person, ""), ("lee", second, 'namespaces="linetap-certificate" '))
+    lines = (f"{name} {options}{keys.public_line(of.public_key())}\n" for name, of, options in people)
     sources[layout.SIGNERS] = "".join(lines).encode()
-    return sources | documents(records[0], person)
+    return sources | documents(records[0], person, second)
 
 
-def documents(record: CallRecord, key: Ed25519PrivateKey) -> dict[str, Source]:
-    """The call opened without a release, held, proven by Sigsum, and its day's key destroyed."""
+def documents(record: CallRecord, key: Ed25519PrivateKey, second: Ed25519PrivateKey) -> dict[str, Source]:
+    """The call opened without a release, held, proven by Sigsum, and its day's key destroyed by two people."""
     data = sealed.public_json(record)
     whole = json.dumps(json.loads(data) | {"unreleased": True}, indent=2, ensure_ascii=False).encode() + b"\n"
     held = hold.encode(
@@ -117,9 +118,10 @@ def documents(record: CallRecord, key: Ed25519PrivateKey) -> dict[str, Source]:
     )  # fmt: skip
     gone = msgspec.json.encode(
         Certificate(epoch="2027-11-24", recipient="", index=None, ended_at=None, rule="retention", sheets=0, copies=0,
-                    destroyed_at="2027-11-25T03:00:00.000Z", key_list_version=1, files=[], canaries={})
+                    destroyed_at="2027-11-25T03:00:00.000Z", key_list_version=1, files=[], canaries={},
+                    second=keys.fingerprint(second.public_key()))
     )  # fmt: skip
-    certificate, kept = layout.certificate("2027-11-24"), layout.hold_member(record.call_id, hold.HOLD)
+    certificate, kept = layout.certificate("2027-11-24.destroyed.json"), layout.hold_member(record.call_id, hold.HOLD)
     return {
         layout.opened(record.call_id, "call.json"): whole,
         layout.opened(record.call_id, "call.wav"): b"",
@@ -128,6 +130,7 @@ def documents(record: CallRecord, key: Ed25519PrivateKey) -> dict[str, Source]:
         kept + ".sig": sshsig.sign(held, key, namespaces.HOLD).encode(),
         certificate: gone,
         certificate + ".sig": sshsig.sign(gone, key, namespaces.CERTIFICATE).encode(),
+        certificate + ".second.sig": sshsig.sign(gone, second, namespaces.CERTIFICATE).encode(),
     }
 
 

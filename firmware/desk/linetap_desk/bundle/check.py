@@ -14,15 +14,18 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
+from linetap_core.clock import SYSTEM
 from linetap_core.errors import BadInput, LinetapError, Refusal
 from linetap_core.evidence.calls import hold, sealed
 from linetap_core.evidence.keys import keys
+from linetap_core.evidence.merklelog.unitlog import Head
 from linetap_core.evidence.signing import namespaces
 from linetap_core.evidence.signing.signers import Signer, require_named, require_trust
 from linetap_core.evidence.witness.quorum import NONE
 from linetap_desk.bundle import container, facts, layout, misplaced, recipe, report
 from linetap_desk.bundle.container import BadBundle, Member, Source
 from linetap_desk.bundle.facts import EvidenceFacts, Signed
+from linetap_desk.proofs import headtime
 from linetap_desk.proofs.verdict import Problem, Verdict
 from linetap_desk.proofs.verifycall import verify_call
 from linetap_desk.unsealing.wav import header
@@ -67,6 +70,9 @@ def verify_bundle(
             return
         yield bundle
         yield Verdict(f"not covered, and not to be believed: {_uncovered(found)}", counts=False)
+        for name, head in _heads(found):
+            if (text := headtime.ahead(name, head.at, SYSTEM.utc_ns())) is not None:
+                yield Verdict(text, counts=False)
         stamped = sorted(unit for unit, heads in found.heads.items() if layout.STAMP in heads)
         is_unused = ca is not None and not stamped and must_be_stamped
         if is_unused and not bundle.problems:  # otherwise it may have been removed
@@ -96,6 +102,12 @@ def _uncovered(found: EvidenceFacts) -> str:
             wav, whole = (layout.opened(call.record.call_id, name) for name in ("call.wav", "call.json"))
             text += f", the sound of {wav}, the numbers and names in {whole}"
     return text
+
+
+def _heads(found: EvidenceFacts) -> Iterator[tuple[str, Head]]:
+    for unit, heads in found.heads.items():
+        for kind, head in heads.items():
+            yield layout.head(unit, kind), head
 
 
 def _witnessed(found: EvidenceFacts, rules: Rules, signers: list[Signer]) -> Verdict:

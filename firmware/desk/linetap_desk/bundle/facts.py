@@ -11,14 +11,16 @@ from datetime import datetime
 import msgspec
 
 from linetap_core.clock import from_utc_ns, parse_rfc3339
-from linetap_core.errors import BadInput
+from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.calls import amendment, hold, sealed
 from linetap_core.evidence.calls.amendment import Amendment
 from linetap_core.evidence.calls.hold import Hold, Rewrap
+from linetap_core.evidence.keys import keys
 from linetap_core.evidence.keys.keys import PublicKey
 from linetap_core.evidence.merklelog import closing, leaflog, unitlog
 from linetap_core.evidence.merklelog.closing import Inclusion
 from linetap_core.evidence.merklelog.unitlog import Head
+from linetap_core.evidence.sealing import group
 from linetap_core.evidence.signing import document, namespaces, sshsig, unitnames
 from linetap_core.evidence.signing.signers import is_undated
 from linetap_core.evidence.witness import quorum, tlogproof
@@ -64,6 +66,16 @@ class Signed:
 
 
 @dataclass(frozen=True, slots=True)
+class Destroyed:
+    """The certificates of a call's day. `is_closed`: too few officers have their keys, by the group that the call's key
+    is sealed to; `signed`: by whom, which may be one person alone."""
+
+    at: str
+    is_closed: bool
+    signed: list[Signed]
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     record: CallRecord
     record_sha256: str
@@ -71,7 +83,7 @@ class Call:
     close: unitlog.Leaf
     paths: dict[str, Inclusion]  # by the kind of head
     kept: Hold | Rewrap | None
-    certificate: Certificate | None
+    destroyed: Destroyed | None
     opened: bool
     unreleased: bool
     proven: bool  # has a Sigsum proof
@@ -131,7 +143,7 @@ def _call(sources: Mapping[str, Source], call_id: str, record: CallRecord, data:
         close=close,
         paths=paths,
         kept=_kept(sources, call_id, sha256, facts),
-        certificate=_certificate(sources, record, facts),
+        destroyed=_destroyed(sources, record, facts),
         opened=opened in sources,
         unreleased=opened in sources and require_opened(record, data, layout.read(sources, opened, 1 << 20)),
         proven=layout.sigsum(call_id, ".proof") in sources,
@@ -245,17 +257,50 @@ def _kept(sources: Mapping[str, Source], call_id: str, sha256: str, facts: Evide
     return None
 
 
-def _certificate(sources: Mapping[str, Source], record: CallRecord, facts: EvidenceFacts) -> Certificate | None:
+def _destroyed(sources: Mapping[str, Source], record: CallRecord, facts: EvidenceFacts) -> Destroyed | None:
     epoch = record.retention.epoch if record.retention else ""
-    name = layout.certificate(epoch)
-    if name not in sources:
+    found, signed = list[Certificate](), list[Signed]()
+    for name, officers in layout.certificates(sources, epoch):
+        each = _json(layout.read(sources, name, certificates.LIMIT_BYTES), Certificate, name)
+        if each.epoch != epoch or (officers is not None and officers != sorted(set(each.officers))):
+            raise BadBundle("other_epoch", f"{name}: is of the epoch {each.epoch}, officers {each.officers}")
+        found.append(each)
+        signed += _certified(sources, name, each)
+    known = {each.signature for each in facts.signed}
+    facts.signed += [each for each in signed if each.signature not in known]
+    if not found:
         return None
-    found = _json(layout.read(sources, name, certificates.LIMIT_BYTES), Certificate, name)
-    if found.epoch != epoch:
-        raise BadBundle("other_epoch", f"{name}: is of the epoch {found.epoch}")
-    if all(each.name != name for each in facts.signed):
-        facts.signed.append(_signed(sources, name, namespaces.CERTIFICATE, "", _time(found.destroyed_at, name)))
-    return found
+    of, needed = _officers(sources, record, found)
+    gone = {officer for each in found for officer in each.officers if 1 <= officer <= of}
+    is_closed = of == 1 or certificates.still_open(gone, of, needed) is None
+    return Destroyed(max(each.destroyed_at for each in found), is_closed, signed)
+
+
+def _certified(sources: Mapping[str, Source], name: str, found: Certificate) -> Iterator[Signed]:
+    """The officer's signature, and that of the second person whom the certificate names."""
+    at = _time(found.destroyed_at, name)
+    first = _signed(sources, name, namespaces.CERTIFICATE, "", at)
+    yield first
+    if found.second is not None:
+        second = _signed(sources, name, namespaces.CERTIFICATE, "", at, layout.SECOND)
+        if keys.fingerprint(second.key) != found.second or second.key == first.key:
+            raise BadBundle("other_second", f"{second.signature}: is not by the second person whom {name} names")
+        yield second
+
+
+def _officers(sources: Mapping[str, Source], record: CallRecord, found: list[Certificate]) -> tuple[int, int]:
+    """The number of officers, and of those who open the call: by its key, which the unit signed, and not by what a
+    certificate says of them."""
+    name = layout.call(record.call_id, sealed.KEY)
+    if name not in sources:  # nothing to open
+        return max(each.of for each in found), min(each.needed for each in found)
+    data = layout.read(sources, name, KEY_LIMIT_BYTES)
+    try:
+        progress = group.progress_of(data)
+    except Refusal as error:
+        raise BadBundle("member_unreadable", f"{name}: {error}") from None
+    recipients = data.partition(b"\n---")[0].count(b"\n-> X25519 ")  # of an age file that one of several opens
+    return (progress.of, progress.left) if progress.left > 1 else (max(1, recipients), 1)
 
 
 def _signed(

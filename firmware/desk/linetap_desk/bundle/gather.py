@@ -50,16 +50,18 @@ class NotBundled(ShownRefusal):
 
 
 def documents(args: argparse.Namespace, verdict: Verdict, call_dir: Path, held: DeskHolds) -> Found:
-    """A call's amendment; and, if requested, its hold or re-wrapping with the key, Sigsum proof and the certificate of
-    its day's destroyed key."""
+    """A call's amendment; and, if requested, its hold or re-wrapping with the key, Sigsum proof and the certificates
+    of its day's destroyed keys, with both people's signatures."""
     record = _record(verdict)
     call_id = call_dir.name
     if (path := amendments.path_of_newest(amendments.home(call_dir), call_id)) is not None:
         yield from _with_signature(layout.amended(call_id), path, amendment.LIMIT_BYTES)
     epoch = record.retention.epoch if record.retention else ""
-    path = certificates.path_of(args.certificates, epoch) if args.certificates and epoch else None
-    if path is not None and path.exists():
-        yield from _with_signature(layout.certificate(epoch), path, certificates.LIMIT_BYTES)
+    for path in certificates.paths_of(args.certificates, epoch) if args.certificates and epoch else []:
+        if path.exists():
+            yield from _with_signature(layout.certificate(path.name), path, certificates.LIMIT_BYTES)
+            if (second := certificates.second_of(path)).exists():
+                yield layout.certificate(second.name), read_named(second, sshsig.SIGNATURE_LIMIT_BYTES)
     if args.holds and (path := _hold_or_rewrapping(args.holds, call_id, verdict.record_sha256, held)) is not None:
         yield from _with_signature(layout.hold_member(call_id, path.name), path, hold.LIMIT_BYTES)
         key = path.with_name(sealed.KEY)  # the call's own key may be destroyed with its day

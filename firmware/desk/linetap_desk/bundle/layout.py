@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from linetap_core.enrolment.certificates import UNREADABLE
 from linetap_core.errors import BadInput
 from linetap_core.evidence import digest
+from linetap_core.evidence.signing import namespaces
 from linetap_core.evidence.witness import quorum, tlogproof
 from linetap_core.evidence.witness.quorum import Policy
 from linetap_desk.bundle.container import MOST_MEMBERS, NAME_LIMIT, BadBundle, Member, Source
@@ -25,8 +26,8 @@ from linetap_desk.proofs import callfolder
 # forge its checker and report too. The reader compares the hash with the published one, and `linetap verify` refuses a
 # report that names any other.
 CHECKER_NAME = "check-bundle.sh"
-CHECKER_VERSION = 7
-CHECKER_SHA256 = "df229992afe4b0dabb41cc2bd0e9b43e91df19ff25b142fb8aaf7804bbe4fbed"  # tests compare both with docs/
+CHECKER_VERSION = 8
+CHECKER_SHA256 = "e568a152ff48477fd0fc6459067f3ec0e4cb357f5c4b7361748f9beeb3a584c0"  # tests compare both with docs/
 
 FORMAT = 4  # the earlier ones were in no release
 TEXTS = 11  # incremented with any change of the report's texts: a report with another number is not compared
@@ -37,6 +38,7 @@ SUMS = "SHA256SUMS"
 SUMS_LIMIT_BYTES = MOST_MEMBERS * (NAME_LIMIT + 70)
 SIGNERS = "signers"
 POLICY = "sigsum/policy"
+SECOND = f".second{namespaces.SUFFIX}"  # of a certificate: the second person's
 QUORUM = "policy"  # of the witnesses
 
 HEAD, WITNESS, STAMP = "head", "witness", "stamp"  # the log's own head, one signed by a witness, one with a time stamp
@@ -102,8 +104,19 @@ def amended(call_id: str) -> str:
     return f"amended/{call_id}.json"
 
 
-def certificate(epoch: str) -> str:
-    return f"certificates/{epoch}.destroyed.json"
+_CERTIFICATES = "certificates/"
+_CERTIFICATE = re.compile(_CERTIFICATES + r"([^/.]+)(?:\.officer-([1-9](?:-[1-9])*))?\.destroyed\.json")
+
+
+def certificate(name: str) -> str:
+    """The member of a certificate, from its file's name, as `linetap epoch destroy` chose it."""
+    return f"{_CERTIFICATES}{name}"
+
+
+def certificates(names: Iterable[str], epoch: str) -> list[tuple[str, list[int] | None]]:
+    """The certificates of an epoch, with the officers of a group in each name."""
+    found = [(name, match) for name in sorted(names) if (match := _CERTIFICATE.fullmatch(name)) and match[1] == epoch]
+    return [(name, [int(each) for each in match[2].split("-")] if match[2] else None) for name, match in found]
 
 
 def call_ids(names: Iterable[str]) -> list[str]:

@@ -22,13 +22,13 @@ from linetap_core.errors import BadInput
 from linetap_core.evidence.calls.hold import Hold
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.merklelog import unitlog
-from linetap_core.evidence.signing import signers
+from linetap_core.evidence.signing import document, signers
 from linetap_core.evidence.signing.signers import Signer
 from linetap_core.evidence.witness import checkpoint, note
 from linetap_core.records import CallRecord, NoticeRecord
 from linetap_desk.bundle import layout, recipe
 from linetap_desk.bundle.container import BadBundle, Source
-from linetap_desk.bundle.facts import Call, EvidenceFacts
+from linetap_desk.bundle.facts import Call, Destroyed, EvidenceFacts
 from linetap_desk.bundle.texts import sentence
 from linetap_desk.bundle.words import time_with_utc, word
 from linetap_desk.witnessing import timestamp
@@ -43,6 +43,7 @@ _STYLE = (
     "pre{font-size:8.5pt;white-space:pre-wrap;overflow-wrap:anywhere;background:#f4f4f4;padding:.5em}"
     "td{overflow-wrap:anywhere}section,table{break-inside:avoid-page}"
 )
+_PEOPLE = 2  # who certify a destruction
 _UNPROVEN = ("who", "before", "time", "wav", "copy", "whole")
 
 
@@ -197,9 +198,17 @@ class Report:
         last = call.amended.until if call.amended is not None else retention.until
         until = time_with_utc(self.language, last or retention.epoch)
         text = self._text("until", until, retention.class_)
-        if call.certificate is None:
+        if call.destroyed is None:
             return text
-        return f"{text}<br>{self._text('destroyed', time_with_utc(self.language, call.certificate.destroyed_at))}"
+        return f"{text}<br>{self._text(self._outcome(call.destroyed), time_with_utc(self.language, call.destroyed.at))}"
+
+    def _outcome(self, destroyed: Destroyed) -> str:
+        """The sentence. One officer alone can certify what did not happen: two people have to sign."""
+        signed_by = {keys.fingerprint(each.key) for each in destroyed.signed}
+        names = {document.name_key(recipe.name_of(each, self.signers)) for each in destroyed.signed}
+        if min(len(signed_by), len(names)) < _PEOPLE:
+            return "destroyed_by_one"
+        return "destroyed" if destroyed.is_closed else "destroyed_in_part"
 
     def _proofs(self) -> Iterator[str]:
         proven = [self._text("proven_unchanged"), self._text("proven_log")]

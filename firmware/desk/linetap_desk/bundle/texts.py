@@ -97,6 +97,26 @@ _SENTENCES = {
         "이 통화의 파기일 키는 {}에 파기되었습니다(파기 확인서 첨부).",
         "The key of this call's day was destroyed at {} (the certificate is in the bundle).",
     ),
+    "destroyed_by_one": (
+        (
+            "이 통화의 파기일 키를 {}에 파기하였다는 확인서가 첨부되어 있으나, 한 사람만 서명하였습니다. 두 사람의 "
+            "서명이 없으므로 파기된 것으로 증명되지 않습니다."
+        ),
+        (
+            "A certificate in the bundle states that the key of this call's day was destroyed at {}, but one person "
+            "alone signed it. Without the signatures of two people the destruction is not proven."
+        ),
+    ),
+    "destroyed_in_part": (
+        (
+            "일부 담당자가 {}까지 이 통화의 파기일 키를 파기하였습니다(파기 확인서 첨부). 나머지 담당자의 키로는 아직 "
+            "열 수 있습니다."
+        ),
+        (
+            "Some officers had destroyed their keys of this call's day by {} (the certificates are in the bundle). "
+            "The keys of the others still open it."
+        ),
+    ),
     "signer": ("기록에 서명한 키", "Key that signed the record"),
     "sha256": ("기록의 SHA-256", "SHA-256 of the record"),
     "place": ("장치 로그에서의 위치", "Place in the recorder's log"),

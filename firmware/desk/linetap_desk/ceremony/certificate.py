@@ -91,7 +91,7 @@ def overdue(key_list: KeyList, folder: Path, now_ns: int, signers: list[Signer] 
             return
         gone: set[int] = set()
         count = len(members.parse(epoch.recipient).recipients)
-        paths = [path for path in _paths(folder, epoch.day) if path.exists()]
+        paths = [path for path in paths_of(folder, epoch.day) if path.exists()]
         valid = 0
         for path in paths:
             try:
@@ -113,11 +113,12 @@ def named_gone(folder: Path, epoch: str, of: int) -> set[int]:
     """The officers whose keys have a certificate, by the names of the files."""
     if path_of(folder, epoch).exists():
         return set(range(1, of + 1))
-    names = [path.name.removeprefix(f"{epoch}.{OFFICER}").partition(".")[0] for path in _paths(folder, epoch)[1:]]
+    names = [path.name.removeprefix(f"{epoch}.{OFFICER}").partition(".")[0] for path in paths_of(folder, epoch)[1:]]
     return {int(number) for name in names for number in name.split("-") if number.isdecimal()}
 
 
-def _paths(folder: Path, day: str) -> list[Path]:
+def paths_of(folder: Path, day: str) -> list[Path]:
+    """The paths of an epoch's certificates: of all its officers, which may be missing, then of some each."""
     return [path_of(folder, day), *sorted(folder.glob(f"{day}.{OFFICER}*{SUFFIX}"))]
 
 
@@ -140,8 +141,11 @@ def read(path: Path, signers: list[Signer] | None) -> Certificate:
         raise Refusal(f"not a certificate: {error}") from None
     if found.second is not None:
         armored = callfolder.read(second_of(path), sshsig.SIGNATURE_LIMIT_BYTES)
-        if keys.fingerprint(sshsig.check(data, armored, namespaces.CERTIFICATE)) != found.second:
+        second = sshsig.check(data, armored, namespaces.CERTIFICATE)
+        if keys.fingerprint(second) != found.second or second == key:
             raise Refusal(f"{second_of(path).name}: not by the second person whom the certificate names")
+        if signers is not None:
+            require_named(second, namespaces.CERTIFICATE, signers, at)
     if signers is not None:
         require_named(key, namespaces.CERTIFICATE, signers, at)
     return found

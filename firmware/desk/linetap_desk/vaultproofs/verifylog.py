@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from linetap_core.clock import NS_PER_S, from_utc_ns, parse_rfc3339
+from linetap_core.clock import NS_PER_S, SYSTEM, from_utc_ns, parse_rfc3339
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.merklelog import leaflog, merkle, unitlog
 from linetap_core.evidence.merklelog.leaflog import LEAVES, TREE
@@ -23,7 +23,7 @@ from linetap_core.evidence.merklelog.unitlog import COPY, HEAD, Head, HeadCopy, 
 from linetap_core.evidence.signing import namespaces
 from linetap_core.evidence.signing.signers import Signer, SignerUndated, is_undated
 from linetap_desk.inputs import strict
-from linetap_desk.proofs import callfolder, verifycall
+from linetap_desk.proofs import callfolder, headtime, verifycall
 from linetap_desk.proofs.callfolder import Damaged
 from linetap_desk.proofs.verdict import Problem, Verdict
 from linetap_desk.vaultproofs.documents import LogClaims, LogWeakened
@@ -128,8 +128,13 @@ class LogCheck:
 
     def notes(self) -> Iterator[Verdict]:
         """Verdicts that do not count: what cannot be judged, and weakenings."""
-        for note in (*self._anew(), *self._order.notes(), *self._ends.notes(), *self._weakened.notes()):
+        for note in (*self._ahead(), *self._anew(), *self._order.notes(), *self._ends.notes(), *self._weakened.notes()):
             yield Verdict(f"{NAME}: {note}", counts=False)
+
+    def _ahead(self) -> Iterator[str]:
+        if self.head is not None:
+            text = headtime.ahead(f"the head of {self.head.unit}", self.head.at, SYSTEM.utc_ns())
+            yield from [] if text is None else [text]
 
     def _anew(self) -> Iterator[str]:
         if self._begun is not None:

@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The time of a log's head, compared with the present: a head of the future was signed by a wrong clock or invented."""
+
+from __future__ import annotations
+
+from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
+
+SKEW_NS = 60 * NS_PER_S  # between the clocks of two machines; a log has a leaf for a larger step
+
+
+def ahead(what: str, at: str, now_ns: int) -> str | None:
+    """A sentence about a head that is dated later than now; else None."""
+    if parse_rfc3339(at) <= now_ns + SKEW_NS:
+        return None
+    return f"{what} is dated {at}, and now it is {rfc3339(now_ns)}: its clock or this one is wrong"
