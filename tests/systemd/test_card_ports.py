@@ -27,7 +27,8 @@ SITE = "69-linetap.rules"
 # SYSTEMD_DEVICE_VERIFY_SYSFS, by systemd's page of its environment: a /sys that is no sysfs is accepted.
 INSIDE = """set -e
 mount --bind "$1/sys" /sys
-mount -t tmpfs udev /run/udev
+mount -t tmpfs run /run
+mkdir /run/udev
 mkdir -p /etc/udev/rules.d
 mount --bind "$1/rules" /etc/udev/rules.d
 mount --bind "$1/none" /usr/lib/udev/rules.d
