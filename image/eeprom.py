@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "firmware/unit"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "firmware/core"))
 from linetap.update.eepromimage import SIZES, BadImage, EepromImage
 
 IMAGES, LICENCE = "usr/lib/linetap/eeprom", "usr/share/doc/rpi-eeprom/copyright"

@@ -17,6 +17,7 @@ from boards.models import BOARDS, Board, with_tree
 from boards.tree import Tree, TreeError, read_tree, with_overlays
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "firmware/unit"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "firmware/core"))
 from linetap.update import startfile
 
 LINE = 98  # of config.txt; longer lines are cut. config_txt/what_is_config_txt.adoc, "File format"
