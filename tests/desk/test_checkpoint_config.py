@@ -79,7 +79,7 @@ def test_a_unit_that_cannot_be_carried_stops_no_other(made: Site, capsys: pytest
     told = capsys.readouterr().out
     assert "keepers/another.key" in told
     assert "does not name it as the keeper" in told
-    assert "a-folder: [Errno 21] Is a directory: " in told
+    assert "a-folder/tree.bin" in told
     assert "a-pipe: " in told
     assert f"{UNIT}, 1 leaves: witnessed by 2 of 2" in told
 

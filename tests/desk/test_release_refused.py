@@ -296,7 +296,8 @@ def test_open_holds_the_request_against_what_it_is_asked(desk: Desk, call: Path,
         ({"days": 0}, "at most 31 days"),
         ({"for": "age1x"}, "recipient: not an age recipient"),
         ({"case": ""}, "case: 1 to 120 printable"),
-        ({"requester": "a\nb"}, "requester: 1 to 64 printable"),
+        ({"requester": "a\nb"}, r"requester: character 2 is U\+000A"),
+        ({"requester": "a" * 65}, "requester: 1 to 64 printable"),
     ],
 )
 def test_requests_that_cannot_be(desk: Desk, call: Path, more: dict[str, object], says: str) -> None:

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import subprocess
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -411,12 +413,17 @@ def test_a_damaged_memory_of_a_list_is_reported_and_the_list_counts(
     assert vault.vault.epochs.version == 1
 
 
-def test_a_full_disk_does_not_keep_a_list_from_being_used(unit: Unit, authority: Authority, config: Config) -> None:
+def test_a_full_disk_does_not_keep_a_list_from_being_used(
+    unit: Unit, authority: Authority, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_root: Path, path: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
     unit.config.vault_path.mkdir()
-    (unit.config.vault_path / "keys").write_bytes(b"in the way")
+    monkeypatch.setattr("linetap.recorder.vault.retention.epochs.folders", SimpleNamespace(make=full))
     vault = writer(config)
     assert vault.vault.epochs.version == 1
-    (unit.config.vault_path / "keys").unlink()
+    monkeypatch.undo()
     look(vault)
     authority.path.unlink()
     assert writer(config).vault.epochs.version == 1
