@@ -28,7 +28,7 @@ from linetap_core.clock import NS_PER_S, compact
 from linetap_core.evidence.calls import amendment, sealed
 from linetap_core.evidence.calls.amendment import Amendment
 from linetap_core.evidence.keys import keys
-from linetap_core.evidence.merklelog import leaflog, unitlog
+from linetap_core.evidence.merklelog import leaflog, nodefile, unitlog
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.evidence.signing.signers import Signer
 from linetap_core.records import Caller, CallEvent, CallRecord
@@ -277,7 +277,7 @@ def test_a_certificate_that_no_leaf_has_is_none(whole: Whole) -> None:
 
 def test_a_head_is_judged_by_the_bytes_that_are_compared(whole: Whole, monkeypatch: pytest.MonkeyPatch) -> None:
     """A share of an attacker shows a head over leaves of its own first, and the unit's head when it is read again."""
-    head, leaves, hashes = (whole.vault / "log" / name for name in (unitlog.HEAD, leaflog.LEAVES, leaflog.TREE))
+    head, leaves, hashes = (whole.vault / "log" / name for name in (unitlog.HEAD, leaflog.LEAVES, nodefile.TREE))
     signature, own = namespaces.signature_path(head), keys.new_unit_key()
     true = {path: path.read_bytes() for path in (head, signature)}
     lines = leaves.read_bytes().splitlines(keepends=True)

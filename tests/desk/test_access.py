@@ -22,7 +22,7 @@ from linetap_core.clock import SYSTEM
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization.release import NotReleased
 from linetap_core.evidence.keys import keys
-from linetap_core.evidence.merklelog.leaflog import TREE
+from linetap_core.evidence.merklelog.nodefile import TREE
 from linetap_core.evidence.signing import sshsig
 from linetap_desk.accesslog import command
 from linetap_desk.accesslog.access import AccessFault, AccessLog, Entry

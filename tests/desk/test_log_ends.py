@@ -20,8 +20,9 @@ import pytest
 from linetap_core.cli import main
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.keys import keys
-from linetap_core.evidence.merklelog.leaflog import LEAVES, TREE, LeafLog
+from linetap_core.evidence.merklelog.leaflog import LEAVES, LeafLog
 from linetap_core.evidence.merklelog.merkle import Tree
+from linetap_core.evidence.merklelog.nodefile import TREE
 from linetap_core.records import EndRecord
 from linetap_desk.proofs import callfolder
 from linetap_desk.vaultproofs import verifyvault

@@ -110,7 +110,7 @@ def test_the_desk_submits_for_a_unit_whose_key_is_in_hardware(rig: Rig) -> None:
 def test_a_unit_with_a_key_in_a_file_signs_for_itself(rig: Rig) -> None:
     """A close without the unit's signature is invalid; the desk cannot supply it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("linetap.recorder.vault.log.callleaves.Ed25519PrivateKey", P256Key)
+        patch.setattr("linetap.recorder.vault.log.leaves.Ed25519PrivateKey", P256Key)
         rig.sealed_call(200)
         rig.publish()
     assert prove(rig, CALL_ID) == 1

@@ -18,7 +18,8 @@ from linetap_core.clock import ManualClock, parse_rfc3339
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.merklelog import unitlog
-from linetap_core.evidence.merklelog.leaflog import LEAVES, TREE, LeafLog
+from linetap_core.evidence.merklelog.leaflog import LEAVES, LeafLog
+from linetap_core.evidence.merklelog.nodefile import TREE
 from linetap_core.evidence.merklelog.unitlog import Leaf
 from linetap_core.evidence.signing import sshsig
 from linetap_desk.proofs import callfolder

@@ -13,7 +13,7 @@ import pytest
 import witness_rig
 from linetap_core.cli import main
 from linetap_core.evidence.keys import keys
-from linetap_core.evidence.merklelog.leaflog import TREE
+from linetap_core.evidence.merklelog.nodefile import TREE
 from linetap_core.evidence.witness import checkpoint, note
 from sealing_rig import CALL_ID, UNIT, Rig
 from witness_rig import Running

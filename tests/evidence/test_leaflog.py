@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from linetap_core.errors import BadInput
 from linetap_core.evidence.merklelog import leaflog, merkle
-from linetap_core.evidence.merklelog.leaflog import LEAVES, MOST_AT_ONCE, TREE, LeafLog
+from linetap_core.evidence.merklelog.leaflog import LEAVES, MOST_AT_ONCE, LeafLog
 from linetap_core.evidence.merklelog.merkle import Tree
+from linetap_core.evidence.merklelog.nodefile import TREE
 
 
 @pytest.fixture

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from linetap_core import system
 from linetap_core.evidence.merklelog import leaflog, logend, merkle
-from linetap_core.evidence.merklelog.leaflog import LEAVES, MOST_AT_ONCE, TREE, LeafLog, LogShort
+from linetap_core.evidence.merklelog.leaflog import LEAVES, MOST_AT_ONCE, LeafLog, LogShort
 from linetap_core.evidence.merklelog.merkle import HASH_BYTES
+from linetap_core.evidence.merklelog.nodefile import TREE
 
 COUNT = 6000
 WINDOW_BYTES, BLOCK_BYTES = 1 << 16, 1 << 12

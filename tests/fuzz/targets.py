@@ -256,9 +256,9 @@ def _recorders(unit: Path, work: Path) -> Iterator[Target]:
 
 
 def certificate_or_leaf(data: bytes) -> object:
-    from linetap.recorder.vault.log.log import _read
+    from linetap.recorder.vault.log.leaves import decode_leaf
 
-    return _read(data)
+    return decode_leaf(data)
 
 
 def _commands(unit: Path, work: Path) -> Iterator[Target]:

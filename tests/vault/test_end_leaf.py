@@ -11,7 +11,8 @@ import msgspec
 from linetap.recorder.vault.log.log import UnitLog
 from linetap_core.clock import ManualClock, parse_rfc3339
 from linetap_core.evidence.merklelog import unitlog
-from linetap_core.evidence.merklelog.leaflog import LEAVES, TREE
+from linetap_core.evidence.merklelog.leaflog import LEAVES
+from linetap_core.evidence.merklelog.nodefile import TREE
 from linetap_core.records import CallRecord, EndRecord, NoticeRecord
 from sealing_rig import CALL_ID, NOW, UNIT, Rig, noise, record
 

@@ -21,8 +21,9 @@ from linetap_core.errors import Refusal
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.merklelog import closing, unitlog
-from linetap_core.evidence.merklelog.leaflog import LEAVES, TREE
+from linetap_core.evidence.merklelog.leaflog import LEAVES
 from linetap_core.evidence.merklelog.merkle import Tree
+from linetap_core.evidence.merklelog.nodefile import TREE
 from linetap_core.evidence.signing import signers
 from linetap_core.records import Audio, CallRecord, Gap, KernelClockState, NoticeRecord
 from sealing_rig import CALL_ID, NOW, UNIT, Rig, noise, record, run

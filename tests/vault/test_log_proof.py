@@ -19,8 +19,9 @@ from linetap_core.clock import ManualClock, parse_rfc3339
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.merklelog import unitlog
-from linetap_core.evidence.merklelog.leaflog import LEAVES, TREE
+from linetap_core.evidence.merklelog.leaflog import LEAVES
 from linetap_core.evidence.merklelog.merkle import Tree
+from linetap_core.evidence.merklelog.nodefile import TREE
 from linetap_core.evidence.signing import sshsig
 from sealing_rig import CALL_ID, NOW, UNIT, Rig, noise, record
 

@@ -21,7 +21,8 @@ from linetap.recorder.vault.retention import holds
 from linetap.recorder.vault.signing import UnitKey
 from linetap_core.clock import ManualClock, parse_rfc3339
 from linetap_core.durable import broken
-from linetap_core.evidence.merklelog.leaflog import LEAVES, TREE, LeafLog
+from linetap_core.evidence.merklelog.leaflog import LEAVES, LeafLog
+from linetap_core.evidence.merklelog.nodefile import TREE
 from linetap_core.records import CallEvent
 from sealing_rig import NOW
 from unit_rig import START, Unit

@@ -19,7 +19,8 @@ from linetap_core.clock import NS_PER_S, SYSTEM, ManualClock, compact
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.calls.callkey import OfCall
 from linetap_core.evidence.keys import keys
-from linetap_core.evidence.merklelog.leaflog import MOST_AT_ONCE, TREE, LeafLog
+from linetap_core.evidence.merklelog.leaflog import MOST_AT_ONCE, LeafLog
+from linetap_core.evidence.merklelog.nodefile import TREE
 from linetap_core.evidence.signing import namespaces, signers, sshsig
 from linetap_core.records import CallRecord
 from linetap_desk.vaultproofs import verifyvault

@@ -15,8 +15,9 @@ from linetap_core.evidence.calls import amendment, hold, sealed
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.merklelog import closing, leaflog, unitlog
 from linetap_core.evidence.merklelog.closing import Inclusion, closing_path
-from linetap_core.evidence.merklelog.leaflog import LEAVES, TREE, FileNodes
+from linetap_core.evidence.merklelog.leaflog import LEAVES
 from linetap_core.evidence.merklelog.merkle import Tree
+from linetap_core.evidence.merklelog.nodefile import TREE, FileNodes
 from linetap_core.evidence.merklelog.unitlog import HEAD, Head, Leaf
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.evidence.signing.signers import Signer

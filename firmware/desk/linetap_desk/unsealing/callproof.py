@@ -17,8 +17,9 @@ from linetap_core.evidence.authorization.roles import Roles
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.merklelog import closing, leaflog, unitlog
 from linetap_core.evidence.merklelog.closing import Closing, Inclusion, NotClosed, closing_path
-from linetap_core.evidence.merklelog.leaflog import LEAVES, TREE, FileNodes
+from linetap_core.evidence.merklelog.leaflog import LEAVES
 from linetap_core.evidence.merklelog.merkle import Tree
+from linetap_core.evidence.merklelog.nodefile import TREE, FileNodes
 from linetap_core.evidence.merklelog.unitlog import HEAD, Leaf
 from linetap_core.evidence.signing import namespaces
 from linetap_core.evidence.signing.signers import Signer

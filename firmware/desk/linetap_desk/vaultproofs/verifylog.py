@@ -18,7 +18,8 @@ from typing import BinaryIO
 from linetap_core.clock import NS_PER_S, SYSTEM, from_utc_ns, parse_rfc3339
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.merklelog import leaflog, merkle, unitlog
-from linetap_core.evidence.merklelog.leaflog import LEAVES, TREE
+from linetap_core.evidence.merklelog.leaflog import LEAVES
+from linetap_core.evidence.merklelog.nodefile import TREE
 from linetap_core.evidence.merklelog.unitlog import COPY, HEAD, Head, HeadCopy, Leaf
 from linetap_core.evidence.signing import namespaces
 from linetap_core.evidence.signing.signers import Signer, SignerUndated, is_undated

@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from linetap_core import system
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.errors import BadInput, LinetapError, Refusal
-from linetap_core.evidence.merklelog.leaflog import TREE, FileNodes
 from linetap_core.evidence.merklelog.merkle import Tree
+from linetap_core.evidence.merklelog.nodefile import TREE, FileNodes
 from linetap_core.evidence.merklelog.unitlog import HEAD, Head
 from linetap_core.evidence.signing import namespaces
 from linetap_core.evidence.signing.signers import Signer

@@ -13,8 +13,9 @@ from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.merklelog import leaflog, unitlog
 from linetap_core.evidence.merklelog.closing import Closing, decode_inclusion
-from linetap_core.evidence.merklelog.leaflog import LEAVES, TREE, FileNodes
+from linetap_core.evidence.merklelog.leaflog import LEAVES
 from linetap_core.evidence.merklelog.merkle import Tree
+from linetap_core.evidence.merklelog.nodefile import TREE, FileNodes
 from linetap_core.evidence.merklelog.unitlog import HEAD, Leaf
 from linetap_core.evidence.signing.signers import Signer
 from linetap_core.evidence.witness import checkpoint, tlogproof

@@ -27,7 +27,7 @@ from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.durable.smallfile import SmallFile
 from linetap_core.errors import BadInput, CodedRefusal, LinetapError, Refusal
 from linetap_core.evidence.merklelog import merkle
-from linetap_core.evidence.merklelog.leaflog import TREE, FileNodes
+from linetap_core.evidence.merklelog.nodefile import TREE, FileNodes
 from linetap_core.evidence.merklelog.unitlog import HEAD, Head
 from linetap_core.evidence.signing import namespaces
 from linetap_core.evidence.signing.signers import Signer

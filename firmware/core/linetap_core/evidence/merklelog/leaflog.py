@@ -23,14 +23,13 @@ from linetap_core import jsontext, plainfile, system
 from linetap_core.errors import BadInput
 from linetap_core.evidence.merklelog import logend, merkle
 from linetap_core.evidence.merklelog.merkle import HASH_BYTES, Tree
+from linetap_core.evidence.merklelog.nodefile import FILE_MODE, TREE, FileNodes, write_at
 from linetap_core.system import is_damage
 
 LEAVES = "leaves.jsonl"
-TREE = "tree.bin"
 MOST_AT_ONCE = 1024
 LEAF_LIMIT_BYTES = 4096
 _BLOCK_BYTES = 1 << 16  # read and split at once, even for one leaf: the recorder's memory depends on it
-_FILE_MODE = 0o640
 
 log = logging.getLogger("linetap.log")
 
@@ -67,7 +66,7 @@ class LeafLog:
         folder.mkdir(parents=True, exist_ok=True)
         self._path, self._tree_path = folder / LEAVES, folder / TREE
         try:
-            self._leaves = os.open(self._path, os.O_RDWR | os.O_CREAT | system.NONBLOCK | system.CLOEXEC, _FILE_MODE)
+            self._leaves = os.open(self._path, os.O_RDWR | os.O_CREAT | system.NONBLOCK | system.CLOEXEC, FILE_MODE)
             plainfile.require_plain(self._leaves, self._path)
             self.tree = self._open_or_remake()
         except OSError as error:
@@ -96,7 +95,7 @@ class LeafLog:
             raise ValueError(f"{len(lines)} leaves at once, {MOST_AT_ONCE} at most")
         data = b"".join(line + b"\n" for line in lines)
         try:
-            _write_at(self._leaves, data, self._end)
+            write_at(self._leaves, data, self._end)
             system.sync_data(self._leaves)
             first = self.tree.append_all(lines)
         except OSError:
@@ -275,49 +274,6 @@ class LeafLog:
             system.sync_data(self._leaves)
 
 
-class FileNodes:
-    """A tree's nodes in a file, in sequence. An OSError leaves the file as it was."""
-
-    _fd = -1
-
-    def __init__(self, path: Path, *, writable: bool = True) -> None:
-        flags = os.O_RDWR | os.O_CREAT if writable else system.READ_ALONE
-        self._path = path
-        self._fd = os.open(path, flags | system.NONBLOCK | system.CLOEXEC, _FILE_MODE)
-        plainfile.require_plain(self._fd, path)
-        self.count = os.fstat(self._fd).st_size // HASH_BYTES
-
-    def read(self, place: int) -> bytes:
-        return self.read_all(place, 1) if place < self.count else b""
-
-    def read_all(self, place: int, count: int) -> bytes:
-        try:
-            return system.read_at(self._fd, count * HASH_BYTES, place * HASH_BYTES)
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, str(self._path)) from None
-
-    def append(self, nodes: Sequence[bytes]) -> None:
-        try:
-            _write_at(self._fd, b"".join(nodes), self.count * HASH_BYTES)
-            system.sync_data(self._fd)
-        except OSError:
-            with contextlib.suppress(OSError):  # a hash on disk means that its leaf is complete
-                self.cut(self.count)
-            raise
-        self.count += len(nodes)
-
-    def cut(self, count: int) -> None:
-        os.ftruncate(self._fd, count * HASH_BYTES)
-        self.count = count
-
-    def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-
-    __del__ = close
-
-
 def encode(leaf: Mapping[str, object]) -> bytes:
     """The bytes of a leaf; BadInput if there are too many."""
     line = msgspec.json.encode(leaf)
@@ -391,9 +347,3 @@ def _is_leaf(line: bytes) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _write_at(fd: int, data: bytes, offset: int) -> None:
-    while data:
-        written = system.write_at(fd, data, offset)
-        data, offset = data[written:], offset + written

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import msgspec
 
-from linetap.recorder.vault.log.callleaves import Fields, leaves_of
+from linetap.recorder.vault.log.leaves import Fields, decode_leaf, identity, identity_of, kind_and_call, leaves_of
 from linetap.recorder.vault.log.proof import CHANGED, OTHER, SHORT, Misfit, Proof, SignedHeads
 from linetap.recorder.vault.log.recentlywritten import RecentlyWritten
 from linetap_core import jsontext, plainfile
@@ -30,7 +29,7 @@ from linetap_core.evidence.keys.keys import SigningKey
 from linetap_core.evidence.merklelog import leaflog, unitlog
 from linetap_core.evidence.merklelog.closing import Closing, Inclusion
 from linetap_core.evidence.merklelog.leaflog import LeafLog, LogShort
-from linetap_core.evidence.merklelog.unitlog import Head, HeadCopy, Kind, Leaf
+from linetap_core.evidence.merklelog.unitlog import Head, HeadCopy, Kind
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import CallEvent, CallRecord
 from linetap_core.system import is_damage
@@ -38,14 +37,10 @@ from linetap_core.vaultformat import keptlogs, vaultname
 from linetap_core.watchdog import step
 
 REMEMBERED = 4096  # newest leaves that are recognised when appended again, as in the outbox
-ONCE_A_CALL = ("open", "end", "close", "gap", "notice_failure", "refused", "copy", "destruction")
 COPY_EVERY_NS = 10 * NS_PER_S  # an older copy of the head proves fewer leaves
 LOOK_EVERY_NS = 60 * NS_PER_S
 LEAVES_A_STEP = 10_000  # a fraction of a second on a Pi 4; of a log of years a search takes minutes
 _DAYS_LOOKED_AT = 2  # newest day folders in which a call's close may be missing after a power cut
-
-Identity = tuple[str, str]
-_CALL_ID = re.compile(sealed.CALL_ID.pattern.encode("ascii"))
 
 log = logging.getLogger("linetap.recorder.vault")
 
@@ -120,7 +115,7 @@ class UnitLog:
         """Whether the log has a leaf of that kind. All leaves are read if the newest have none."""
         if kind in self._kinds:
             return True
-        return any((leaf := _read(line)) is not None and leaf.kind == kind for line in self.leaves(0))
+        return any((leaf := decode_leaf(line)) is not None and leaf.kind == kind for line in self.leaves(0))
 
     def leaves(self, first: int) -> Iterator[bytes]:
         """Yields the lines from leaf `first` to the last: steps of the thread, which would hang in a log of years."""
@@ -134,7 +129,7 @@ class UnitLog:
         self._append([(kind, fields)])
 
     def close_call(self, call_id: str) -> None:
-        """Appends the leaves of a sealed call (callleaves.py) in one write. Refusal if its record is damaged."""
+        """Appends the leaves of a sealed call (leaves.py) in one write. Refusal if its record is damaged."""
         path = self._vault / sealed.call_path(call_id) / sealed.RECORD
         with reading(path):
             data = plainfile.read(path, sealed.RECORD_LIMIT_BYTES)
@@ -202,7 +197,7 @@ class UnitLog:
         path = self._folder / unitlog.HEAD
         leaf, inclusion = self._proven(index)
         before = next(self._log.leaves(index - 1)) if index else b""  # both were appended in one write
-        is_end = (found := _read(before)) is not None and (found.kind, found.call_id) == ("end", call_id)
+        is_end = (found := decode_leaf(before)) is not None and (found.kind, found.call_id) == ("end", call_id)
         end, end_path = self._proven(index - 1) if is_end else ("", "")
         return Closing(
             leaf=leaf,
@@ -292,7 +287,7 @@ class UnitLog:
         now = rfc3339(self._clock.utc_ns())
         counted = {} if self._last_event is None else {"seq": self._last_event()}
         leaves = [{"kind": kind, "at": now, **fields, **counted} for kind, fields in found]
-        new = [leaf for leaf in leaves if not self._known.has(*_of(leaf))]
+        new = [leaf for leaf in leaves if not self._known.has(*identity_of(leaf))]
         if not new:
             return
         lines = [leaflog.encode(leaf) for leaf in new]
@@ -305,12 +300,12 @@ class UnitLog:
             self._index_leaf(index, line)
 
     def _index_leaf(self, index: int, line: bytes) -> None:
-        leaf = _read(line)
+        leaf = decode_leaf(line)
         if leaf is None:
             log.error("log_damaged: %s: a leaf cannot be read", self._folder)
             return
         self.newest_event = max(self.newest_event, leaf.seq or 0)
-        self._known.add(index, *_identity(leaf.kind, leaf.at, leaf.call_id, leaf.sha256))
+        self._known.add(index, *identity(leaf.kind, leaf.at, leaf.call_id, leaf.sha256))
         self._kinds.add(leaf.kind)
         if leaf.call_id and leaf.kind == "open":
             self._open[leaf.call_id] = None
@@ -327,7 +322,7 @@ class UnitLog:
         began = min(wanted).partition("-")[0]  # its time
 
         def earlier(line: bytes) -> bool:
-            leaf = _read(line)
+            leaf = decode_leaf(line)
             return leaf is not None and leaf.at.replace("-", "").replace(":", "") < began
 
         begin, opened = self._log.index_before(earlier), set[str]()
@@ -335,7 +330,7 @@ class UnitLog:
             for index, line in zip(range(first, end), self.leaves(first), strict=False):
                 if not wanted:
                     return found
-                kind, call_id = _of_one(line, wanted)
+                kind, call_id = kind_and_call(line, wanted)
                 if kind == "open":
                     opened.add(call_id)
                 elif kind == "close":
@@ -368,31 +363,6 @@ class UnitLog:
             self.close_call(call_id)
         except Refusal as refusal:
             log.error("vault_damaged: %s", refusal)
-
-
-def _of(leaf: Mapping[str, object]) -> Identity:
-    return _identity(leaf["kind"], leaf["at"], leaf.get("call_id"), leaf.get("sha256"))
-
-
-def _identity(kind: object, at: object, call_id: object, sha256: object) -> Identity:
-    """The identity of a leaf: its call, else the SHA-256 of its subject; for an index segment the SHA-256 alone."""
-    of = sha256 if kind == "index" else call_id or sha256
-    once = kind in ONCE_A_CALL and of is not None and sealed.CALL_ID.fullmatch(str(of))
-    return str(kind), str(of if once else f"{at} {of}")
-
-
-def _read(line: bytes) -> Leaf | None:
-    try:
-        return jsontext.decode(line, type=Leaf)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return None
-
-
-def _of_one(line: bytes, calls: Collection[str]) -> tuple[str, str]:
-    """Kind and call of a leaf of these calls, else empty. Others are not decoded, which takes twenty times as long."""
-    named = _CALL_ID.search(line)
-    leaf = _read(line) if named is not None and named[0].decode("ascii") in calls else None
-    return (leaf.kind, leaf.call_id or "") if leaf is not None and leaf.call_id in calls else ("", "")
 
 
 def _calls(vault: Path, days: int | None) -> Iterator[str]:
