@@ -9,7 +9,7 @@ import resource
 import select
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -60,20 +60,27 @@ def names(unit: WorkingUnit) -> list[Path]:
     return [name for name in found if not others & set(name.parts) or name.parts[1] == "holds"]
 
 
-@pytest.mark.parametrize("put", OF_A_FILE, ids=lambda put: put.__name__)
-def test_a_unit_with_a_foreign_object_for_a_file_records(unit: WorkingUnit, put: object) -> None:
-    files = [name for name in names(unit) if (unit.kept / name).is_file()]
-    assert {"leaves.jsonl", "hold.json", "a.journal", "record.json"} <= {name.name for name in files}
-    wrong = [said for name in files if (said := _start(unit, name, put))]
-    assert not wrong, "\n".join(wrong)
+def test_a_unit_with_a_foreign_object_for_each_file_and_folder_records(unit: WorkingUnit) -> None:
+    """A start takes a second: each place gets one kind of object here, and all of them in the long tests."""
+    require_well(unit, [0])
 
 
-@pytest.mark.parametrize("put", OF_A_FOLDER, ids=lambda put: put.__name__)
-def test_a_unit_with_a_foreign_object_for_a_folder_records(unit: WorkingUnit, put: object) -> None:
-    found = [name for name in names(unit) if (unit.kept / name).is_dir()]
-    assert {"log", "outbox", "journal", "index"} <= {name.name for name in found}
-    wrong = [said for name in found if (said := _start(unit, name, put))]
-    assert not wrong, "\n".join(wrong)
+@pytest.mark.soak
+def test_a_unit_with_any_foreign_object_for_each_file_and_folder_records(unit: WorkingUnit) -> None:
+    require_well(unit, range(len(OF_A_FILE)))
+
+
+def require_well(unit: WorkingUnit, turns: Iterable[int]) -> None:
+    places = names(unit)
+    assert {
+        "leaves.jsonl", "hold.json", "a.journal", "record.json", "log", "outbox", "journal", "index"
+    } <= {name.name for name in places}  # fmt: skip
+    wrong = []
+    for turn in turns:
+        for number, name in enumerate(places, turn):
+            kinds = OF_A_FOLDER if (unit.kept / name).is_dir() else OF_A_FILE
+            wrong.append(_start(unit, name, kinds[number % len(kinds)]))
+    assert not any(wrong), "\n".join(said for said in wrong if said)
 
 
 def _start(unit: WorkingUnit, name: Path, put) -> str:  # type: ignore[no-untyped-def]
@@ -84,7 +91,7 @@ def _start(unit: WorkingUnit, name: Path, put) -> str:  # type: ignore[no-untype
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     put(path)
     said = _in_a_process(unit)
-    return f"{name}: {said}" if said else ""
+    return f"{name}, {put.__name__}: {said}" if said else ""
 
 
 def _in_a_process(unit: WorkingUnit) -> str:
