@@ -259,14 +259,14 @@ def test_an_authority_of_several_signs_with_as_many_as_it_takes(town: Town) -> N
 
 @pytest.mark.parametrize("blocked", ["floor-03.request", "linetap-done.txt", "linetap-error.txt"])
 def test_a_folder_where_the_unit_writes_gives_no_order_a_second_turn(town: Town, blocked: str) -> None:
-    """A thief with a copy of a signed order prepares the card so that the unit cannot record its acceptance."""
+    """A thief with a copy of a signed order prepares the card so that the unit might not record its acceptance."""
     card = town.card
     assert card.pack("--ssh-key", SSH_KEY, *town.key()) == 0
     kept = {name: (card.boot / name).read_bytes() for name in ("linetap.toml", "linetap.toml.sig")}
     (card.boot / blocked).unlink(missing_ok=True)
     (card.boot / blocked).mkdir()
     (card.boot / blocked / "x").touch()
-    assert card.start() == (2 if blocked == "floor-03.request" else 0)
+    assert card.start() == 0, "a folder in the way is renamed"
     shutil.rmtree(card.run / "linetap-ssh")  # the next boot
     for name, data in kept.items():
         (card.boot / name).write_bytes(data)
