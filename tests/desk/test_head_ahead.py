@@ -10,9 +10,10 @@ import msgspec
 import pytest
 
 from bundle_rig import BundleRig, members, pack
-from linetap_core.clock import NS_PER_S, parse_rfc3339
+from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
 from linetap_core.evidence.merklelog import unitlog
 from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_core.timekeeping import PossibleClock
 from linetap_desk.bundle import facts, report
 from linetap_desk.proofs.headtime import SKEW_NS, ahead
 from sealing_rig import UNIT
@@ -50,10 +51,20 @@ def test_of_a_bundle(bundled: BundleRig, capsys: pytest.CaptureFixture[str], tmp
     assert NAMED.search(capsys.readouterr().out)
 
 
+def judged(now_ns: int) -> str | None:
+    return ahead(f"the head of {UNIT}", AHEAD, PossibleClock(ManualClock(now_ns)))
+
+
 def test_a_clock_may_be_off_by_so_much() -> None:
     at_ns = parse_rfc3339(AHEAD)
-    assert ahead(f"the head of {UNIT}", AHEAD, at_ns - SKEW_NS) is None
-    assert ahead(f"the head of {UNIT}", AHEAD, at_ns + NS_PER_S) is None
-    said = ahead(f"the head of {UNIT}", AHEAD, at_ns - SKEW_NS - NS_PER_S)
+    assert judged(at_ns - SKEW_NS) is None
+    assert judged(at_ns + NS_PER_S) is None
+    said = judged(at_ns - SKEW_NS - NS_PER_S)
     assert said is not None
     assert said.startswith(f"the head of {UNIT} is dated {AHEAD}, and now it is 2098-12-31T23:58:59.000Z")
+
+
+def test_without_the_time_that_is_said_and_nothing_is_refused() -> None:
+    said = judged(40 * NS_PER_S)
+    assert said is not None
+    assert "and this machine's clock is at 1970-01-01T00:00:40.000Z" in said

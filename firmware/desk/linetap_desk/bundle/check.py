@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from linetap_core.clock import SYSTEM
 from linetap_core.errors import BadInput, LinetapError, Refusal
 from linetap_core.evidence.calls import hold, sealed
 from linetap_core.evidence.keys import keys
@@ -71,7 +70,7 @@ def verify_bundle(
         yield bundle
         yield Verdict(f"not covered, and not to be believed: {_uncovered(found)}", counts=False)
         for name, head in _heads(found):
-            if (text := headtime.ahead(name, head.at, SYSTEM.utc_ns())) is not None:
+            if (text := headtime.ahead(name, head.at)) is not None:
                 yield Verdict(text, counts=False)
         stamped = sorted(unit for unit, heads in found.heads.items() if layout.STAMP in heads)
         is_unused = ca is not None and not stamped and must_be_stamped

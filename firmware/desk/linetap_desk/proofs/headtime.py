@@ -3,13 +3,19 @@
 
 from __future__ import annotations
 
-from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
+from linetap_core.clock import NS_PER_S, Clock, parse_rfc3339, rfc3339
+from linetap_core.errors import BadInput
+from linetap_core.timekeeping import KEPT
 
 SKEW_NS = 60 * NS_PER_S  # between the clocks of two machines; a log has a leaf for a larger step
 
 
-def ahead(what: str, at: str, now_ns: int) -> str | None:
-    """A sentence about a head that is dated later than now; else None."""
+def ahead(what: str, at: str, clock: Clock = KEPT) -> str | None:
+    """A sentence about a head that is dated later than now, or on a machine without the time; else None."""
+    try:
+        now_ns = clock.utc_ns()
+    except BadInput as error:
+        return f"{what} is dated {at}, and {error}"
     if parse_rfc3339(at) <= now_ns + SKEW_NS:
         return None
     return f"{what} is dated {at}, and now it is {rfc3339(now_ns)}: its clock or this one is wrong"

@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from linetap_core.clock import NS_PER_S, SYSTEM, from_utc_ns, parse_rfc3339
+from linetap_core.clock import NS_PER_S, from_utc_ns, parse_rfc3339
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.merklelog import leaflog, merkle, unitlog
 from linetap_core.evidence.merklelog.leaflog import LEAVES
@@ -134,7 +134,7 @@ class LogCheck:
 
     def _ahead(self) -> Iterator[str]:
         if self.head is not None:
-            text = headtime.ahead(f"the head of {self.head.unit}", self.head.at, SYSTEM.utc_ns())
+            text = headtime.ahead(f"the head of {self.head.unit}", self.head.at)
             yield from [] if text is None else [text]
 
     def _anew(self) -> Iterator[str]:
