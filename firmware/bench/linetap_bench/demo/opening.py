@@ -67,8 +67,21 @@ def open_and_check(folder: Path, config: Config, calls: list[CallRecord], exchan
         likeness, slips = likeness_with_slips(samples, lines[call.line])
         enough = LIKE_WITH_SLIPS
     if likeness < enough:
-        raise Refusal(f"{wav}: only {likeness * 100:.1f} % like what was on line {call.line}")
+        raise Refusal(
+            f"{wav}: only {likeness * 100:.1f} % like what was on line {call.line}{_held_up(samples, lines[call.line])}"
+        )
     return Opened(call_dir, recipe, wav, len(samples) / RATE_HZ, call.line, likeness, slips)
+
+
+def _held_up(samples: I16, line: I16) -> str:
+    """The cause of a difference, if all of the line is there and in parts at another time."""
+    likeness, slips = likeness_with_slips(samples, line)
+    if not slips or likeness < LIKE_WITH_SLIPS:
+        return ""
+    return (
+        f", in {slips + 1} pieces {likeness * 100:.1f} %: the simulated cable or the recorder was held up; "
+        "try again when this machine has nothing else to do"
+    )
 
 
 def recipe_of(call_dir: Path, epoch: Path, custodian: Path, wav: Path) -> list[str]:
