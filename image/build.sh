@@ -65,6 +65,8 @@ trust_signer
 enable_units
 strip_root
 lay_trees
+keep_modules
+check_boards
 lay_licences
 pack_initramfs
 pack_slot

@@ -4,6 +4,7 @@
 list      the boards, as Markdown
 devices   what a unit uses of one board, by its tree alone, as Markdown
 early     the modules of the initramfs, for every board, one a line
+modules   those and the root's, likewise
 packed    whether an initramfs with these modules brings every board to its root
 table     what each board uses, and who takes it, as Markdown
 trees     the kernel's trees, under the names that the firmware asks for
@@ -33,7 +34,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="boards", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list")
-    for name in ("devices", "early", "packed", "table"):
+    for name in ("devices", "early", "modules", "packed", "table"):
         command = commands.add_parser(name)
         if name == "devices":
             command.add_argument("board", help="its name in the list")
@@ -78,8 +79,9 @@ def _closures(args: argparse.Namespace) -> list[str]:
     if args.command == "packed":
         packed = [Path(line).name.partition(".ko")[0] for line in args.order.read_text().splitlines()]
         return [fault for one in found for fault in one.faults(packed)]
-    if args.command == "early":
-        for module in sorted(set().union(*(one.early() for one in found))):  # none, if all are built in
+    if args.command in ("early", "modules"):
+        early = args.command == "early"
+        for module in sorted(set().union(*(one.modules(early=early) for one in found))):  # none, if all are built in
             print(module)
     else:
         _print_table(found)

@@ -37,9 +37,10 @@ class Closure:
         """Adds the requirements of another stepping of the same board."""
         self.steps += [step for step in other.steps if step not in self.steps]
 
-    def early(self) -> set[str]:
-        """The modules that the kernel needs to reach the root file system."""
-        return {taker for step in self.steps if step.is_early and BUILTIN not in step.takers for taker in step.takers}
+    def modules(self, *, early: bool) -> set[str]:
+        """The modules of all required devices; `early`: only those that the kernel needs to reach the root."""
+        steps = [step for step in self.steps if BUILTIN not in step.takers and (step.is_early or not early)]
+        return {taker for step in steps for taker in step.takers}
 
     def faults(self, packed: Iterable[str] | None = None) -> list[str]:
         """The devices without a driver; with `packed`, the modules of an initramfs: those missing on the way to the

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The devices of a board that a unit uses: by the generic names of their nodes, or as enumerated by a bus.
 
-`is_early`: needed between the kernel and the root; those modules are in the initramfs, all others in the root.
+`is_early`: needed between the kernel and the root; those modules are in the initramfs too.
 """
 
 from __future__ import annotations
@@ -56,4 +56,5 @@ ROLES = (
     Role("clock chip", ("rtc",)),
     Role("processor's speed", (), False, ("platform:raspberrypi-cpufreq",)),  # made by clk-raspberrypi.c
     Role("temperature", ("thermal",)),
+    Role("random numbers", ("rng",)),
 )  # fmt: skip

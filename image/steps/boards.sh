@@ -32,6 +32,9 @@ lay_trees() {
   printf 'Overlays of this slot.\n' >"$BEGIN/overlays/README" # required: the firmware ignores a folder without it
   boards options "$ROOT/usr/lib/modules/$(kernel)/config" >"$WORK/lost" || fail "the kernel cannot run this image"
   while read -r name; do say "$name"; done <"$WORK/lost" # docs/hardening.md
+}
+
+check_boards() {
   of_kernel table >"$OUT/boards.md" || fail "a board would lack what is named above"
   boards radio "$BEGIN" "$ROOT" || fail "a board would have no Wi-Fi"
 }
@@ -61,22 +64,10 @@ lay_into() {
 
 # One module a line: the clock, then those from the trees, and those without a node.
 wanted_modules() {
-  local module machine
   echo bcm2835_wdt
-  if_there i6300esb
+  if_there i6300esb emulated
   of_kernel early || fail "a board would not come to its root"
-  sed -e 's/#.*//' -e '/^ *$/d' image/initramfs/modules.txt | while read -r module machine; do
-    if [ "$machine" = emulated ]; then if_there "$module"; else echo "$module"; fi
-  done
-}
-
-# A module of an emulated machine, which a vendor's kernel may lack.
-if_there() {
-  if modprobe -d "$PWD/$ROOT" -S "$(kernel)" --show-depends "$1" >/dev/null 2>&1; then
-    echo "$1"
-  else
-    say "no $1 in this kernel: no emulated machine but a Pi starts this image" >&2
-  fi
+  named_modules image/initramfs/modules.txt
 }
 
 check_packed() { of_kernel packed "$1" || fail "the initramfs lacks what is named above"; }

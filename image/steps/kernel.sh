@@ -38,22 +38,45 @@ lay_kernel() {
   [ -e "$image" ] || fail "$LINETAP_KERNEL: there must be one kernel, with its modules and image"
 }
 
-# Removes the modules listed in left-out-modules.txt from the root; exceptions are set aside meanwhile.
-leave_out_modules() {
-  local modules aside=$WORK/kept-modules folder found
-  modules=$ROOT/usr/lib/modules/$(kernel)/kernel
-  rm -rf "$aside" && mkdir "$aside"
-  while read -r folder; do
-    [ -e "$modules/$folder" ] || continue
-    mkdir -p "$aside/$(dirname "$folder")"
-    mv "$modules/$folder" "$aside/$folder"
-  done < <(sed -n 's/^+ //p' image/left-out-modules.txt)
-  while read -r folder; do
-    for found in "$modules"/$folder; do # a pattern of names
-      rm -rf --one-file-system "$found"
-    done
-  done < <(sed -n 's/^- //p' image/left-out-modules.txt)
-  cp -a "$aside/." "$modules/"
+# Leaves in the root the modules that a board needs (image/boards), the initramfs' and those of kept-modules.txt, each
+# with its dependencies; no other. This reduces attack surface and update size.
+keep_modules() {
+  local modules=$PWD/$ROOT/usr/lib/modules/$(kernel)
+  say "modules"
+  depmod -b "$PWD/$ROOT/usr" "$(kernel)"
+  { of_kernel modules && wanted_modules && named_modules image/kept-modules.txt; } >"$WORK/named" ||
+    fail "not every module of a board is known"
+  while read -r module; do
+    modprobe -d "$PWD/$ROOT" -S "$(kernel)" --show-depends "$module" || fail "the kernel has no module $module"
+  done <"$WORK/named" >"$WORK/depends"
+  # modprobe's path has /lib, a link.
+  sed -n -E "s#^insmod .*/lib/modules/[^/]+/([^ ]+).*#$modules/\1#p" "$WORK/depends" | LC_ALL=C sort -u >"$WORK/kept"
+  find "$modules/kernel" -name '*.ko*' | LC_ALL=C sort | LC_ALL=C comm -23 - "$WORK/kept" | xargs --no-run-if-empty rm
+  find "$modules/kernel" -type d -empty -delete
+  find "$modules" -name '*.ko.xz' -exec xz --decompress -T1 {} + # squashfs compresses them as well, and opens faster
+  depmod -b "$PWD/$ROOT/usr" "$(kernel)"
+  say "$(find "$modules" -name '*.ko' | wc -l) modules stay"
+}
+
+# The modules in a list of ours, without those that this kernel may lack and lacks.
+named_modules() {
+  local module kind
+  sed -e 's/#.*//' -e '/^ *$/d' "$1" | while read -r module kind; do
+    case $kind in
+      '') echo "$module" ;;
+      emulated | optional) if_there "$module" "$kind" ;;
+      *) fail "$1: $module $kind: neither emulated nor optional" ;;
+    esac
+  done
+}
+
+# A module that a kernel, such as a vendor's, may lack.
+if_there() {
+  if modprobe -d "$PWD/$ROOT" -S "$(kernel)" --show-depends "$1" >/dev/null 2>&1; then
+    echo "$1"
+  elif [ "$2" = emulated ]; then
+    say "no $1 in this kernel: no emulated machine but a Pi starts this image" >&2
+  fi
 }
 
 # Unpacks into a root whose /lib is a link: an old package may still contain /lib.

@@ -93,9 +93,6 @@ enable_units() {
 # Prepares the read-only root: files normally made at every boot are made now, natively on this machine.
 strip_root() {
   say "kernel $(kernel)"
-  leave_out_modules
-  find "$ROOT/usr/lib/modules" -name '*.ko.xz' -exec xz --decompress -T1 {} + # squashfs compresses them as well, and opens faster
-  depmod -b "$PWD/$ROOT/usr" "$(kernel)"
   rm -rf "$ROOT"/usr/lib/python3.13/{ensurepip,idlelib,turtledemo,tkinter} "$ROOT"/usr/share/{doc,man,info,locale}/*
   find "$ROOT/usr/lib/python3" "$ROOT/usr/lib/python3.13" -depth -name __pycache__ -exec rm -rf {} +
   "$PYTHON" -m compileall -q -j 2 -s "$ROOT" -p / --invalidation-mode unchecked-hash \

@@ -12,6 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from testmodules import test_modules
+
 PROJECT = Path(__file__).resolve().parents[2]
 PACK_S = 120
 _HERE = Path(__file__).parent
@@ -25,7 +27,7 @@ print(*(m.__file__ for name, m in sys.modules.items() if name.partition(".")[0] 
 
 @functools.cache
 def overlay() -> bytes:
-    """The agent, the exchange, the machine's own parts.
+    """The agent, the exchange, the machine's own parts, and kernel modules for them.
 
     Python is compiled here, and only the exchange's imports are included: an emulated processor would take seconds for
     it at every start.
@@ -44,6 +46,7 @@ def overlay() -> bytes:
             place = hil / "python" / file.relative_to(package.parent)
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(file, place)
+        shutil.copytree(test_modules(), hil / "modules")
         unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
         assert compileall.compile_dir(hil / "python", quiet=1, invalidation_mode=unchecked)
         listed = _said(["find", ".", "-print0"], folder)

@@ -41,7 +41,7 @@ CARD = (Role("card", ("mmc",), True, ("mmc:block",)),)
 def test_a_card_reader_waits_for_supply_pin_pins_and_power_sequence() -> None:
     found = closure("board", tree_of(BOARD), small_kernel(), CARD)
     assert found.faults() == []
-    assert found.early() == {"sdhci", "fixed", "gpio_lines", "pinctrl_pins", "clk", "pwrseq"}
+    assert found.modules(early=True) == {"sdhci", "fixed", "gpio_lines", "pinctrl_pins", "clk", "pwrseq"}
     why = {step.path: step.why for step in found.steps}
     assert why["/supply"] == "vmmc-supply of /soc/mmc@6"
     assert why["/soc/pinctrl@3"] == "pinctrl-0 of /soc/gpio@4"

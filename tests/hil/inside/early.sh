@@ -8,7 +8,7 @@ for port in /sys/class/virtio-ports/*; do
   mkdir -p /hil-root
   mount -t squashfs -o ro /dev/dm-0 /hil-root
   for dir in proc sys dev; do mount -o bind /$dir /hil-root/$dir; done
-  chroot /hil-root /usr/sbin/modprobe tpm_vtpm_proxy
+  insmod /hil/modules/tpm_vtpm_proxy.ko
   chroot /hil-root /usr/bin/python3 -IE -c "$(cat /hil/tpm_bridge.py)" "/dev/$(basename "$port")" &
   while [ ! -c /dev/tpmrm0 ]; do sleep 0.1; done
 done

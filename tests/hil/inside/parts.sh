@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # snd-aloop as codec (device 0) and line (device 1); gpio-sim as the header of a Pi.
 set -eu
-modprobe snd-aloop index=0 id=Loopback pcm_substreams=1
+modprobe snd-pcm
+insmod /run/hil/modules/snd-aloop.ko index=0 id=Loopback pcm_substreams=1
 if grep -q 'Raspberry Pi' /proc/device-tree/model; then
   : >/run/hil/gpio.env # it has a header of its own
   exit 0
 fi
-modprobe gpio-sim
+[ -d /sys/kernel/config ] || insmod /run/hil/modules/configfs.ko
+insmod /run/hil/modules/gpio-sim.ko
 mountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config
 chip=/sys/kernel/config/gpio-sim/header
 mkdir -p $chip/bank0
