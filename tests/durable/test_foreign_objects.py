@@ -16,6 +16,7 @@ import pytest
 from flip_rig import WorkingUnit
 
 from linetap_core.durable import broken
+from linetap_core.durable.files import TEMPORARY
 
 LIMIT_S = 120.0  # ends a start that would never end
 MEMORY_BYTES = 4 << 30  # of addresses, with the threads' stacks
@@ -81,6 +82,23 @@ def require_well(unit: WorkingUnit, turns: Iterable[int]) -> None:
             kinds = OF_A_FOLDER if (unit.kept / name).is_dir() else OF_A_FILE
             wrong.append(_start(unit, name, kinds[number % len(kinds)]))
     assert not any(wrong), "\n".join(said for said in wrong if said)
+
+
+def test_folders_with_the_names_of_half_written_files_stop_no_call(unit: WorkingUnit) -> None:
+    """One empty folder `log/.head.json.tmp` was enough: no call was recorded any more. Nor may the journal wait for the
+    reader of a FIFO."""
+    unit.restore()
+    (unit.folder / "calls" / "recorder.checkpoint").unlink()
+    for name in names(unit):
+        path = unit.folder / name
+        if path.is_file():
+            folder(path.with_name(f".{path.name}{TEMPORARY}"))
+    journal = unit.folder / "vault" / "journal"
+    for path in (journal / "a.journal", journal / "b.journal"):
+        path.unlink()
+        shutil.rmtree(path.with_name(f".{path.name}{TEMPORARY}"))
+        fifo(path.with_name(f".{path.name}{TEMPORARY}"))
+    assert _in_a_process(unit) == ""
 
 
 def _start(unit: WorkingUnit, name: Path, put) -> str:  # type: ignore[no-untyped-def]

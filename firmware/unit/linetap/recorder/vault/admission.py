@@ -15,6 +15,7 @@ import msgspec
 
 from linetap.config.schema import Config
 from linetap_core.clock import parse_rfc3339, rfc3339
+from linetap_core.durable import folders
 from linetap_core.durable.smallfile import SmallFile
 
 UNIT_KEY = "unit_key"  # refused for lack of signatures
@@ -73,7 +74,7 @@ def write(vault: Path, line: int, since_ns: int | None) -> None:
     if since_ns is None:
         path.unlink(missing_ok=True)
         return
-    path.parent.mkdir(exist_ok=True)
+    folders.make(vault, path.parent)
     _FILE.replace(path, _Fault(rfc3339(since_ns)))
 
 
