@@ -97,6 +97,13 @@ def test_where_a_folder_cannot_be_made_calls_are_kept_in_ram(partition: Partitio
     ]  # fmt: skip
 
 
+def test_where_nothing_can_be_written_calls_are_kept_in_ram(partition: Partition) -> None:
+    """At an immutable link the kernel mounts the file system read-only: no call was recorded until a next start."""
+    partition.write("ln -s /etc vault/log/x")
+    partition.edit("sif /vault/log/x flags 0x10")
+    assert partition.start("findmnt -no SOURCE . | tail -n 1; touch new") == ["linetap-lost"]
+
+
 def test_a_foreign_object_that_nobody_needs_stays(partition: Partition) -> None:
     """Each start made an empty folder for it in left/."""
     partition.write("mkfifo other left; mkdir -p learned")
