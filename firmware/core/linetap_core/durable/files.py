@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import hashlib
 import os
+import shutil
 import stat
 import sys
 from pathlib import Path
@@ -86,6 +87,14 @@ def free_temporary(path: Path) -> Path:
         else:
             return temporary
     raise refused
+
+
+def remove(path: Path) -> None:
+    """Removes a file, or the folder that somebody has put in its place. No error if there is none."""
+    try:
+        path.unlink(missing_ok=True)
+    except IsADirectoryError:
+        shutil.rmtree(path)
 
 
 def sha256(path: Path) -> str:

@@ -75,8 +75,8 @@ def copy_proof(config: Config, bundle: Path, copy: Path) -> None:
 
 def remove(bundle: Path) -> None:
     """Removes a bundle and its proof."""
-    bundle.unlink(missing_ok=True)
-    entry.proof_path(bundle).unlink(missing_ok=True)
+    files.remove(bundle)
+    files.remove(entry.proof_path(bundle))
 
 
 def _read(path: Path) -> bytes:

@@ -24,7 +24,6 @@ import fcntl
 import hashlib
 import logging
 import os
-import shutil
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -124,7 +123,7 @@ class Destruction:
         _overwrite(folder / sealed.KEY)
         for name in [sealed.KEY, *folders.names(folder)]:
             if name not in _LAST:
-                _remove(folder / name)
+                files.remove(folder / name)
         files.sync_directory(folder)
         self._remove_unopenable(call_id)
         event = CallEvent(seq=0, event="destroyed", at=at, unit=self._unit, call_id=call_id, line=found.line)
@@ -180,14 +179,6 @@ def _overwrite(path: Path) -> None:
     with os.fdopen(fd, "wb", buffering=0) as file:
         file.write(bytes(min(os.fstat(fd).st_size, _KEY_BYTES)))
         os.fdatasync(fd)
-
-
-def _remove(path: Path) -> None:
-    """Removes a file of the call, or a folder that somebody has put there."""
-    try:
-        path.unlink(missing_ok=True)
-    except IsADirectoryError:
-        shutil.rmtree(path)
 
 
 # --- Ballast ----------------------------------------------------------------------------------------------------------
