@@ -8,12 +8,12 @@ import resource
 from pathlib import Path
 
 import pytest
+from test_boot_partition_bounds import run
 
 from boot_rig import SCRIPT, Boot
 from linetap.provision import cardfiles
 from linetap.update import eepromfiles
 from linetap_core.errors import BadInput
-from test_boot_partition_bounds import run
 
 MANY = 65_000
 MOST_READ_KB = 64 << 10
