@@ -74,11 +74,26 @@ lose() {
 # an ext4 that has found itself damaged is not always mounted read-only.
 kept() {
   local state=$NEW/state
-  chroot "$NEW" /usr/lib/linetap/state || return 1
+  chroot "$NEW" /usr/lib/linetap/state "$@" || return 1
   touch "$state/.work/written" 2>/dev/null && over_etc "upperdir=$state/etc/linetap,workdir=$state/.work,lowerdir=" &&
     is_written && return 0
   over_etc "ro,lowerdir=$state/etc/linetap:" || return 1
   say "the state partition can be read and not written"
+  : >"$NEW/run/linetap-state-read-only" # check disk_errors
+}
+
+# A partition with foreign objects that cannot be moved away, e.g. immutable ones: this start uses copies of the unit's
+# own files, in RAM. An encrypted card, which no stranger can write, is not used.
+rescued() {
+  local copies=$NEW/run/linetap-rescued
+  if [ -e "$NEW/run/linetap-card" ]; then
+    umount "$NEW/state" && lose && kept
+    return
+  fi
+  mkdir "$copies" && mount -t tmpfs -o "$KEEP,mode=0755,size=16m" linetap-rescued "$copies" || return 1
+  chroot "$NEW" /usr/lib/linetap/state rescue
+  umount "$NEW/state" && mount --move "$copies" "$NEW/state" && kept again || return 1
+  say "the state partition is used by copies in RAM: it cannot be corrected"
   : >"$NEW/run/linetap-state-read-only" # check disk_errors
 }
 

@@ -81,6 +81,14 @@ class TestDiskFull:
         assert severities(room(1000, "disk_full")) == ["critical"]
         assert severities(room(1000, "disk_error")) == ["well"]
 
+    def test_with_much_room_it_says_that_files_are_lacking(self) -> None:
+        """It named a full disk with a thousand megabytes free."""
+        texts = [run(room(free, "disk_full"), [])[0].trouble.text_en for free in (1000, 99)]
+        assert texts == [
+            "Calls are not recorded: the disk takes no more files, with 1000 MB free.",
+            "Calls are not recorded: the disk is full (99 MB free, 100 MB reserved).",
+        ]
+
     def test_a_dead_recorders_word_does_not(self) -> None:
         assert severities(room(1000, "disk_full", "dead")) == ["well"]
 

@@ -207,11 +207,11 @@ class WorkingUnit:
             with self.started() as service:
                 call_id = self.record_a_call()
                 service.turn()
-                self._neighbours()
+                self.neighbours()
                 if service.vault.failure is not None:
                     outcome.crashed = repr(service.vault.failure)
             then()
-            outcome.recorded = self._is_sealed(call_id)
+            outcome.recorded = self.is_sealed(call_id)
             outcome.lost = self._lost()
         except LinetapError as error:
             outcome.fault = str(error)
@@ -220,7 +220,7 @@ class WorkingUnit:
         outcome.named = {name.rpartition("/")[2] for name in broken.names()}
         return outcome
 
-    def _neighbours(self) -> None:
+    def neighbours(self) -> None:
         """Reads the files of capture, reporter and panel at their start, by their own code."""
         config = load_config(self.config_file)
         Cursor(config.vault_path.parent / "reporter" / "cursor.json", SYSTEM)
@@ -229,7 +229,7 @@ class WorkingUnit:
         found = take_snapshot(config, Watch(config, SYSTEM), SYSTEM)
         run(found)
 
-    def _is_sealed(self, call_id: str) -> bool:
+    def is_sealed(self, call_id: str) -> bool:
         folder = self.config.vault_path / sealed.call_path(call_id)
         try:
             record, signature = ((folder / name).read_bytes() for name in (sealed.RECORD, sealed.SIGNATURE))

@@ -5,20 +5,17 @@ starts, records a call, and neither waits for the object nor reads all of it. Ea
 from __future__ import annotations
 
 import os
-import resource
-import select
 import shutil
-import signal
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 from flip_rig import WorkingUnit
+from start_rig import in_a_process
 
 from linetap_core.durable import broken
+from linetap_core.durable.files import TEMPORARY
 
-LIMIT_S = 120.0  # ends a start that would never end
-MEMORY_BYTES = 4 << 30  # of addresses, with the threads' stacks
 HUGE_BYTES = 1 << 40
 
 
@@ -83,6 +80,23 @@ def require_well(unit: WorkingUnit, turns: Iterable[int]) -> None:
     assert not any(wrong), "\n".join(said for said in wrong if said)
 
 
+def test_folders_with_the_names_of_half_written_files_stop_no_call(unit: WorkingUnit) -> None:
+    """One empty folder `log/.head.json.tmp` was enough: no call was recorded any more. Nor may the journal wait for the
+    reader of a FIFO."""
+    unit.restore()
+    (unit.folder / "calls" / "recorder.checkpoint").unlink()
+    for name in names(unit):
+        path = unit.folder / name
+        if path.is_file():
+            folder(path.with_name(f".{path.name}{TEMPORARY}"))
+    journal = unit.folder / "vault" / "journal"
+    for path in (journal / "a.journal", journal / "b.journal"):
+        path.unlink()
+        shutil.rmtree(path.with_name(f".{path.name}{TEMPORARY}"))
+        fifo(path.with_name(f".{path.name}{TEMPORARY}"))
+    assert in_a_process(unit).fault == ""
+
+
 def _start(unit: WorkingUnit, name: Path, put) -> str:  # type: ignore[no-untyped-def]
     """The faults of a start."""
     unit.restore()
@@ -90,26 +104,5 @@ def _start(unit: WorkingUnit, name: Path, put) -> str:  # type: ignore[no-untype
     path = unit.folder / name
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     put(path)
-    said = _in_a_process(unit)
+    said = in_a_process(unit).fault
     return f"{name}, {put.__name__}: {said}" if said else ""
-
-
-def _in_a_process(unit: WorkingUnit) -> str:
-    """The faults of a trial in a child, which is killed if it does not end. Nothing of it is left in this process."""
-    end, begin = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-            outcome = unit.trial()
-            is_well = outcome.recorded and not outcome.fault and not outcome.crashed
-            os.write(begin, b"well" if is_well else repr(outcome).encode()[:4096])
-        finally:
-            os._exit(0)
-    os.close(begin)
-    ready, _, _ = select.select([end], [], [], LIMIT_S)
-    said = os.read(end, 4096).decode() if ready else "the start does not end"
-    os.close(end)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return "" if said == "well" else said or "the process has ended"

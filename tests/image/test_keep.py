@@ -19,8 +19,8 @@ START = f"""
 say() {{ echo "$*" >>"$NEW/said"; }}
 device_of() {{ echo "no such device"; }}
 chroot() {{
-  case $2 in */state) ;; *) return ;; esac
-  LINETAP_STATE=$NEW/state LINETAP_RUN=$NEW/run LINETAP_LOG=$NEW/kmsg {STATE}
+  case $2 in */state) shift 2 ;; *) return ;; esac
+  LINETAP_STATE=$NEW/state LINETAP_RUN=$NEW/run LINETAP_LOG=$NEW/kmsg {STATE} "$@"
 }}
 . {WATCH}
 . {KEEP}
@@ -103,11 +103,35 @@ def test_an_overlay_that_takes_no_write_is_told(new: Path) -> None:
     assert "can be read and not written" in (new / "said").read_text()
 
 
-def test_what_is_no_file_is_not_laid_over_even_so(new: Path) -> None:
-    """Nothing is used from a partition from which files cannot be moved away."""
+FOREIGN = 'ln -s /etc/shadow "$NEW/state/etc/linetap/x.pem"; mkfifo "$NEW/state/config/b"; '
+STARTS = SHOWS.replace("kept ||", "kept || rescued ||")
+
+
+def test_of_a_partition_that_cannot_be_corrected_the_units_own_files_are_copied(new: Path) -> None:
+    """The unit started without its key and its configuration, for one immutable FIFO."""
     commission(new)
-    (new / "card/etc/linetap/x.pem").symlink_to("/etc/shadow")
-    script(new, 'cp -d "$NEW/card/etc/linetap/x.pem" "$NEW/state/etc/linetap/"; ' + READ_ONLY, "kept && exit 1; exit 0")
+    (new / "card/config/unit.toml").write_text("the unit's")
+    listed = 'cd "$NEW/state"; find etc config -type f | sort; touch "$NEW/etc/linetap/new"'
+    shown = script(new, FOREIGN + READ_ONLY, f"{STARTS}; echo; {listed}")
+    assert shown.splitlines() == [
+        "the unit's", "the image's", "config/unit.toml", "etc/linetap/unit.key", "etc/machine-id"
+    ]  # fmt: skip
+    assert (new / "run/linetap-state-read-only").exists(), "a check tells the desk"
+    assert (new / "run/linetap-left").read_text().splitlines() == ["cannot be moved away: b"]
+
+
+def test_of_very_many_files_the_smallest_are_copied(new: Path) -> None:
+    commission(new)
+    many = (
+        'cd "$NEW/state/config"; for n in $(seq 20); do dd if=/dev/zero of=a$n bs=1M count=1; done 2>/dev/null; cd /;'
+    )
+    assert script(new, many + FOREIGN + READ_ONLY, STARTS) == "the unit's\nthe image's"
+
+
+def test_an_encrypted_card_that_cannot_be_corrected_is_not_used(new: Path) -> None:
+    commission(new)
+    script(new, FOREIGN + READ_ONLY, 'echo open >"$NEW/run/linetap-card"; kept || rescued || exit 1')
+    assert (new / "run/linetap-card-refused").exists()
 
 
 def test_ext4_is_read_without_its_journal_where_it_cannot_be_written(new: Path) -> None:

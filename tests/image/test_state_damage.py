@@ -23,6 +23,7 @@ STATE, KEEP, WATCH = IMAGE / "root/usr/lib/linetap/state", IMAGE / "initramfs/ke
 LIMIT_S, MIB = 120, 64
 CSUM_OFFSET = 8  # i_atime: a flipped bit of it does not match the checksum
 IMMUTABLE = 0x80010  # with the flag of an extent tree
+FILES = ("unit.key", "ca.pem")
 DEPTH = 30  # folders, each twice in the one above: 2 ** DEPTH paths
 
 
@@ -35,7 +36,7 @@ class Partition:
         os.truncate(self._image, MIB << 20)
         make_file_system(str(self._image), MIB)
         self.edit("mkdir /etc", "mkdir /etc/linetap", "mkdir /config", "mkdir /.work")
-        for name in ("unit.key", "ca.pem"):
+        for name in FILES:
             (folder / name).write_text(f"{name}\n")
             self.edit(f"write {folder / name} /etc/linetap/{name}")
         self.device = ""
@@ -76,11 +77,15 @@ class Partition:
     def start(self) -> list[str]:
         """Mounts it and runs the script; returns its messages."""
         self.mount()
+        assert self.run_script() == 0
+        return (self.run / "linetap-left").read_text().splitlines()
+
+    def run_script(self, *words: str) -> int:
         names = {"LINETAP_STATE": self.place, "LINETAP_RUN": self.run, "LINETAP_LOG": self.run / "kmsg"}
         environment = os.environ | {name: str(path) for name, path in names.items()} | {"LINETAP_LOOK_S": "1"}
-        done = subprocess.run([STATE], env=environment, capture_output=True, timeout=LIMIT_S, check=False)
-        assert (done.returncode, done.stderr) == (0, b""), done.stderr
-        return (self.run / "linetap-left").read_text().splitlines()
+        done = subprocess.run([STATE, *words], env=environment, capture_output=True, timeout=LIMIT_S, check=False)
+        assert done.stderr == b""
+        return done.returncode
 
     @property
     def files(self) -> Path:
@@ -123,6 +128,17 @@ def test_an_immutable_folder_is_moved_away(partition: Partition) -> None:
         "moved to left/0: etc/linetap/notices", "moved to left/1: etc/linetap/x.pem",
     ]  # fmt: skip
     assert {path.name for path in partition.files.iterdir()} == {"unit.key", "ca.pem"}
+
+
+@pytest.mark.parametrize("kind", ["fifo", "link"])
+def test_beside_an_immutable_object_the_units_own_files_are_copied(partition: Partition, kind: str) -> None:
+    """No program can move it away, or take the flag from it. At such a link the kernel mounts all of it read-only."""
+    make = "cd /etc/linetap\nmknod x p" if kind == "fifo" else "symlink /etc/linetap/x /etc/shadow"
+    partition.edit(make, "sif /etc/linetap/x flags 0x10")
+    partition.mount()
+    assert (partition.run_script(), partition.run_script("rescue")) == (1, 0)
+    copies = partition.run / "linetap-rescued/etc/linetap"
+    assert {path.name: path.read_text() for path in copies.iterdir()} == {name: f"{name}\n" for name in FILES}
 
 
 @pytest.mark.parametrize("above", ["/etc/dracut", "/etc/linetap/.new", "/etc/machine-id"])

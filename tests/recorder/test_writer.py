@@ -320,3 +320,9 @@ def test_a_full_disk_is_waited_for_and_what_the_ring_lost_meanwhile_is_a_gap(tmp
     (gap,) = seen["gaps"]
     assert [gap["at_s"], gap["ms"], gap["cause"]] == [*seen["gap_expected"], "disk_full"]
     assert seen["events"] == ["sealed", "started", "sealed"]
+
+
+def test_where_few_more_files_can_be_made_new_calls_are_refused_and_open_ones_go_on(tmp_path: Path) -> None:
+    """New calls were announced although not one file could be made for them, since megabytes were free."""
+    seen = run_on_small_disk(Path(__file__).with_name("few_files.py"), tmp_path, 60_000, 3000)
+    assert seen == {"refused_at_first": None, "refused": "disk_full", "samples": 9000, "refused_now": None}

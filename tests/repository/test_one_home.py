@@ -241,6 +241,21 @@ def test_a_function_stands_once() -> None:
 LOCKING = {"bench/linetap_bench/stage/jack.py", f"{CORE}/system.py"}
 
 
+# Beside the home, plainfile by system: what is written, and rings, in which a FIFO is read too.
+NO_FOLLOWING = {
+    f"{CORE}/system.py", "unit/linetap/recorder/vault/retention/destruction.py", "unit/linetap/reporter/feed.py",
+    "unit/linetap/ring/layout.py", "unit/linetap/ring/reader.py", "unit/linetap/standby.py",
+}  # fmt: skip
+
+
+def test_a_plain_file_is_opened_in_one_place() -> None:
+    found = {
+        path for path, each in nodes().items() for node in each
+        if isinstance(node, ast.Attribute) and node.attr == "O_NOFOLLOW" and path.startswith(("core/", "unit/"))
+    }  # fmt: skip
+    assert found == NO_FOLLOWING, "linetap_core.plainfile refuses links, FIFOs, folders and devices"
+
+
 def test_a_file_is_locked_in_one_place() -> None:
     found = {
         path for path, each in nodes().items()

@@ -18,12 +18,13 @@ TIMEOUT_S = 120
 RIGS = Path(__file__).parent
 
 
-def run_on_small_disk(child: Path, folder: Path, size_kb: int) -> dict[str, Any]:
-    """The JSON printed by `child FOLDER`, with `folder` a tmpfs of `size_kb`. Skips if mounts are impossible."""
+def run_on_small_disk(child: Path, folder: Path, size_kb: int, most_files: int = 0) -> dict[str, Any]:
+    """The JSON printed by `child FOLDER`, with `folder` a tmpfs of `size_kb`, and of so many files unless 0. Skips if
+    mounts are impossible."""
     command = unshare()
     if command is None:
         pytest.skip("neither root nor a user namespace: no file system can be mounted to be filled")
-    mount = f'mount -t tmpfs -o size={size_kb}k full "$1" && exec "$2" "$3" "$1"'
+    mount = f'mount -t tmpfs -o size={size_kb}k,nr_inodes={most_files} full "$1" && exec "$2" "$3" "$1"'
     done = subprocess.run(
         [*command, "sh", "-c", mount, "sh", str(folder), sys.executable, str(child)],
         capture_output=True, timeout=TIMEOUT_S, check=False, text=True,

@@ -201,3 +201,8 @@ DAMAGE = {errno.EIO, getattr(errno, "EUCLEAN", errno.EIO), errno.EBADMSG, errno.
 def is_damage(error: OSError) -> bool:
     """Whether the medium has lost the file; otherwise the error describes the moment."""
     return error.errno in DAMAGE
+
+
+def is_out_of_reach(error: OSError) -> bool:
+    """Whether the medium has lost the file, or another user's folder or an immutable file keeps it from this user."""
+    return is_damage(error) or isinstance(error, PermissionError)

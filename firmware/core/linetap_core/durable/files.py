@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import hashlib
 import os
+import shutil
 import stat
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from linetap_core.system import NEW
 from linetap_core.watchdog import step
 
 TEMPORARY = ".tmp"
+_TEMPORARY_NAMES = 8  # tried for one file
 DIRECTORY_MODE = 0o750
 FILE_MODE = 0o640
 PUBLIC_MODE = 0o644  # for certificates and signers' files, which other users read; independent of the umask
@@ -65,10 +67,34 @@ def sync_file_system(path: Path) -> None:
 
 
 def remove_temporary(path: Path) -> None:
-    """Removes the temporary files in a folder that a killed `replace_durably` left."""
+    """Removes the temporary files in a folder that a killed `replace_durably` left. Another object stays."""
     for entry in path.iterdir():
         if entry.name.startswith(".") and entry.name.endswith(TEMPORARY):
-            entry.unlink()
+            with contextlib.suppress(IsADirectoryError, PermissionError):
+                entry.unlink()
+
+
+def free_temporary(path: Path) -> Path:
+    """A free name for the half-written `path`. What a killed process left there is removed; a folder or an immutable
+    file keeps the name, and another is taken.
+    """
+    for number in range(_TEMPORARY_NAMES):
+        temporary = path.with_name(f".{path.name}.{number}{TEMPORARY}" if number else f".{path.name}{TEMPORARY}")
+        try:
+            temporary.unlink(missing_ok=True)  # a link must not be followed
+        except (IsADirectoryError, PermissionError) as error:
+            refused = error
+        else:
+            return temporary
+    raise refused
+
+
+def remove(path: Path) -> None:
+    """Removes a file, or the folder that somebody has put in its place. No error if there is none."""
+    try:
+        path.unlink(missing_ok=True)
+    except IsADirectoryError:
+        shutil.rmtree(path)
 
 
 def sha256(path: Path) -> str:
@@ -96,9 +122,8 @@ def replace_durably(path: Path, data: bytes, like: Path | None = None, mode: int
 
     `like`: a file whose group and mode are copied; if it is missing, `mode` applies.
     """
-    temporary = path.with_name(f".{path.name}{TEMPORARY}")
+    temporary = free_temporary(path)
     try:
-        temporary.unlink(missing_ok=True)  # of a killed process; or a link, which must not be followed
         _write_whole(os.open(temporary, NEW, FILE_MODE), data, like, mode)
         system.rename(temporary, path)
     except OSError:

@@ -19,13 +19,12 @@ import hashlib
 import logging
 import os
 import re
-import stat
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
-from linetap_core import jsontext, system
+from linetap_core import jsontext, plainfile, system
 from linetap_core.durable import broken
 from linetap_core.durable.files import replace_durably, replace_in_ram
 
@@ -173,11 +172,9 @@ class SmallFile[T]:
 
     def _bytes(self, path: Path) -> bytes:
         try:
-            fd = system.open_alone(path)
+            fd = plainfile.open_plain(path)
             try:
                 found = os.fstat(fd)
-                if not stat.S_ISREG(found.st_mode):
-                    raise Broken("not a plain file")
                 if found.st_size > self._most_bytes:
                     raise Broken(f"{found.st_size} bytes, at most {self._most_bytes} expected")
                 data = os.read(fd, found.st_size + 1)  # not the limit itself: a checkpoint may have 64 MiB

@@ -8,22 +8,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from linetap_core.errors import Refusal
-from linetap_core.system import is_damage
+from linetap_core.system import is_out_of_reach
 
 
 class Unreadable(Refusal):
-    """The medium has lost a file."""
+    """The medium has lost a file, or it is another user's."""
 
     code = "unreadable"
 
 
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turns the errors of a medium that has lost a file into Unreadable; other OSErrors stay. For readers only."""
+    """Turns the errors of a file that is lost, or another user's, into Unreadable; other OSErrors stay. For readers
+    only.
+    """
     try:
         yield
     except OSError as error:
-        if not is_damage(error):
+        if not is_out_of_reach(error):
             raise
         raise Unreadable(f"{path}: it cannot be read: {error.strerror}") from None
 
@@ -35,6 +37,6 @@ def is_missing(path: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return True
     except OSError as error:
-        if not is_damage(error):
+        if not is_out_of_reach(error):
             raise
     return False

@@ -101,11 +101,23 @@ def _below(snapshot: Snapshot, times: float, stands: bool) -> bool:
 
 def _full(snapshot: Snapshot) -> Words:
     reserve = snapshot.reserve_bytes // MB
+    if snapshot.free_bytes is not None and not _below(snapshot, FULL_WARN_AT, stands=True):
+        return _no_more_files(snapshot)
     return Words(
         text_ko=f"저장 공간이 없어 통화를 녹음하지 않습니다 (남은 공간 {_mb(snapshot)} MB, 예비 {reserve} MB).",
         text_en=f"Calls are not recorded: the disk is full ({_mb(snapshot)} MB free, {reserve} MB reserved).",
         action_ko=f"{snapshot.vault}의 디스크를 늘리거나 다른 파일을 지우십시오. 봉인된 통화는 지우지 마십시오.",
         action_en=f"Enlarge the disk of {snapshot.vault} or remove other files. Do not remove sealed calls.",
+    )
+
+
+def _no_more_files(snapshot: Snapshot) -> Words:
+    """The recorder refuses calls although there is room: no more files can be made, or a quota is used up."""
+    return Words(
+        text_ko=f"저장소에 새 파일을 만들 수 없어 통화를 녹음하지 않습니다 (남은 공간 {_mb(snapshot)} MB).",
+        text_en=f"Calls are not recorded: the disk takes no more files, with {_mb(snapshot)} MB free.",
+        action_ko=f"df -i {snapshot.vault} 명령으로 확인하고 다른 파일을 지우십시오. 봉인된 통화는 지우지 마십시오.",
+        action_en=f"See df -i {snapshot.vault}, and remove other files. Do not remove sealed calls.",
     )
 
 

@@ -9,9 +9,8 @@ its creation time, and must be newer than the last one.
 
 from __future__ import annotations
 
+import errno
 import hashlib
-import os
-import stat
 import tomllib
 from pathlib import Path
 
@@ -20,6 +19,7 @@ import msgspec
 from linetap.config import load_config
 from linetap.provision import memory as memories
 from linetap.provision.memory import KEY, Memory
+from linetap_core import plainfile
 from linetap_core.clock import parse_rfc3339
 from linetap_core.enrolment.order import NAME, UNIT, Order, OrderFault
 from linetap_core.errors import BadInput
@@ -40,14 +40,12 @@ class _Named(msgspec.Struct):
 def read_card(path: Path) -> bytes:
     """The content of a file on the card. BadInput unless it is regular and no larger than a configuration may be."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with plainfile.opened(path) as file:
+            data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise BadInput(f"{path.name}: {error.strerror}; a file of its own expected") from None
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        os.close(fd)
-        raise BadInput(f"{path.name}: a folder or a device; a file expected")
-    with os.fdopen(fd, "rb") as file:
-        data = file.read(MAX_BYTES + 1)
+        is_none = error.errno == errno.ENXIO
+        why = "a folder or a device; a file expected" if is_none else f"{error.strerror}; a file of its own expected"
+        raise BadInput(f"{path.name}: {why}") from None
     if len(data) > MAX_BYTES:
         raise BadInput(f"{path.name}: more than {MAX_BYTES} bytes; that is no configuration")
     return data

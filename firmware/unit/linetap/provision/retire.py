@@ -27,7 +27,7 @@ from linetap.config.require import TLS_CERTIFICATE, TLS_KEY
 from linetap.config.schema import Keys
 from linetap.provision import acceptorder, cardfiles, memory
 from linetap.provision.memory import KEY, Memory
-from linetap_core import jsontext
+from linetap_core import jsontext, plainfile
 from linetap_core.clock import FIRST_NS, NS_PER_S, Clock, compact, parse_rfc3339, rfc3339
 from linetap_core.durable import copies as filecopies
 from linetap_core.durable import privatefile
@@ -285,8 +285,7 @@ def _head(ending: _Ending) -> unitlog.Head | None:
 def _small(path: Path) -> bytes:
     """The file's content; b"" if it is unreadable, which must not prevent a key's end."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with plainfile.opened(path) as file:
+            return file.read(unitlog.HEAD_LIMIT_BYTES)
     except OSError:
         return b""
-    with os.fdopen(fd, "rb") as file:
-        return file.read(unitlog.HEAD_LIMIT_BYTES) if stat.S_ISREG(os.fstat(fd).st_mode) else b""

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import logging
 import os
-import stat
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from linetap_core import jsontext
+from linetap_core import jsontext, plainfile
 from linetap_core.clock import NS_PER_MS, Clock
 from linetap_core.evidence.authorization import fetch
 from linetap_core.evidence.authorization.command import Answer, CommandFault
@@ -137,11 +136,5 @@ class Copies:
 
 def _read(path: Path, offset: int, most: int) -> tuple[bytes, int]:
     """Returns the bytes and the size of the file. OSError if it is no regular file."""
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError(0, "not a regular file", str(path))
-        return os.pread(fd, most, offset), found.st_size
-    finally:
-        os.close(fd)
+    with plainfile.opened(path) as file:
+        return os.pread(file.fileno(), most, offset), os.fstat(file.fileno()).st_size

@@ -45,7 +45,7 @@ def prepare(boot: Path, image: bytes, recovery: bytes, chip: str, at_s: int) -> 
         for name, data in ((IMAGE, image), (SUM, checksum(image, chip, at_s)), (RECOVERY, recovery)):
             # Read again before it gets its name: at a damaged image recovery.bin stops, and the unit with it.
             fresh = _fresh(boot, name)
-            fresh.unlink(missing_ok=True)
+            files.remove(fresh)
             _write(fresh, data)
             if _read_again(fresh) != data:
                 raise UpdateFault("eeprom_card", f"{name}: the card has not kept it")
@@ -71,7 +71,7 @@ def clear(boot: Path) -> None:
     names = [name for name in _OURS if name in found]
     names += sorted(name for name in found if _RAN.fullmatch(name) or name in {f"{each}.new" for each in _OURS})
     for name in names:
-        (boot / name).unlink(missing_ok=True)
+        files.remove(boot / name)
         files.sync_directory(boot)
 
 

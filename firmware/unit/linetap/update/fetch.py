@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import ssl
 import stat
 from collections.abc import Callable, Iterator
@@ -66,7 +65,7 @@ def _part(requested: UpdateRequest, into: Path) -> Path:
 def _remove_others(part: Path, into: Path) -> None:
     for old in into.parent.glob(f"{into.name}.*.part"):
         if old != part:
-            old.unlink(missing_ok=True)
+            files.remove(old)
 
 
 def fetch_small(
@@ -201,8 +200,5 @@ def _length(path: Path) -> int:
         return 0
     if stat.S_ISREG(found.st_mode):
         return found.st_size
-    if stat.S_ISDIR(found.st_mode):
-        shutil.rmtree(path)
-    else:
-        path.unlink()
+    files.remove(path)
     return 0

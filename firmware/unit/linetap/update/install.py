@@ -27,7 +27,6 @@ from linetap_core.clock import NS_PER_DAY, NS_PER_S, Clock, rfc3339
 from linetap_core.durable import files
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.records import UpdateBy, UpdateState, UpdateStep
-from linetap_core.service import remove_quietly
 
 MOST_STARTS = 5
 TELL_EVERY_S = 5
@@ -157,11 +156,11 @@ class Install:
     def _fetched_bundle(self, requested: UpdateRequest) -> Path:
         """The bundle, complete and with its hash."""
         bundle = self._folder / (state.FETCHED if requested.url is not None else state.FROM_STICK)
-        if bundle.exists() and bundle.stat().st_size == requested.size and files.sha256(bundle) == requested.sha256:
+        if bundle.is_file() and bundle.stat().st_size == requested.size and files.sha256(bundle) == requested.sha256:
             return bundle
         if requested.url is None:
             raise UpdateFault("update_sha256", f"{bundle}: not what was on the stick")
-        bundle.unlink(missing_ok=True)
+        files.remove(bundle)
         require_room(self._folder, requested.size - begun_bytes(requested, bundle), self._config)
         self._fetch(requested, bundle, self._fetched)
         return bundle
@@ -252,7 +251,7 @@ class Install:
     def _clear(self, by: UpdateBy) -> None:
         """Removes the bundle, which is large and not needed after the installation."""
         for path in self._folder.glob(f"{state.FETCHED if by == 'command' else state.FROM_STICK}*"):
-            remove_quietly(path)
+            files.remove(path)
 
 
 def _is_of(found: UpdateState, requested: UpdateRequest) -> bool:

@@ -9,7 +9,6 @@ untrusted input, without following links.
 from __future__ import annotations
 
 import errno
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +16,7 @@ import msgspec
 from msgspec import Meta
 
 from linetap.config import Config
+from linetap_core import plainfile
 from linetap_core.durable.smallfile import SmallFile
 from linetap_core.errors import BadInput, CodedRefusal
 from linetap_core.evidence.digest import Sha256
@@ -72,16 +72,14 @@ def usual_url(config: Config, version: str) -> str:
 def read_request(path: Path) -> UpdateRequest | None:
     """The request; None if there is none. BadInput if the file is invalid."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with plainfile.opened(path) as file:
+            requested = REQUEST_FILE.decode(file.read(_LIMIT_BYTES))
     except FileNotFoundError:
         return None
     except OSError as error:
         why = "a link" if error.errno == errno.ELOOP else error.strerror
         raise BadInput(f"{path}: {why}") from None
-    try:
-        with os.fdopen(fd, "rb") as file:
-            requested = REQUEST_FILE.decode(file.read(_LIMIT_BYTES))
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         raise BadInput(f"{path}: {error}") from None
     if requested.url is not None:
         check_url(requested.url)

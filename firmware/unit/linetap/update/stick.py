@@ -96,7 +96,7 @@ def _alone(config: Config) -> Iterator[None]:
 def _forget(folder: Path) -> None:
     if not os.path.lexists(folder / state.STICK):
         for path in folder.glob(f"{state.FROM_STICK}*"):
-            path.unlink(missing_ok=True)
+            files.remove(path)
 
 
 def _take(
@@ -125,6 +125,9 @@ def _take(
 def _copy(source: Path, target: Path) -> int:
     """Copies a file; returns its bytes, which are on the disk. The hash detects damage in between."""
     part, size = target.with_name(f"{target.name}.part"), 0
+    files.remove(part)  # a FIFO would wait for its reader
+    if not target.is_file():
+        files.remove(target)
     try:
         with source.open("rb") as old, part.open("wb") as new:
             while (block := old.read(_BLOCK_BYTES)) and size <= LARGEST_BYTES:

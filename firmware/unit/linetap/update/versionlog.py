@@ -8,7 +8,6 @@ of the release key cannot send one unit a secret version. The proof is beside th
 from __future__ import annotations
 
 import logging
-import os
 import ssl
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from linetap.config import Config
 from linetap.update.fetch import Progress, fetch_small
 from linetap.update.rauc import PLAIN, Info
 from linetap.update.state import UpdateFault, UpdateRequest
+from linetap_core import plainfile
 from linetap_core.clock import Clock
 from linetap_core.durable import files
 from linetap_core.errors import BadInput
@@ -75,15 +75,14 @@ def copy_proof(config: Config, bundle: Path, copy: Path) -> None:
 
 def remove(bundle: Path) -> None:
     """Removes a bundle and its proof."""
-    bundle.unlink(missing_ok=True)
-    entry.proof_path(bundle).unlink(missing_ok=True)
+    files.remove(bundle)
+    files.remove(entry.proof_path(bundle))
 
 
 def _read(path: Path) -> bytes:
     """The proof. Files on a stick are untrusted: no link is followed, and at most a proof's length is read."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(fd, "rb") as file:
+        with plainfile.opened(path) as file:
             data = file.read(LIMIT_BYTES + 1)
     except OSError as error:
         raise UpdateFault(CODE, f"{path.name}: no proof beside the bundle: {error.strerror}") from None

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Decides whether new calls may be recorded: not below the reserve, not on a failing disk, not without signatures. Also
-keeps the lines at fault, one file each in the vault, so that a power cut does not clear a fault.
+"""Decides whether new calls may be recorded: not below the reserve of room and of files, not on a failing disk, not
+without signatures. Also keeps the lines at fault, one file each in the vault, so that a power cut does not clear a
+fault.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ import msgspec
 
 from linetap.config.schema import Config
 from linetap_core.clock import parse_rfc3339, rfc3339
+from linetap_core.durable import folders
 from linetap_core.durable.smallfile import SmallFile
 
 UNIT_KEY = "unit_key"  # refused for lack of signatures
 AGAIN_BYTES = 16 << 20  # hysteresis above the reserve
+RESERVE_FILES = 1024  # that can still be made: a call has some ten, and its end needs the last of them
 
 log = logging.getLogger("linetap.recorder.vault")
 
@@ -30,16 +33,23 @@ class Admission:
         self._config = config
         self.refused: str | None = None
 
-    def update(self, free_bytes: int, waiting: int) -> None:
-        """Decides anew after each turn with a working disk. `waiting`: the number of jobs without a signature if it is
-        too large, else 0."""
+    def update(self, free_bytes: int, free_files: int | None, waiting: int) -> None:
+        """Decides anew after each turn with a working disk. `free_files`: None if the file system has no limit.
+        `waiting`: the number of jobs without a signature if it is too large, else 0."""
         reserve_mb = self._config.storage.reserve_mb
         reserve = reserve_mb << 20
         if waiting and not self.refused:
             self.refuse(f"{waiting} things wait for a signature", UNIT_KEY)
         elif free_bytes < reserve and not self.refused:
             self.refuse(f"{free_bytes >> 20} MiB free, the reserve is {reserve_mb}")
-        elif self.refused and not waiting and free_bytes >= reserve + min(AGAIN_BYTES, reserve):
+        elif free_files is not None and free_files < RESERVE_FILES and not self.refused:
+            self.refuse(f"{free_files} more files can be made, the reserve is {RESERVE_FILES}")
+        elif (
+            self.refused
+            and not waiting
+            and free_bytes >= reserve + min(AGAIN_BYTES, reserve)
+            and (free_files is None or free_files >= 2 * RESERVE_FILES)
+        ):
             log.warning("%s is over: recording goes on", self.refused)
             self.refused = None
 
@@ -73,7 +83,7 @@ def write(vault: Path, line: int, since_ns: int | None) -> None:
     if since_ns is None:
         path.unlink(missing_ok=True)
         return
-    path.parent.mkdir(exist_ok=True)
+    folders.make(vault, path.parent)
     _FILE.replace(path, _Fault(rfc3339(since_ns)))
 
 

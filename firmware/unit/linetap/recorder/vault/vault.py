@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+
 import msgspec
 
 from linetap.config.schema import Config
@@ -63,7 +65,9 @@ class Vault:
             self.outbox.append(event)
 
     def is_sealed(self, call_id: str) -> bool:
-        return not is_missing(self.config.vault_path / sealed.call_path(call_id) / sealed.SIGNATURE)
+        """Whether it is. A folder of another user above it has no call of ours, and is set aside by the next write."""
+        signature = self.config.vault_path / sealed.call_path(call_id) / sealed.SIGNATURE
+        return os.access(signature.parents[1], os.X_OK) and not is_missing(signature)
 
     def report_sealed(self, call_id: str, record: CallRecord) -> None:
         """Logs and reports that the call is sealed, with the hash of its record."""

@@ -204,6 +204,11 @@ class VaultWriter:
         info = os.statvfs(self.vault.config.vault)
         return info.f_bavail * info.f_frsize, info.f_blocks * info.f_frsize
 
+    def free_files(self) -> int | None:
+        """Returns how many files can still be made; None: the file system has no limit."""
+        info = os.statvfs(self.vault.config.vault)
+        return info.f_favail if info.f_files else None
+
     @property
     def failure(self) -> BaseException | None:
         """The exception that ended one of the threads, or None."""
@@ -276,7 +281,8 @@ class VaultWriter:
             write_due(self.vault)
             if self._signing.may_try() and self._signing.attempt(self.vault.log.publish):
                 self._signing.works()
-            self._admission.update(self.free_bytes()[0], waiting=self._queue.unsigned_too_many())
+            waiting = self._queue.unsigned_too_many()
+            self._admission.update(self.free_bytes()[0], self.free_files(), waiting)
         except TpmFault as fault:  # raised by `_left_open` alone: calls left by a power cut cannot be sealed
             self._signing.failed(fault)
             self._admission.refuse(str(fault), UNIT_KEY)

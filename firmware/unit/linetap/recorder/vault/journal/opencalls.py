@@ -19,6 +19,7 @@ from linetap.recorder.vault.journal.store import Run
 from linetap.recorder.vault.recordings.entries import Beat, Over, Snapshot, State, Tick
 from linetap.recorder.vault.retention import lifetime
 from linetap_core import plainfile
+from linetap_core.durable import folders
 from linetap_core.durable.unreadable import is_missing
 from linetap_core.errors import BadInput
 from linetap_core.evidence.calls import sealed
@@ -127,7 +128,7 @@ class LeftOpenCalls:
 def open_folders(vault: Path) -> Iterator[Path]:
     """Yields the folders without a record of calls of the newest days."""
     for day in list(lifetime.days(vault))[-DAYS_AT_START:]:
-        yield from (day / name for name in lifetime.names_found(day) if is_open(day / name))
+        yield from (day / name for name in folders.names_found(day) if is_open(day / name))
 
 
 def is_open(folder: Path) -> bool:
@@ -135,7 +136,7 @@ def is_open(folder: Path) -> bool:
     return (
         unknown(folder.name, "") is not None
         and is_missing(folder / sealed.RECORD)
-        and bool(set(lifetime.names_found(folder)) - {sealed.SIGNATURE})
+        and bool(set(folders.names_found(folder)) - {sealed.SIGNATURE})
     )
 
 

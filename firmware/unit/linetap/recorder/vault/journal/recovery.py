@@ -45,7 +45,7 @@ from linetap_core.errors import Refusal
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.sealing import age
 from linetap_core.records import ABUSE, Audio, CallRecord, CountedMoment, Gap, Retention, UnitKeyRecord
-from linetap_core.system import is_damage
+from linetap_core.system import is_out_of_reach
 
 KEY_LOST = "key_lost"  # the reason why a call cannot be opened
 _MOST_KEPT_BYTES = 1 << 19  # of ticks; those behind the last whole chunk are 8.2 s, and 64 KiB
@@ -303,7 +303,7 @@ def recover(
         recovery = Recovery(config, call, epochs, index, dated, start)
         try:
             recovery.lay()
-        except Refusal as refusal:
+        except (Refusal, PermissionError) as refusal:
             log.error("vault_damaged: %s", refusal)
             _keep(recovery)
         else:
@@ -315,7 +315,7 @@ def recover(
             samples = record.audio.samples if record.audio else 0
             log.warning("power_cut: %s is sealed with the %.3f s that are kept", record.call_id, samples / RATE_HZ)
             yield record
-        except Refusal as refusal:
+        except (Refusal, PermissionError) as refusal:
             log.error("vault_damaged: %s", refusal)
             _keep(recovery)
 
@@ -324,7 +324,7 @@ def _keep(recovery: Recovery) -> None:
     try:
         recovery.keep()
     except OSError as error:
-        if not is_damage(error):
+        if not is_out_of_reach(error):
             raise
         log.error("vault_damaged: %s: %s; its newest audio is lost", recovery.call_id, error)
 

@@ -91,8 +91,8 @@ class Store:
     def _open(self, path: Path) -> int:
         """Opens or creates the file. A file of another size is replaced: the caller has read it already."""
         if not path.exists() or path.stat().st_size != self._size:
-            temporary = path.with_name(f".{path.name}.tmp")
-            fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+            temporary = files.free_temporary(path)
+            fd = files.create(temporary)
             try:
                 for at in range(0, self._size, len(_ZEROS)):
                     files.write_all(fd, _ZEROS[: self._size - at])

@@ -369,4 +369,4 @@ def _calls(vault: Path, days: int | None) -> Iterator[str]:
     """Yields the calls of the newest `days` day folders, or of all folders."""
     found = sorted(vault.glob("[0-9][0-9][0-9][0-9]/[0-9][0-9]/[0-9][0-9]"))
     for folder in found if days is None else found[-days:]:
-        yield from sorted(path.name for path in folder.iterdir() if sealed.CALL_ID.fullmatch(path.name))
+        yield from (name for name in folders.names_found(folder) if sealed.CALL_ID.fullmatch(name))

@@ -21,7 +21,6 @@ from pathlib import Path
 from linetap.config.schema import Config
 from linetap.recorder.smdr.layouts import parser
 from linetap.recorder.vault.log.log import UnitLog
-from linetap.recorder.vault.retention import lifetime
 from linetap.recorder.vault.retention.epochs import Epochs
 from linetap_core import jsontext
 from linetap_core.clock import NS_PER_DAY, NS_PER_S, from_utc_ns, parse_rfc3339
@@ -189,7 +188,7 @@ class IndexEnd:
             return
         ends = sorted(
             (end_of_ns(last_day, self._zone), name)
-            for name in lifetime.names(self._root)
+            for name in folders.names(self._root)
             if (found := index.parse_folder(name)) and (last_day := found[1])
         )
         first_kept = None if next_ns is None else day_of_end(from_utc_ns(next_ns), self._zone)
@@ -215,7 +214,7 @@ class IndexEnd:
         """Removes a segment of an overflow epoch after the last of its calls, which had no day at their seal. These
         calls are found in the log, since the unit cannot read the segment.
         """
-        undated = [name for name in lifetime.names(self._root) if (found := index.parse_folder(name)) and not found[1]]
+        undated = [name for name in folders.names(self._root) if (found := index.parse_folder(name)) and not found[1]]
         if not undated:
             return
         calls: dict[str, set[str]] = {f"{name}/{file}": set() for name in undated for file in self._files(name)}
@@ -231,7 +230,7 @@ class IndexEnd:
                 _remove(self._root / name)
 
     def _files(self, name: str) -> list[str]:
-        return [file for file in lifetime.names(self._root / name) if index.parse_segment(file)]
+        return [file for file in folders.names(self._root / name) if index.parse_segment(file)]
 
 
 def _index_leaf(line: bytes) -> Leaf | None:
@@ -247,13 +246,13 @@ def _index_leaf(line: bytes) -> Leaf | None:
 def remove_epoch(vault: Path, epoch: str) -> None:
     """Removes the index of an epoch after the destruction of its key."""
     root = vault / index.FOLDER
-    for name in lifetime.names(root):
+    for name in folders.names(root):
         if (found := index.parse_folder(name)) and found[0] == epoch:
             _remove(root / name)
 
 
 def _remove(folder: Path) -> None:
-    for name in lifetime.names(folder):
+    for name in folders.names(folder):
         (folder / name).unlink()
     folder.rmdir()
     files.sync_directory(folder.parent)

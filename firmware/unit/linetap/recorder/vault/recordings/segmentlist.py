@@ -14,10 +14,9 @@ from itertools import islice
 
 from linetap.config.schema import Config
 from linetap.recorder.vault.log.log import UnitLog
-from linetap.recorder.vault.retention import lifetime
 from linetap_core import jsontext, rundir
 from linetap_core.clock import Clock, rfc3339
-from linetap_core.durable import files
+from linetap_core.durable import files, folders
 from linetap_core.durable.files import replace_in_ram
 from linetap_core.errors import LinetapError
 from linetap_core.evidence.authorization.command import CommandFault
@@ -130,10 +129,10 @@ class SegmentList:
         return max(0, len(new) - FILES_A_TICK)
 
     def _stamps(self) -> Iterator[tuple[str, Stamp]]:
-        for folder in lifetime.names(self._root):
+        for folder in folders.names(self._root):
             if index.parse_folder(folder) is None:
                 continue
-            for file in lifetime.names(self._root / folder):
+            for file in folders.names(self._root / folder):
                 if index.parse_segment(file) is not None:
                     found = (self._root / folder / file).lstat()
                     yield f"{folder}/{file}", (found.st_size, found.st_mtime_ns, found.st_ino)

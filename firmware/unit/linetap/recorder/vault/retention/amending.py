@@ -131,7 +131,7 @@ class Amending:
     def _calls_to_amend(self) -> Iterator[str | None]:
         """Yields for each folder its call if it must be amended, else None."""
         for day in lifetime.days(self._vault):
-            for name in lifetime.names_found(day):
+            for name in folders.names_found(day):
                 yield name if sealed.CALL_ID.fullmatch(name) and self._is_due(day / name) else None
 
     def _is_due(self, folder: Path) -> bool:

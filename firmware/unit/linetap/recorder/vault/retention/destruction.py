@@ -24,7 +24,6 @@ import fcntl
 import hashlib
 import logging
 import os
-import shutil
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -37,7 +36,7 @@ from linetap.recorder.vault.retention.holds import Holds
 from linetap.recorder.vault.retention.lifetime import Lifetime
 from linetap.recorder.vault.retention.time import RetentionTime
 from linetap_core.clock import NS_PER_DAY, rfc3339
-from linetap_core.durable import files
+from linetap_core.durable import files, folders
 from linetap_core.durable.smallfile import SmallFile
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.signing import namespaces
@@ -122,9 +121,9 @@ class Destruction:
         digest = hashlib.sha256(record).hexdigest()
         self._log.append("destruction", at=at, call_id=call_id, record_sha256=digest, until=rfc3339(found.until_ns))
         _overwrite(folder / sealed.KEY)
-        for name in [sealed.KEY, *lifetime.names(folder)]:
+        for name in [sealed.KEY, *folders.names(folder)]:
             if name not in _LAST:
-                _remove(folder / name)
+                files.remove(folder / name)
         files.sync_directory(folder)
         self._remove_unopenable(call_id)
         event = CallEvent(seq=0, event="destroyed", at=at, unit=self._unit, call_id=call_id, line=found.line)
@@ -153,7 +152,7 @@ class Destruction:
 
 def remove_remnant(folder: Path) -> None:
     """Removes remains of a call without a record, after a power cut. A call in progress has a key.age."""
-    if folder.is_dir() and set(lifetime.names(folder)) <= {sealed.SIGNATURE}:
+    if folder.is_dir() and set(folders.names(folder)) <= {sealed.SIGNATURE}:
         (folder / sealed.SIGNATURE).unlink(missing_ok=True)
         folder.rmdir()
 
@@ -180,14 +179,6 @@ def _overwrite(path: Path) -> None:
     with os.fdopen(fd, "wb", buffering=0) as file:
         file.write(bytes(min(os.fstat(fd).st_size, _KEY_BYTES)))
         os.fdatasync(fd)
-
-
-def _remove(path: Path) -> None:
-    """Removes a file of the call, or a folder that somebody has put there."""
-    try:
-        path.unlink(missing_ok=True)
-    except IsADirectoryError:
-        shutil.rmtree(path)
 
 
 # --- Ballast ----------------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from linetap.recorder.vault.retention.holds import Holds
 from linetap.recorder.vault.retention.lifetime import Lifetime
 from linetap.recorder.vault.retention.time import RetentionTime
 from linetap_core.clock import NS_PER_DAY, NS_PER_S
-from linetap_core.durable import broken
+from linetap_core.durable import broken, folders
 from linetap_core.durable.files import prune
 from linetap_core.durable.unreadable import is_missing
 from linetap_core.evidence.calls import sealed
@@ -182,7 +182,7 @@ class Expiry:
     def _scanned(self) -> Iterator[None]:
         """Scans the vault, one folder for each step."""
         for day in lifetime.days(self._vault):
-            for name in lifetime.names_found(day):
+            for name in folders.names_found(day):
                 if sealed.CALL_ID.fullmatch(name) and name not in self._sealed_meanwhile:
                     self._scan_folder(day / name)
                     yield
@@ -197,6 +197,8 @@ class Expiry:
                 self._found_open(folder.name)
         except lifetime.BrokenAmendment as error:
             broken.report(error.path, error.why)  # written again when the date is known
+        except PermissionError:
+            broken.report(folder, "it is another user's; its call is not destroyed at its end")
         except (OSError, ValueError) as error:
             log.error("vault_damaged: %s: %s; it is not destroyed at its end", folder, error)
 

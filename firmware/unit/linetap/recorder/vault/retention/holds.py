@@ -34,7 +34,7 @@ from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.calls.hold import Hold
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import CallEvent, CountedMoment
-from linetap_core.system import is_damage
+from linetap_core.system import is_damage, is_out_of_reach
 
 FOLDER = "holds"
 TIMES = "holdtimes.json"  # in the vault
@@ -93,9 +93,9 @@ class Holds:
     def _folders(self) -> list[Path]:
         folder = self._vault / FOLDER
         try:
-            names = lifetime.names(folder)
+            names = folders.names(folder)
         except OSError as error:
-            if not is_damage(error):
+            if not is_out_of_reach(error):
                 raise
             broken.report(folder, f"{error.strerror}; no call is destroyed until it can be read at a start")
             self._is_unknown, names = True, []

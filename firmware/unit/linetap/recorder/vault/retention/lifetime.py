@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
@@ -12,14 +11,13 @@ import msgspec
 
 from linetap_core import jsontext, plainfile
 from linetap_core.clock import parse_rfc3339
-from linetap_core.durable import broken, folders
+from linetap_core.durable import folders
 from linetap_core.durable.unreadable import is_missing
 from linetap_core.errors import Refusal
 from linetap_core.evidence.calls import amendment, sealed
 from linetap_core.evidence.calls.amendment import Amendment
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import CallRecord, CountedMoment
-from linetap_core.system import is_damage
 from linetap_core.timekeeping import is_unkept
 
 
@@ -112,7 +110,7 @@ def require_signature(folder: Path, record: bytes) -> None:
         signature = plainfile.read(folder / sealed.SIGNATURE, sshsig.SIGNATURE_LIMIT_BYTES)
         sshsig.check(record, signature, namespaces.RECORD)
     except FileNotFoundError:
-        if set(names(folder)) != {sealed.RECORD}:  # else the call is half destroyed and was checked before
+        if set(folders.names(folder)) != {sealed.RECORD}:  # else the call is half destroyed and was checked before
             raise ValueError("its record is not signed") from None
     except sshsig.SignatureFault as error:
         raise ValueError(str(error)) from None
@@ -120,9 +118,9 @@ def require_signature(folder: Path, record: bytes) -> None:
 
 def days(vault: Path) -> Iterator[Path]:
     """Yields the day folders, in order."""
-    for year in names_found(vault, 4):
-        for month in names_found(vault / year, 2):
-            for day in names_found(vault / year / month, 2):
+    for year in folders.names_found(vault, 4):
+        for month in folders.names_found(vault / year, 2):
+            for day in folders.names_found(vault / year / month, 2):
                 yield vault / year / month / day
 
 
@@ -130,33 +128,13 @@ def set_aside_strangers(vault: Path) -> None:
     """Sets aside files, links and FIFOs with the names of years, months and days: no call could be written there."""
     above = [vault]
     for digits in (4, 2, 2):
-        below = [folder / name for folder in above for name in names_found(folder, digits)]
+        below = [folder / name for folder in above for name in folders.names_found(folder, digits)]
         above = [folder for folder in below if folders.is_there(folder)]
 
 
 def newest_ns(vault: Path) -> int:
     """Returns the newest time in a call's name, or -1 if there is no call."""
     for day in reversed(list(days(vault))):
-        if calls := [name for name in names_found(day) if sealed.CALL_ID.fullmatch(name)]:
+        if calls := [name for name in folders.names_found(day) if sealed.CALL_ID.fullmatch(name)]:
             return sealed.call_ns(calls[-1])
     return -1
-
-
-def names_found(folder: Path, digits: int = 0) -> list[str]:
-    """Returns the `names`; a folder that the medium has lost is reported and counts as empty. Only for a search."""
-    try:
-        return names(folder, digits)
-    except OSError as error:
-        if not is_damage(error):
-            raise
-        broken.report(folder, error.strerror)
-        return []
-
-
-def names(folder: Path, digits: int = 0) -> list[str]:
-    """Returns the names in a folder, sorted; only numbers of `digits` digits if given. Empty without a folder."""
-    try:
-        found = sorted(os.listdir(folder))
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    return [name for name in found if not digits or (len(name) == digits and name.isascii() and name.isdigit())]
