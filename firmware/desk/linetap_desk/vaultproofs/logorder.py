@@ -168,7 +168,7 @@ class LogOrder:
         self._times.end(_ns(head_at))
 
     def kept_late(self, call_id: str, until: str | None) -> str | None:
-        """The problem if an existing call should have been destroyed long before the log's end, and before now; else None."""
+        """The problem if an existing call should have been destroyed long before the log's end and now; else None."""
         known = self._calls.get(call_id)
         if known is not None and known.until != known.closed_until and isinstance(known.until, str):
             until = known.until

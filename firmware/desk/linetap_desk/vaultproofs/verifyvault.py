@@ -59,7 +59,9 @@ def verify_vault(
     yield log.verdict()
     yield from log.notes()
     if log.head is not None:
-        yield from TreeCheck(vault, log.head.unit, signers, log.named, records, headtime.by_now(log.head.at, clock)).verdicts()
+        yield from TreeCheck(
+            vault, log.head.unit, signers, log.named, records, headtime.by_now(log.head.at, clock)
+        ).verdicts()
     yield log.witnessed.verdict()
 
 
