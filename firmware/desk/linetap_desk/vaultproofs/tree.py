@@ -34,7 +34,7 @@ RUNTIME_FILES = {
     "the head once more": "held against the leaves where it is there",
     "the PBX's account": "its lines that have no recording; the desk has the figures in signed events",
     "lines at fault": "until a person has acted",
-    "the key list in use": "signed by the authority, and judged by `linetap keylist`",
+    "the key list in use": "signed by the authority; the unit checks it at each start",
     "signed files once more": "for the case that one of them is damaged; the files beside it are judged",
     "audio without its key": "which no one can open; its call's record has key_lost",
     "ballast": "room",
