@@ -169,7 +169,7 @@ RequireText = Callable[[str, str, int], None]  # a text, where it stands, and it
 
 
 def check_lines(
-    lines: Sequence[LineStaff], approvers: Collection[str], require: RequireText = document.require_plain
+    lines: Sequence[LineStaff], approvers: Collection[str], require: RequireText = document.require_name
 ) -> None:
     """Checks all lines. BadInput names an invalid one. `approvers`: `document.name_key` of all who may approve."""
     if len(lines) > MOST_LINES:

@@ -108,6 +108,7 @@ def parse(data: bytes, *, in_force: bool = False) -> Roles:
     """The roles in `data`; BadInput names an invalid person or purpose. `check` verifies the signature. `in_force`: an
     earlier version took them, perhaps with characters that this one refuses; no two people may be one by them."""
     require = document.require_length if in_force else document.require_plain
+    require_name = document.require_length if in_force else document.require_name
     roles = document.decode(data, Roles)
     if roles.version < 1:
         raise BadInput(f"version {roles.version}: 1 or more expected")
@@ -116,7 +117,7 @@ def parse(data: bytes, *, in_force: bool = False) -> Roles:
     if roles.witnesses is not None:
         _check_witnesses(roles.witnesses)
     for number, person in enumerate(roles.people, 1):
-        _check_person(person, f"people[{number}]", require)
+        _check_person(person, f"people[{number}]", require_name)
     for number, purpose in enumerate(roles.purposes, 1):
         _check_purpose(purpose, f"purposes[{number}]", require)
     _check_once(
@@ -125,7 +126,8 @@ def parse(data: bytes, *, in_force: bool = False) -> Roles:
     _check_once([person.blob for person in roles.people], "people", "a key is one person's")
     _check_once([purpose.id for purpose in roles.purposes], "purposes", "an id is one purpose's")
     check_rules(roles.rules, {purpose.id for purpose in roles.purposes}, OFFICES)
-    check_lines(roles.lines, {document.name_key(person.name) for person in roles.people if person.approves}, require)
+    approvers = {document.name_key(person.name) for person in roles.people if person.approves}
+    check_lines(roles.lines, approvers, require_name)
     return roles
 
 
