@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# check-bundle.sh, version 8: checks an unpacked evidence bundle of linetap with stock tools, and runs nothing out of it.
+# check-bundle.sh, version 9: checks an unpacked evidence bundle of linetap with stock tools, and runs nothing out of it.
 #
 #   bash check-bundle.sh FOLDER SIGNERS [TSA_CA [SIGSUM_POLICY]]
 #
@@ -135,13 +135,19 @@ for path in "$self" "$signers" "$tsa_ca" "$sigsum_policy"; do
 done
 
 step "Two names in the signers that look the same are no two people"
-# Of each line the name: no character that nobody sees, none that is not composed, no space around it.
-jq -Rrn '[inputs | select(test("^[ \\t\\r]*(#|$)") | not) |
+# Of each line the name: no character that nobody sees or that looks like other letters, none that is not composed, no
+# letters of two alphabets that look alike, no space around it.
+jq -Rrn 'def alike: [("Latin", "Cyrillic", "Greek", "Armenian", "Cherokee", "Coptic", "Lisu") as $each
+    | select(test("\\p{\($each)}"))] | length > 1;
+  [inputs | select(test("^[ \\t\\r]*(#|$)") | not) |
     capture("^[ \\t\\r]*(?<name>[^ \\t\\r\"]*(\"[^\"]*\")?)").name | gsub("\""; "")] | to_entries[]
   | select(.value | test("[\\p{C}\\p{Zl}\\p{Zp}\\x{34f}\\x{115f}\\x{1160}\\x{17b4}\\x{17b5}\\x{180b}-\\x{180f}\\x{2800}\\x{3164}\\x{ffa0}]")
-    or test("[\\x{fe00}-\\x{fe0f}\\x{1d159}\\x{e0000}-\\x{e0fff}\\x{300}-\\x{36f}\\x{1100}-\\x{11ff}]")
-    or test("[\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{202f}\\x{205f}\\x{3000}]") or test("(^|,)!? | (,|$)")) | .value' "$signers" > "$work/unseen"
-test ! -s "$work/unseen" || fail "$(sed -n l "$work/unseen" | sed -n 1p) has a character that nobody sees, or a space around it"
+    or test("[\\x{fe00}-\\x{fe0f}\\x{1d159}\\x{e0000}-\\x{e0fff}\\x{300}-\\x{36f}\\x{1100}-\\x{11ff}\\x{2160}-\\x{217f}]")
+    or test("[\\x{3099}\\x{309a}\\x{3131}-\\x{318e}\\x{a960}-\\x{a97f}\\x{d7b0}-\\x{d7ff}\\x{f900}-\\x{faff}\\x{fb00}-\\x{fb06}]")
+    or test("[\\x{ff01}-\\x{ffee}\\x{1d400}-\\x{1d7ff}\\x{2f800}-\\x{2fa1f}]")
+    or test("[\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{202f}\\x{205f}\\x{3000}]") or test("(^|,)!? | (,|$)")
+    or any(split(",")[]; alike)) | .value' "$signers" > "$work/unseen"
+test ! -s "$work/unseen" || fail "$(sed -n l "$work/unseen" | sed -n 1p) has a character that nobody sees, letters that look alike, or a space around it"
 
 step "Only plain files, with names of a bundle"
 found() {  # TEXT CONDITION...: the first name of that kind, if there is one

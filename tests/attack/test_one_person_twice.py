@@ -4,15 +4,17 @@ line with file, line and character."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from pathlib import Path
 
 import pytest
 
 from bundle_rig import CHECKER, BundleRig, members, pack, unpacked
+from linetap_core.errors import BadInput
 from linetap_core.evidence.authorization.roles import Person, Purpose, Roles
 from linetap_core.evidence.keys import keys
-from linetap_core.evidence.signing import document, namespaces, sshsig
+from linetap_core.evidence.signing import document, namespaces, signers, sshsig
 from linetap_core.evidence.signing.signers import Signer
 from linetap_desk.vaultproofs.documents import DocumentCheck, LogClaims
 from sealing_rig import run
@@ -54,10 +56,24 @@ NAMES = [
     "officer\u00a0",
     "\u1100\u1161",
     "a\U000e0101",
+    "a\u0301",  # composed, it is another character
+    "q\u0301",  # there is no composed one
+    "\u1100",
+    "offi\u0441er",  # Cyrillic
+    "\u041eльга-Kim",
+    "\u03bffficer",  # Greek
+    "closet-*,offi\u0441er",
+    "\uff4bim",  # fullwidth
+    "김\u3145라",  # a jamo that stands alone
+    "\u2160officer",  # a Roman numeral
+    "か\u3099",
 ]
 
 
-@pytest.mark.parametrize("name", [*NAMES, "김소라", "Nguyễn", '"Park Min"', "closet-*,!closet-9"])
+MIXED = ["김소라-Kim3", "金-김소라", "Ольга,kim", "山田-たろう", "Ñandú"]  # what names in an office look like
+
+
+@pytest.mark.parametrize("name", [*NAMES, "김소라", "Nguyễn", '"Park Min"', "closet-*,!closet-9", *MIXED])
 def test_the_checker_of_stock_tools(bundled: BundleRig, tmp_path: Path, name: str) -> None:
     assert bundled.bundle() == 0
     published = tmp_path / "published"
@@ -65,6 +81,8 @@ def test_the_checker_of_stock_tools(bundled: BundleRig, tmp_path: Path, name: st
     done = run(["bash", str(CHECKER), str(unpacked(bundled.root / "case.zip", tmp_path / "case")), str(published)])
     assert (done.returncode == 0) is (name not in NAMES), done.stderr
     assert (b"has a character that nobody sees" in done.stderr) is (name in NAMES)
+    with pytest.raises(BadInput) if name in NAMES else contextlib.nullcontext():  # `linetap verify` judges the same
+        signers.parse(published.read_text())
 
 
 @pytest.mark.parametrize(("name", "fault"), [("김소라", ""), ("김소라\u3164", "people[2].name: character 4 is U+3164")])
@@ -75,8 +93,8 @@ def test_the_roles_in_a_vault(tmp_path: Path, name: str, fault: str) -> None:
     (tmp_path / "roles.json").write_bytes(data)
     (tmp_path / "roles.json.sig").write_text(sshsig.sign(data, KEYS[2], namespaces.ROLES))
     named = LogClaims(roles=hashlib.sha256(data).hexdigest())
-    signers = [Signer("authority", keys.public_blob(KEYS[2].public_key()))]
-    found = DocumentCheck(tmp_path, "closet-3f", signers, named).roles(0)
+    named_signers = [Signer("authority", keys.public_blob(KEYS[2].public_key()))]
+    found = DocumentCheck(tmp_path, "closet-3f", named_signers, named).roles(0)
     assert [problem.text.partition(", which")[0] for problem in found.problems] == [f"roles.json: {fault}"] * bool(
         fault
     )

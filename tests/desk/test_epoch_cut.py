@@ -36,11 +36,16 @@ def desk(tmp_path: Path) -> Desk:
     return Desk.make(tmp_path)
 
 
-def second_key(desk: Desk) -> Path:
-    path = desk.folder / "second.key"
-    path.write_bytes(keys.unit_key_file(keys.new_unit_key()))
+def second_words(desk: Desk) -> list[object]:
+    """The options for a second person, whom a signers' file names."""
+    key, officer = keys.new_unit_key(), keys.load_unit_key((desk.folder / "officer.key").read_bytes())
+    path, named = desk.folder / "second.key", desk.folder / "named"
+    path.write_bytes(keys.unit_key_file(key))
     path.chmod(0o600)
-    return path
+    people = (("officer-kim", officer), ("officer-lee", key))
+    lines = [f'{name} namespaces="linetap-certificate" {keys.public_line(of.public_key())}\n' for name, of in people]
+    named.write_text("".join(lines))
+    return ["--second", path, "--signers", named]
 
 
 def on_sync(monkeypatch: pytest.MonkeyPatch, do: Callable[[int, Path], None]) -> None:
@@ -95,7 +100,7 @@ def test_after_a_cut_at_any_sync_the_same_command_writes_the_certificate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     desk = Desk.make(tmp_path, 60)
-    words = ["--second", second_key(desk)]
+    words = second_words(desk)
     whole = lost = 0
     for number, day in zip(count(), strict_days(desk), strict=False):
         index, *media, call = copied(desk, day)  # one key on each medium
@@ -157,7 +162,7 @@ def nothing_reads_it(desk: Desk, journal: Path, day: str) -> None:
 
 @pytest.mark.parametrize("part", ["", ".sig", ".second.sig"])
 def test_a_disk_that_is_full_for_the_certificate(desk: Desk, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
-    words, media = ["--second", second_key(desk)], desk.keys_of(DAY)
+    words, media = second_words(desk), desk.keys_of(DAY)
     with monkeypatch.context() as patch:
         full_at(patch, f"{DAY}.destroyed.json{part}")
         with pytest.raises(BadInput, match="No space left"):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,39 @@ def test_a_shorter_one_that_was_signed_later(engine: Engine, teller: Teller) -> 
     assert alarms(engine) == [("log_rollback", 4, 9)]
     assert known(engine) == 9
     assert [row["size"] for row in rows(engine, tables.heads) if row["code"] == "log_rollback"] == [4, 5, 6]
+
+
+DAY_S = 86_400
+CLOCKS = {"2099": 73 * 365 * DAY_S, "1970": DAY_S - START_NS // NS_PER_S}
+
+
+def received(report: HeadReport, at_s: int) -> HeadReport:
+    return dataclasses.replace(report, received_ns=START_NS + at_s * NS_PER_S)
+
+
+@pytest.mark.parametrize("clock", CLOCKS)
+def test_a_shorter_one_after_a_head_of_a_wrong_clock(engine: Engine, teller: Teller, clock: str) -> None:
+    """Whatever that head's date: the desk received it before the shorter one was signed."""
+    hears(engine, teller, received(head(teller, 9, CLOCKS[clock]), 10), head(teller, 4, 2 * DAY_S))
+    assert alarms(engine) == [("log_rollback", 4, 9)]
+    assert known(engine) == 9
+
+
+@pytest.mark.parametrize("clock", CLOCKS)
+def test_a_broker_that_repeats_a_head_of_before_a_wrong_clock(engine: Engine, teller: Teller, clock: str) -> None:
+    early = head(teller, 7, 0)
+    hears(engine, teller, early, received(head(teller, 9, CLOCKS[clock]), 10), received(early, 3 * DAY_S))
+    assert not alarms(engine)
+    assert known(engine) == 9
+
+
+def test_heads_of_a_clock_that_stays_ahead_are_compared_by_it(engine: Engine, teller: Teller) -> None:
+    ahead = CLOCKS["2099"]
+    said = [received(head(teller, size, ahead + at), at) for size, at in ((5, 0), (9, 20), (7, 10))]
+    hears(engine, teller, *said, received(said[0], 3 * DAY_S))
+    assert not alarms(engine)
+    hears(engine, teller, received(head(teller, 6, ahead + 30), 30))
+    assert alarms(engine) == [("log_rollback", 6, 9)]
 
 
 @pytest.mark.parametrize("at_s", [5, 20])

@@ -99,6 +99,36 @@ def test_the_signers_file_has_composed_names() -> None:
         signers.parse(f"{NAME} {LINES[0]}\n{decomposed} {LINES[1]}\n")
 
 
+LOOK_ALIKE = {
+    "a Cyrillic letter": ("Kim S\u043era", 6, "U+043E of the Cyrillic alphabet, among Latin letters"),
+    "a Greek letter": ("\u039aim", 2, "U+0069 of the Latin alphabet, among Greek letters"),
+    "a fullwidth letter": ("\uff2bim", 1, "U+FF2B, which looks like other letters"),
+    "a jamo alone": ("김\u3145소라", 2, "U+3145, which looks like other letters"),
+    "a mark alone": ("Kiq\u0301m", 4, "U+0301, which looks like other letters"),
+}
+
+
+@pytest.mark.parametrize(("name", "place", "fault"), LOOK_ALIKE.values(), ids=LOOK_ALIKE)
+def test_a_name_with_letters_that_look_like_others_is_refused(name: str, place: int, fault: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        roles.parse(roles_of("Kim", name))
+    assert f"people[2].name: character {place} is {fault}" in str(caught.value)
+    with pytest.raises(BadInput) as caught:
+        signers.parse(f'Kim {LINES[0]}\n"{name}" {LINES[1]}\n')
+    assert f"line 2: {name!r}: the name's character {place} is {fault}" in str(caught.value)
+
+
+def test_scripts_that_one_name_may_mix() -> None:
+    for name in ["김소라 (Kim Sora) 3", "金 김소라", "山田 たろう タロウ", "Ольга 2", "Παππάς"]:
+        assert roles.parse(roles_of(name)).people[0].name == name
+    assert roles.parse(roles_of("Ольга", "Kim")), "two names may be of two alphabets"
+
+
+def test_a_text_may_have_any_letter() -> None:
+    """A purpose or a case is no person."""
+    document.require_plain("형법 제260조 ① μ Ω А", "text", 100)
+
+
 def test_what_people_are_called_stays() -> None:
     names = ["김소라", "Park Min", "Nguyễn Thị Ánh", "O'Brien-Ōsaka", "山田 太郎", "Ольга", "مريم", "ธนา", "देवी"]
     for name in names:

@@ -26,8 +26,8 @@ from linetap_desk.proofs import callfolder
 # forge its checker and report too. The reader compares the hash with the published one, and `linetap verify` refuses a
 # report that names any other.
 CHECKER_NAME = "check-bundle.sh"
-CHECKER_VERSION = 8
-CHECKER_SHA256 = "e568a152ff48477fd0fc6459067f3ec0e4cb357f5c4b7361748f9beeb3a584c0"  # tests compare both with docs/
+CHECKER_VERSION = 9
+CHECKER_SHA256 = "178d7deb2fe41a61f860535575bd2141c0503ce7df195300b8c21a47100e7f94"  # tests compare both with docs/
 
 FORMAT = 4  # the earlier ones were in no release
 TEXTS = 11  # incremented with any change of the report's texts: a report with another number is not compared

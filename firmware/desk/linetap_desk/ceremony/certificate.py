@@ -84,7 +84,8 @@ def still_open(gone: set[int], of: int, needed: int) -> str | None:
 
 
 def overdue(key_list: KeyList, folder: Path, now_ns: int, signers: list[Signer] | None) -> Iterator[str]:
-    """A line for each day that ended more than 24 h ago without a valid certificate."""
+    """A line for each day that ended more than 24 h ago without a valid certificate, and for a list that lacks such
+    a day: an older copy would hide it."""
     for epoch in key_list.epochs:
         ended = end_of(date.fromisoformat(epoch.day), key_list.zone)
         if from_utc_ns(now_ns) - ended <= WITHIN:
@@ -107,6 +108,9 @@ def overdue(key_list: KeyList, folder: Path, now_ns: int, signers: list[Signer] 
             left = ", ".join(str(officer) for officer in range(1, count + 1) if officer not in gone)
             opens = still_open(gone, count, members.parse(epoch.recipient).needed) or "nothing opens it"
             yield f"{epoch.day} ended at {ended:%Y-%m-%dT%H:%MZ}: no certificate of officer {left}; {opens}{more}"
+    following = key_list.last_day + timedelta(days=1)
+    if from_utc_ns(now_ns) - end_of(following, key_list.zone) > WITHIN:
+        yield f"the key list (version {key_list.version}) ended with {key_list.last_day}: the newest one expected"
 
 
 def named_gone(folder: Path, epoch: str, of: int) -> set[int]:

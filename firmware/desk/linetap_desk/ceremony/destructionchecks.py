@@ -6,6 +6,8 @@ These are held calls, and calls sealed to a foreign epoch: an overflow epoch, or
 re-wrapped for the epoch counts too: its hold names the record's epoch, whose key is gone. Nothing else keeps a key
 alive, not even a silent or dead unit.
 
+A hold that only the log of its unit has keeps the key too: the folder of holds may be an older copy (heldbylog.py).
+
 A hold or re-wrapping without a vault officer's signature proves nothing, not even its epoch: it keeps every key until a
 person has examined it. The same applies if no officer has checked that its key opens (`linetap hold check`).
 """
@@ -30,6 +32,7 @@ from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import CallRecord, CountedMoment
 from linetap_core.timekeeping import is_unkept
 from linetap_desk.ceremony.certificate import WITHIN
+from linetap_desk.ceremony.heldbylog import held_calls
 from linetap_desk.inputs import strict
 from linetap_desk.proofs import amendments, callfolder
 from linetap_desk.proofs.callfolder import KEY_LIMIT_BYTES
@@ -56,6 +59,7 @@ def missing(
     # By the record's hash: two units may have calls of the same id.
     rewrapped = {each.record_sha256 for _, each, _, _ in found if isinstance(each, Rewrap) and each.epoch == epoch}
     wrapped: set[str] = set()
+    refused: set[str] = set()
     for path, document, data, signer in found:
         try:
             again = isinstance(document, Hold) and document.record_sha256 in rewrapped
@@ -66,9 +70,15 @@ def missing(
                 require_checked(path, data, roles, signer)
             _require_ciphertext(document, vaults)
         except (Refusal, ValueError, OSError) as error:
+            refused.add(document.record_sha256)
             yield f"{path}: {error}"
             continue
         wrapped.add(document.record_sha256)
+    for call in held_calls(vaults, over_by_ns):
+        is_of_epoch = call.epoch == epoch or call.record_sha256 in rewrapped
+        if is_of_epoch and call.record_sha256 not in wrapped | refused:
+            held = f"its unit's log holds it until {call.until or 'further notice'}"
+            yield f"{call.call_dir}: {held}, and no hold that stands is in {holds}"
     for call_dir, record_sha256 in _foreign_recordings(epoch, vaults):
         if not record_sha256:
             yield f"{call_dir / sealed.RECORD}: cannot be read"

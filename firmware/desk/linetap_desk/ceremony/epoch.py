@@ -19,14 +19,12 @@ from msgspec.structs import replace
 from linetap_core.clock import Clock, from_utc_ns, parse_rfc3339, rfc3339, utc_ns_of
 from linetap_core.durable import signedfile
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence.authorization.command import VAULT
-from linetap_core.evidence.keys.keys import SigningKey, public_blob
 from linetap_core.evidence.sealing import members
 from linetap_core.evidence.sealing.keylist import Epoch, KeyList, Overflow, overflow_name
 from linetap_core.timekeeping import KEPT, require_possible
 from linetap_core.zones import end_of, local_time, zone_of
 from linetap_desk.accesslog import deskfolder
-from linetap_desk.ceremony import certificate, destroying, keygen
+from linetap_desk.ceremony import certificate, destroying, keygen, secondperson
 from linetap_desk.ceremony.canary import Canary
 from linetap_desk.ceremony.certificate import Certificate, named_gone, path_of, still_open
 from linetap_desk.ceremony.destroying import Destruction, Doomed, Journal
@@ -67,7 +65,12 @@ def add_destroy_arguments(parser: argparse.ArgumentParser) -> None:
     add("--rule", default="retention", metavar="TEXT", help="the rule in the certificate, default %(default)s")
     add("--tree-head", type=Path, metavar="FILE", help="the unit's last log head, for the certificate")
     add("--today", metavar="DAY", help="today by your own watch, if no witness or later call proves it")
-    add("--signers", type=Path, metavar="ALLOWED_SIGNERS", help="for --policy: has the keepers' keys")
+    add(
+        "--signers",
+        type=Path,
+        metavar="ALLOWED_SIGNERS",
+        help="the keepers' keys, for --policy; the people of --second",
+    )
     options.add_arguments(parser)
     deskfolder.add_argument(parser)
     timestamp.add_authority_arguments(parser, required=False)
@@ -101,7 +104,7 @@ def _destroy(args: argparse.Namespace, key_list: KeyList, epoch: Epoch | Overflo
     if begun is None:
         signedfile.require_free(place, signedfile.signature_of(place), certificate.second_of(place))
     signer = None if args.key is None else signedfile.load_key(args.key)
-    second = _second(args, signer, clock)
+    second = secondperson.key_of(args, signer, clock)
     authority = timestamp.authority_of(args)
     ended = _require_over(epoch, key_list, args.vault, clock)
     draft = _draft(args, key_list, epoch, ended, officers)
@@ -157,28 +160,6 @@ def _draft(
         of=len(who.recipients),
         needed=who.needed,
     )
-
-
-def _second(args: argparse.Namespace, signer: SigningKey | None, clock: Clock) -> SigningKey | None:
-    """The second person's key, if named. With roles in force a Refusal unless the first person is a vault officer, and
-    the second another vault officer or an approver."""
-    if args.second is None:
-        return None
-    if signer is None:
-        raise BadInput("--second: signs beside an officer: --key expected too")
-    second = signedfile.load_key(args.second)
-    if public_blob(second.public_key()) == public_blob(signer.public_key()):
-        raise Refusal("--second: the same key as --key; another person's expected")
-    desk = deskfolder.find(args, clock)
-    if desk is None:
-        return second
-    roles = desk.roles(desk.access.entries())
-    officer, other = roles.holder(signer.public_key()), roles.holder(second.public_key())
-    if officer is None or officer.role != VAULT:
-        raise Refusal(f"{args.key}: is no vault officer's key by the roles in force")
-    if other is None or not (other.role == VAULT or other.approves):
-        raise Refusal(f"{args.second}: is neither another vault officer's nor an approver's key by the roles in force")
-    return second
 
 
 def _stamp(place: Path, authority: TimestampAuthority) -> int:

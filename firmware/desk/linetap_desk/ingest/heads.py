@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
-from linetap_core.clock import from_utc_ns, rfc3339
+from linetap_core.clock import FIRST_NS, NS_PER_DAY, from_utc_ns, parse_rfc3339, rfc3339
 from linetap_core.errors import Refusal
 from linetap_core.evidence.merklelog import unitlog
 from linetap_core.evidence.merklelog.unitlog import Head
@@ -25,6 +26,7 @@ from linetap_desk.ingest.tables import alerts, heads
 
 ROLLBACK, FORK = CODES = "log_rollback", "log_fork"
 BEGUN = "log_begun"
+AHEAD_NS = NS_PER_DAY  # a unit's clock may be off by so much
 MOST_MISFITS = 100  # kept for each unit: two are proof, and a unit signs a head every ten seconds
 
 log = logging.getLogger("linetap.ingest")
@@ -61,12 +63,21 @@ def store_head(db: Connection, report: HeadReport, signers: list[Signer]) -> Eve
     return None
 
 
-def misfit(head: Head, known_size: int, known_root: str, known_at: str) -> str:
-    """ROLLBACK, FORK, or empty. A shorter head signed before the longer one is not a rollback: a broker that lost its
-    last changes repeats an old head."""
-    if head.size == known_size and head.root != known_root:
+def misfit(head: Head, received_ns: int, known: Row[Any]) -> str:
+    """ROLLBACK, FORK, or empty. `known`: the row of the head that it is compared with. A shorter head signed before the
+    longer one is not a rollback: a broker that lost its last changes repeats an old head."""
+    if head.size == known.size and head.root != known.root:
         return FORK
-    return ROLLBACK if head.size < known_size and head.at > known_at else ""
+    return ROLLBACK if head.size < known.size and _is_later(head, received_ns, known) else ""
+
+
+def _is_later(head: Head, received_ns: int, known: Row[Any]) -> bool:
+    """Whether the head was signed after the known one, by their own times. A known head of a wrong clock, of the future
+    when it was received or of before this software, would hide every later one, or accuse an earlier one: then a day
+    after its reception counts."""
+    at_ns, known_ns, had_ns = parse_rfc3339(head.at), parse_rfc3339(known.at), parse_rfc3339(known.received_at)
+    is_right = FIRST_NS <= known_ns <= had_ns + AHEAD_NS
+    return at_ns > (known_ns if is_right or at_ns > received_ns + AHEAD_NS else had_ns + AHEAD_NS)
 
 
 def _place(db: Connection, head: Head, report: HeadReport) -> None:
@@ -75,7 +86,7 @@ def _place(db: Connection, head: Head, report: HeadReport) -> None:
     known = db.execute(select(heads).where(*mine, heads.c.code == "")).first()
     if known is None and (other := db.execute(select(heads.c.size).where(*of_key).limit(1)).first()) is not None:
         _alert(db, BEGUN, head, other.size, rfc3339(report.received_ns))
-    code = misfit(head, known.size, known.root, known.at) if known is not None else ""
+    code = misfit(head, report.received_ns, known) if known is not None else ""
     row = {
         "unit": head.unit, "origin": head.origin, "code": code, "size": head.size, "root": head.root, "at": head.at,
         "head": report.payload, "sig": armored(report.sig), "received_at": rfc3339(report.received_ns),

@@ -19,3 +19,12 @@ def ahead(what: str, at: str, clock: Clock = KEPT) -> str | None:
     if parse_rfc3339(at) <= now_ns + SKEW_NS:
         return None
     return f"{what} is dated {at}, and now it is {rfc3339(now_ns)}: its clock or this one is wrong"
+
+
+def by_now(at: str, clock: Clock = KEPT) -> int:
+    """The time, ns, by which files are judged: the head's, and never later than now. A head of the future would excuse
+    what is missing, and make late what is not. On a machine without the time the head's alone."""
+    try:
+        return min(parse_rfc3339(at), clock.utc_ns())
+    except BadInput:
+        return parse_rfc3339(at)

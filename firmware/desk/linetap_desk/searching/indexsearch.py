@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 
-from linetap_core.clock import from_utc_ns, parse_rfc3339
+from linetap_core.clock import from_utc_ns
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.calls import index
 from linetap_core.evidence.calls.index import Entry
@@ -31,7 +31,7 @@ from linetap_core.evidence.sealing import group
 from linetap_core.evidence.signing.signers import Signer
 from linetap_desk.ceremony.sheets import INDEX
 from linetap_desk.inputs import strict
-from linetap_desk.proofs import callfolder
+from linetap_desk.proofs import callfolder, headtime
 from linetap_desk.unsealing import stockage
 from linetap_desk.vaultproofs.documents import LogClaims
 from linetap_desk.witnessing import signedheads
@@ -83,7 +83,7 @@ class IndexLog:
         except (Refusal, OSError) as error:
             self._named = LogClaims()
             return f"its log cannot be used: {error}"
-        self._today = from_utc_ns(parse_rfc3339(head.at)).date()
+        self._today = from_utc_ns(headtime.by_now(head.at)).date()
         if (root, size) != (head.root, head.size):
             self._named = LogClaims()
             return "its log does not match its head: `linetap verify` gives details"

@@ -146,7 +146,7 @@ class LogOrder:
         self._unjudged = 0  # destroyed calls for which only the destruction states the retention
         self._shortened = 0  # destroyed calls whose hold a shorter one had replaced
         self._amended = self._given = 0  # amendments of an end, and those for calls without one
-        self._end_ns: int | None = None
+        self._now_ns: int | None = None
 
     def check_leaf(self, index: int, leaf: Leaf) -> None:
         try:
@@ -161,23 +161,21 @@ class LogOrder:
         elif leaf.kind == "destruction" and leaf.epoch is not None:
             self._of_epoch(index, leaf.epoch, at_ns)
 
-    def end(self, head_at: str | None) -> None:
-        """Reports the contradictions left after the last leaf. `head_at`: the time of the signed head."""
-        try:
-            self._end_ns = None if head_at is None else parse_rfc3339(head_at)
-        except ValueError:
-            self._end_ns = None
-        self._times.end(self._end_ns)
+    def end(self, head_at: str | None, now_ns: int | None) -> None:
+        """Reports the contradictions left after the last leaf. `head_at`: the time of the signed head. `now_ns`: the
+        time by which a call is late."""
+        self._now_ns = now_ns
+        self._times.end(_ns(head_at))
 
     def kept_late(self, call_id: str, until: str | None) -> str | None:
-        """The problem if an existing call should have been destroyed long before the log's end; else None."""
+        """The problem if an existing call should have been destroyed long before the log's end and now; else None."""
         known = self._calls.get(call_id)
         if known is not None and known.until != known.closed_until and isinstance(known.until, str):
             until = known.until
-        if until is None or self._end_ns is None or (known is not None and known.held_ns is not None):
+        if until is None or self._now_ns is None or (known is not None and known.held_ns is not None):
             return None
         try:
-            late = self._end_ns - parse_rfc3339(until) > LATE_NS
+            late = self._now_ns - parse_rfc3339(until) > LATE_NS
         except ValueError:
             return None
         return f"kept late: its time was over at {until}, nothing holds it, and it is there" if late else None

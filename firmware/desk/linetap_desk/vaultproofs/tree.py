@@ -11,7 +11,7 @@ from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 
-from linetap_core.clock import from_utc_ns, parse_rfc3339
+from linetap_core.clock import from_utc_ns
 from linetap_core.durable import broken
 from linetap_core.errors import Refusal
 from linetap_core.evidence.calls import amendment, index, sealed
@@ -34,7 +34,7 @@ RUNTIME_FILES = {
     "the head once more": "held against the leaves where it is there",
     "the PBX's account": "its lines that have no recording; the desk has the figures in signed events",
     "lines at fault": "until a person has acted",
-    "the key list in use": "signed by the authority, and judged by `linetap keylist`",
+    "the key list in use": "signed by the authority; the unit checks it at each start",
     "signed files once more": "for the case that one of them is damaged; the files beside it are judged",
     "audio without its key": "which no one can open; its call's record has key_lost",
     "ballast": "room",
@@ -96,7 +96,7 @@ _INDEX_OVER = timedelta(days=1)
 
 class TreeCheck:
     """The check of all files. `records`: the hash of each call's record, for holds. `named`: the claims of the whole
-    log. `head_at`: the time of its head."""
+    log. `now_ns`: the time by which the files are judged (headtime.by_now)."""
 
     def __init__(
         self,
@@ -105,10 +105,10 @@ class TreeCheck:
         signers: list[Signer] | None,
         named: LogClaims,
         records: dict[str, str],
-        head_at: str,
+        now_ns: int,
     ) -> None:
         self._vault, self._unit, self._signers, self._named, self._records = vault, unit, signers, named, records
-        self._now_ns = parse_rfc3339(head_at)
+        self._now_ns = now_ns
         self._papers = DocumentCheck(vault, unit, signers, named)
         self._verdict = Verdict(f"files of {unit}", trusted=signers is not None)
         self._covered = 0

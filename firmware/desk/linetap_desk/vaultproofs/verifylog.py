@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from linetap_core.clock import NS_PER_S, from_utc_ns, parse_rfc3339
+from linetap_core.clock import NS_PER_S, Clock, from_utc_ns, parse_rfc3339
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.merklelog import leaflog, merkle, unitlog
 from linetap_core.evidence.merklelog.leaflog import LEAVES
@@ -23,6 +23,7 @@ from linetap_core.evidence.merklelog.nodefile import TREE
 from linetap_core.evidence.merklelog.unitlog import COPY, HEAD, Head, HeadCopy, Leaf
 from linetap_core.evidence.signing import namespaces
 from linetap_core.evidence.signing.signers import Signer, SignerUndated, is_undated
+from linetap_core.timekeeping import KEPT
 from linetap_desk.inputs import strict
 from linetap_desk.proofs import callfolder, headtime, verifycall
 from linetap_desk.proofs.callfolder import Damaged
@@ -51,10 +52,11 @@ class LogCheck:
         witness: Path | None,
         rules: Rules = NO_RULES,
         named: LogClaims | None = None,
+        clock: Clock = KEPT,
     ) -> None:
         """`named`: the claims of earlier logs in the same vault."""
         self._verdict = Verdict(NAME)
-        self._folder, self._signers = folder, signers
+        self._folder, self._signers, self._clock = folder, signers, clock
         self.head: Head | None = None
         self.witnessed = LogWitness(rules, signers)
         self._read = False
@@ -134,7 +136,7 @@ class LogCheck:
 
     def _ahead(self) -> Iterator[str]:
         if self.head is not None:
-            text = headtime.ahead(f"the head of {self.head.unit}", self.head.at)
+            text = headtime.ahead(f"the head of {self.head.unit}", self.head.at, self._clock)
             yield from [] if text is None else [text]
 
     def _anew(self) -> Iterator[str]:
@@ -153,7 +155,8 @@ class LogCheck:
             self._bad("log_unreadable", f"{Path(error.filename or LEAVES).name}: {error.strerror}")
             return
         self.witnessed.compare(roots, size)
-        self._order.end(self.head.at if self.head is not None else None)
+        at = self.head.at if self.head is not None else None
+        self._order.end(at, None if at is None else headtime.by_now(at, self._clock))
         if self.head is not None:
             self._verdict.name = f"{NAME} of {self.head.unit}, {size} leaves"
             self._compare(self.head, roots, size)

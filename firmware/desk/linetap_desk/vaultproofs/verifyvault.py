@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
+from linetap_core.clock import Clock
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.merklelog import unitlog
 from linetap_core.evidence.signing.signers import Signer
+from linetap_core.timekeeping import KEPT
 from linetap_core.vaultformat import keptlogs
-from linetap_desk.proofs import callfolder
+from linetap_desk.proofs import callfolder, headtime
 from linetap_desk.proofs.verdict import Problem, Verdict
 from linetap_desk.proofs.verifycall import verify_call
 from linetap_desk.vaultproofs.documents import LogClaims
@@ -22,7 +24,11 @@ from linetap_desk.witnessing.judge import NO_RULES, Rules
 
 
 def verify_vault(
-    vault: Path, signers: list[Signer] | None, witness: Path | None = None, rules: Rules = NO_RULES
+    vault: Path,
+    signers: list[Signer] | None,
+    witness: Path | None = None,
+    rules: Rules = NO_RULES,
+    clock: Clock = KEPT,
 ) -> Iterator[Verdict]:
     """A verdict for every call of a vault by time, then for its log, files and witnesses. `witness`: a cosigned
     head."""
@@ -32,7 +38,7 @@ def verify_vault(
         return
     named = LogClaims()
     kept = [LogCheck(vault / keptlogs.place(number), signers, None, named=named) for number in keptlogs.numbers(vault)]
-    log = LogCheck(vault / unitlog.FOLDER, signers, witness, rules, named)
+    log = LogCheck(vault / unitlog.FOLDER, signers, witness, rules, named, clock)
     records, strays = dict[str, str](), 0
     for path in [] if first is None else chain([first], calls):
         if sealed.CALL_ID.fullmatch(path.name) is None or callfolder.is_folder(path) is False:
@@ -53,7 +59,9 @@ def verify_vault(
     yield log.verdict()
     yield from log.notes()
     if log.head is not None:
-        yield from TreeCheck(vault, log.head.unit, signers, log.named, records, log.head.at).verdicts()
+        yield from TreeCheck(
+            vault, log.head.unit, signers, log.named, records, headtime.by_now(log.head.at, clock)
+        ).verdicts()
     yield log.witnessed.verdict()
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import permutations
 from typing import Literal, get_args
 
@@ -165,15 +165,20 @@ def _check_approvals(rule: Rule, where: str, offices: Collection[str]) -> None:
         raise BadInput(f"{where}.approvals: each approval is of another role, and these roles are too few for that")
 
 
-def check_lines(lines: Sequence[LineStaff], approvers: Collection[str]) -> None:
+RequireText = Callable[[str, str, int], None]  # a text, where it stands, and its most characters; or BadInput
+
+
+def check_lines(
+    lines: Sequence[LineStaff], approvers: Collection[str], require: RequireText = document.require_name
+) -> None:
     """Checks all lines. BadInput names an invalid one. `approvers`: `document.name_key` of all who may approve."""
     if len(lines) > MOST_LINES:
         raise BadInput(f"more than {MOST_LINES} lines")
     seen: set[tuple[str, str, int, str]] = set()
     for number, staff in enumerate(lines, 1):
         where = f"lines[{number}]"
-        document.require_plain(staff.name, f"{where}.name", _NAME_LIMIT)
-        document.require_plain(staff.unit, f"{where}.unit", _NAME_LIMIT)
+        require(staff.name, f"{where}.name", _NAME_LIMIT)
+        require(staff.unit, f"{where}.unit", _NAME_LIMIT)
         if unitnames.is_reserved(staff.unit) or not 1 <= staff.line <= _MOST_LINE:
             raise BadInput(f"{where}: a unit's name and a line from 1 expected")
         try:

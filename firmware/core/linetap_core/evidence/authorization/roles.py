@@ -15,7 +15,7 @@ from collections.abc import Hashable, Sequence
 import msgspec
 
 from linetap_core.errors import BadInput, ShownRefusal
-from linetap_core.evidence.authorization.releaserules import LineStaff, Rule, check_lines, check_rules
+from linetap_core.evidence.authorization.releaserules import LineStaff, RequireText, Rule, check_lines, check_rules
 from linetap_core.evidence.digest import is_sha256
 from linetap_core.evidence.keys import passkey
 from linetap_core.evidence.keys.keys import PublicKey, fingerprint, from_blob, public_blob
@@ -104,8 +104,11 @@ def person_key(line: str) -> PublicKey:
     return passkey.from_line(line) or public_key(line)
 
 
-def parse(data: bytes) -> Roles:
-    """The roles in `data`; BadInput names an invalid person or purpose. `check` verifies the signature."""
+def parse(data: bytes, *, in_force: bool = False) -> Roles:
+    """The roles in `data`; BadInput names an invalid person or purpose. `check` verifies the signature. `in_force`: an
+    earlier version took them, perhaps with characters that this one refuses; no two people may be one by them."""
+    require = document.require_length if in_force else document.require_plain
+    require_name = document.require_length if in_force else document.require_name
     roles = document.decode(data, Roles)
     if roles.version < 1:
         raise BadInput(f"version {roles.version}: 1 or more expected")
@@ -114,20 +117,23 @@ def parse(data: bytes) -> Roles:
     if roles.witnesses is not None:
         _check_witnesses(roles.witnesses)
     for number, person in enumerate(roles.people, 1):
-        _check_person(person, f"people[{number}]")
+        _check_person(person, f"people[{number}]", require_name)
     for number, purpose in enumerate(roles.purposes, 1):
-        _check_purpose(purpose, f"purposes[{number}]")
+        _check_purpose(purpose, f"purposes[{number}]", require)
     _check_once(
         [document.name_key(person.name) for person in roles.people], "people", "one person has one role and key"
     )
     _check_once([person.blob for person in roles.people], "people", "a key is one person's")
     _check_once([purpose.id for purpose in roles.purposes], "purposes", "an id is one purpose's")
     check_rules(roles.rules, {purpose.id for purpose in roles.purposes}, OFFICES)
-    check_lines(roles.lines, {document.name_key(person.name) for person in roles.people if person.approves})
+    approvers = {document.name_key(person.name) for person in roles.people if person.approves}
+    check_lines(roles.lines, approvers, require_name)
     return roles
 
 
-def check(data: bytes, armored: bytes, authority: PublicKey | Authority, at_least: int = 1) -> Roles:
+def check(
+    data: bytes, armored: bytes, authority: PublicKey | Authority, at_least: int = 1, *, in_force: bool = False
+) -> Roles:
     """The roles if the authority signed exactly these bytes and `version` >= `at_least`; otherwise RolesFault."""
     try:
         signed_by = sshsig.check_all(data, armored, namespaces.ROLES)
@@ -135,7 +141,7 @@ def check(data: bytes, armored: bytes, authority: PublicKey | Authority, at_leas
         raise RolesFault("roles_signature", str(error)) from None
     if (wrong := authorities.of(authority).reason_against(signed_by)) is not None:
         raise RolesFault("roles_signer", f"not signed as the authority signs: {wrong}")
-    roles = parse(data)
+    roles = parse(data, in_force=in_force)
     if roles.version < at_least:
         raise RolesFault(
             "roles_rollback", f"version {roles.version} is older than version {at_least}, which was in use"
@@ -150,8 +156,8 @@ def _check_once(values: Sequence[Hashable], what: str, rule: str) -> None:
             raise BadInput(f"{what}[{number}] is {what}[{seen[value]}] once more: {rule}")
 
 
-def _check_person(person: Person, where: str) -> None:
-    document.require_plain(person.name, f"{where}.name", NAME_LIMIT)
+def _check_person(person: Person, where: str, require: RequireText) -> None:
+    require(person.name, f"{where}.name", NAME_LIMIT)
     if _ROLE.fullmatch(person.role) is None:
         raise BadInput(f"{where}.role: {person.role!r} is none: small letters, digits and - expected")
     try:
@@ -169,11 +175,11 @@ def _check_witnesses(witnesses: Witnesses) -> None:
         raise BadInput(f"witnesses.within_hours {witnesses.within_hours}: 1 to {_MOST_HOURS} expected")
 
 
-def _check_purpose(purpose: Purpose, where: str) -> None:
+def _check_purpose(purpose: Purpose, where: str, require: RequireText) -> None:
     if _ROLE.fullmatch(purpose.id) is None:
         raise BadInput(f"{where}.id: {purpose.id!r} is none: small letters, digits and - expected")
     for name in ("text_ko", "text_en", "basis"):
-        document.require_plain(getattr(purpose, name), f"{where}.{name}", _TEXT_LIMIT)
+        require(getattr(purpose, name), f"{where}.{name}", _TEXT_LIMIT)
 
 
 def fingerprint_of(person: Person) -> str:

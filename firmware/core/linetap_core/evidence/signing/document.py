@@ -44,6 +44,19 @@ def require_plain(text: str, what: str, limit: int) -> None:
         raise BadInput(f"{what}: {fault}")
 
 
+def require_name(text: str, what: str, limit: int) -> None:
+    """Raises BadInput unless `text` is plain, and has no character that looks like another one: a person's name."""
+    require_plain(text, what, limit)
+    if (fault := names.person_fault(text)) is not None:
+        raise BadInput(f"{what}: {fault}")
+
+
+def require_length(text: str, what: str, limit: int) -> None:
+    """Raises BadInput unless `text` has 1 to `limit` characters, of any kind: an earlier version took it."""
+    if not 0 < len(text) <= limit:
+        raise BadInput(f"{what}: 1 to {limit} characters expected")
+
+
 def name_key(name: str) -> str:
     """A key that is equal for all spellings of a person's name: case, spaces and what nobody sees are ignored."""
     folded = unicodedata.normalize("NFKC", name).casefold()

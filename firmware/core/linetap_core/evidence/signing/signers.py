@@ -119,6 +119,8 @@ def _require_seen(principals: str) -> None:
     for name in principals.split(","):
         if name.removeprefix("!").strip(" ") != name.removeprefix("!"):
             raise BadInput(f"{name!r}: a name without a space around it expected")
+        if (fault := names.person_fault(name)) is not None:
+            raise BadInput(f"{name!r}: the name's {fault}")
 
 
 def verify(

@@ -119,7 +119,7 @@ def add_account(
     provider, or both. `invited`: the person chooses a password by a one-time link."""
     if not is_name(name):
         raise BadInput(f"name {name!r}: small letters, digits, . _ and -, 63 at most expected")
-    document.require_plain(shown, "--shown", _SHOWN_LIMIT)
+    document.require_name(shown, "--shown", _SHOWN_LIMIT)
     if password is None and subject is None and not invited:
         raise BadInput("neither a password nor a subject: no login would be possible with this account")
     granted, stored = checked_roles(roles), None if password is None else hashed(password)

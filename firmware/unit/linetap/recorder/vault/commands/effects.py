@@ -252,7 +252,7 @@ class Effects:
             try:
                 data = plainfile.read(path, document.LIMIT_BYTES)
                 signature = plainfile.read(namespaces.signature_path(path), sshsig.MOST_ARMORED_BYTES)
-                found = roles.check(data, signature, self._authority)
+                found = self._roles_in_force(path, data, signature)
             except (OSError, BadInput, roles.RolesFault) as error:
                 if mends and filecopies.mend_set(copy, error):
                     continue
@@ -261,6 +261,18 @@ class Effects:
             filecopies.keep_set(copy, (path.name, namespaces.signature_path(path).name))
             return found
         return None
+
+    def _roles_in_force(self, path: Path, data: bytes, signature: bytes) -> Roles:
+        """The stored roles. A name or text that an earlier version took and this one refuses is logged, and changes
+        nothing: without its roles the unit would obey neither the desk nor an officer."""
+        assert self._authority is not None
+        try:
+            return roles.check(data, signature, self._authority)
+        except BadInput as error:
+            found = roles.check(data, signature, self._authority, in_force=True)
+            way_on = "they stay in force: the authority's next version without it replaces them"
+            log.error("roles_text: %s: %s; %s", path, error, way_on)
+            return found
 
 
 # The range of times that a unit accepts: the unit counts on from such a time, and must be able to represent it.
