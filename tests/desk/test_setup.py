@@ -8,6 +8,7 @@ import io
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 from cryptography import x509
 
@@ -64,6 +65,32 @@ def test_certificates_are_those_that_openssl_takes(given: Answers) -> None:
     for one in certificates.server_certificates(given):
         mode = one.path.with_suffix(".key").stat().st_mode & 0o777
         assert mode == (0o640 if one.group else 0o600), one.path
+
+
+def test_a_renewal_keeps_the_addresses_by_which_units_find_the_broker(given: Answers) -> None:
+    """The doctor's cure for a certificate near its end is `linetap desk setup`, without --address."""
+    made(given, ManualClock(NOW_NS))
+    plain = msgspec.structs.replace(given, addresses=())
+    assert made(plain, ManualClock(NOW_NS)) == []
+    assert made(plain, ManualClock(NOW_NS + 350 * DAY_NS))
+    assert names_of(machine.MOSQUITTO_FILES / "broker.pem") == {NAME, "10.20.0.5", machine.LOOPBACK}
+
+
+def test_a_further_address_makes_another_certificate_of_the_broker_and_the_pages(given: Answers) -> None:
+    made(given, ManualClock(NOW_NS))
+    more = msgspec.structs.replace(given, addresses=("mqtt.city.example",))
+    said = made(more, ManualClock(NOW_NS))
+    assert [Path(line.partition(":")[0]).name for line in said if "certificate of" in line] == [
+        "serve-tls.pem", "broker.pem",
+    ]  # fmt: skip
+    for path in (machine.MOSQUITTO_FILES / "broker.pem", machine.FOLDER / "serve-tls.pem"):
+        assert names_of(path) == {NAME, "mqtt.city.example", "10.20.0.5", machine.LOOPBACK}
+    assert made(more, ManualClock(NOW_NS)) == []
+
+
+def names_of(path: Path) -> set[str]:
+    made = x509.load_pem_x509_certificate(path.read_bytes())
+    return {str(name.value) for name in made.extensions.get_extension_for_class(x509.SubjectAlternativeName).value}
 
 
 def test_a_second_time_makes_none_and_the_end_of_one_makes_all_anew(given: Answers) -> None:
@@ -178,3 +205,35 @@ def test_a_desk_that_is_there_keeps_its_name_and_its_broker(tmp_path: Path) -> N
     assert (again.name, again.broker, again.admin) == (NAME, "mqtt.city.example", None)
     with pytest.raises(BadInput, match="change it there"):
         answers.from_options(asked("--name", "other.city.example"), found)
+
+
+@pytest.mark.parametrize("words", [
+    ("--database", "postgresql"), ("--store", "/srv/other"), ("--broker", "mqtt.city.example"),
+    ("--name", "other.city.example"),
+])  # fmt: skip
+def test_an_option_that_a_desk_that_is_there_does_not_have_is_refused(tmp_path: Path, words: tuple[str, str]) -> None:
+    """An option that is ignored lets the administrator believe in a database, a store or a broker that is not used."""
+    (tmp_path / "desk.toml").write_text(command.config_text(Answers(name=NAME, domain="city.example"), "127.0.0.1"))
+    found = desksettings.read_config(argparse.Namespace(config=tmp_path / "desk.toml", broker=None))[0]
+    with pytest.raises(BadInput, match=f"^{' '.join(words)}: "):
+        answers.from_options(asked(*words), found)
+
+
+def test_the_options_that_made_a_desk_may_be_given_again(tmp_path: Path) -> None:
+    words = ("--name", NAME, "--database", "postgresql", "--store", "/srv/other")
+    first = answers.from_options(asked(*words, "--admin", "kim"), None)
+    (tmp_path / "desk.toml").write_text(command.config_text(first, "127.0.0.1"))
+    found = desksettings.read_config(argparse.Namespace(config=tmp_path / "desk.toml", broker=None))[0]
+    assert answers.from_options(asked(*words), found).name == NAME
+
+
+def test_a_folder_of_the_authority_that_has_none_is_refused(given: Answers, tmp_path: Path) -> None:
+    """A medium that is not mounted: nothing of it would be copied, and a revocation not be in force."""
+    with pytest.raises(BadInput, match=r"^--pki /nowhere: "):
+        answers.from_options(asked("--pki", "/nowhere"), _desk_of(given, tmp_path))
+    assert answers.from_options(asked(), _desk_of(given, tmp_path)).pki == machine.PKI
+
+
+def _desk_of(given: Answers, folder: Path) -> desksettings.DeskConfig:
+    (folder / "desk.toml").write_text(command.config_text(given, machine.LOOPBACK))
+    return desksettings.read_config(argparse.Namespace(config=folder / "desk.toml", broker=None))[0]

@@ -35,13 +35,10 @@ class Answers(msgspec.Struct, frozen=True, kw_only=True):
 def from_options(args: argparse.Namespace, found: DeskConfig | None) -> Answers:
     """The answers. BadInput for one that is missing or contradicts `found`, the existing desk.toml, which is never
     changed."""
-    name = args.name
+    name, broker = args.name, args.broker
     if found is not None:
-        had = urlsplit(found.serve.url or "").hostname
-        if name not in (None, had):
-            raise BadInput(f"--name {name}: {machine.CONFIG} has serve.url {found.serve.url}; change it there")
-        name = had
-    broker = args.broker
+        _refuse_others(args, found)
+        name = urlsplit(found.serve.url or "").hostname
     if found is not None and found.broker.host not in (machine.LOOPBACK, name):
         broker = found.broker.host
     name = name or _prompt("host name of this server, as people will type it", socket.getfqdn())
@@ -57,9 +54,27 @@ def from_options(args: argparse.Namespace, found: DeskConfig | None) -> Answers:
             raise BadInput("--admin: the login name of the first person is missing; kim expected")
     shown = args.shown or (_prompt("their name, as others will read it", admin) if admin else None) or admin
     return Answers(
-        name=name, addresses=tuple(args.address), domain=args.domain or _parent_domain(name), database=args.database,
-        store=args.store, pki=args.pki, broker=broker, admin=admin, shown=shown,
+        name=name, addresses=tuple(args.address), domain=args.domain or _parent_domain(name),
+        database=args.database or "sqlite", store=args.store or machine.COPY, pki=args.pki or machine.PKI,
+        broker=broker, admin=admin, shown=shown,
     )  # fmt: skip
+
+
+def _refuse_others(args: argparse.Namespace, found: DeskConfig) -> None:
+    """BadInput for an option other than the existing desk.toml has it: setup would not carry it out."""
+    store = found.copy.store if found.copy is not None else None
+    kind = (found.db or "").partition(":")[0].partition("+")[0]
+    broker = found.broker.host
+    for option, given, had, entry in (
+        ("--name", args.name, urlsplit(found.serve.url or "").hostname, f"serve.url {found.serve.url}"),
+        ("--database", args.database, kind, f"db {found.db}"),
+        ("--store", args.store and f"file://{args.store}", store, f"copy.store {store}"),
+        ("--broker", args.broker, broker, f"broker.host {broker}"),
+    ):
+        if given is not None and given != had:
+            raise BadInput(f"{option} {given.removeprefix('file://')}: {machine.CONFIG} has {entry}; change it there")
+    if args.pki is not None and not (args.pki / authority.CERTIFICATE).exists():
+        raise BadInput(f"--pki {args.pki}: no {authority.CERTIFICATE} in it; mount the authority's medium")
 
 
 def _prompt(what: str, suggested: str) -> str:

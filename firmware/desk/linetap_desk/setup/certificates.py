@@ -56,7 +56,7 @@ def server_certificates(answers: Answers) -> list[ServerCertificate]:
 def renew_certificates(answers: Answers, clock: Clock, report: Report) -> bool:
     """Makes and renews certificates; returns whether any changed."""
     now = from_utc_ns(clock.utc_ns())
-    due = [one for one in server_certificates(answers) if not _is_current(one.path, now)]
+    due = [one for one in server_certificates(answers) if not _is_current(one, answers, now)]
     if due or not (machine.FOLDER / authority.CERTIFICATE).exists():
         _make_authority(answers, clock, report)
     for one in due:
@@ -65,15 +65,28 @@ def renew_certificates(answers: Answers, clock: Clock, report: Report) -> bool:
     return _copy_lists(answers, report) or bool(due)
 
 
-def _is_current(path: Path, now: datetime) -> bool:
+def _is_current(one: ServerCertificate, answers: Answers, now: datetime) -> bool:
     """Whether the certificate need not be renewed. One that does not fit its key is of a renewal that a power cut
     ended."""
     try:
-        made = x509.load_pem_x509_certificate(path.read_bytes())
-        key = load_pem_private_key(path.with_suffix(".key").read_bytes(), None)
+        made = x509.load_pem_x509_certificate(one.path.read_bytes())
+        key = load_pem_private_key(one.path.with_suffix(".key").read_bytes(), None)
     except (*UNREADABLE, OSError, TypeError):
         return False
-    return made.public_key() == key.public_key() and made.not_valid_after_utc - now > RENEW
+    lasts = made.not_valid_after_utc - now > RENEW
+    return made.public_key() == key.public_key() and lasts and set(_hosts(one, answers)) <= set(_alternatives(made))
+
+
+def _hosts(one: ServerCertificate, answers: Answers) -> list[x509.GeneralName]:
+    hosts = [answers.name, *answers.addresses] if one.role == "broker" else []
+    return [authority.host_name(host, "--name") for host in hosts]
+
+
+def _alternatives(made: x509.Certificate) -> list[x509.GeneralName]:
+    try:
+        return list(made.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
+    except x509.ExtensionNotFound:
+        return []
 
 
 def _make_authority(answers: Answers, clock: Clock, report: Report) -> None:
@@ -99,18 +112,30 @@ def _is_address(text: str) -> bool:
 
 def _make(one: ServerCertificate, answers: Answers, clock: Clock) -> None:
     """Makes the files beside the old ones, then renames them, the key first. A service that starts in between finds a
-    key and a certificate that do not match, and restarts."""
+    key and a certificate that do not match, and restarts. The names of the old certificate stay: units use them."""
     fresh = one.path.with_name(f"{one.path.stem}.new.pem")
     fresh.unlink(missing_ok=True)
     fresh.with_suffix(".key").unlink(missing_ok=True)
-    hosts = [answers.name, *answers.addresses] if one.role == "broker" else []
-    names = [authority.host_name(host, "--name") for host in hosts]
+    names = _hosts(one, answers)
     if one.role == "broker" and _permits_loopback(answers.pki):
         names.append(authority.host_name(machine.LOOPBACK, "--name"))
+    names += [name for name in _kept(one, answers.pki) if name not in names]
     authority.make_host(answers.pki, clock, one.role, one.name, names, fresh)
     set_owner(fresh.with_suffix(".key"), one.user, one.group or "root", 0o640 if one.group else 0o600)
     os.replace(fresh.with_suffix(".key"), one.path.with_suffix(".key"))
     os.replace(fresh, one.path)
+
+
+def _kept(one: ServerCertificate, folder: Path) -> list[x509.GeneralName]:
+    """The names of the present certificate that the authority, which may be another since, permits."""
+    if one.role != "broker":
+        return []
+    try:
+        made = x509.load_pem_x509_certificate(one.path.read_bytes())
+    except (*UNREADABLE, OSError):
+        return []
+    ca = x509.load_pem_x509_certificate((folder / authority.CERTIFICATE).read_bytes())
+    return [name for name in _alternatives(made) if authority.is_permitted(ca, name)]
 
 
 def _permits_loopback(folder: Path) -> bool:

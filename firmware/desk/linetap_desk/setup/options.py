@@ -27,9 +27,9 @@ def add_setup_action(actions: Any) -> None:
     parser.add_argument("--domain", metavar="NAME", help="the authority's domain; default: the domain of HOST")
     parser.add_argument("--admin", metavar="NAME", help="the first account, of role officer")
     parser.add_argument("--shown", metavar="TEXT", help="the name of that person, as others read it")
-    parser.add_argument("--database", choices=machine.DATABASES, default="sqlite", help="default %(default)s")
-    parser.add_argument("--store", type=Path, default=machine.COPY, metavar="DIR", help="copies; default %(default)s")
-    parser.add_argument("--pki", type=Path, default=machine.PKI, metavar="DIR", help="authority; default %(default)s")
+    parser.add_argument("--database", choices=machine.DATABASES, help="default sqlite")
+    parser.add_argument("--store", type=Path, metavar="DIR", help=f"copies; default {machine.COPY}")
+    parser.add_argument("--pki", type=Path, metavar="DIR", help=f"authority; default {machine.PKI}")
     parser.add_argument("--broker", metavar="HOST", help="a broker on another machine; default Mosquitto on this one")
 
 
