@@ -143,7 +143,7 @@ def test_a_hold_is_ended_early_by_two(
     hold_id, data, _ = held(house, "2027-01-31", epoch, "day")
     sent(carrier, clock)
     assert "cosigned" not in page(house, hold_id)
-    carrier.answered(UNIT, answer(data, "hold_shorter"))
+    carrier.record_answer(UNIT, answer(data, "hold_shorter"))
     assert "A second person has to sign it" in page(house, hold_id)
     assert f'action="/hold/{hold_id}/cosigned"' not in page(house, hold_id), "who signed does not sign again"
     assert f'action="/hold/{hold_id}/cosigned"' in house.client(role, name).get(f"/hold/{hold_id}").text

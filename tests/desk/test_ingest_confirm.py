@@ -40,11 +40,11 @@ class Office:
         return command
 
     def said(self) -> list[dict[str, str]]:
-        return [self.read(saying).body for saying in self.confirmer.due()]
+        return [self.read(saying).body for saying in self.confirmer.due_confirmations()]
 
     def answers(self, code: str, counter: int | None = None) -> None:
         answer = Answer(unit=UNIT, at="", done=code == "done", code=code, text="so it is", counter=counter)
-        self.confirmer.answered(UNIT, msgspec.json.encode(answer))
+        self.confirmer.record_answer(UNIT, msgspec.json.encode(answer))
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_a_refusal_for_the_lost_disk_delays_nothing_of_the_new_one(office: Offic
     """A confirmation sent while the unit lost its disk names a vault that no longer exists."""
     new = (UNIT, f"{ORIGIN} 4f55c22210b3dfb6")
     office.confirmer.confirm([(GROUP, 7)])
-    (late,) = office.confirmer.due()
+    (late,) = office.confirmer.due_confirmations()
     counter = office.read(late).counter
     if answer == "after it":
         office.confirmer.confirm([(new, vaults.before_first(new[1]) + 50)])
@@ -135,7 +135,7 @@ def test_a_refusal_of_the_present_vault_still_makes_a_pause(office: Office) -> N
     assert office.said()
     office.confirmer.confirm([(new, vaults.before_first(new[1]) + 50)])
     office.clock.sleep(EVERY_S)
-    (refused,) = office.confirmer.due()
+    (refused,) = office.confirmer.due_confirmations()
     office.answers("ack_vault", office.read(refused).counter)
     office.confirmer.confirm([(new, vaults.before_first(new[1]) + 51)])
     office.clock.sleep(EVERY_S)
@@ -154,5 +154,5 @@ def test_a_passing_refusal_is_no_reason_to_be_silent(office: Office) -> None:
 @pytest.mark.parametrize("payload", [b"", b"[]", b"\xff", b"[" * 100_000])
 def test_rubbish_is_no_answer(office: Office, payload: bytes) -> None:
     office.confirmer.confirm([(GROUP, 1)])
-    office.confirmer.answered(UNIT, payload)
+    office.confirmer.record_answer(UNIT, payload)
     assert office.said()

@@ -90,7 +90,7 @@ def test_a_unit_is_in_one_share_and_postgresql_agrees(engine: Engine) -> None:
         shares = [Share(number, of) for number in range(1, of + 1)]
         with engine.connect() as db:
             found = [
-                set(db.execute(select(tables.units.c.unit).where(share.where(tables.units.c.unit))).scalars())
+                set(db.execute(select(tables.units.c.unit).where(share.condition(tables.units.c.unit))).scalars())
                 for share in shares
             ]
         assert found == [{name for name in NAMES if share.has(name)} for share in shares]
@@ -102,19 +102,19 @@ def test_shares_move_to_who_has_fewer_and_away_from_who_is_gone(
 ) -> None:
     one, other = leases_of("one", 4), leases_of("other", 4)
     assert one.renew([], 0) == set()
-    held = one.take(0)
+    held = one.acquire(0)
     assert sorted(lease.share.number for lease in held) == [1, 2, 3, 4]
     other.renew([], 0)
-    assert other.take(0) == []
+    assert other.acquire(0) == []
     assert one.surplus(4) == 2
     for lease in held[:2]:
         one.release(lease, 70)
-    taken = other.take(0)
+    taken = other.acquire(0)
     assert [(lease.share.number, lease.epoch, lease.counter) for lease in taken] == [(1, 2, 70), (2, 2, 70)]
     assert one.renew(held, 0) == set(held[2:])
     expire(engine)
     other.renew(taken, 0)
-    assert {lease.share.number for lease in other.take(2)} == {3, 4}
+    assert {lease.share.number for lease in other.acquire(2)} == {3, 4}
     assert one.renew(held, 0) == set()
 
 
@@ -125,12 +125,12 @@ def test_an_ingest_without_its_lease_writes_nothing(
     teller.call(0)
     leases = leases_of("one")
     leases.renew([], 0)
-    lease = next(lease for lease in leases.take(0) if lease.share.has(teller.unit))
+    lease = next(lease for lease in leases.acquire(0) if lease.share.has(teller.unit))
     store = Store(fenced(lease), share=lease.share)
     assert store.write(teller.reports(1, 2), trusted(teller))
     expire(engine)
     assert store.write(teller.reports(3, 1), trusted(teller))  # no other ingest has it
-    leases_of("other").take(0)
+    leases_of("other").acquire(0)
     for deed in (lambda: store.write(teller.reports(4, 2), trusted(teller)), store.reached, store.connected):
         with pytest.raises(ShareLost, match="another ingest has it"):
             deed()
@@ -142,17 +142,17 @@ def test_a_transaction_under_way_keeps_the_share_until_it_ends(
 ) -> None:
     """If its ingest froze during it, PostgreSQL ends it."""
     leases, other = leases_of("one"), leases_of("other")
-    first, second = leases.take(0)
+    first, second = leases.acquire(0)
     expire(engine)
     with fenced(first).begin() as db:
         db.execute(select(tables.units))
-        assert {lease.share for lease in other.take(0)} == {second.share}
-    (taken,) = other.take(1)
+        assert {lease.share for lease in other.acquire(0)} == {second.share}
+    (taken,) = other.acquire(1)
     assert taken.share == first.share
     expire(engine)
     with fenced(taken, idle_s=0.2).connect() as db:
         db.execute(select(tables.units))
-        until(lambda: first.share in {lease.share for lease in leases.take(0)})
+        until(lambda: first.share in {lease.share for lease in leases.acquire(0)})
         with pytest.raises(SQLAlchemyError):
             db.execute(select(tables.units))
 
@@ -164,24 +164,24 @@ def test_an_ingest_that_freezes_while_it_renews_holds_nobody_up(
     monkeypatch.setattr("linetap_desk.ingest.share.RENEW_S", 0.2)
     leases, other = leases_of("one"), leases_of("other")
     leases.renew([], 0)
-    leases.take(0)
+    leases.acquire(0)
     expire(engine)
     with leases._engine.connect() as db:
         db.execute(update(tables.ingests).values(until_ms=2))
         db.execute(update(tables.shares).values(until_ms=2))
         assert other.renew([], 0) == set()
-        assert len(other.take(0)) == 2
+        assert len(other.acquire(0)) == 2
         db.invalidate()
 
 
 def test_another_number_of_shares_waits_until_all_have_ended(leases_of: Callable[..., Leases]) -> None:
     leases = leases_of("one")
-    held = leases.take(0)
+    held = leases.acquire(0)
     with pytest.raises(BadInput, match="divide the units into 2, and this one into 3"):
         leases_of("other", 3)
     for lease in held:
         leases.release(lease, 99)
-    assert [(lease.share, lease.epoch, lease.counter) for lease in leases_of("other", 3).take(0)] == [
+    assert [(lease.share, lease.epoch, lease.counter) for lease in leases_of("other", 3).acquire(0)] == [
         (Share(number, 3), 2, 99) for number in (1, 2, 3)
     ]
 

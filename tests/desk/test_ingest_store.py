@@ -162,7 +162,7 @@ class TestOrder:
             return row["held_at"], row["why"]
 
         ended, held, over = part(1, "ended", "time_limit"), part(2, "held"), part(3, "held", "hold_ended")
-        assert said(ended, held) == (held.at, "time_limit")
+        assert said(ended, held) == (held.occurred_at, "time_limit")
         assert said(over, held, ended) == (None, "time_limit")
         assert said(ended, held, over, part(4, "held")) == ("2026-11-24T22:54:00.000Z", "time_limit")
 

@@ -132,7 +132,7 @@ def test_only_the_vault_in_use_is_confirmed(desk: Desk, tmp_path: Path) -> None:
     confirmer = Confirmer(keys.new_unit_key(), clock)
     confirmer.confirm(desk.store.reached())
     clock.advance(2 * NS_PER_S)
-    (message,) = confirmer.due(desk.store.ack_fields)
+    (message,) = confirmer.due_confirmations(desk.store.ack_fields)
     body = msgspec.json.decode(msgspec.json.decode(message.payload)["command"])["body"]
     assert body == {
         "origin": after.origin, "vault": NEW, "through": str(last), "number": "2", "before": OLD,

@@ -144,14 +144,14 @@ def test_another_configuration_by_one_and_a_weaker_one_by_two(
     assert [(one.role, one.name) for one in signed.by] == [("operator", OPERATOR)]
     body = commandbody.read(signed.command, commandbody.Config)
     assert (body.document, body.replaces) == (TOML, SHA)
-    carrier.answered(*answer(message.payload, "config_weakens"))
+    carrier.record_answer(*answer(message.payload, "config_weakens"))
     list(carrier.turn())
     assert "a vault officer or an approver signs it too" in page(house)
     both = cosigned(house.desk, KIM, path)
     assert bring(house, both, LEGAL) == ""
     (message,) = sent(carrier, clock)
     assert [one.role for one in judged(house, message.payload).by] == ["operator", "privacy"]
-    carrier.answered(*answer(message.payload))
+    carrier.record_answer(*answer(message.payload))
     list(carrier.turn())
     assert "1 of 1 units have accepted it" in page(house)
     assert "config_weakens" not in page(house), "the second file has taken the first one's place"

@@ -123,13 +123,13 @@ def test_one_file_reaches_all_units(house: ReleaseHouse, carrier: BatchSender, c
     assert [one.payload for one in first + second] == data.splitlines()
     assert sent(carrier, clock) == [], "once, and then patience"
     for line in data.splitlines()[:-1]:
-        carrier.answered(*answer(line))
-    carrier.answered(UNITS[-1], b"[" * 1000)
-    carrier.answered("floor-99", answer(data.splitlines()[-1])[1])
+        carrier.record_answer(*answer(line))
+    carrier.record_answer(UNITS[-1], b"[" * 1000)
+    carrier.record_answer("floor-99", answer(data.splitlines()[-1])[1])
     list(carrier.turn())
     assert "39 of 40 units have accepted it" in page(house, "auditor")
     assert page(house).count("<tr>") == 2, "the head, and the one that has not"
-    carrier.answered(*answer(data.splitlines()[-1]))
+    carrier.record_answer(*answer(data.splitlines()[-1]))
     list(carrier.turn())
     assert "40 of 40 units have accepted it" in page(house)
     assert sent(carrier, clock, 2 * AGAIN_S) == []
@@ -146,12 +146,12 @@ def test_a_file_that_is_brought_twice_is_sent_once(
     data = signed(house, *UNITS[:2])
     assert bring(house, data) == ""
     assert len(sent(carrier, clock)) == 2
-    carrier.answered(*answer(data.splitlines()[0]))
+    carrier.record_answer(*answer(data.splitlines()[0]))
     assert bring(house, data) == ""
     assert press(house, "again") == 303
     assert sent(carrier, clock) == []
     assert "Sent and not answered: 1" in page(house)
-    carrier.answered(*answer(data.splitlines()[1]))
+    carrier.record_answer(*answer(data.splitlines()[1]))
     assert sent(carrier, clock, 2 * AGAIN_S) == []
     assert "2 of 2 units have accepted it" in page(house)
 
@@ -163,7 +163,7 @@ def test_a_unit_that_is_away_gets_it_when_it_is_back(
     data = signed(house, *UNITS[:2])
     bring(house, data)
     assert [one.topic for one in sent(carrier, clock)] == [f"linetap/v1/{UNITS[0]}/cmd/destroy"]
-    carrier.answered(*answer(data.splitlines()[0]))
+    carrier.record_answer(*answer(data.splitlines()[0]))
     again = BatchSender(carrier.folder, carrier.in_force, house.engine, clock)
     list(carrier.turn())
     assert sent(again, clock, 3600) == [], "also after a restart"
@@ -181,8 +181,8 @@ def test_what_was_refused_or_ran_out_is_signed_and_sent_anew(
     online(house, UNITS[:2])
     sent(carrier, clock)
     lines = data.splitlines()
-    carrier.answered(*answer(lines[0]))
-    carrier.answered(*answer(lines[1], "command_signer"))
+    carrier.record_answer(*answer(lines[0]))
+    carrier.record_answer(*answer(lines[1], "command_signer"))
     list(carrier.turn())
     assert "command_signer" in page(house)
     assert press(house, "again") == 303
@@ -211,7 +211,7 @@ def test_what_a_unit_has_counted_is_not_sent_to_it_again(
     bring(house, data)
     sent(carrier, clock)
     for line in data.splitlines():
-        carrier.answered(*answer(line, "epoch_not_over"))
+        carrier.record_answer(*answer(line, "epoch_not_over"))
     list(carrier.turn())
     assert "By the unit&#39;s clock that day has not ended" in page(house)
     assert "/commands/again" not in page(house)
@@ -277,12 +277,12 @@ def test_an_answer_belongs_to_the_command_that_it_names(
     bring(house, data := signed(house, UNITS[0]))
     (message,) = sent(carrier, clock)
     unit, payload = answer(data, "command_signer")
-    carrier.answered(unit, payload.replace(b'"verb":"destroy"', b'"verb":"roles"'), None)
-    carrier.answered(unit, payload, b"another")
+    carrier.record_answer(unit, payload.replace(b'"verb":"destroy"', b'"verb":"roles"'), None)
+    carrier.record_answer(unit, payload, b"another")
     list(carrier.turn())
     assert "Sent and not answered: 1" in page(house)
     unknown = msgspec.json.encode(Answer(unit=unit, at="", done=False, code="command_signer", text="so"))
-    carrier.answered(unit, unknown, message.correlation)
+    carrier.record_answer(unit, unknown, message.correlation)
     list(carrier.turn())
     assert "command_signer" in page(house)
 
@@ -316,7 +316,7 @@ def test_a_finished_one_makes_room_for_the_next(house: ReleaseHouse, carrier: Ba
     data = signed(house, UNITS[0])
     bring(house, data)
     sent(carrier, clock)
-    carrier.answered(*answer(data))
+    carrier.record_answer(*answer(data))
     list(carrier.turn())
     assert bring(house, signed(house, UNITS[0], day=OTHER_DAY)) == ""
     assert list(batches.waiting_batches(carrier.folder)) == [OTHER_DAY]
@@ -335,7 +335,7 @@ def test_each_ingest_of_several_answers_for_its_own_units(
     assert sorted(one.payload for some in messages for one in some) == sorted(data.splitlines())
     for line in data.splitlines():
         for one in shares:
-            one.answered(*answer(line))
+            one.record_answer(*answer(line))
     for one in shares:
         list(one.turn())
     assert "8 of 8 units have accepted it" in page(house)

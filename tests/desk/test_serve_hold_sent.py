@@ -26,7 +26,7 @@ from linetap_core.wire.mqtt import Message
 from linetap_desk.config import pages
 from linetap_desk.config.desk import Settings
 from linetap_desk.ingest import outgoing, service
-from linetap_desk.ingest.commandfiles import MOST, READ_EVERY_S, correlation_of
+from linetap_desk.ingest.commandfiles import MOST_FILES, READ_EVERY_S, correlation_of
 from linetap_desk.ingest.link import Patience
 from linetap_desk.ingest.outgoing import AGAIN_S, HoldSender
 from linetap_desk.ingest.register import SignersFile
@@ -103,10 +103,10 @@ def test_from_the_upload_to_the_units_answer(house: ReleaseHouse, carrier: HoldS
     envelopes.check(message.payload, UNIT, *carrier.in_force(), Counters(), clock.utc_ns())
     assert "the unit has not answered yet" in page(house, hold_id, "officer")
     assert sent(carrier, clock) == [], "once, and then patience"
-    carrier.answered("floor-09", answer(data))
-    carrier.answered(UNIT, b"[" * 1000)
+    carrier.record_answer("floor-09", answer(data))
+    carrier.record_answer(UNIT, b"[" * 1000)
     assert "the unit has not answered yet" in page(house, hold_id)
-    carrier.answered(UNIT, answer(data))
+    carrier.record_answer(UNIT, answer(data))
     assert "The unit has accepted the command" in page(house, hold_id)
     assert sent(carrier, clock, 10 * AGAIN_S) == []
 
@@ -138,12 +138,12 @@ def test_holds_that_were_answered_keep_no_later_one_waiting(
 ) -> None:
     """Their commands stay in the folder, which the ingest only reads."""
     data, ours = signed(house), outgoing.commands(carrier.folder)
-    before = [f"H2025-{n:04d}" for n in range(2 * MOST)]
+    before = [f"H2025-{n:04d}" for n in range(2 * MOST_FILES)]
     for name in before:
         ours.put(name, data)
     for _ in range(4):
         sent(carrier, clock)
-        carrier.answered(UNIT, answer(data), correlation_of(data))
+        carrier.record_answer(UNIT, answer(data), correlation_of(data))
     assert {outgoing.delivery_of(carrier.folder, name, data).code for name in before} == {"done"}  # type: ignore[union-attr]
     if restarts:
         carrier = carried(house, clock)
@@ -160,7 +160,7 @@ def test_what_was_answered_a_month_ago_is_put_away(
     for name in ("H2025-0001", "H2025-0002"):
         ours.put(name, data)
     sent(carrier, clock)
-    carrier.answered(UNIT, answer(data))
+    carrier.record_answer(UNIT, answer(data))
     waits = "H2025-0003"
     ours.put(waits, data)
     long_ago_s = clock.utc_ns() // NS_PER_S - outgoing.KEPT_S - 1
@@ -202,7 +202,7 @@ def test_a_refusal_is_shown_and_sent_again_by_hand(
     bring(house, hold_id, data)
     sent(carrier, clock)
     assert refusal(house.served.post(house.client("officer"), f"/hold/{hold_id}/send")) == "403"
-    carrier.answered(UNIT, answer(data, "hold_no_call"))
+    carrier.record_answer(UNIT, answer(data, "hold_no_call"))
     shown = page(house, hold_id)
     assert "The unit refused the command" in shown
     assert "hold_no_call" in shown
@@ -218,7 +218,7 @@ def test_a_later_process_goes_on_where_the_one_before_was(
     hold_id, data = asked(house), signed(house)
     bring(house, hold_id, data)
     sent(carrier, clock)
-    carrier.answered(UNIT, answer(data))
+    carrier.record_answer(UNIT, answer(data))
     again = HoldSender(carrier.folder, carrier.in_force, house.engine, clock)
     assert sent(again, clock, 2 * AGAIN_S) == []
     house.served.post(house.client("vault"), f"/hold/{hold_id}/close", remark="no longer needed")

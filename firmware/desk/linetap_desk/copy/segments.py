@@ -30,7 +30,7 @@ from linetap_desk.copy.indexfolder import IndexFolder
 from linetap_desk.copy.transfers import PAUSE_S, STALL_S
 from linetap_desk.ingest.confirm import ANSWER_LIMIT_BYTES
 from linetap_desk.ingest.register import SignersFile
-from linetap_desk.ingest.share import WHOLE, Share
+from linetap_desk.ingest.share import ALL_UNITS, Share
 from linetap_desk.inputs import strict
 
 TIDY_EVERY_S = 600  # the interval of searching for expired segments
@@ -83,7 +83,7 @@ class Segments:
 
     def __init__(
         self, root: Path, every_s: int, zone: str, signers: SignersFile, complain: Callable[[str, str], None],
-        clock: Clock, share: Share = WHOLE, is_of_one: Callable[[OSError], bool] = lambda _: False,
+        clock: Clock, share: Share = ALL_UNITS, is_of_one: Callable[[OSError], bool] = lambda _: False,
     ) -> None:  # fmt: skip
         """`zone`: the time zone of the days on which epochs end. `is_of_one`: whether an error concerns one unit's
         files alone; then the other units' indexes continue."""

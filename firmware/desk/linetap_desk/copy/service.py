@@ -37,7 +37,7 @@ from linetap_desk.ingest.confirm import ANSWER_LIMIT_BYTES
 from linetap_desk.ingest.heads import HeadReport
 from linetap_desk.ingest.register import SignersFile
 from linetap_desk.ingest.service import CommandFor
-from linetap_desk.ingest.share import WHOLE, Share
+from linetap_desk.ingest.share import ALL_UNITS, Share
 from linetap_desk.inputs import strict
 from linetap_desk.proofs.callfolder import Damaged
 
@@ -58,7 +58,7 @@ def start_copies(
     signers: SignersFile,
     command: CommandFor,
     clock: Clock,
-    share: Share = WHOLE,
+    share: Share = ALL_UNITS,
 ) -> Copying:
     """Starts the copies. BadInput for an invalid store, hours or zone."""
     hours = Hours.of(config.night, config.zone, config.day_kbit_s, config.night_kbit_s)
@@ -83,7 +83,7 @@ class Copying:
         signers: SignersFile,
         command: CommandFor,
         clock: Clock,
-        share: Share = WHOLE,
+        share: Share = ALL_UNITS,
     ) -> None:
         self._share = share
         self._store, self._hours, self._most_units, self._holds = store, hours, most_units, holds

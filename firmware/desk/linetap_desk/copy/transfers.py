@@ -31,7 +31,7 @@ from linetap_desk.copy import worklist
 from linetap_desk.copy.incoming import Call, Incoming
 from linetap_desk.ingest.confirm import ANSWER_LIMIT_BYTES
 from linetap_desk.ingest.register import SignersFile
-from linetap_desk.ingest.share import WHOLE, Share
+from linetap_desk.ingest.share import ALL_UNITS, Share
 from linetap_desk.inputs import strict
 
 _HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
@@ -157,7 +157,7 @@ class Closings:
         most_units: int,
         complain: Callable[[str, str], None],
         clock: Clock,
-        share: Share = WHOLE,
+        share: Share = ALL_UNITS,
     ) -> None:
         self._signers, self._most_units, self._complain, self._clock = signers, most_units, complain, clock
         self._share = share

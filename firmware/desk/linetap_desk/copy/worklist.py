@@ -15,7 +15,7 @@ from linetap_desk.copy.incoming import Call, RetentionTerm
 from linetap_desk.copy.recordfile import DeskHolds
 from linetap_desk.ingest import callrow
 from linetap_desk.ingest.callrow import LONGEST_NS, bounded_period_ns
-from linetap_desk.ingest.share import WHOLE, Share
+from linetap_desk.ingest.share import ALL_UNITS, Share
 from linetap_desk.ingest.tables import (
     UNCLOSED,
     UNCOUNTED,
@@ -49,17 +49,17 @@ _OPEN = (
 )
 
 
-def units_to_ask(db: Connection, share: Share = WHOLE) -> list[str]:
+def units_to_ask(db: Connection, share: Share = ALL_UNITS) -> list[str]:
     """Online units with uncopied calls."""
     found = select(units.c.unit).where(
         units.c.state == "online", select(calls.c.unit).where(calls.c.unit == units.c.unit, *_OPEN, ~_COPIED).exists()
     )
-    return list(db.execute(found.where(share.where(units.c.unit)).order_by(units.c.unit)).scalars())
+    return list(db.execute(found.where(share.condition(units.c.unit)).order_by(units.c.unit)).scalars())
 
 
-def units_online(db: Connection, share: Share = WHOLE) -> list[str]:
+def units_online(db: Connection, share: Share = ALL_UNITS) -> list[str]:
     """Online units that the signers' file names."""
-    found = select(units.c.unit).where(units.c.state == "online", units.c.named, share.where(units.c.unit))
+    found = select(units.c.unit).where(units.c.state == "online", units.c.named, share.condition(units.c.unit))
     return list(db.execute(found.order_by(units.c.unit)).scalars())
 
 
@@ -70,26 +70,26 @@ def next_call(db: Connection, unit: str, skipped: set[str]) -> Call | None:
     return next((Call(unit, *row) for row in found if row[0] not in skipped and recordfile.is_call_id(row[0])), None)
 
 
-def unreported(db: Connection, share: Share = WHOLE, after: tuple[str, str] = ("", "")) -> list[Call]:
+def unreported(db: Connection, share: Share = ALL_UNITS, after: tuple[str, str] = ("", "")) -> list[Call]:
     """Stored copies of online units that have not acknowledged them, by unit and call, from the one behind `after`: a
     unit without acknowledgements must not block other units' copies."""
     wanted = select(copies.c.unit, copies.c.call_id, copies.c.record_sha256).join(
         calls, (calls.c.unit == copies.c.unit) & (calls.c.call_id == copies.c.call_id)
     )
     wanted = wanted.join(units, units.c.unit == copies.c.unit).where(
-        copies.c.removed_at.is_(None), units.c.state == "online", share.where(units.c.unit), *_OPEN
+        copies.c.removed_at.is_(None), units.c.state == "online", share.condition(units.c.unit), *_OPEN
     )
     order = (copies.c.unit, copies.c.call_id)
     behind = wanted.where(tuple_(*order) > tuple_(*map(literal, after)))
     return [Call(*row) for row in db.execute(behind.order_by(*order).limit(MOST_UNREPORTED))]
 
 
-def units_unclosed(db: Connection, share: Share = WHOLE) -> list[str]:
+def units_unclosed(db: Connection, share: Share = ALL_UNITS) -> list[str]:
     """Online units with copies that lack the closing."""
     found = select(units.c.unit).where(
         units.c.state == "online", select(copies.c.unit).where(copies.c.unit == units.c.unit, UNCLOSED).exists()
     )
-    return list(db.execute(found.where(share.where(units.c.unit)).order_by(units.c.unit)).scalars())
+    return list(db.execute(found.where(share.condition(units.c.unit)).order_by(units.c.unit)).scalars())
 
 
 def next_unclosed(db: Connection, unit: str, skipped: set[str]) -> Call | None:
@@ -103,7 +103,7 @@ def next_unclosed(db: Connection, unit: str, skipped: set[str]) -> Call | None:
 
 
 def expired(
-    db: Connection, now_ns: int, holds: Path | None, share: Share = WHOLE, skipped: Collection[tuple[str, str]] = ()
+    db: Connection, now_ns: int, holds: Path | None, share: Share = ALL_UNITS, skipped: Collection[tuple[str, str]] = ()
 ) -> list[Call]:
     """Expired copies without a hold, except those in `skipped` (unit and call). Two clocks must agree: the desk's, and
     that of a unit with a later call. Expiry must also be certain: the unit destroyed its call by counted time, or the
@@ -112,7 +112,9 @@ def expired(
     if witnessed is None:
         return []
     wanted = select(copies.c.unit, copies.c.call_id, copies.c.record_sha256).where(
-        copies.c.removed_at.is_(None), copies.c.look_at <= min(rfc3339(now_ns), witnessed), share.where(copies.c.unit)
+        copies.c.removed_at.is_(None),
+        copies.c.look_at <= min(rfc3339(now_ns), witnessed),
+        share.condition(copies.c.unit),
     )
     gone = select(calls.c.unit).where(
         calls.c.unit == copies.c.unit, calls.c.call_id == copies.c.call_id, calls.c.destroyed_at.is_not(None)
@@ -162,7 +164,7 @@ def counted_ms(db: Connection) -> int:
 
 
 def unamended(
-    db: Connection, share: Share = WHOLE, skipped: Collection[tuple[str, str]] = ()
+    db: Connection, share: Share = ALL_UNITS, skipped: Collection[tuple[str, str]] = ()
 ) -> list[tuple[Call, int, bytes, str]]:
     """Amendments that are not stored beside their copies yet, except those of `skipped` (unit and call)."""
     mine = (copies.c.unit == amendments.c.unit) & (copies.c.call_id == amendments.c.call_id)
@@ -170,7 +172,7 @@ def unamended(
         copies.c.unit, copies.c.call_id, copies.c.record_sha256, amendments.c.number, amendments.c.document,
         amendments.c.sig,
     ).join(amendments, mine).where(
-        UNSTORED, copies.c.removed_at.is_(None), share.where(copies.c.unit)
+        UNSTORED, copies.c.removed_at.is_(None), share.condition(copies.c.unit)
     )  # fmt: skip
     most = MOST_UNREPORTED + len(skipped)
     rows = [row for row in db.execute(found.limit(most)) if (row.unit, row.call_id) not in skipped]

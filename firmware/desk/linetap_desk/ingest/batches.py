@@ -48,7 +48,7 @@ from linetap_desk.ingest.commandfiles import (
     unverified,
     write_answers,
 )
-from linetap_desk.ingest.share import WHOLE, Share
+from linetap_desk.ingest.share import ALL_UNITS, Share
 
 DESTROY = "destroy"
 VERBS = (DESTROY, "roles", "key_list", "config", "update", "learn", "confirm", "cancel", "time")
@@ -92,16 +92,16 @@ def checked_command(data: bytes, authority: Authority, roles: Roles) -> Line:
     return Line(made, data, name, len(signed.by))
 
 
-def _certificate(made: Command, roles: Roles) -> str:
+def _certificate(command: Command, roles: Roles) -> str:
     """The certificate's name: the epoch, and the officers if the keys of only some were destroyed."""
-    asked = commandbody.read(made, commandbody.Document)
-    envelopes.signed_by(asked.data, asked.signature, namespaces.CERTIFICATE, roles, VAULT)
+    document = commandbody.read(command, commandbody.Document)
+    envelopes.signed_by(document.data, document.signature, namespaces.CERTIFICATE, roles, VAULT)
     try:
-        found = jsontext.decode(asked.data, type=_Certificate)
+        certificate = jsontext.decode(document.data, type=_Certificate)
     except ValueError as error:
         raise CommandFault("certificate_malformed", f"not a certificate: {error}") from None
-    name = found.epoch + (f".officer-{'-'.join(map(str, found.officers))}" if found.officers else "")
-    if _EPOCH.fullmatch(found.epoch) is None or NAME.fullmatch(name) is None:
+    name = certificate.epoch + (f".officer-{'-'.join(map(str, certificate.officers))}" if certificate.officers else "")
+    if _EPOCH.fullmatch(certificate.epoch) is None or NAME.fullmatch(name) is None:
         raise CommandFault("certificate_malformed", "not a certificate: its epoch is none")
     return name
 
@@ -128,7 +128,7 @@ def waiting_batches(folder: Path) -> dict[str, list[bytes]]:
     handed, found = batches(folder), {}
     for name in handed.names():
         with contextlib.suppress(OSError, BadInput):
-            found[name] = lines_of(handed.read(name, LIMIT_BYTES))
+            found[name] = lines_of(handed.read_file(name, LIMIT_BYTES))
     return found
 
 
@@ -164,7 +164,7 @@ class BatchSender:
     in_force: InForce
     engine: Engine
     clock: Clock
-    share: Share = WHOLE
+    share: Share = ALL_UNITS
     verbs: tuple[str, ...] = VERBS
     _handed: HandedFolder = field(init=False)
     _files: dict[str, _File] = field(default_factory=dict)
@@ -180,45 +180,45 @@ class BatchSender:
             return
         self._due_ns = self.clock.monotonic_ns() + READ_EVERY_S * NS_PER_S
         self._reread_folder()
-        left, online = AT_ONCE, units_online(self.engine) if self._files else set()
-        is_any_due = any(self._is_due(sent) for one in self._files.values() for sent in one.deliveries.values())
+        remaining, online = AT_ONCE, units_online(self.engine) if self._files else set()
+        is_any_due = any(self._is_due(sent) for batch in self._files.values() for sent in batch.deliveries.values())
         in_force = in_force_now(self.in_force) if is_any_due else None
-        for one in self._files.values():
-            for unit, line in one.lines.items():
-                if not self._is_due(one.deliveries[unit]):
+        for batch in self._files.values():
+            for unit, line in batch.lines.items():
+                if not self._is_due(batch.deliveries[unit]):
                     continue
-                sent = one.deliveries[unit]
+                sent = batch.deliveries[unit]
                 if parse_rfc3339(line.command.expires) <= self.clock.utc_ns():
-                    one.record(unit, sent.expired(line.command))
-                elif left and unit in online and in_force and self._is_still_good(one, unit, line, *in_force):
-                    left -= 1
-                    one.record(unit, msgspec.structs.replace(sent, sent_at=rfc3339(self.clock.utc_ns())))
+                    batch.record(unit, sent.expired(line.command))
+                elif remaining and unit in online and in_force and self._is_still_good(batch, unit, line, *in_force):
+                    remaining -= 1
+                    batch.record(unit, msgspec.structs.replace(sent, sent_at=rfc3339(self.clock.utc_ns())))
                     yield Message(
                         Topics(unit).command(line.command.verb), line.data, expiry_s=EXPIRY_S,
                         correlation=correlation_of(line.data),
                     )  # fmt: skip
         self._write()
 
-    def _is_still_good(self, one: _File, unit: str, line: Line, authority: Authority, roles: Roles) -> bool:
+    def _is_still_good(self, batch: _File, unit: str, line: Line, authority: Authority, roles: Roles) -> bool:
         """Whether the command is valid by the present roles: its signer may have lost a role since the file was
         read."""
         try:
             checked_command(line.data, authority, roles)
         except (Refusal, BadInput) as error:
-            one.record(unit, one.deliveries[unit].refused(error))
+            batch.record(unit, batch.deliveries[unit].refused(error))
             return False
         return True
 
-    def answered(self, unit: str, payload: bytes, correlation: bytes | None = None) -> None:
+    def record_answer(self, unit: str, payload: bytes, correlation: bytes | None = None) -> None:
         """Records an answer of `reply/VERB`; the proof is the unit's log."""
         if (answer := answer_in(payload, LIMIT_BYTES)) is None:
             return
-        for one in self._files.values():
-            line, sent = one.lines.get(unit), one.deliveries.get(unit)
+        for batch in self._files.values():
+            line, sent = batch.lines.get(unit), batch.deliveries.get(unit)
             if line is None or sent is None or not sent.waits_for_answer:
                 continue
             if is_answer_to(line.command, line.data, answer, correlation):
-                one.record(unit, sent.answered(answer, rfc3339(self.clock.utc_ns())))
+                batch.record(unit, sent.answered(answer, rfc3339(self.clock.utc_ns())))
 
     def _is_due(self, sent: Delivery) -> bool:
         if sent.code:
@@ -241,34 +241,34 @@ class BatchSender:
     def _judged(self, name: str, authority: Authority, roles: Roles) -> _File:
         """The verified file. Added again, it is resent to units that refused without counting; commands already sent
         keep their waiting time. After a restart of the ingest the known deliveries stay."""
-        known = _read_answer(self.folder, self._answers_of(name).name)
+        deliveries = _read_answer(self.folder, self._answers_of(name).name)
         if name in self._files:
-            known = {unit: sent for unit, sent in known.items() if sent.code not in NOT_COUNTED}
-        one = _File({}, {})
+            deliveries = {unit: sent for unit, sent in deliveries.items() if sent.code not in NOT_COUNTED}
+        batch = _File({}, {})
         try:
-            lines = lines_of(self._handed.read(name, LIMIT_BYTES))
+            lines = lines_of(self._handed.read_file(name, LIMIT_BYTES))
         except (OSError, BadInput) as error:
             log.error("batch_unread: %s: %s", name, error)
-            return one
+            return batch
         for data in lines:
             try:
                 line = checked_command(data, authority, roles)
             except (Refusal, BadInput) as error:
                 log.error("batch_refused: %s: %s", name, error)
-                self._refuse(one, data, error)
+                self._refuse(batch, data, error)
                 continue
             unit = line.command.unit
             if self.share.has(unit):
-                one.lines[unit], before = line, known.get(unit)
+                batch.lines[unit], before = line, deliveries.get(unit)
                 sha256 = sha256_of(data)
-                one.deliveries[unit] = before if before and before.sha256 == sha256 else Delivery(sha256)
-        one.changed = True
-        return one
+                batch.deliveries[unit] = before if before and before.sha256 == sha256 else Delivery(sha256)
+        batch.changed = True
+        return batch
 
-    def _refuse(self, one: _File, data: bytes, error: Exception) -> None:
+    def _refuse(self, batch: _File, data: bytes, error: Exception) -> None:
         with contextlib.suppress(BadInput):
             if self.share.has(unit := unverified(data).unit):
-                one.deliveries[unit] = Delivery(sha256_of(data)).refused(error)
+                batch.deliveries[unit] = Delivery(sha256_of(data)).refused(error)
 
     def _write(self) -> None:
         for name, one in self._files.items():

@@ -55,20 +55,22 @@ def amendment_of(fields: EventFields) -> Amendment | None:
 def store_amendments(db: Connection, events: Iterable[Event]) -> None:
     """Stores the amendments of these events. The events are stored already."""
     for event in events:
-        if (found := amendment_of(event.fields)) is None:
+        if (document := amendment_of(event.fields)) is None:
             continue
-        mine = (amendments.c.unit == found.unit, amendments.c.call_id == found.call_id)
-        if db.execute(select(amendments.c.number).where(*mine, amendments.c.number == found.number)).first() is None:
+        of_call = (amendments.c.unit == document.unit, amendments.c.call_id == document.call_id)
+        same_number = (*of_call, amendments.c.number == document.number)
+        if db.execute(select(amendments.c.number).where(*same_number)).first() is None:
             db.execute(insert(amendments).values(
-                unit=found.unit, call_id=found.call_id, number=found.number, document=amendment.encode(found),
-                sig=armored(event.fields.amendment_sig or ""), until=_normal(found.until),
+                unit=document.unit, call_id=document.call_id, number=document.number,
+                document=amendment.encode(document), sig=armored(event.fields.amendment_sig or ""),
+                until=_normal(document.until),
             ))  # fmt: skip
         else:  # reported again after a power cut; the last report counts
-            db.execute(update(amendments).where(*mine, amendments.c.number == found.number).values(
-                document=amendment.encode(found), sig=armored(event.fields.amendment_sig or ""),
-                until=_normal(found.until), stored_at=None,
+            db.execute(update(amendments).where(*same_number).values(
+                document=amendment.encode(document), sig=armored(event.fields.amendment_sig or ""),
+                until=_normal(document.until), stored_at=None,
             ))  # fmt: skip
-        apply_amendment(db, found.unit, found.call_id)
+        apply_amendment(db, document.unit, document.call_id)
 
 
 def last_amendment(db: Connection, unit: str, call_id: str) -> Amendment | None:
@@ -89,11 +91,11 @@ def apply_amendment(db: Connection, unit: str, call_id: str) -> None:
     db.execute(update(copies).where(*mine).values(until=until, look_at=max(until, kept)))
 
 
-def amendment_is_of_other(db: Connection, found: Amendment) -> bool:
+def amendment_is_of_other(db: Connection, document: Amendment) -> bool:
     """Whether the amendment belongs to another record than the desk's."""
-    mine = (calls.c.unit == found.unit, calls.c.call_id == found.call_id)
-    known = db.execute(select(calls.c.record_sha256).where(*mine)).scalar()
-    return known is not None and known != found.record_sha256
+    of_call = (calls.c.unit == document.unit, calls.c.call_id == document.call_id)
+    record_sha256 = db.execute(select(calls.c.record_sha256).where(*of_call)).scalar()
+    return record_sha256 is not None and record_sha256 != document.record_sha256
 
 
 def _normal(text: str) -> str:
@@ -123,36 +125,36 @@ _MOST_STEPS = 64
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One stored event of a call; `at` in the form of the tables."""
+    """One stored event of a call; `occurred_at` in the form of the tables."""
 
     fields: EventFields
-    at: str
+    occurred_at: str
     late: bool
 
 
 def row(parts: Sequence[Part]) -> dict[str, Any]:
     """The columns of `calls` without its key. Events are ordered by origin and number, origins by their first event."""
     first: dict[str, str] = {}
-    began = [part.at for part in parts]
+    began = [part.occurred_at for part in parts]
     for part in parts:
-        first[part.fields.chain] = min(part.at, first.get(part.fields.chain, part.at))
+        first[part.fields.chain] = min(part.occurred_at, first.get(part.fields.chain, part.occurred_at))
     ordered = sorted(parts, key=lambda part: (first[part.fields.chain], part.fields.chain, part.fields.seq))
-    found: dict[str, Any] = dict.fromkeys((*_TIMES.values(), *_FIELDS, *_OF_END))
+    columns: dict[str, Any] = dict.fromkeys((*_TIMES.values(), *_FIELDS, *_OF_END))
     for part in sorted(ordered, key=lambda part: not part.fields.rebuilt):
         if (part.fields.event, part.fields.why) == ("held", HOLD_ENDED):
-            found["held_at"] = None  # `why` of this event does not describe the call
+            columns["held_at"] = None  # `why` of this event does not describe the call
             continue
         for name in (*_FIELDS, *(_OF_END if part.fields.event in _ENDS else ())):
             if (value := getattr(part.fields, name)) is not None:
-                found[name] = value
+                columns[name] = value
         if (column := _TIMES.get(part.fields.event)) is not None:
-            found[column] = part.at
+            columns[column] = part.occurred_at
         if part.fields.rebuilt:
             began += _time(part.fields.began_at)
             for name in ("answered_at", "ended_at"):
-                found[name] = next(iter(_time(getattr(part.fields, name))), found[name])
-    _amend(found, began, ordered)
-    return found | {
+                columns[name] = next(iter(_time(getattr(part.fields, name))), columns[name])
+    _amend(columns, began, ordered)
+    return columns | {
         "began_at": min(began),
         "late": any(part.late for part in parts),
         "rebuilt": any(part.fields.rebuilt for part in parts),
@@ -167,23 +169,23 @@ def _steps(ordered: Sequence[Part]) -> str | None:
     return " ".join(steps[:_MOST_STEPS]) or None
 
 
-def _amend(found: dict[str, Any], began: list[str], ordered: Sequence[Part]) -> None:
+def _amend(columns: dict[str, Any], began: list[str], ordered: Sequence[Part]) -> None:
     """Sets the corrected times of the call, from an amendment, otherwise from a record that has both times."""
-    true: tuple[str, str] | None = None
+    corrected: tuple[str, str] | None = None
     for part in ordered:
         fields = part.fields
         if fields.event == "sealed" and not fields.rebuilt and fields.began_at and fields.ended_at:
-            true = fields.began_at, fields.ended_at
+            corrected = fields.began_at, fields.ended_at
         elif (document := amendment_of(fields)) is not None:
-            true = document.began_at, document.ended_at
-    began_true, ended_true = (_time(true[0]), _time(true[1])) if true is not None else ([], [])
+            corrected = document.began_at, document.ended_at
+    began_true, ended_true = (_time(corrected[0]), _time(corrected[1])) if corrected is not None else ([], [])
     if not began_true or not ended_true:  # invalid times correct nothing
         return
     began_at, ended_at = began_true[0], ended_true[0]
-    if found["answered_at"] and found["ended_at"]:
-        for_ns = parse_rfc3339(found["ended_at"]) - parse_rfc3339(found["answered_at"])
-        found["answered_at"] = rfc3339(max(0, parse_rfc3339(ended_at) - max(0, for_ns)))
-    found["ended_at"] = found["sealed_at"] = ended_at
+    if columns["answered_at"] and columns["ended_at"]:
+        answered_for_ns = parse_rfc3339(columns["ended_at"]) - parse_rfc3339(columns["answered_at"])
+        columns["answered_at"] = rfc3339(max(0, parse_rfc3339(ended_at) - max(0, answered_for_ns)))
+    columns["ended_at"] = columns["sealed_at"] = ended_at
     began[:] = [began_at]
 
 

@@ -24,7 +24,7 @@ from linetap_core.evidence.signing.authority import Authority
 from linetap_desk.ingest.tables import units
 from linetap_desk.inputs import strict
 
-MOST = 64  # unfinished files in a folder; later ones wait
+MOST_FILES = 64  # unfinished files in a folder; later ones wait
 READ_EVERY_S = 5
 TEXT_LIMIT = 2000  # of an answer shown on the page, such as a walk test's measurements of each line
 Stamp = tuple[int, int]
@@ -48,9 +48,9 @@ class Delivery(msgspec.Struct, frozen=True):
     def waits_for_answer(self) -> bool:
         return bool(self.sent_at) and not self.code
 
-    def answered(self, answer: Answer, at: str) -> Delivery:
+    def answered(self, answer: Answer, answered_at: str) -> Delivery:
         code, text = answer.code[:40], answer.text[:TEXT_LIMIT]
-        return msgspec.structs.replace(self, answered_at=at, code=code, text=text)
+        return msgspec.structs.replace(self, answered_at=answered_at, code=code, text=text)
 
     def refused(self, error: Exception) -> Delivery:
         """Not sent, because of a Refusal or BadInput."""
@@ -100,7 +100,7 @@ class HandedFolder:
     def names(self) -> list[str]:
         """The files in the order of their names: the finished ones, and at most MOST others."""
         found = self.all_names()
-        others = [name for name in found if name not in self._finished][:MOST]
+        others = [name for name in found if name not in self._finished][:MOST_FILES]
         return sorted({*others, *self._finished.intersection(found)})
 
     def all_names(self) -> list[str]:
@@ -120,7 +120,7 @@ class HandedFolder:
         stamps = {name: rundir.stamp(self.path(name)) for name in self.names()}
         return {name: stamp for name, stamp in stamps.items() if stamp and self._read_stamps.get(name) != stamp}
 
-    def read(self, name: str, limit_bytes: int) -> bytes:
+    def read_file(self, name: str, limit_bytes: int) -> bytes:
         """The file's content. OSError if it cannot be read."""
         return rundir.read(self.place, f"{name}{self.suffix}", limit_bytes)
 

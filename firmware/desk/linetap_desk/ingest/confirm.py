@@ -49,7 +49,7 @@ def _next_counter(last: int, now_ms: int) -> int:
     return last + 1 if last - _CLOCK_STEP_MS <= now_ms <= last else now_ms
 
 
-def _of(group: Group) -> dict[str, str]:
+def key_and_vault(group: Group) -> dict[str, str]:
     """The fields for the key, and for the vault if it has a name: units of an earlier version accept no other field."""
     vault = vaults.vault_of(group[1])
     return {"origin": vaults.origin_of(group[1]), **({"vault": vault} if vault else {})}
@@ -92,7 +92,9 @@ class Confirmer:
         self._next_head_ns.pop(unit, None)
         self.repeat(unit)
 
-    def due(self, fields: Callable[[list[Group]], Mapping[Group, dict[str, str]]] = lambda _: {}) -> Iterator[Message]:
+    def due_confirmations(
+        self, fields: Callable[[list[Group]], Mapping[Group, dict[str, str]]] = lambda _: {}
+    ) -> Iterator[Message]:
         """The confirmations due now. `fields`: adds fields to them (vaults.py); if it raises, nothing is sent."""
         now_ns = self._clock.monotonic_ns()
         due = [unit for unit, due_ns in self._due.items() if due_ns <= now_ns]
@@ -101,16 +103,20 @@ class Confirmer:
             del self._due[unit]
             self._sent_ns[unit] = now_ns
             group, through = self._confirmed[unit]
-            its = dict(extra.get(group, {}))
-            if "head" in its and now_ns < self._next_head_ns.get(unit, 0):
-                del its["head"], its["sig"]
-            elif "head" in its:
+            fields_of_unit = dict(extra.get(group, {}))
+            if "head" in fields_of_unit and now_ns < self._next_head_ns.get(unit, 0):
+                del fields_of_unit["head"], fields_of_unit["sig"]
+            elif "head" in fields_of_unit:
                 self._next_head_ns[unit] = now_ns + HEAD_EVERY_S * NS_PER_S
-            yield self.command(unit, "ack", msgspec.convert({**_of(group), **its, "through": through}, Ack).texts())
+            yield self.command(
+                unit,
+                "ack",
+                msgspec.convert({**key_and_vault(group), **fields_of_unit, "through": through}, Ack).texts(),
+            )
 
     def resend(self, group: Group, first: int, last: int) -> Message:
         return self.command(
-            group[0], "resend", msgspec.convert({**_of(group), "from": first, "to": last}, Resend).texts()
+            group[0], "resend", msgspec.convert({**key_and_vault(group), "from": first, "to": last}, Resend).texts()
         )
 
     def command(self, unit: str, verb: str, body: dict[str, str]) -> Message:
@@ -122,7 +128,7 @@ class Confirmer:
         sealed = envelopes.seal(command, lambda text: sshsig.sign(text, self._key, namespaces.COMMAND))
         return Message(Topics(unit).command(verb), sealed, expiry_s=GOOD_FOR_S)  # no broker keeps it longer
 
-    def answered(self, unit: str, payload: bytes) -> None:
+    def record_answer(self, unit: str, payload: bytes) -> None:
         """Logs each refusal reason once, since some persist."""
         try:
             answer = strict.decode(payload[:ANSWER_LIMIT_BYTES], Answer)

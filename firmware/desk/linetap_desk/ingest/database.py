@@ -163,14 +163,14 @@ def _engine(url: URL) -> Engine:
     return engine
 
 
-def connecting(url: URL, where: str, right: str) -> Engine:
-    """An engine, not connected yet. BadInput, beginning with `where`, for an unknown or missing driver."""
+def connecting(url: URL, beginning: str, remedy: str) -> Engine:
+    """An engine, not connected yet. BadInput, beginning with `beginning`, for an unknown or missing driver."""
     try:
         return create_engine(url, hide_parameters=True)
     except NoSuchModuleError:
-        raise BadInput(f"{where}: {right}") from None
+        raise BadInput(f"{beginning}: {remedy}") from None
     except ModuleNotFoundError as error:
-        raise BadInput(f"{where}: this needs {error.name}, which Debian has as python3-{error.name}") from None
+        raise BadInput(f"{beginning}: this needs {error.name}, which Debian has as python3-{error.name}") from None
 
 
 def _set_pragmas(connection: Any, _record: Any) -> None:

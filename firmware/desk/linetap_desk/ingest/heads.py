@@ -82,37 +82,38 @@ def _is_later(head: Head, received_ns: int, known: Row[Any]) -> bool:
 
 def _place(db: Connection, head: Head, report: HeadReport) -> None:
     of_key = (heads.c.unit == head.unit, heads.c.origin == head.origin)
-    mine = (*of_key, func.coalesce(heads.c.log, "") == head.log)
-    known = db.execute(select(heads).where(*mine, heads.c.code == "")).first()
-    if known is None and (other := db.execute(select(heads.c.size).where(*of_key).limit(1)).first()) is not None:
-        _alert(db, BEGUN, head, other.size, rfc3339(report.received_ns))
-    code = misfit(head, report.received_ns, known) if known is not None else ""
+    of_log = (*of_key, func.coalesce(heads.c.log, "") == head.log)
+    newest = db.execute(select(heads).where(*of_log, heads.c.code == "")).first()
+    if newest is None and (other_log := db.execute(select(heads.c.size).where(*of_key).limit(1)).first()) is not None:
+        _alert(db, BEGUN, head, other_log.size, rfc3339(report.received_ns))
+    code = misfit(head, report.received_ns, newest) if newest is not None else ""
     row = {
         "unit": head.unit, "origin": head.origin, "code": code, "size": head.size, "root": head.root, "at": head.at,
         "head": report.payload, "sig": armored(report.sig), "received_at": rfc3339(report.received_ns),
         "log": head.log,
     }  # fmt: skip
-    if known is None:
+    if newest is None:
         db.execute(insert(heads).values(**row))
     elif code:
-        kept = select(func.count()).select_from(heads).where(*mine, heads.c.code != "")
-        same = select(heads.c.id).where(*mine, heads.c.head == report.payload)
-        if db.execute(same).first() is None and db.execute(kept).scalar_one() < MOST_MISFITS:
+        misfits = select(func.count()).select_from(heads).where(*of_log, heads.c.code != "")
+        same_head = select(heads.c.id).where(*of_log, heads.c.head == report.payload)
+        if db.execute(same_head).first() is None and db.execute(misfits).scalar_one() < MOST_MISFITS:
             db.execute(insert(heads).values(**row))
-        _alert(db, code, head, known.size, rfc3339(report.received_ns))
-    elif (head.size, head.at) > (known.size, known.at):
-        db.execute(update(heads).where(heads.c.id == known.id).values(**row))
+        _alert(db, code, head, newest.size, rfc3339(report.received_ns))
+    elif (head.size, head.at) > (newest.size, newest.at):
+        db.execute(update(heads).where(heads.c.id == newest.id).values(**row))
 
 
-def _alert(db: Connection, code: str, head: Head, known_size: int, at: str) -> None:
+def _alert(db: Connection, code: str, head: Head, known_size: int, alerted_at: str) -> None:
     """Raises an alert that only a person ends, since a signed contradiction persists."""
-    mine = (alerts.c.unit == head.unit, alerts.c.origin == head.origin, alerts.c.code == code)
-    if db.execute(select(alerts.c.id).where(*mine, alerts.c.ended_at.is_(None))).first() is not None:
+    of_log = (alerts.c.unit == head.unit, alerts.c.origin == head.origin, alerts.c.code == code)
+    if db.execute(select(alerts.c.id).where(*of_log, alerts.c.ended_at.is_(None))).first() is not None:
         return
     if code == BEGUN:
         log.error("%s: %s: another log than the one that is known, %d leaves", code, head.unit, head.size)
     else:
         log.error("%s: %s: a head over %d leaves does not fit that over %d", code, head.unit, head.size, known_size)
     db.execute(insert(alerts).values(
-        unit=head.unit, origin=head.origin, code=code, first=head.size, last=known_size, since=head.at, alerted_at=at
+        unit=head.unit, origin=head.origin, code=code, first=head.size, last=known_size, since=head.at,
+        alerted_at=alerted_at,
     ))  # fmt: skip

@@ -32,7 +32,7 @@ LIMIT_BYTES = 64 << 10  # of a payload; typical ones have about 700
 LATE_S = 60  # an event received this much after its own time is marked as late
 
 Kind = Literal["good", "hole", "double", "out_of_chain", "bad_signature", "bad_payload"]
-TAKEN = "seq_taken"  # two signed events with the same number
+SEQ_TAKEN = "seq_taken"  # two signed events with the same number
 STORED: tuple[Kind, ...] = ("good", "hole")
 
 # No control characters: PostgreSQL accepts no NUL in a text, and no field needs the others.
@@ -145,22 +145,24 @@ def judge_event(report: Report, signers: list[Signer]) -> Event | EventVerdict:
     return _untrusted(event, key, signers) or event
 
 
-def check_chain(event: Event, known: Mapping[int, Neighbour]) -> EventVerdict:
-    """Checks an event against the stored events of its chain. `known`: its neighbours and itself, by seq."""
+def check_chain(event: Event, stored: Mapping[int, Neighbour]) -> EventVerdict:
+    """Checks an event against the stored events of its chain. `stored`: its neighbours and itself, by seq."""
     seq, prev = event.fields.seq, event.fields.prev
-    if (same := known.get(seq)) is not None:
-        if same.sha256 == event.sha256:
+    if (double := stored.get(seq)) is not None:
+        if double.sha256 == event.sha256:
             return EventVerdict("double")
-        return EventVerdict("out_of_chain", TAKEN, f"another event has number {seq} already")
-    before, behind = known.get(seq - 1), known.get(seq + 1)
-    wanted = GENESIS if seq == vaultname.first_seq(event.fields.vault) else before.sha256 if before else None
+        return EventVerdict("out_of_chain", SEQ_TAKEN, f"another event has number {seq} already")
+    predecessor, successor = stored.get(seq - 1), stored.get(seq + 1)
+    required_prev = (
+        GENESIS if seq == vaultname.first_seq(event.fields.vault) else predecessor.sha256 if predecessor else None
+    )
     if _begins_anew(event.fields):
-        wanted = GENESIS
-    if wanted is not None and prev != wanted:
+        required_prev = GENESIS
+    if required_prev is not None and prev != required_prev:
         return EventVerdict("out_of_chain", "chain_broken", f"its prev is not the hash of event {seq - 1}")
-    if behind is not None and behind.prev != event.sha256:
+    if successor is not None and successor.prev != event.sha256:
         return EventVerdict("out_of_chain", "chain_broken", f"its hash is not the prev of event {seq + 1}")
-    return EventVerdict("hole" if wanted is None else "good")
+    return EventVerdict("hole" if required_prev is None else "good")
 
 
 def _begins_anew(fields: EventFields) -> bool:

@@ -65,9 +65,9 @@ class Link(link.Link):
     def _terms(self) -> Terms:
         return self._agreed
 
-    def _unread(self, what: SubscriptionRefused) -> None:
+    def _unread(self, refused: SubscriptionRefused) -> None:
         """Disconnects an ingest that may not read, so that it does not appear connected."""
-        self._give_up(f"may not read {what.topic}: {what.reason}")
+        self._give_up(f"may not read {refused.topic}: {refused.reason}")
 
     def _called(self) -> str:
         return f"as {self._agreed.client_id}"

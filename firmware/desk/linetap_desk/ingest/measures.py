@@ -33,7 +33,7 @@ def _step(name: str) -> ColumnElement[bool]:
     return literal(" ").concat(calls.c.steps).concat(" ").like(f"% {name} %")
 
 
-_OF: dict[str, ColumnElement[bool]] = {
+_CONDITIONS: dict[str, ColumnElement[bool]] = {
     "calls": calls.c.disposition.is_not(None),
     "due": calls.c.disposition.in_(("recorded", "discarded")),  # other dispositions need no recording
     "recorded": _RECORDED,
@@ -51,11 +51,11 @@ _OF: dict[str, ColumnElement[bool]] = {
 }
 
 
-def _count(what: ColumnElement[bool]) -> ColumnElement[Any]:
-    return func.coalesce(func.sum(case((what, 1), else_=0)), 0, type_=Integer)
+def _count(condition: ColumnElement[bool]) -> ColumnElement[Any]:
+    return func.coalesce(func.sum(case((condition, 1), else_=0)), 0, type_=Integer)
 
 
-MEASURES = tuple(_count(_OF[name]).label(name) for name in CALL_FIGURES)
+MEASURES = tuple(_count(_CONDITIONS[name]).label(name) for name in CALL_FIGURES)
 
 
 DISPOSITIONS: tuple[Disposition, ...] = get_args(Disposition)
@@ -76,6 +76,6 @@ def situation_word(signed: str) -> str:
     return signed if fits else OTHER
 
 
-def percent(part: int, whole: int) -> float | None:
-    """`part` in percent of `whole`, rounded down to a tenth, so that 100 means all. None if `whole` is 0."""
-    return part * 1000 // whole / 10 if whole else None
+def percent(part: int, total: int) -> float | None:
+    """`part` in percent of `total`, rounded down to a tenth, so that 100 means all. None if `whole` is 0."""
+    return part * 1000 // total / 10 if total else None

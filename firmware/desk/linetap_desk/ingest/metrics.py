@@ -48,7 +48,7 @@ def exposition(db: Connection, now_ns: int) -> str:
 def _families(db: Connection, now_ns: int) -> Iterator[tuple[str, str, str, Iterable[Sample]]]:
     """Name, type, help and samples of each metric."""
     named = db.execute(select(units).where(units.c.named).order_by(units.c.unit)).mappings().all()
-    known = {row["unit"] for row in named}
+    names = {row["unit"] for row in named}
     yield "linetap_desk_info", "gauge", "The desk's software.", [({"version": __version__}, 1)]
     yield (
         "linetap_unit_info", "gauge", "What runs on a unit, as its last status has it.",
@@ -68,19 +68,19 @@ def _families(db: Connection, now_ns: int) -> Iterator[tuple[str, str, str, Iter
     )  # fmt: skip
     yield (
         "linetap_unit_outbox_events", "gauge", "Events that the unit has and the desk has not.",
-        _behind(db, known),
+        _behind(db, names),
     )  # fmt: skip
     yield (
         "linetap_unit_holes", "gauge", "Gaps in the unit's events that are older than a minute.",
-        _counted(db, known, alerts.c.unit, alerts.c.ended_at.is_(None), alerts.c.code == missingevents.CODE),
+        _counted(db, names, alerts.c.unit, alerts.c.ended_at.is_(None), alerts.c.code == missingevents.CODE),
     )  # fmt: skip
     yield (
         "linetap_unit_log_broken", "gauge", "Alerts on signed heads of the unit's log that cannot both be true.",
-        _counted(db, known, alerts.c.unit, alerts.c.ended_at.is_(None), alerts.c.code.in_(heads.CODES)),
+        _counted(db, names, alerts.c.unit, alerts.c.ended_at.is_(None), alerts.c.code.in_(heads.CODES)),
     )  # fmt: skip
     yield (
         "linetap_unit_disk_alerts", "gauge", "Alerts on a vault or a log that took the place of another one.",
-        _counted(db, known, alerts.c.unit, alerts.c.ended_at.is_(None), alerts.c.code.in_(_OF_DISKS)),
+        _counted(db, names, alerts.c.unit, alerts.c.ended_at.is_(None), alerts.c.code.in_(_OF_DISKS)),
     )  # fmt: skip
     yield (
         "linetap_unit_set_aside_total", "counter", "Messages of the unit that were not valid events.",
@@ -89,18 +89,18 @@ def _families(db: Connection, now_ns: int) -> Iterator[tuple[str, str, str, Iter
     standing = db.execute(select(unit_alerts).order_by(unit_alerts.c.unit, unit_alerts.c.check)).mappings().all()
     yield (
         "linetap_unit_alert", "gauge", "1: this alert of the unit is active.",
-        [({name: row[name] for name in ("unit", "check", "severity")}, 1) for row in standing if row["unit"] in known],
+        [({name: row[name] for name in ("unit", "check", "severity")}, 1) for row in standing if row["unit"] in names],
     )  # fmt: skip
     yield (
         "linetap_calls_last_day", "gauge", "Calls that began in the last 24 h, by disposition.",
-        _calls(db, known, now_ns),
+        _calls(db, names, now_ns),
     )  # fmt: skip
     yield (
         "linetap_unit_call_ended_timestamp_seconds", "gauge",
         "When the unit's last call ended that staff or its time had ended, by the unit's clock.",
-        _ended(db, known, now_ns),
+        _ended(db, names, now_ns),
     )  # fmt: skip
-    days = [row for row in _last_days(db) if row["unit"] in known]
+    days = [row for row in _last_days(db) if row["unit"] in names]
     for column, about in _OF_A_DAY.items():
         yield (
             f"linetap_pbx_{column}", "gauge", f"Of the last day that the unit's PBX reported: {about}.",
@@ -128,44 +128,46 @@ def _moments(rows: Iterable[RowMapping], column: str) -> Iterator[Sample]:
             continue  # missing or invalid time
 
 
-def _behind(db: Connection, known: set[str]) -> Iterator[Sample]:
+def _behind(db: Connection, names: set[str]) -> Iterator[Sample]:
     """Unconfirmed events of each unit's present key: the numbers of another key do not apply."""
-    wanted = select(origins.c.unit, origins.c.through, origins.c.newest, units.c.outbox_seq)
-    wanted = wanted.join(units, units.c.unit == origins.c.unit).order_by(origins.c.heard_at)
-    now = {unit: max(0, max(newest, reported or 0) - through) for unit, through, newest, reported in db.execute(wanted)}
-    yield from (({"unit": unit}, now[unit]) for unit in sorted(known & now.keys()))
+    reached = select(origins.c.unit, origins.c.through, origins.c.newest, units.c.outbox_seq)
+    reached = reached.join(units, units.c.unit == origins.c.unit).order_by(origins.c.heard_at)
+    unconfirmed = {
+        unit: max(0, max(newest, reported or 0) - through) for unit, through, newest, reported in db.execute(reached)
+    }
+    yield from (({"unit": unit}, unconfirmed[unit]) for unit in sorted(names & unconfirmed.keys()))
 
 
-def _counted(db: Connection, known: set[str], unit: Any, *where: Any) -> Iterator[Sample]:
+def _counted(db: Connection, names: set[str], unit: Any, *where: Any) -> Iterator[Sample]:
     """Samples of every known unit, including zeros: it is hard to alert on a series that disappears."""
     rows = db.execute(select(unit, func.count()).where(*where).group_by(unit))
-    found: dict[str, int] = {row[0]: row[1] for row in rows}
-    yield from (({"unit": name}, found.get(name, 0)) for name in sorted(known))
+    counts: dict[str, int] = {row[0]: row[1] for row in rows}
+    yield from (({"unit": name}, counts.get(name, 0)) for name in sorted(names))
 
 
-def _by_unit(what: Select[Any], *more: Any) -> Select[Any]:
+def _by_unit(figures: Select[Any], *more: Any) -> Select[Any]:
     """Groups calls by unit. An expression: SQLite's planner would read all calls in the order of the column's index."""
-    return what.group_by(calls.c.unit + "", *more)
+    return figures.group_by(calls.c.unit + "", *more)
 
 
-def _calls(db: Connection, known: set[str], now_ns: int) -> Iterator[Sample]:
-    wanted = select(func.min(calls.c.unit), calls.c.disposition, func.count()).where(
+def _calls(db: Connection, names: set[str], now_ns: int) -> Iterator[Sample]:
+    of_a_day = select(func.min(calls.c.unit), calls.c.disposition, func.count()).where(
         calls.c.began_at >= rfc3339(now_ns - NS_PER_DAY)
     )
-    found = Counter[tuple[str, str]]()
-    for unit, disposition, count in db.execute(_by_unit(wanted, calls.c.disposition)):
-        if unit in known:
-            found[unit, disposition_word(disposition)] += count
-    for (unit, word), count in sorted(found.items()):
+    counts = Counter[tuple[str, str]]()
+    for unit, disposition, count in db.execute(_by_unit(of_a_day, calls.c.disposition)):
+        if unit in names:
+            counts[unit, disposition_word(disposition)] += count
+    for (unit, word), count in sorted(counts.items()):
         yield {"unit": unit, "disposition": word}, count
 
 
-def _ended(db: Connection, known: set[str], now_ns: int) -> Iterator[Sample]:
+def _ended(db: Connection, names: set[str], now_ns: int) -> Iterator[Sample]:
     of_a_day = select(func.min(calls.c.unit).label("unit"), func.max(calls.c.ended_at).label("last")).where(
         calls.c.situation.is_not(None), calls.c.began_at >= rfc3339(now_ns - NS_PER_DAY)
     )
     rows = db.execute(_by_unit(of_a_day).order_by("unit")).mappings().all()
-    yield from _moments([row for row in rows if row["unit"] in known], "last")
+    yield from _moments([row for row in rows if row["unit"] in names], "last")
 
 
 def metric_family(name: str, kind: str, about: str, samples: Iterable[Sample]) -> str:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, insert, or_, select, update
 
 from linetap_core.clock import NS_PER_S, Clock, rfc3339
 from linetap_core.vaultformat import vaultname
-from linetap_desk.ingest.share import WHOLE, Share
+from linetap_desk.ingest.share import ALL_UNITS, Share
 from linetap_desk.ingest.tables import alerts, origins, units, vaults
 from linetap_desk.ingest.vaults import LOST, Group, first_hole, is_of
 
@@ -26,7 +26,7 @@ ALERT_S = 50
 ASK_AGAIN_S = 30  # doubled after each failure
 ASK_LONGEST_S = 900
 CODE = "events_missing"
-MOST = 1000  # units with holes handled at once
+MOST_UNITS = 1000  # units with holes handled at once
 
 log = logging.getLogger("linetap.ingest")
 
@@ -58,7 +58,7 @@ class _Standing:
 
 
 class Holes:
-    def __init__(self, engine: Engine, clock: Clock, share: Share = WHOLE) -> None:
+    def __init__(self, engine: Engine, clock: Clock, share: Share = ALL_UNITS) -> None:
         self._engine, self._clock, self._share = engine, clock, share
         self._standing: dict[Group, _Standing] = {}
         self._due_ns = 0
@@ -87,27 +87,27 @@ class Holes:
                 first, last = first_hole(db, group, lacking.through) or (lacking.through + 1, lacking.reported)
                 yield from self._missed(db, Missing(group, first, last), hole, now_ns)
 
-    def _missed(self, db: Connection, one: Missing, hole: _Standing, now_ns: int) -> Iterator[Missing]:
+    def _missed(self, db: Connection, missing: Missing, hole: _Standing, now_ns: int) -> Iterator[Missing]:
         if not hole.noticed:
-            log.warning("hole: %s: events %d to %d are missing", one.group[0], one.first, one.last)
+            log.warning("hole: %s: events %d to %d are missing", missing.group[0], missing.first, missing.last)
         hole.noticed = True
         if not hole.alerted and now_ns - hole.since_ns >= ALERT_S * NS_PER_S:
             hole.alerted = True
-            self._alert(db, one, now_ns - hole.since_ns)
+            self._alert(db, missing, now_ns - hole.since_ns)
         if now_ns >= hole.ask_ns:
             hole.ask_ns = now_ns + hole.pause_s * NS_PER_S
             hole.pause_s = min(2 * hole.pause_s, ASK_LONGEST_S)
-            yield one
+            yield missing
 
-    def _alert(self, db: Connection, one: Missing, stands_ns: int) -> None:
-        unit, origin = one.group
-        mine = (alerts.c.unit == unit, alerts.c.origin == origin, alerts.c.code == CODE)
-        if db.execute(select(alerts.c.id).where(*mine, alerts.c.ended_at.is_(None))).first() is not None:
+    def _alert(self, db: Connection, missing: Missing, stands_ns: int) -> None:
+        unit, origin = missing.group
+        of_origin = (alerts.c.unit == unit, alerts.c.origin == origin, alerts.c.code == CODE)
+        if db.execute(select(alerts.c.id).where(*of_origin, alerts.c.ended_at.is_(None))).first() is not None:
             return  # the alert was raised before a restart
-        log.error("events_missing: %s: events %d to %d do not come", unit, one.first, one.last)
+        log.error("events_missing: %s: events %d to %d do not come", unit, missing.first, missing.last)
         utc_ns = self._clock.utc_ns()
         db.execute(insert(alerts).values(
-            unit=unit, origin=origin, code=CODE, first=one.first, last=one.last,
+            unit=unit, origin=origin, code=CODE, first=missing.first, last=missing.last,
             since=rfc3339(utc_ns - stands_ns), alerted_at=rfc3339(utc_ns),
         ))  # fmt: skip
 
@@ -116,7 +116,9 @@ class Holes:
         here = select(origins.c.through).where(origins.c.unit == alerts.c.unit, origins.c.origin == alerts.c.origin)
         over = (alerts.c.code.in_((CODE, LOST)), alerts.c.ended_at.is_(None), alerts.c.last <= here.scalar_subquery())
         db.execute(
-            update(alerts).where(*over, self._share.where(alerts.c.unit)).values(ended_at=rfc3339(self._clock.utc_ns()))
+            update(alerts)
+            .where(*over, self._share.condition(alerts.c.unit))
+            .values(ended_at=rfc3339(self._clock.utc_ns()))
         )
 
 
@@ -132,9 +134,9 @@ def _behind(db: Connection, share: Share) -> Iterator[_Lacking]:
         vaults.c.unit == origins.c.unit, vaults.c.origin == origins.c.origin, vaults.c.over_at.is_not(None)
     )
     wanted = select(origins.c.unit, origins.c.origin, origins.c.through, origins.c.newest, units.c.outbox_seq)
-    wanted = wanted.join(units, units.c.unit == origins.c.unit).where(share.where(units.c.unit))
+    wanted = wanted.join(units, units.c.unit == origins.c.unit).where(share.condition(units.c.unit))
     wanted = wanted.where(or_(~gone.exists(), origins.c.newest == 0))
-    wanted = wanted.where(or_(origins.c.newest > origins.c.through, reported)).limit(MOST)
+    wanted = wanted.where(or_(origins.c.newest > origins.c.through, reported)).limit(MOST_UNITS)
     for unit, origin, through, newest, seq in db.execute(wanted):
         if newest > through or is_of(origin, seq or 0):
             yield _Lacking((unit, origin), through, seq or 0)

@@ -24,7 +24,7 @@ from sqlalchemy import Connection, Engine, bindparam, delete, exists, func, inse
 
 from linetap_core.clock import NS_PER_S, S_PER_DAY, Clock, parse_rfc3339, rfc3339
 from linetap_desk.ingest.register import Arrival, UnitMessage
-from linetap_desk.ingest.share import WHOLE, Share
+from linetap_desk.ingest.share import ALL_UNITS, Share
 from linetap_desk.ingest.tables import outages, units
 
 LOOK_EVERY_S = 15
@@ -45,18 +45,18 @@ class RecordingHealth(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """The begin or end of an outage. `why` None: it has ended, or did not exist."""
+    """The begin or end of an outage. `reason` None: it has ended, or did not exist."""
 
     unit: str
     kind: str
-    why: str | None
-    at: str
+    reason: str | None
+    changed_at: str
 
 
 class Outages:
     """Finds outages that only the passing of time reveals."""
 
-    def __init__(self, engine: Engine, clock: Clock, share: Share = WHOLE) -> None:
+    def __init__(self, engine: Engine, clock: Clock, share: Share = ALL_UNITS) -> None:
         self._engine, self._clock, self._share = engine, clock, share
         self._due_ns = 0
 
@@ -68,7 +68,7 @@ class Outages:
             heard_at = db.execute(select(func.max(units.c.heard_at))).scalar()
             if heard_at is not None and heard_at < rfc3339(now_ns - UNHEARD_S * NS_PER_S):
                 _change(db, [_Change(DESK, "desk", "", heard_at), _Change(DESK, "desk", None, rfc3339(now_ns))])
-            elif not self._share.whole:  # other ingests continued: only this share's units were unheard
+            elif not self._share.has_all_units:  # other ingests continued: only this share's units were unheard
                 _change(db, _silent_units(db, rfc3339(now_ns - UNHEARD_S * NS_PER_S), self._share))
 
     def update(self) -> None:
@@ -89,22 +89,22 @@ def store_outages(db: Connection, batch: Sequence[Arrival], accepted: Collection
     returned."""
     last: dict[str, str] = {}
     by_unit: dict[str, list[UnitMessage]] = {}
-    for one in batch:
-        if one.unit in accepted:
-            last[one.unit] = rfc3339(one.received_ns)
-            if isinstance(one, UnitMessage):
-                by_unit.setdefault(one.unit, []).append(one)
+    for arrival in batch:
+        if arrival.unit in accepted:
+            last[arrival.unit] = rfc3339(arrival.received_ns)
+            if isinstance(arrival, UnitMessage):
+                by_unit.setdefault(arrival.unit, []).append(arrival)
     _begin(db, last)
     changes = [_Change(unit, "unheard", None, at) for unit, at in last.items()]
-    by_status = [unit for unit, notices in by_unit.items() if any(one.topic == "status" for one in notices)]
+    by_status = [unit for unit, notices in by_unit.items() if any(arrival.topic == "status" for arrival in notices)]
     for unit, state in db.execute(select(units.c.unit, units.c.state).where(units.c.unit.in_(by_status))):
         if state is not None:
             changes.append(_Change(unit, "offline", "" if state == "offline" else None, last[unit]))
     for unit, notices in by_unit.items():
-        healths = (one.decode(RecordingHealth) for one in notices if one.topic == "health")
-        words = [health for health in healths if health is not None]
-        if words:
-            changes.append(_Change(unit, "not_recording", _not_recording_reason(words[-1]), last[unit]))
+        healths = (arrival.decode(RecordingHealth) for arrival in notices if arrival.topic == "health")
+        readable = [health for health in healths if health is not None]
+        if readable:
+            changes.append(_Change(unit, "not_recording", _not_recording_reason(readable[-1]), last[unit]))
     _change(db, changes)
 
 
@@ -123,20 +123,20 @@ def _begin(db: Connection, last: dict[str, str]) -> None:
 
 
 def _change(db: Connection, changes: Sequence[_Change]) -> None:
-    standing = _standing(db, {one.unit for one in changes})
-    over: list[dict[str, Any]] = []
-    for one in changes:
-        here = standing.pop((one.unit, one.kind), None)
-        if here is not None and (one.why is None or here.why != one.why):
-            over.append({"this": here.id, "at": max(one.at, here.began_at)})
-        elif here is not None:
-            standing[one.unit, one.kind] = here
+    standing = _standing(db, {change.unit for change in changes})
+    ended: list[dict[str, Any]] = []
+    for change in changes:
+        open_outage = standing.pop((change.unit, change.kind), None)
+        if open_outage is not None and (change.reason is None or open_outage.why != change.reason):
+            ended.append({"this": open_outage.id, "at": max(change.changed_at, open_outage.began_at)})
+        elif open_outage is not None:
+            standing[change.unit, change.kind] = open_outage
             continue
-        if one.why is not None:
-            _open(db, one)
-            standing |= _standing(db, {one.unit})
-    if over:
-        db.execute(update(outages).where(outages.c.id == bindparam("this")).values(ended_at=bindparam("at")), over)
+        if change.reason is not None:
+            _open(db, change)
+            standing |= _standing(db, {change.unit})
+    if ended:
+        db.execute(update(outages).where(outages.c.id == bindparam("this")).values(ended_at=bindparam("at")), ended)
 
 
 def _standing(db: Connection, names: Collection[str]) -> dict[tuple[str, str], Any]:
@@ -144,17 +144,17 @@ def _standing(db: Connection, names: Collection[str]) -> dict[tuple[str, str], A
     return {(row.unit, row.kind): row for row in found}
 
 
-def _open(db: Connection, one: _Change) -> None:
+def _open(db: Connection, change: _Change) -> None:
     """Begins an outage, or extends one of the same kind that has just ended: frequent changes would fill the table."""
-    just_now = rfc3339(parse_rfc3339(one.at) - SAME_S * NS_PER_S)
-    mine = (outages.c.unit == one.unit, outages.c.kind == one.kind, outages.c.why == one.why)
-    newest = select(outages.c.id).where(*mine, outages.c.ended_at >= just_now)
-    again = db.execute(newest.order_by(outages.c.began_at.desc()).limit(1)).scalar()
-    if again is not None:
-        db.execute(update(outages).where(outages.c.id == again).values(ended_at=None, times=outages.c.times + 1))
+    just_now = rfc3339(parse_rfc3339(change.changed_at) - SAME_S * NS_PER_S)
+    same_kind = (outages.c.unit == change.unit, outages.c.kind == change.kind, outages.c.why == change.reason)
+    newest = select(outages.c.id).where(*same_kind, outages.c.ended_at >= just_now)
+    outage_id = db.execute(newest.order_by(outages.c.began_at.desc()).limit(1)).scalar()
+    if outage_id is not None:
+        db.execute(update(outages).where(outages.c.id == outage_id).values(ended_at=None, times=outages.c.times + 1))
         return
     db.execute(insert(outages).values(
-        unit=one.unit, kind=one.kind, why=one.why, began_at=one.at, ended_at=None, times=1
+        unit=change.unit, kind=change.kind, why=change.reason, began_at=change.changed_at, ended_at=None, times=1
     ))  # fmt: skip
 
 
@@ -166,7 +166,7 @@ def _silent_units(db: Connection, before: str, share: Share) -> list[_Change]:
     away = exists().where(outages.c.unit == units.c.unit, outages.c.ended_at.is_(None),
                           outages.c.kind.in_(("unheard", "offline")))  # fmt: skip
     wanted = select(units.c.unit, units.c.heard_at).where(units.c.named, units.c.heard_at < before, ~away)
-    wanted = wanted.where(share.where(units.c.unit))
+    wanted = wanted.where(share.condition(units.c.unit))
     return [_Change(unit, "unheard", "", heard_at) for unit, heard_at in db.execute(wanted)]
 
 

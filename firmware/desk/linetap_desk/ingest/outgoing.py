@@ -48,7 +48,7 @@ from linetap_desk.ingest.commandfiles import (
     unverified,
     write_answers,
 )
-from linetap_desk.ingest.share import WHOLE, Share
+from linetap_desk.ingest.share import ALL_UNITS, Share
 from linetap_desk.ingest.tables import events
 
 VERB = "hold"  # others: batches.py
@@ -110,7 +110,7 @@ class HoldSender:
     in_force: InForce
     engine: Engine
     clock: Clock
-    share: Share = WHOLE
+    share: Share = ALL_UNITS
     verbs: tuple[str, ...] = (VERB,)
     _commands: HandedFolder = field(init=False)
     _waiting: dict[str, _Waiting] = field(default_factory=dict)
@@ -126,35 +126,35 @@ class HoldSender:
             return
         self._due_ns = now_ns + READ_EVERY_S * NS_PER_S
         self._reread_folder()
-        online = units_online(self.engine) if any(one.command for one in self._waiting.values()) else set()
-        for name, one in self._waiting.items():
-            if one.command is None or one.delivery.code or now_ns < one.again_ns:
+        online = units_online(self.engine) if any(waiting.command for waiting in self._waiting.values()) else set()
+        for name, waiting in self._waiting.items():
+            if waiting.command is None or waiting.delivery.code or now_ns < waiting.again_ns:
                 continue
-            if one.delivery.sent_at and self._is_held(one):
-                done = msgspec.structs.replace(one.delivery, code="done", text="the unit has reported the hold")
-                self._record(name, one, done)
-            elif parse_rfc3339(one.command.expires) <= self.clock.utc_ns():
-                self._record(name, one, one.delivery.expired(one.command))
-            elif one.command.unit in online:
-                one.again_ns = now_ns + AGAIN_S * NS_PER_S
+            if waiting.delivery.sent_at and self._is_held(waiting):
+                done = msgspec.structs.replace(waiting.delivery, code="done", text="the unit has reported the hold")
+                self._record(name, waiting, done)
+            elif parse_rfc3339(waiting.command.expires) <= self.clock.utc_ns():
+                self._record(name, waiting, waiting.delivery.expired(waiting.command))
+            elif waiting.command.unit in online:
+                waiting.again_ns = now_ns + AGAIN_S * NS_PER_S
                 at = rfc3339(self.clock.utc_ns())
-                self._record(name, one, msgspec.structs.replace(one.delivery, sent_at=at))
-                log.info("command_sent: %s to %s", name, one.command.unit)
+                self._record(name, waiting, msgspec.structs.replace(waiting.delivery, sent_at=at))
+                log.info("command_sent: %s to %s", name, waiting.command.unit)
                 yield Message(
-                    Topics(one.command.unit).command(VERB), one.data, expiry_s=AGAIN_S,
-                    correlation=correlation_of(one.data),
+                    Topics(waiting.command.unit).command(VERB), waiting.data, expiry_s=AGAIN_S,
+                    correlation=correlation_of(waiting.data),
                 )  # fmt: skip
 
-    def answered(self, unit: str, payload: bytes, correlation: bytes | None = None) -> None:
+    def record_answer(self, unit: str, payload: bytes, correlation: bytes | None = None) -> None:
         """Records an answer of `reply/hold`. It is unsigned and only shown on the page, beside the unit's signed
         report."""
         if (answer := answer_in(payload, _ANSWER_LIMIT_BYTES)) is None:
             return
-        for name, one in self._waiting.items():
-            if one.command is None or one.command.unit != unit or not one.delivery.waits_for_answer:
+        for name, waiting in self._waiting.items():
+            if waiting.command is None or waiting.command.unit != unit or not waiting.delivery.waits_for_answer:
                 continue
-            if is_answer_to(one.command, one.data, answer, correlation):
-                self._record(name, one, one.delivery.answered(answer, rfc3339(self.clock.utc_ns())))
+            if is_answer_to(waiting.command, waiting.data, answer, correlation):
+                self._record(name, waiting, waiting.delivery.answered(answer, rfc3339(self.clock.utc_ns())))
 
     def _reread_folder(self) -> None:
         for removed in self._commands.removed():
@@ -167,25 +167,25 @@ class HoldSender:
             return
         for name, stamp in changed.items():
             with contextlib.suppress(OSError):
-                self._waiting[name] = self._judged(name, self._commands.read(name, LIMIT_BYTES), *in_force)
+                self._waiting[name] = self._judged(name, self._commands.read_file(name, LIMIT_BYTES), *in_force)
                 self._commands.mark_read(name, stamp)
                 self._finish(name)
 
     def _judged(self, name: str, data: bytes, authority: Authority, roles: Roles) -> _Waiting:
-        known = delivery_of(self.folder, name, data) or Delivery(sha256_of(data))
+        delivery = delivery_of(self.folder, name, data) or Delivery(sha256_of(data))
         if not self._is_ours(data):
-            return _Waiting(None, data, "", known)
+            return _Waiting(None, data, "", delivery)
         try:
-            made = envelopes.check(data, unverified(data).unit, authority, roles, Counters(), self.clock.utc_ns())
-            if made.verb != VERB:
-                raise CommandFault("command_verb", f"it is {made.verb}, which the pages do not send")
-            held = hold.decode(commandbody.read(made, commandbody.Hold).data)
+            command = envelopes.check(data, unverified(data).unit, authority, roles, Counters(), self.clock.utc_ns())
+            if command.verb != VERB:
+                raise CommandFault("command_verb", f"it is {command.verb}, which the pages do not send")
+            held = hold.decode(commandbody.read(command, commandbody.Hold).data)
         except (Refusal, BadInput) as error:
-            one = _Waiting(None, data, "", known)
-            if not known.code:
-                self._record(name, one, known.refused(error))
-            return one
-        return _Waiting(made, data, held.call_id, known)
+            waiting = _Waiting(None, data, "", delivery)
+            if not delivery.code:
+                self._record(name, waiting, delivery.refused(error))
+            return waiting
+        return _Waiting(command, data, held.call_id, delivery)
 
     def _is_ours(self, data: bytes) -> bool:
         """Whether the unit is in this share. The first share refuses a command that names no unit."""
@@ -194,8 +194,8 @@ class HoldSender:
         except BadInput:
             return self.share.is_first
 
-    def _record(self, name: str, one: _Waiting, delivery: Delivery) -> None:
-        one.delivery = delivery
+    def _record(self, name: str, waiting: _Waiting, delivery: Delivery) -> None:
+        waiting.delivery = delivery
         write_answers(_answer_path(self.folder, name), delivery)
         self._finish(name)
 
@@ -206,10 +206,12 @@ class HoldSender:
             one.command, one.data = None, b""
             self._commands.mark_finished(name)
 
-    def _is_held(self, one: _Waiting) -> bool:
+    def _is_held(self, waiting: _Waiting) -> bool:
         """Whether the signed report of the hold has arrived although the answer was lost. A command sent again would
         then be a repeated one and alarm."""
-        assert one.command is not None
-        since = events.c.received_at >= one.delivery.sent_at
+        assert waiting.command is not None
+        since = events.c.received_at >= waiting.delivery.sent_at
         with self.engine.connect() as db:
-            return bool(callrow.is_held(db, events.c.unit == one.command.unit, events.c.call_id == one.call_id, since))
+            return bool(
+                callrow.is_held(db, events.c.unit == waiting.command.unit, events.c.call_id == waiting.call_id, since)
+            )

@@ -131,7 +131,7 @@ class Sharing:
                 self._drop(lease, f"share {lease.share}: another ingest has it")
             for lease in list(self._held)[: self._leases.surplus(len(self._held))]:
                 self._release_lease(lease)
-            for lease in self._leases.take(len(self._held)):
+            for lease in self._leases.acquire(len(self._held)):
                 self._start_share(lease)
         except SQLAlchemyError as error:
             self._log_away(f"database_away: {database.reason(error)}; the shares are not renewed")
@@ -151,10 +151,10 @@ class Sharing:
         self._drop(lease, f"share {lease.share}: given back")
         self._leases.release(lease, self._counter())
 
-    def _drop(self, lease: Lease, why: str) -> None:
+    def _drop(self, lease: Lease, reason: str) -> None:
         ingest, engine = self._held.pop(lease)
-        if why:
-            log.info("share_left: %s", why)
+        if reason:
+            log.info("share_left: %s", reason)
         ingest.end()
         engine.dispose()
 

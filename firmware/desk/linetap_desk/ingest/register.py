@@ -22,7 +22,7 @@ from linetap_core.evidence.signing.signers import Signer
 from linetap_core.records import Severity
 from linetap_desk.ingest.heads import HeadReport
 from linetap_desk.ingest.judge import Report
-from linetap_desk.ingest.share import WHOLE, Share
+from linetap_desk.ingest.share import ALL_UNITS, Share
 from linetap_desk.ingest.tables import unit_alerts, units
 from linetap_desk.inputs import strict
 from linetap_desk.inputs.reloadedfile import ReloadedFile
@@ -89,25 +89,25 @@ def register_units(db: Connection, batch: Sequence[Arrival], names: SignerNames)
     """Adds a row for every unit of the batch, and returns the units. Strangers beyond MOST_STRANGERS are left out: a
     publisher could fill the disk with unit names."""
     by_unit: dict[str, list[Arrival]] = {}
-    for one in batch:
-        by_unit.setdefault(one.unit, []).append(one)
+    for arrival in batch:
+        by_unit.setdefault(arrival.unit, []).append(arrival)
     wanted = select(units.c.unit, units.c.state, units.c.session).where(units.c.unit.in_(by_unit))
-    known = {unit: (state, session) for unit, state, session in db.execute(wanted)}
-    strangers = {unit for unit in by_unit if unit not in known and not names.has(unit)}
+    reported = {unit: (state, session) for unit, state, session in db.execute(wanted)}
+    strangers = {unit for unit in by_unit if unit not in reported and not names.has(unit)}
     room = MOST_STRANGERS - _unknown_units(db) if strangers else 0
     accepted = [unit for unit in by_unit if unit not in strangers] + sorted(strangers)[: max(0, room)]
     changes: dict[tuple[str, ...], list[dict[str, Any]]] = {}  # by their changed columns
     for unit in accepted:
-        its: dict[str, Any] = {"named": names.has(unit), "heard_at": rfc3339(by_unit[unit][-1].received_ns)}
-        state, session = known.get(unit, (None, None))
-        for one in by_unit[unit]:
-            if isinstance(one, UnitMessage) and one.topic != "alert":
-                its |= _status_values(one, its.get("state", state), its.get("session", session))
-        changes.setdefault(tuple(sorted(its)), []).append({"of": unit, **its})
+        values: dict[str, Any] = {"named": names.has(unit), "heard_at": rfc3339(by_unit[unit][-1].received_ns)}
+        state, session = reported.get(unit, (None, None))
+        for arrival in by_unit[unit]:
+            if isinstance(arrival, UnitMessage) and arrival.topic != "alert":
+                values |= _status_values(arrival, values.get("state", state), values.get("session", session))
+        changes.setdefault(tuple(sorted(values)), []).append({"of": unit, **values})
     for changed in changes.values():
-        if new := [{"unit": of, **its} for row in changed for of, its in [_split(row)] if of not in known]:
+        if new := [{"unit": of, **values} for row in changed for of, values in [_split(row)] if of not in reported]:
             db.execute(insert(units), new)
-        if old := [row for row in changed if row["of"] in known]:
+        if old := [row for row in changed if row["of"] in reported]:
             db.execute(update(units).where(units.c.unit == bindparam("of")), old)
     return set(accepted)
 
@@ -121,8 +121,8 @@ def _unknown_units(db: Connection) -> int:
     return db.execute(select(func.count()).select_from(units).where(units.c.named.is_(False))).scalar_one()
 
 
-def forget_states(db: Connection, share: Share = WHOLE) -> None:
-    db.execute(update(units).where(share.where(units.c.unit)).values(state=None))
+def forget_states(db: Connection, share: Share = ALL_UNITS) -> None:
+    db.execute(update(units).where(share.condition(units.c.unit)).values(state=None))
 
 
 def _status_values(notice: UnitMessage, state: str | None, session: str | None) -> dict[str, Any]:
@@ -160,17 +160,17 @@ def keep_alerts(db: Connection, notices: Sequence[UnitMessage]) -> None:
             db.execute(insert(unit_alerts), rows)
 
 
-def forget_alerts(db: Connection, share: Share = WHOLE) -> None:
-    db.execute(delete(unit_alerts).where(share.where(unit_alerts.c.unit)))
+def forget_alerts(db: Connection, share: Share = ALL_UNITS) -> None:
+    db.execute(delete(unit_alerts).where(share.condition(unit_alerts.c.unit)))
 
 
-def _alert_row(one: UnitMessage) -> dict[str, Any] | None:
+def _alert_row(message: UnitMessage) -> dict[str, Any] | None:
     """The row; None if the alert is removed or unreadable."""
-    alert = one.decode(KeptAlert)
+    alert = message.decode(KeptAlert)
     if alert is None:
         return None
     since = "".join(character for character in alert.since[:40] if character.isprintable())
-    return {"unit": one.unit, "check": one.check, "severity": alert.severity, "since": since}
+    return {"unit": message.unit, "check": message.check, "severity": alert.severity, "since": since}
 
 
 # --- The current signers' file: an added unit is accepted without a restart -------------------------------------------

@@ -34,7 +34,7 @@ from linetap_desk.ingest.missingevents import Holes, Missing
 from linetap_desk.ingest.outages import Outages
 from linetap_desk.ingest.outgoing import HoldSender
 from linetap_desk.ingest.register import Arrival, SignersFile, UnitMessage
-from linetap_desk.ingest.share import WHOLE, Share
+from linetap_desk.ingest.share import ALL_UNITS, Share
 from linetap_desk.ingest.store import Store
 from linetap_desk.ingest.vaults import Group
 
@@ -91,7 +91,7 @@ class Ingest:
         patience: Patience,
         start_copies: StartCopies | None,
         confirms: bool = True,
-        share: Share = WHOLE,
+        share: Share = ALL_UNITS,
         counter: int = 0,
     ) -> None:
         """`confirms`: False while an index is rebuilt, since units would drop confirmed events and the index may still
@@ -158,7 +158,7 @@ class Ingest:
 
     def _follow_signers(self) -> None:
         """Subscribes to units that the signers' file has newly named."""
-        if self._share.whole or (signers := self._signers.now()) is self._subscribed_for:
+        if self._share.has_all_units or (signers := self._signers.now()) is self._subscribed_for:
             return
         self._subscribed_for = signers
         try:
@@ -169,7 +169,7 @@ class Ingest:
     def _topics(self) -> tuple[str, ...]:
         """The topics of the subscriptions. A share's session lists its units one by one, so that it gets no other's
         messages."""
-        if self._share.whole:
+        if self._share.has_all_units:
             return TOPICS
         mine = filter(self._share.has, self._signers.units())
         return tuple(f"{topics.PREFIX}/{unit}/{rest}" for unit in mine for rest in OF_A_UNIT)
@@ -193,9 +193,9 @@ class Ingest:
             case "reply" if below == outgoing.VERB or below in batches.VERBS:
                 for sender in self._for_pages:
                     if below in sender.verbs:
-                        sender.answered(unit, arrived.payload, arrived.correlation)
+                        sender.record_answer(unit, arrived.payload, arrived.correlation)
             case "reply" if self._confirmer is not None:
-                self._confirmer.answered(unit, arrived.payload)
+                self._confirmer.record_answer(unit, arrived.payload)
         return None
 
     def _store_and_publish(self) -> None:
@@ -219,7 +219,7 @@ class Ingest:
             return
         asked = [self._confirmer.resend(one.group, one.first, one.last) for one in missing]
         copies = self._copying.turn() if self._copying is not None else ()
-        for message in chain(asked, self._confirmer.due(self._store.ack_fields), copies):
+        for message in chain(asked, self._confirmer.due_confirmations(self._store.ack_fields), copies):
             self._link.publish(message)
 
     def _publish_for_pages(self) -> None:
@@ -258,7 +258,7 @@ class Ingest:
 def session_of(settings: Settings, share: Share) -> tuple[Broker, str]:
     """The broker, and the client id of the session. Each share has its own session, whichever ingest has the share.
     `{share}` in the path of a certificate or key is the share's number: a broker may name sessions by certificates."""
-    if share.whole:
+    if share.has_all_units:
         return settings.broker, settings.client_id
     files = {"certificate": settings.broker.certificate, "key": settings.broker.key}
     its = {name: file and file.replace("{share}", str(share.number)) for name, file in files.items()}

@@ -43,18 +43,18 @@ from linetap_desk.ingest.tables import ingests, shares
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Share `number` of `of`, from 1."""
+    """Share `number` of `total`, from 1."""
 
     number: int = 1
-    of: int = 1
+    total: int = 1
 
     def __str__(self) -> str:
-        return f"{self.number} of {self.of}"
+        return f"{self.number} of {self.total}"
 
     @property
-    def whole(self) -> bool:
+    def has_all_units(self) -> bool:
         """Whether the share has all units."""
-        return self.of == 1
+        return self.total == 1
 
     @property
     def is_first(self) -> bool:
@@ -62,18 +62,18 @@ class Share:
         return self.number == 1
 
     def has(self, unit: str) -> bool:
-        return self.whole or hashlib.sha256(unit.encode()).digest()[0] % self.of + 1 == self.number
+        return self.has_all_units or hashlib.sha256(unit.encode()).digest()[0] % self.total + 1 == self.number
 
-    def where(self, unit: ColumnElement[str]) -> ColumnElement[bool]:
+    def condition(self, unit: ColumnElement[str]) -> ColumnElement[bool]:
         """The condition on a column that the unit is in this share. PostgreSQL only: SQLite has one ingest with all
         units."""
-        if self.whole:
+        if self.has_all_units:
             return true()
         first_byte = func.get_byte(func.sha256(func.convert_to(cast(unit, Text), "UTF8")), 0, type_=Integer)
-        return first_byte % self.of + 1 == self.number
+        return first_byte % self.total + 1 == self.number
 
 
-WHOLE = Share()
+ALL_UNITS = Share()
 
 
 LEASE_S = 15
@@ -101,50 +101,53 @@ class Leases:
     """The leases of the process `name`. `engine` is not connected yet. Every method is one transaction.
     SQLAlchemyError: the database is unavailable, and nothing has changed."""
 
-    def __init__(self, engine: Engine, of: int, name: str) -> None:
-        """Divides the units into `of` shares. BadInput while running ingests have another division."""
-        self._engine, self._of, self._name = engine, of, name
+    def __init__(self, engine: Engine, total: int, name: str) -> None:
+        """Divides the units into `total` shares. BadInput while running ingests have another division."""
+        self._engine, self._total, self._name = engine, total, name
         end_idle(engine, RENEW_S)
         with engine.begin() as db:
             db.execute(select(func.pg_advisory_xact_lock(_TABLES)))
-            known = {row.share: row for row in db.execute(select(shares))}
-            if known.keys() == set(range(1, of + 1)):
+            stored = {row.share: row for row in db.execute(select(shares))}
+            if stored.keys() == set(range(1, total + 1)):
                 return
-            if any(row.until_ms > _now_ms(db) for row in known.values()):
-                raise BadInput(f"shares: ingests run that divide the units into {len(known)}, and this one into {of}")
-            epoch = max((row.epoch for row in known.values()), default=0)
-            counter = max((row.counter for row in known.values()), default=0)
+            if any(row.until_ms > _now_ms(db) for row in stored.values()):
+                raise BadInput(
+                    f"shares: ingests run that divide the units into {len(stored)}, and this one into {total}"
+                )
+            epoch = max((row.epoch for row in stored.values()), default=0)
+            counter = max((row.counter for row in stored.values()), default=0)
             db.execute(delete(shares))
             db.execute(insert(shares), [
-                {"share": n, "owner": "", "epoch": epoch, "until_ms": 0, "counter": counter} for n in range(1, of + 1)
+                {"share": n, "owner": "", "epoch": epoch, "until_ms": 0, "counter": counter}
+                for n in range(1, total + 1)
             ])  # fmt: skip
 
-    def renew(self, held: Collection[Lease], counter: int) -> set[Lease]:
-        """Renews `held` for LEASE_S from now; returns the leases that are still held. `counter`: above that of every
+    def renew(self, leases: Collection[Lease], counter: int) -> set[Lease]:
+        """Renews `leases` for LEASE_S from now; returns the leases that are still held. `counter`: above that of every
         command until then."""
         with self._engine.begin() as db:
             until_ms = _now_ms(db) + LEASE_S * 1000
             db.execute(delete(ingests).where(or_(ingests.c.name == self._name, ingests.c.until_ms < _now_ms(db))))
             db.execute(insert(ingests).values(name=self._name, until_ms=until_ms))
-            return {lease for lease in held if self._renewed(db, lease, until_ms, counter)}
+            return {lease for lease in leases if self._renewed(db, lease, until_ms, counter)}
 
-    def take(self, held: int) -> list[Lease]:
+    def acquire(self, held_count: int) -> list[Lease]:
         """Takes free shares, up to this process's equal part; returns their leases."""
         with self._engine.begin() as db:
-            now_ms, lacking = _now_ms(db), self._fair_part(db) - held
+            now_ms, lacking = _now_ms(db), self._fair_part(db) - held_count
             free = select(shares).where(shares.c.until_ms < now_ms).order_by(shares.c.share).limit(max(0, lacking))
-            taken = []
+            leases = []
             for row in db.execute(free.with_for_update(skip_locked=True)).all():
                 mine = shares.c.share == row.share
                 its: dict[str, Any] = {"owner": self._name, "epoch": row.epoch + 1}
                 db.execute(update(shares).where(mine).values(until_ms=now_ms + LEASE_S * 1000, **its))
-                taken.append(Lease(Share(row.share, self._of), row.epoch + 1, row.counter))
-            return taken
+                leases.append(Lease(Share(row.share, self._total), row.epoch + 1, row.counter))
+            return leases
 
-    def surplus(self, held: int) -> int:
-        """The number of `held` shares beyond this process's equal part."""
+    def surplus(self, held_count: int) -> int:
+        """The number of `held_count` shares beyond this process's equal part."""
         with self._engine.begin() as db:
-            return max(0, held - self._fair_part(db))
+            return max(0, held_count - self._fair_part(db))
 
     def release(self, lease: Lease, counter: int) -> None:
         """Frees the share at once. The ingest must have finished all work on it."""
@@ -161,7 +164,7 @@ class Leases:
 
     def _fair_part(self, db: Connection) -> int:
         alive = select(func.count()).select_from(ingests).where(ingests.c.until_ms >= _now_ms(db))
-        return -(-self._of // max(1, db.execute(alive).scalar_one()))
+        return -(-self._total // max(1, db.execute(alive).scalar_one()))
 
 
 def guard_transactions(engine: Engine, lease: Lease, idle_s: float = LEASE_S) -> None:

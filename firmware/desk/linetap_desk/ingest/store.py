@@ -25,7 +25,7 @@ from linetap_desk.ingest.destroyedcalls import clear_events
 from linetap_desk.ingest.heads import HeadReport
 from linetap_desk.ingest.judge import Event, EventVerdict, Neighbour, Report
 from linetap_desk.ingest.register import Arrival, SignerNames, UnitMessage
-from linetap_desk.ingest.share import WHOLE, Share
+from linetap_desk.ingest.share import ALL_UNITS, Share
 from linetap_desk.ingest.tables import calls, events, from_record, origins, set_aside, units
 from linetap_desk.ingest.vaults import Group, reached
 
@@ -39,7 +39,7 @@ log = logging.getLogger("linetap.ingest")
 
 
 class Store:
-    def __init__(self, engine: Engine, marks_late: bool = True, share: Share = WHOLE) -> None:
+    def __init__(self, engine: Engine, marks_late: bool = True, share: Share = ALL_UNITS) -> None:
         """`marks_late`: False if events are reported again long after their first receipt (`linetap desk rebuild`)."""
         self._engine, self._marks_late, self._share = engine, marks_late, share
         self._names = SignerNames()
@@ -67,7 +67,7 @@ class Store:
         """The last stored event of every group of the share; the most recently active group comes last."""
         with self._engine.connect() as db:
             wanted = select(origins.c.unit, origins.c.origin, origins.c.through).where(
-                self._share.where(origins.c.unit)
+                self._share.condition(origins.c.unit)
             )
             found = [
                 ((unit, origin), through) for unit, origin, through in db.execute(wanted.order_by(origins.c.heard_at))
@@ -93,21 +93,21 @@ class Store:
         with self._engine.begin() as db:
             accepted = register.register_units(db, batch, self._names)
             outages.store_outages(db, batch, accepted)
-            notices = [one for one in batch if isinstance(one, UnitMessage) and one.unit in accepted]
+            notices = [arrival for arrival in batch if isinstance(arrival, UnitMessage) and arrival.unit in accepted]
             register.keep_alerts(db, notices)
-            pbxdays.store_days(db, [one for one in notices if self._names.has(one.unit)])
-            reports = [one for one in batch if isinstance(one, Report) and one.unit in accepted]
-            found = [(report, judge.judge_event(report, signers)) for report in reports]
-            self._set_aside(db, [(report, verdict) for report, verdict in found if isinstance(verdict, EventVerdict)])
-            for one in batch:
+            pbxdays.store_days(db, [arrival for arrival in notices if self._names.has(arrival.unit)])
+            reports = [arrival for arrival in batch if isinstance(arrival, Report) and arrival.unit in accepted]
+            judged = [(report, judge.judge_event(report, signers)) for report in reports]
+            self._set_aside(db, [(report, verdict) for report, verdict in judged if isinstance(verdict, EventVerdict)])
+            for arrival in batch:
                 if (
-                    isinstance(one, HeadReport)
-                    and one.unit in accepted
-                    and (fault := heads.store_head(db, one, signers))
+                    isinstance(arrival, HeadReport)
+                    and arrival.unit in accepted
+                    and (fault := heads.store_head(db, arrival, signers))
                 ):
-                    self._set_aside(db, [(one, fault)])
+                    self._set_aside(db, [(arrival, fault)])
             groups: dict[Group, list[Event]] = defaultdict(list)
-            for _, event in found:
+            for _, event in judged:
                 if isinstance(event, Event):
                     groups[event.fields.unit, event.fields.chain].append(event)
             return self._store_events(db, groups) if groups else {}
@@ -117,42 +117,46 @@ class Store:
         thousand."""
         before = _reached(db, groups)
         neighbours = _neighbours(db, groups)
-        taken: dict[Group, list[dict[str, Any]]] = {}
+        rows_by_chain: dict[Group, list[dict[str, Any]]] = {}
         numbers: dict[Group, int] = {}
         faults = []
-        for group, its in groups.items():
-            known, (_, newest) = neighbours[group], before.get(group, (0, 0))
-            now = rfc3339(max(event.report.received_ns for event in its))
-            rows = taken[group] = []
-            for event in its:
-                verdict = judge.check_chain(event, known)
+        for group, events_of_chain in groups.items():
+            neighbours_of_chain, (_, newest) = neighbours[group], before.get(group, (0, 0))
+            now = rfc3339(max(event.report.received_ns for event in events_of_chain))
+            rows = rows_by_chain[group] = []
+            for event in events_of_chain:
+                verdict = judge.check_chain(event, neighbours_of_chain)
                 if verdict.kind in judge.STORED:
-                    known[event.fields.seq] = Neighbour(event.sha256, event.fields.prev)
+                    neighbours_of_chain[event.fields.seq] = Neighbour(event.sha256, event.fields.prev)
                     rows.append(_event_row(event, self._marks_late and judge.is_late(event, newest)))
                     newest = max(newest, event.fields.seq)
                 elif verdict.kind != "double":
                     faults.append((event.report, verdict))
-                    if verdict.code == judge.TAKEN:
+                    if verdict.code == judge.SEQ_TAKEN:
                         vaults.alert_fork(db, group, event.fields.seq, rfc3339(event.at_ns), now)
                 if verdict.kind in judge.STORED and event.fields.event == "vault" and event.fields.number is not None:
                     numbers[group] = event.fields.number
         self._set_aside(db, faults)
-        if rows := [row for its in taken.values() for row in its]:
+        if rows := [row for events_of_chain in rows_by_chain.values() for row in events_of_chain]:
             db.execute(insert(events), rows)
-            vaults.check_vaults(db, taken, groups.keys() - before.keys(), max(row["received_at"] for row in rows))
+            vaults.check_vaults(
+                db, rows_by_chain, groups.keys() - before.keys(), max(row["received_at"] for row in rows)
+            )
             for group, number in numbers.items():
                 vaults.store_signed_number(db, group, number)
             stored = {(row["unit"], row["origin"], row["seq"]) for row in rows}
             amending = [
                 event
-                for (unit, chain), its in groups.items()
-                for event in its
+                for (unit, chain), events_of_chain in groups.items()
+                for event in events_of_chain
                 if event.fields.event == callrow.AMENDED and (unit, chain, event.fields.seq) in stored
             ]
             update_calls(db, {(row["unit"], row["call_id"]) for row in rows if row["call_id"]})
             callrow.store_amendments(db, amending)
         through = {group: before[group][0] if group in before else vaults.before_first(group[1]) for group in groups}
-        through |= _advance(db, {group: its for group, its in taken.items() if its}, before)
+        through |= _advance(
+            db, {group: events_of_chain for group, events_of_chain in rows_by_chain.items() if events_of_chain}, before
+        )
         replaced = vaults.replaced(db, through)
         return {group: reached for group, reached in through.items() if group not in replaced}
 
@@ -178,13 +182,13 @@ class Store:
                     sig=report.sig[: judge.LIMIT_BYTES].replace("\0", "?"), received_at=rfc3339(report.received_ns),
                 ))  # fmt: skip
 
-    def _set_aside_rejected(self, one: Arrival, error: Exception) -> None:
+    def _set_aside_rejected(self, arrival: Arrival, error: Exception) -> None:
         """Sets aside a single report that the database rejects, so that it does not block the following ones."""
-        log.error("not_storable: %s: %s", one.unit, type(error).__name__)
-        if not isinstance(one, UnitMessage):
+        log.error("not_storable: %s: %s", arrival.unit, type(error).__name__)
+        if not isinstance(arrival, UnitMessage):
             with self._engine.begin() as db:
-                register.register_units(db, [one], self._names)
-                self._set_aside(db, [(one, EventVerdict("bad_payload", "not_storable", type(error).__name__))])
+                register.register_units(db, [arrival], self._names)
+                self._set_aside(db, [(arrival, EventVerdict("bad_payload", "not_storable", type(error).__name__))])
 
 
 def _reached(db: Connection, groups: Iterable[Group]) -> dict[Group, tuple[int, int]]:
@@ -207,18 +211,18 @@ def _neighbours(db: Connection, groups: Mapping[Group, list[Event]]) -> dict[Gro
 
 
 def _advance(
-    db: Connection, taken: Mapping[Group, list[dict[str, Any]]], before: Mapping[Group, tuple[int, int]]
+    db: Connection, rows_by_chain: Mapping[Group, list[dict[str, Any]]], before: Mapping[Group, tuple[int, int]]
 ) -> dict[Group, int]:
     """Writes the progress of each group; returns `through`."""
-    new, old, answer = [], [], {}
-    for group, rows in taken.items():
+    new, old, reached_by_chain = [], [], {}
+    for group, rows in rows_by_chain.items():
         through, newest = before.get(group, (vaults.before_first(group[1]),) * 2)
         seqs = sorted(row["seq"] for row in rows)
         if newest == through and seqs == list(range(through + 1, through + 1 + len(seqs))) and not _drops(rows):
             through = seqs[-1]  # the next event, with none waiting behind it
         else:
             through = reached(db, group, through)
-        answer[group] = through
+        reached_by_chain[group] = through
         heard_at = max(row["received_at"] for row in rows)
         numbers = {"through": through, "newest": max(newest, seqs[-1]), "heard_at": heard_at}
         if group in before:
@@ -228,9 +232,9 @@ def _advance(
     if new:
         db.execute(insert(origins), new)
     if old:
-        mine = (origins.c.unit == bindparam("of"), origins.c.origin == bindparam("by"))
-        db.execute(update(origins).where(*mine), old)
-    return answer
+        same_chain = (origins.c.unit == bindparam("of"), origins.c.origin == bindparam("by"))
+        db.execute(update(origins).where(*same_chain), old)
+    return reached_by_chain
 
 
 def _drops(rows: Iterable[dict[str, Any]]) -> bool:
@@ -254,37 +258,42 @@ def update_calls(db: Connection, names: set[tuple[str, str]]) -> None:
     if not names:
         return
     new, old = [], []
-    for some in batched(sorted(names), _KEYS_AT_ONCE, strict=False):
-        known = {
-            (unit, name) for unit, name in db.execute(select(calls.c.unit, calls.c.call_id).where(_of(calls, some)))
+    for batch in batched(sorted(names), _KEYS_AT_ONCE, strict=False):
+        stored = {
+            (unit, name)
+            for unit, name in db.execute(select(calls.c.unit, calls.c.call_id).where(_is_one_of(calls, batch)))
         }
         records: dict[tuple[str, str], list[callrow.Part]] = defaultdict(list)
-        for row in db.execute(select(from_record).where(_of(from_record, some)).order_by(from_record.c.event.desc())):
+        for row in db.execute(
+            select(from_record).where(_is_one_of(from_record, batch)).order_by(from_record.c.event.desc())
+        ):
             records[row.unit, row.call_id].append(callrow.Part(judge.event_fields(row.payload), row.at, late=False))
-        events = _events_of(db, some)
+        events = _events_of(db, batch)
         for unit, call_id in sorted(events.keys() | records.keys()):
-            found = events.get((unit, call_id), [])
-            if not all(one.payload for one in found):  # a late event of a cleared call: its row is not derived again
-                mine = (calls.c.unit == unit, calls.c.call_id == call_id)
-                clear_events(db, unit, call_id, db.execute(select(calls.c.destroyed_at).where(*mine)).scalar_one())
+            events_of_call = events.get((unit, call_id), [])
+            if not all(
+                event.payload for event in events_of_call
+            ):  # a late event of a cleared call: its row is not derived again
+                same_call = (calls.c.unit == unit, calls.c.call_id == call_id)
+                clear_events(db, unit, call_id, db.execute(select(calls.c.destroyed_at).where(*same_call)).scalar_one())
                 continue
-            parts = [callrow.Part(judge.event_fields(one.payload), one.at, one.late) for one in found]
+            parts = [callrow.Part(judge.event_fields(event.payload), event.at, event.late) for event in events_of_call]
             its = callrow.row(callrow.with_records(parts, records.get((unit, call_id), [])))
-            if (unit, call_id) in known:
+            if (unit, call_id) in stored:
                 old.append({"of": unit, "by": call_id, **its})
             else:
                 new.append({"unit": unit, "call_id": call_id, **its})
     if new:
         db.execute(insert(calls), new)
     if old:
-        mine = (calls.c.unit == bindparam("of"), calls.c.call_id == bindparam("by"))
-        db.execute(update(calls).where(*mine), old)
+        same_call = (calls.c.unit == bindparam("of"), calls.c.call_id == bindparam("by"))
+        db.execute(update(calls).where(*same_call), old)
 
 
 def _events_of(db: Connection, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], list[Any]]:
     """The events of these calls in order, a limited number for each call."""
     wanted = select(events.c.unit, events.c.call_id, events.c.payload, events.c.at, events.c.late)
-    ordered = wanted.where(_of(events, names)).order_by(events.c.unit, events.c.origin, events.c.seq)
+    ordered = wanted.where(_is_one_of(events, names)).order_by(events.c.unit, events.c.origin, events.c.seq)
     found: dict[tuple[str, str], list[Any]] = defaultdict(list)
     for row in db.execute(ordered.limit(_MOST_OF_A_CALL * len(names))):
         if len(its := found[row.unit, row.call_id]) < _MOST_OF_A_CALL:
@@ -292,5 +301,5 @@ def _events_of(db: Connection, names: Sequence[tuple[str, str]]) -> dict[tuple[s
     return found
 
 
-def _of(table: Table, names: Sequence[tuple[str, str]]) -> ColumnElement[bool]:
+def _is_one_of(table: Table, names: Sequence[tuple[str, str]]) -> ColumnElement[bool]:
     return tuple_(table.c.unit, table.c.call_id).in_(names)

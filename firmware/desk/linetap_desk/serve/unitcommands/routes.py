@@ -21,7 +21,7 @@ from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_desk.accesslog.deskfolder import read_authority
 from linetap_desk.ingest import batches
 from linetap_desk.ingest.batches import DESTROY, Line
-from linetap_desk.ingest.commandfiles import MOST, Delivery, sha256_of, unverified
+from linetap_desk.ingest.commandfiles import MOST_FILES, Delivery, sha256_of, unverified
 from linetap_desk.inputs import strict
 from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.handling.site import Route, Site
@@ -233,8 +233,8 @@ async def _step(request: Request, site: Site, act: str, prepare: Prepare) -> Res
             subject = Subject(terms=f"{name}: {len(lines)}")
             there = await anyio.to_thread.run_sync(_batches, site)
             finished = {one.name for one in there if one.is_finished}
-            if len(finished | {name} | {one.name for one in there}) - len(finished) > MOST:
-                raise StepFault("batch_many", f"more than {MOST} would wait: remove some first")
+            if len(finished | {name} | {one.name for one in there}) - len(finished) > MOST_FILES:
+                raise StepFault("batch_many", f"more than {MOST_FILES} would wait: remove some first")
         except (Refusal, BadInput) as error:
             await store.log_refusal(request, site, act, subject, error)
             raise
