@@ -49,6 +49,12 @@ def test_a_card_reader_waits_for_supply_pin_pins_and_power_sequence() -> None:
     assert "/nobody" not in why
 
 
+def test_a_device_that_is_used_later_has_its_modules_in_the_root_alone() -> None:
+    found = closure("board", tree_of(BOARD), small_kernel(), (Role("data", ("mmc",)),))
+    assert found.modules(early=True) == set()
+    assert found.modules(early=False) == {"sdhci", "fixed", "gpio_lines", "pinctrl_pins", "clk", "pwrseq"}
+
+
 @pytest.mark.parametrize("module", ["sdhci", "fixed", "gpio_lines", "pinctrl_pins", "clk", "pwrseq"])
 def test_each_supplier_without_a_driver_is_a_fault_with_its_path_and_name(module: str) -> None:
     (fault,) = closure("board", tree_of(BOARD), small_kernel(module), CARD).faults()

@@ -101,11 +101,12 @@ ROOT=root WORK=work
 say() { echo "$*"; }
 fail() { echo "$*" >&2; exit 1; }
 kernel() { echo 6.12-rpi-v8; }
-. "$STEP"
+. "$STEPS/kernel.sh"
+. "$STEPS/boards.sh"
 of_kernel() { echo "of_$1"; }
 depmod -b "$PWD/$ROOT" "$(kernel)"
 wanted_modules"""
-    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "STEP": str(ROOT / "image/steps/boards.sh")}
+    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "STEPS": str(ROOT / "image/steps")}
     command = ["bash", "-c", script]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
