@@ -138,7 +138,7 @@ class Units:
                         return blocks
                     blocks += 1
                     self.copying.arrived(UNIT, message)
-            until(lambda: self.copying._worker.busy <= self.copying._worker._done.qsize())
+            until(lambda: self.copying._worker.busy <= self.copying._worker._finished.qsize())
             self.clock.advance(1_100_000_000)
         return blocks
 

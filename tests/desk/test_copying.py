@@ -310,10 +310,12 @@ class TestBadBytes:
         self, units: Units, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         strange, other = units.sealed_call(1), units.sealed_call(2)
-        honest = RetentionTerm.of
+        honest = RetentionTerm.from_record
         too_long = RetentionTerm(None, 1 << 64)
         monkeypatch.setattr(
-            RetentionTerm, "of", lambda record: too_long if record.call_id == strange.call_id else honest(record)
+            RetentionTerm,
+            "from_record",
+            lambda record: too_long if record.call_id == strange.call_id else honest(record),
         )
         units.serve()
         assert [row["call_id"] for row in rows(units.engine, tables.copies)] == [other.call_id]
@@ -633,21 +635,21 @@ class TestHours:
         return hours.kbit_s(parse_rfc3339(f"2026-11-25T{text}:00+09:00"))
 
     def test_over_midnight_and_within_a_day(self) -> None:
-        night = Hours.of("20:00-06:00", "Asia/Seoul", 2000, None)
+        night = Hours.parse("20:00-06:00", "Asia/Seoul", 2000, None)
         assert [self.at(night, text) for text in ("19:59", "20:00", "00:00", "05:59", "06:00")] == [
             2000, None, None, None, 2000,
         ]  # fmt: skip
-        noon = Hours.of("12:00-13:00", "Asia/Seoul", 0, 8000)
+        noon = Hours.parse("12:00-13:00", "Asia/Seoul", 0, 8000)
         assert [self.at(noon, text) for text in ("11:59", "12:00", "12:59", "13:00")] == [0, 8000, 8000, 0]
 
     @pytest.mark.parametrize("text", ["", "20:00", "24:00-06:00", "20:00-20:00", "8:00-9:00", "20:60-06:00"])
     def test_hours_that_are_none(self, text: str) -> None:
         with pytest.raises(BadInput, match="20:00-06:00 expected"):
-            Hours.of(text, "Asia/Seoul", None, None)
+            Hours.parse(text, "Asia/Seoul", None, None)
 
     def test_a_zone_that_is_none(self) -> None:
         with pytest.raises(BadInput, match=r"copy\.zone"):
-            Hours.of("20:00-06:00", "Asia/Soul", None, None)
+            Hours.parse("20:00-06:00", "Asia/Soul", None, None)
 
     def test_a_rate_is_kept(self, make: Callable[..., Units]) -> None:
         units = make(day_kbit_s=1000, night_kbit_s=1000)

@@ -30,12 +30,12 @@ OF_FEW = ("alerts_lasting", "amendments_unstored", "copies_uncounted", "copies_u
           "calls_uncopied", "calls_uncleared")  # fmt: skip
 
 ROUNDS: dict[str, Callable[[Connection], object]] = {
-    "counted time": lambda db: worklist.count(db, 60_000),
-    "expired copies": lambda db: worklist.expired(db, NOW_NS, None),
-    "amendments to store": worklist.unamended,
+    "counted time": lambda db: worklist.add_counted_time(db, 60_000),
+    "expired copies": lambda db: worklist.expired_copies(db, NOW_NS, None),
+    "amendments to store": worklist.unstored_amendments,
     "units with calls to copy": worklist.units_to_ask,
     "the next call to copy": lambda db: worklist.next_call(db, UNIT, set()),
-    "copies to acknowledge": worklist.unreported,
+    "copies to acknowledge": worklist.unconfirmed_copies,
     "units with copies to close": worklist.units_unclosed,
     "the next copy to close": lambda db: worklist.next_unclosed(db, UNIT, set()),
     "calls to clear": destroyedcalls.clear_destroyed,

@@ -51,7 +51,7 @@ class RetentionTerm:
     period_s: int | None = None
 
     @classmethod
-    def of(cls, record: CallRecord) -> Self:
+    def from_record(cls, record: CallRecord) -> Self:
         """ValueError for an invalid time in the record, which `read_record` refuses."""
         ends = [record.ended_at, record.actual.ended_at if record.actual else None]
         ended_ns = [parse_rfc3339(at) for at in ends if at is not None]
@@ -91,7 +91,7 @@ def read_record(data: bytes, call: Call) -> CallRecord:
     if strange:
         raise Damaged("copy_record", f"it names {strange[0]!r}, which no call has")
     try:
-        RetentionTerm.of(record)
+        RetentionTerm.from_record(record)
     except (ValueError, ArithmeticError) as error:
         raise Damaged("copy_record", f"its ended_at or until is no time: {str(error)[:80]}") from None
     parts = record.audio.parts if record.audio else []

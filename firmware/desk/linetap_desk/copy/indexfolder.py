@@ -5,9 +5,9 @@ log of the unit its newest list with the signed head.
 Files are not synced: a segment that a power cut damaged differs from the list in size or hash, and is fetched again.
 
 A segment is removed with the calls of its day. The day must be over by the desk's clock and by that of a unit, as for a
-copy of a call (`worklist.expired`), and the unit must have no copy left that ends with that day; a held call does not
-keep its segment, as in a vault. Segments of an overflow epoch without a day are removed when their unit no longer lists
-them and no copy without an end is left.
+copy of a call (`worklist.expired_copies`), and the unit must have no copy left that ends with that day; a held call
+does not keep its segment, as in a vault. Segments of an overflow epoch without a day are removed when their unit no
+longer lists them and no copy without an end is left.
 """
 
 from __future__ import annotations
@@ -37,29 +37,29 @@ class IndexFolder:
 
     def __init__(self, root: Path, unit: str) -> None:
         self.unit, self.folder = unit, root / unit / index.FOLDER
-        self._known: dict[str, str] = {}  # segment -> its SHA-256, as written or read here
+        self._hashes: dict[str, str] = {}  # segment -> its SHA-256, as written or read here
 
-    def has(self, wanted: ListedSegment) -> bool:
+    def has(self, segment: ListedSegment) -> bool:
         """Whether the copy has exactly these bytes. An unknown file of that size is read once."""
-        path = self.folder / wanted.file
+        path = self.folder / segment.file
         try:
-            if path.stat(follow_symlinks=False).st_size != wanted.size:
+            if path.stat(follow_symlinks=False).st_size != segment.size:
                 return False
         except (FileNotFoundError, NotADirectoryError):
             return False
-        if wanted.file not in self._known:
+        if segment.file not in self._hashes:
             try:
-                self._known[wanted.file] = files.sha256(path)
+                self._hashes[segment.file] = files.sha256(path)
             except OSError:  # a file that the medium has lost is replaced
                 return False
-        return self._known[wanted.file] == wanted.sha256
+        return self._hashes[segment.file] == segment.sha256
 
     def put(self, name: str, data: bytes) -> None:
         """Stores a verified segment."""
         path = self.folder / name
         path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
         files.replace_in_ram(path, data)  # a rename without a sync
-        self._known[name] = indexhead.digest(data)
+        self._hashes[name] = indexhead.digest(data)
 
     def put_list(self, head: ListHead, signed: SignedListHead, data: bytes | None) -> None:
         """Stores a list with its signed head. `data` None: the list is stored already."""
@@ -77,7 +77,7 @@ class IndexFolder:
 
     def lists(self, signers: list[Signer]) -> list[tuple[ListHead, SignedListHead, IndexList, bytes]]:
         """The valid lists of this unit, the newest last."""
-        found = []
+        lists = []
         for log in self._logs():
             with contextlib.suppress(Refusal, BadInput, OSError, ValueError):
                 path = self.folder / indexhead.head_file(log)
@@ -87,8 +87,8 @@ class IndexFolder:
                 )
                 head = indexhead.check_head(signed, self.unit, signers)
                 data = callfolder.read(self.folder / indexhead.list_file(log), indexhead.LIST_LIMIT_BYTES)
-                found.append((head, signed, indexhead.read(data, head), data))
-        return sorted(found, key=lambda one: one[0].at)
+                lists.append((head, signed, indexhead.read(data, head), data))
+        return sorted(lists, key=lambda one: one[0].at)
 
     def segments(self) -> Iterator[str]:
         """The names of all stored segments."""
@@ -98,7 +98,7 @@ class IndexFolder:
 
     def remove(self, name: str) -> None:
         (self.folder / name).unlink(missing_ok=True)
-        self._known.pop(name, None)
+        self._hashes.pop(name, None)
         with contextlib.suppress(OSError):
             (self.folder / name).parent.rmdir()
 
@@ -153,9 +153,9 @@ def _of_no_day(db: Connection, folder: IndexFolder, signers: list[Signer], segme
 
 def _has_copies(db: Connection, unit: str, until: str | None) -> bool:
     """Whether copies of calls with that end, or without an end, remain. Copies kept only by a hold do not count."""
-    its = select(copies.c.call_id).where(copies.c.unit == unit, copies.c.removed_at.is_(None))
+    remaining = select(copies.c.call_id).where(copies.c.unit == unit, copies.c.removed_at.is_(None))
     if until is None:
-        its = its.where(copies.c.until.is_(None))
+        remaining = remaining.where(copies.c.until.is_(None))
     else:
-        its = its.where(copies.c.until == until, copies.c.look_at <= copies.c.until)
-    return db.execute(its.limit(1)).first() is not None
+        remaining = remaining.where(copies.c.until == until, copies.c.look_at <= copies.c.until)
+    return db.execute(remaining.limit(1)).first() is not None

@@ -90,11 +90,11 @@ class Bucket:
         key = f"{self._amended(unit, call_id)}{number:03d}.json"
         self._put_beside(unit, call_id, [(key + namespaces.SUFFIX, signature.encode("ascii")), (key, data)])
 
-    def _put_beside(self, unit: str, call_id: str, found: list[tuple[str, bytes]]) -> None:
+    def _put_beside(self, unit: str, call_id: str, files: list[tuple[str, bytes]]) -> None:
         """Stores files beside the call's copy; does nothing without a copy."""
         with self._translated_errors():
             copy = self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._place(unit, call_id), MaxKeys=1)
-            for key, data in found if copy.get("Contents") else []:
+            for key, data in files if copy.get("Contents") else []:
                 md5 = base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode("ascii")
                 self._client.put_object(Bucket=self._bucket, Key=key, Body=data, ContentMD5=md5)
 
@@ -141,19 +141,19 @@ class Bucket:
 
     def _objects(self) -> Iterator[dict[str, Any]]:
         """All objects in the order of their keys, fetched in pages."""
-        more: dict[str, str] = {}
+        continuation: dict[str, str] = {}
         while True:
             with self._translated_errors():
                 prefix = f"{self._prefix}/" if self._prefix else ""
-                found = self._client.list_objects_v2(Bucket=self._bucket, Prefix=prefix, **more)
+                found = self._client.list_objects_v2(Bucket=self._bucket, Prefix=prefix, **continuation)
             yield from found.get("Contents", ())
             if not found.get("IsTruncated"):
                 return
-            more = {"ContinuationToken": found["NextContinuationToken"]}
+            continuation = {"ContinuationToken": found["NextContinuationToken"]}
 
-    def _begin_of(self, key: str, most: int) -> bytes:
+    def _begin_of(self, key: str, limit: int) -> bytes:
         with self._translated_errors():
-            data: bytes = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read(most + 1)
+            data: bytes = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read(limit + 1)
         return data
 
     def _place(self, unit: str, call_id: str) -> str:

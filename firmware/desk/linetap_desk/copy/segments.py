@@ -53,7 +53,7 @@ class _Round:
     head: ListHead | None = None
     signed: SignedListHead | None = None
     data: bytes | None = None  # of the list; None: incomplete, or unchanged
-    found: IndexList | None = None
+    index: IndexList | None = None
     todo: deque[ListedSegment] = field(default_factory=deque)
     changed: bool = False  # a segment differed from the list: the unit has rewritten it
 
@@ -67,10 +67,10 @@ class _Unit:
     complete: str = ""  # hash of the last list with all segments stored
     round: _Round | None = None
     correlation: bytes = b""
-    wanted: dict[str, tuple[int, str]] = field(default_factory=dict)  # of the window: name -> size, hash
+    window: dict[str, tuple[int, str]] = field(default_factory=dict)  # of the window: name -> size, hash
     parts: dict[str, bytearray] = field(default_factory=dict)
-    most: int = 0
-    came: int = 0
+    window_bytes: int = 0
+    received_bytes: int = 0
     asked_ns: int = 0  # when its list was requested
     window_ns: int = 0  # when the window was requested
     answered_ns: int = 0
@@ -93,7 +93,7 @@ class Segments:
         self._units: dict[str, _Unit] = {}
         self._kbit_s: int | None = None  # rate of the present hour
 
-    def due(self, online: Collection[str], kbit_s: int | None) -> Iterator[Request]:
+    def due_requests(self, online: Collection[str], kbit_s: int | None) -> Iterator[Request]:
         """The requests that are due. OSError: the folder cannot be used."""
         self._kbit_s = kbit_s
         if kbit_s == 0:
@@ -129,7 +129,7 @@ class Segments:
             if "index" in message.user:
                 self._block(unit, unit.round, message, now_ns)
             else:
-                self._answered(unit, unit.round, message.payload, now_ns)
+                self._read_answer(unit, unit.round, message.payload, now_ns)
         except (Refusal, ValueError, RecursionError) as error:
             code = getattr(error, "code", "no_answer")
             self._complain(name, f"index_refused: {code:.64}: {error!s:.200}; requested again")
@@ -175,52 +175,52 @@ class Segments:
     def _begin_window(self, unit: _Unit, body: dict[str, str], now_ns: int) -> Request:
         unit.correlation = secrets.token_bytes(_CORRELATION_BYTES)
         unit.window_ns = unit.answered_ns = now_ns
-        unit.came = 0
+        unit.received_bytes = 0
         return unit.folder.unit, body, unit.correlation
 
     def _request_next(self, unit: _Unit, now_ns: int) -> Iterator[Request]:
         """Requests the next window of the list or its segments, or ends the round."""
-        now = unit.round
-        if now is None or now.head is None or unit.correlation or now_ns < unit.next_ns:
+        transfer = unit.round
+        if transfer is None or transfer.head is None or unit.correlation or now_ns < unit.next_ns:
             return
         rate = self._kbit_s
-        most = MOST_BYTES if rate is None else min(MOST_BYTES, max(BLOCK_BYTES, rate * 125 * _AT_A_TIME_S))
-        if now.found is None:
+        limit = MOST_BYTES if rate is None else min(MOST_BYTES, max(BLOCK_BYTES, rate * 125 * _AT_A_TIME_S))
+        if transfer.index is None:
             first = len(unit.parts.get(LIST, b""))
-            unit.wanted = {LIST: (now.head.size, now.head.sha256)}
-            unit.most = min(most, now.head.size - first)
+            unit.window = {LIST: (transfer.head.size, transfer.head.sha256)}
+            unit.window_bytes = min(limit, transfer.head.size - first)
             yield self._window(unit, LIST, first, now_ns)
             return
-        for _ in range(min(LOOKED_AT, len(now.todo))):
-            if not unit.folder.has(now.todo[0]):
+        for _ in range(min(LOOKED_AT, len(transfer.todo))):
+            if not unit.folder.has(transfer.todo[0]):
                 break
-            now.todo.popleft()
+            transfer.todo.popleft()
         else:
-            if not now.todo:
-                self._finish(unit, now, now_ns)
+            if not transfer.todo:
+                self._finish(unit, transfer, now_ns)
             return
-        wanted, left = dict[str, tuple[int, str]](), most
-        for place, each in enumerate(now.todo):  # a window has its segments in the order of their names
-            if left <= 0 or (place and unit.folder.has(each)):
+        window, remaining = dict[str, tuple[int, str]](), limit
+        for place, segment in enumerate(transfer.todo):  # a window has its segments in the order of their names
+            if remaining <= 0 or (place and unit.folder.has(segment)):
                 break
-            wanted[each.file] = each.size, each.sha256
-            left -= each.size
-        name = next(iter(wanted))
+            window[segment.file] = segment.size, segment.sha256
+            remaining -= segment.size
+        name = next(iter(window))
         first = len(unit.parts.get(name, b""))
-        unit.wanted, unit.parts = wanted, {name: unit.parts[name]} if first else {}
-        unit.most = min(most, sum(size for size, _ in wanted.values()) - first)
+        unit.window, unit.parts = window, {name: unit.parts[name]} if first else {}
+        unit.window_bytes = min(limit, sum(size for size, _ in window.values()) - first)
         yield self._window(unit, name, first, now_ns)
 
     def _window(self, unit: _Unit, name: str, first: int, now_ns: int) -> Request:
-        return self._begin_window(unit, IndexWindow(file=name, first=first, most=unit.most).body(), now_ns)
+        return self._begin_window(unit, IndexWindow(file=name, first=first, most=unit.window_bytes).body(), now_ns)
 
     # --- receiving -----------------------------------------------------------------------------------------------
 
-    def _answered(self, unit: _Unit, now: _Round, payload: bytes, now_ns: int) -> None:
+    def _read_answer(self, unit: _Unit, transfer: _Round, payload: bytes, now_ns: int) -> None:
         answer = strict.decode(payload[:ANSWER_LIMIT_BYTES], Answer)
         if not answer.done:
             raise BadList(f"{answer.code}: {answer.text}")
-        if now.head is not None:
+        if transfer.head is not None:
             return  # the unit permits the window: its blocks follow
         unit.correlation = b""
         if answer.listed is None:
@@ -230,34 +230,34 @@ class Segments:
         head = indexhead.check_head(answer.listed, unit.folder.unit, self._signers.now())
         if unit.newest is not None and indexhead.is_older(head, unit.newest):
             raise BadList(f"its list is of {head.at}, and there was one of {unit.newest.at}")
-        now.head, now.signed = head, answer.listed
+        transfer.head, transfer.signed = head, answer.listed
         if head.sha256 == unit.complete:
-            self._finish(unit, now, now_ns)
+            self._finish(unit, transfer, now_ns)
 
     def _block(self, unit: _Unit, now: _Round, message: Arrived, now_ns: int) -> None:
         user, data = message.user, message.payload
         name = user["index"]
-        part = unit.parts.setdefault(name, bytearray()) if name in unit.wanted else bytearray()
-        unit.came += len(data)
+        part = unit.parts.setdefault(name, bytearray()) if name in unit.window else bytearray()
+        unit.received_bytes += len(data)
         unit.answered_ns = now_ns
-        if len(data) <= BLOCK_BYTES and name in unit.wanted and user.get("offset") == str(len(part)) and data:
-            size, sha256 = unit.wanted[name]
+        if len(data) <= BLOCK_BYTES and name in unit.window and user.get("offset") == str(len(part)) and data:
+            size, sha256 = unit.window[name]
             part += data
             if len(part) >= size or user.get("total") != str(size):
-                del unit.wanted[name], unit.parts[name]
+                del unit.window[name], unit.parts[name]
                 self._process_file(unit, now, name, bytes(part), sha256)
-        if not unit.wanted or unit.came >= unit.most:
+        if not unit.window or unit.received_bytes >= unit.window_bytes:
             unit.correlation = b""
             unit.pause_s = 0
             if self._kbit_s:
-                unit.next_ns = unit.window_ns + unit.came * 8 * NS_PER_MS // self._kbit_s
+                unit.next_ns = unit.window_ns + unit.received_bytes * 8 * NS_PER_MS // self._kbit_s
 
     def _process_file(self, unit: _Unit, now: _Round, name: str, data: bytes, sha256: str) -> None:
         """Processes a complete file, which may differ from the wanted one."""
         if name == LIST:
             assert now.head is not None
-            now.found, now.data = indexhead.read(data, now.head), data
-            now.todo = deque(now.found.segments)
+            now.index, now.data = indexhead.read(data, now.head), data
+            now.todo = deque(now.index.segments)
             if unit.newest is None and now.signed is not None:  # all segments are missing until the first round ends
                 unit.folder.put_list(now.head, now.signed, data)
             return
@@ -291,7 +291,7 @@ class Segments:
             unit.next_ns = now_ns + unit.pause_s * NS_PER_S
 
     def _drop(self, unit: _Unit) -> None:
-        unit.round, unit.correlation, unit.wanted, unit.parts = None, b"", {}, {}
+        unit.round, unit.correlation, unit.window, unit.parts = None, b"", {}, {}
 
     def _stalled(self, unit: _Unit, now_ns: int) -> None:
         """Ends the round after STALL_S without a block. Stored segments are kept."""

@@ -61,7 +61,7 @@ def start_copies(
     share: Share = ALL_UNITS,
 ) -> Copying:
     """Starts the copies. BadInput for an invalid store, hours or zone."""
-    hours = Hours.of(config.night, config.zone, config.day_kbit_s, config.night_kbit_s)
+    hours = Hours.parse(config.night, config.zone, config.day_kbit_s, config.night_kbit_s)
     holds = None if config.holds is None else Path(config.holds)
     incoming = None if config.incoming is None else Path(config.incoming)
     copying = Copying(
@@ -128,7 +128,7 @@ class Copying:
             if "file" in message.user:
                 self._store_block(transfer, transfer.incoming, message)
             else:
-                self._answered(transfer, message.payload)
+                self._read_refusal(transfer, message.payload)
         except Damaged as error:
             self._complain(unit, f"{error.code}: {call.call_id}: {error}")
             transfer.postpone(call.call_id, self._clock.monotonic_ns())
@@ -142,7 +142,7 @@ class Copying:
     def turn(self) -> Iterator[Message]:
         """The messages to publish now; called only while connected. SQLAlchemyError: the database is unavailable."""
         now_ns = self._clock.monotonic_ns()
-        self._finished += self._worker.done()
+        self._finished += self._worker.take_finished()
         self._store_finished()
         if now_ns >= self._tidy_ns:
             self._tidy_ns = now_ns + TIDY_EVERY_S * NS_PER_S
@@ -203,7 +203,7 @@ class Copying:
         transfer.count_received(len(message.payload), self._clock.monotonic_ns(), kbit_s)
         self._pass_to_store(transfer)
 
-    def _answered(self, transfer: Transfer, payload: bytes) -> None:
+    def _read_refusal(self, transfer: Transfer, payload: bytes) -> None:
         """Processes a refusal. It is unsigned, so the request is repeated later."""
         try:
             answer = strict.decode(payload[:ANSWER_LIMIT_BYTES], Answer)
@@ -242,7 +242,7 @@ class Copying:
     def _request_closings(self, db: Connection) -> None:
         if self._worker.busy >= MOST_PUTS:
             return
-        for wanted_close, unit, correlation in self._closings.due(db, self._under_way):
+        for wanted_close, unit, correlation in self._closings.due_requests(db, self._under_way):
             message = self._command(unit, fetch.VERB, wanted_close.body())
             self._to_ask.append(replace(message, correlation=correlation))
 
@@ -250,7 +250,7 @@ class Copying:
         if self._segments is None:
             return
         try:
-            for unit, body, correlation in self._segments.due(self._online, kbit_s):
+            for unit, body, correlation in self._segments.due_requests(self._online, kbit_s):
                 yield replace(self._command(unit, fetch.VERB, body), correlation=correlation)
         except OSError as error:
             self._store_away(str(error))
@@ -295,28 +295,30 @@ class Copying:
         incoming = transfer.incoming
         if incoming is None or incoming.place is not None:
             return
-        kept = RetentionTerm() if incoming.record is None else RetentionTerm.of(incoming.record)
-        self._worker.submit(StoreJob("put", incoming.call, incoming.folder, kept))
+        retention = RetentionTerm() if incoming.record is None else RetentionTerm.from_record(incoming.record)
+        self._worker.submit(StoreJob("put", incoming.call, incoming.folder, retention))
         transfer.incoming = None
         self._assign_ns = 0
 
     def _tidy(self) -> None:
         now_ns, mono_ns = self._clock.utc_ns(), self._clock.monotonic_ns()
-        later = {(unit, call_id) for unit, one in self._units.items() for call_id in one.skipped_calls(mono_ns)}
+        postponed = {(unit, call_id) for unit, one in self._units.items() for call_id in one.skipped_calls(mono_ns)}
         with self._engine.begin() as db:
             if self._share.is_first:  # the time counts once for all ingests together
-                worklist.count(db, 0 if self._counted_ns is None else (mono_ns - self._counted_ns) // NS_PER_MS)
-            for call, number, data, sig in worklist.unamended(db, self._share, later):
+                worklist.add_counted_time(
+                    db, 0 if self._counted_ns is None else (mono_ns - self._counted_ns) // NS_PER_MS
+                )
+            for call, number, data, sig in worklist.unstored_amendments(db, self._share, postponed):
                 if not self._worker.has(call):
                     self._worker.submit(StoreJob("amend", call, amendment=(number, data, sig)))
-            for call in worklist.expired(db, now_ns, self._holds, self._share, later):
+            for call in worklist.expired_copies(db, now_ns, self._holds, self._share, postponed):
                 if not self._worker.has(call):
                     self._worker.submit(StoreJob("remove", call))
-            found = worklist.unreported(db, self._share, self._confirmed)
-            self._to_confirm = [call for call in found if not self._worker.has(call)]
+            unconfirmed = worklist.unconfirmed_copies(db, self._share, self._confirmed)
+            self._to_confirm = [call for call in unconfirmed if not self._worker.has(call)]
             self._tidy_indexes(db)
-        full = len(found) == worklist.MOST_UNREPORTED
-        self._confirmed = (found[-1].unit, found[-1].call_id) if full else ("", "")
+        full = len(unconfirmed) == worklist.MOST_UNREPORTED
+        self._confirmed = (unconfirmed[-1].unit, unconfirmed[-1].call_id) if full else ("", "")
         self._counted_ns = mono_ns  # set after the commit: after a failure the next turn counts the time
 
     def _store_finished(self) -> None:
@@ -325,41 +327,41 @@ class Copying:
             return
         now_ns = self._clock.utc_ns()
         with self._engine.begin() as db:
-            for place, done in enumerate(self._finished):
-                if done.fault:
+            for place, result in enumerate(self._finished):
+                if result.fault:
                     continue
                 try:
                     with db.begin_nested():
-                        self._store_result(db, done.job, now_ns)
+                        self._store_result(db, result.job, now_ns)
                 except (ValueError, ArithmeticError, DataError, Refusal) as error:  # of this call alone
-                    fault = f"{done.job.call.call_id}: {type(error).__name__}"
-                    self._finished[place] = replace(done, fault=fault, spoiled=True)
-                    self._transfer_of(done.job.call.unit).put_off(done.job.call.call_id, self._clock.monotonic_ns())
-        for done in self._finished:
-            if done.spoiled:
-                self._complain(done.job.call.unit, f"copy_changed: {done.fault}; it is fetched again")
-            elif done.alone:
-                self._postpone(done.job.call, done.fault)
-                if done.job.what == "close":
-                    self._closings.put_off(done.job.call)
-            elif done.fault:
-                self._store_away(done.fault)
-            elif done.job.what == "put":
-                self._to_confirm.append(done.job.call)
-            elif done.job.what == "remove":
-                log.info("copy_removed: %s %s: its retention has ended", done.job.call.unit, done.job.call.call_id)
+                    fault = f"{result.job.call.call_id}: {type(error).__name__}"
+                    self._finished[place] = replace(result, fault=fault, spoiled=True)
+                    self._transfer_of(result.job.call.unit).put_off(result.job.call.call_id, self._clock.monotonic_ns())
+        for result in self._finished:
+            if result.spoiled:
+                self._complain(result.job.call.unit, f"copy_changed: {result.fault}; it is fetched again")
+            elif result.alone:
+                self._postpone(result.job.call, result.fault)
+                if result.job.kind == "close":
+                    self._closings.put_off(result.job.call)
+            elif result.fault:
+                self._store_away(result.fault)
+            elif result.job.kind == "put":
+                self._to_confirm.append(result.job.call)
+            elif result.job.kind == "remove":
+                log.info("copy_removed: %s %s: its retention has ended", result.job.call.unit, result.job.call.call_id)
         self._finished = []
 
     def _store_result(self, db: Connection, job: StoreJob, now_ns: int) -> None:
-        if job.what == "put":
-            worklist.stored(db, job.call, job.kept, now_ns)
+        if job.kind == "put":
+            worklist.record_stored(db, job.call, job.retention, now_ns)
         elif job.amendment is not None:
-            worklist.amended(db, job.call, job.amendment[0], now_ns)
-        elif job.what == "close":
-            worklist.closed(db, job.call, now_ns)
+            worklist.record_amended(db, job.call, job.amendment[0], now_ns)
+        elif job.kind == "close":
+            worklist.record_closed(db, job.call, now_ns)
             self._store_head(db, job, now_ns)
         else:
-            worklist.removed(db, job.call, now_ns)
+            worklist.record_removed(db, job.call, now_ns)
 
     def _store_head(self, db: Connection, job: StoreJob, now_ns: int) -> None:
         """Stores the log's head from a closing: a unit that shows different logs to custodians and desk is exposed by
@@ -374,13 +376,13 @@ class Copying:
     def _is_of_one(self, error: OSError) -> bool:
         return is_of_one_call(self._store, error)
 
-    def _postpone(self, call: Call, why: str) -> None:
+    def _postpone(self, call: Call, reason: str) -> None:
         """Postpones the work on one call with faulty files in the store; all other work continues."""
         self._transfer_of(call.unit).put_off(call.call_id, self._clock.monotonic_ns())
-        self._complain(call.unit, f"copy_waits: {call.call_id}: {why:.200}; it is tried again later")
+        self._complain(call.unit, f"copy_waits: {call.call_id}: {reason:.200}; it is tried again later")
 
-    def _store_away(self, why: str) -> None:
-        self._complain("", f"store_away: {why}; it is tried again in {FAULT_PAUSE_S} s")
+    def _store_away(self, reason: str) -> None:
+        self._complain("", f"store_away: {reason}; it is tried again in {FAULT_PAUSE_S} s")
         self._store_ns = self._clock.monotonic_ns() + FAULT_PAUSE_S * NS_PER_S
         for transfer in self._units.values():
             transfer.incoming, transfer.correlation = None, b""

@@ -165,10 +165,10 @@ def _clear(place: Path) -> bool:
     return True
 
 
-def _begin_of(path: Path, most: int) -> bytes:
-    """The file's first `most` bytes and one more, which shows that a file is longer."""
+def _begin_of(path: Path, limit: int) -> bytes:
+    """The file's first `limit` bytes and one more, which shows that a file is longer."""
     with path.open("rb") as file:
-        return file.read(most + 1)
+        return file.read(limit + 1)
 
 
 def _sync(path: Path) -> None:

@@ -48,17 +48,17 @@ class Hours:
     night: int | None
 
     @classmethod
-    def of(cls, text: str, zone: str, day: int | None, night: int | None) -> Self:
+    def parse(cls, text: str, zone: str, day: int | None, night: int | None) -> Self:
         """The parsed hours. BadInput for invalid hours or an unknown zone."""
-        found = _HOURS.fullmatch(text)
-        if found is None or found.group(1, 2) == found.group(3, 4):
+        hours = _HOURS.fullmatch(text)
+        if hours is None or hours.group(1, 2) == hours.group(3, 4):
             raise BadInput(f"copy.night {text!r}: 20:00-06:00 expected")
         try:
-            where = zone_of(zone)
+            zone_info = zone_of(zone)
         except (ValueError, KeyError, OSError):
             raise BadInput(f"copy.zone {zone!r}: a zone as Asia/Seoul expected") from None
-        begin, end = time(int(found[1]), int(found[2])), time(int(found[3]), int(found[4]))
-        return cls(begin, end, where, day, night)
+        begin, end = time(int(hours[1]), int(hours[2])), time(int(hours[3]), int(hours[4]))
+        return cls(begin, end, zone_info, day, night)
 
     def kbit_s(self, utc_ns: int) -> int | None:
         now = local_time(utc_ns, self.zone).time()
@@ -82,8 +82,8 @@ class Transfer:
     unit: str
     incoming: Incoming | None = None
     correlation: bytes = b""  # of the requested window; empty: none
-    came: int = 0  # received bytes of the window
-    most: int = 0
+    received_bytes: int = 0  # of the window
+    window_bytes: int = 0
     asked_ns: int = 0
     answered_ns: int = 0
     next_ns: int = 0  # no request before this time
@@ -98,21 +98,21 @@ class Transfer:
         place = self.incoming.place
         if place is None:
             return None
-        self.most = MOST_BYTES
+        self.window_bytes = MOST_BYTES
         if kbit_s is not None:
-            self.most = min(MOST_BYTES, max(BLOCK_BYTES, kbit_s * 125 * _AT_A_TIME_S))
-        self.correlation, self.came = secrets.token_bytes(_CORRELATION_BYTES), 0
+            self.window_bytes = min(MOST_BYTES, max(BLOCK_BYTES, kbit_s * 125 * _AT_A_TIME_S))
+        self.correlation, self.received_bytes = secrets.token_bytes(_CORRELATION_BYTES), 0
         self.asked_ns = self.answered_ns = now_ns
-        return Window(call_id=self.incoming.call.call_id, file=place[0], first=place[1], most=self.most)
+        return Window(call_id=self.incoming.call.call_id, file=place[0], first=place[1], most=self.window_bytes)
 
     def count_received(self, count: int, now_ns: int, kbit_s: int | None) -> None:
         """Counts bytes of the window that were received and stored."""
-        self.came += count
+        self.received_bytes += count
         self.answered_ns, self.pause_s = now_ns, 0
-        if self.incoming is None or self.incoming.place is None or self.came >= self.most:
+        if self.incoming is None or self.incoming.place is None or self.received_bytes >= self.window_bytes:
             self.correlation = b""
             if kbit_s:
-                self.next_ns = self.asked_ns + self.came * 8 * NS_PER_MS // kbit_s
+                self.next_ns = self.asked_ns + self.received_bytes * 8 * NS_PER_MS // kbit_s
 
     def restart(self) -> None:
         """Forgets the requested window: the session of its sender has ended."""
@@ -164,7 +164,9 @@ class Closings:
         self._units: dict[str, Transfer] = {}
         self._calls: dict[str, Call] = {}  # unit -> the call in progress
 
-    def due(self, db: Connection, under_way: Callable[[str], Collection[str]]) -> Iterator[tuple[Close, str, bytes]]:
+    def due_requests(
+        self, db: Connection, under_way: Callable[[str], Collection[str]]
+    ) -> Iterator[tuple[Close, str, bytes]]:
         """The requests that are due, with unit and correlation data. `under_way`: a unit's calls that the store is
         processing."""
         now_ns = self._clock.monotonic_ns()

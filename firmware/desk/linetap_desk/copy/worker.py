@@ -20,12 +20,12 @@ from linetap_desk.copy.store import Store, is_of_one_call
 
 @dataclass(frozen=True, slots=True)
 class StoreJob:
-    """A job of the store. `folder` and `kept` are of a `put`, `closing` of a `close`, `amendment` of an `amend`."""
+    """A job of the store: `put` has `folder` and `retention`, `close` has `closing`, `amend` has `amendment`."""
 
-    what: Literal["put", "close", "amend", "remove"]
+    kind: Literal["put", "close", "amend", "remove"]
     call: Call
     folder: Path | None = None
-    kept: RetentionTerm = field(default_factory=RetentionTerm)
+    retention: RetentionTerm = field(default_factory=RetentionTerm)
     closing: Closing | None = None
     amendment: tuple[int, bytes, str] | None = None  # its number, the document, the armored signature
 
@@ -47,7 +47,7 @@ class Worker:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._jobs: queue.SimpleQueue[StoreJob | None] = queue.SimpleQueue()
-        self._done: queue.SimpleQueue[FinishedJob] = queue.SimpleQueue()
+        self._finished: queue.SimpleQueue[FinishedJob] = queue.SimpleQueue()
         self._under_way: set[Call] = set()
         self._thread = threading.Thread(target=self._run, name="store", daemon=True)
         self._thread.start()
@@ -66,12 +66,12 @@ class Worker:
         self._under_way.add(job.call)
         self._jobs.put(job)
 
-    def done(self) -> list[FinishedJob]:
-        found = []
-        while not self._done.empty():
-            found.append(self._done.get())
-            self._under_way.discard(found[-1].job.call)
-        return found
+    def take_finished(self) -> list[FinishedJob]:
+        finished = []
+        while not self._finished.empty():
+            finished.append(self._finished.get())
+            self._under_way.discard(finished[-1].job.call)
+        return finished
 
     def stop(self, patience_s: float) -> None:
         """Stops the thread. Jobs unfinished after `patience_s` are executed after the next start."""
@@ -81,24 +81,24 @@ class Worker:
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
             try:
-                if job.what == "put":
+                if job.kind == "put":
                     assert job.folder is not None
                     require_whole(job.folder, job.call)
                     self._store.put(job.call.unit, job.call.call_id, job.folder)
-                elif job.what == "close":
+                elif job.kind == "close":
                     assert job.closing is not None
                     self._store.put_closing(job.call.unit, job.call.call_id, encode(job.closing))
-                elif job.what == "amend":
+                elif job.kind == "amend":
                     assert job.amendment is not None
                     self._store.put_amendment(job.call.unit, job.call.call_id, *job.amendment)
                 else:
                     self._store.remove(job.call.unit, job.call.call_id)
-                self._done.put(FinishedJob(job))
+                self._finished.put(FinishedJob(job))
             except OSError as error:
-                self._done.put(FinishedJob(job, str(error), alone=is_of_one_call(self._store, error)))
+                self._finished.put(FinishedJob(job, str(error), alone=is_of_one_call(self._store, error)))
             except Exception as error:  # noqa: BLE001 - of one call's files; without this thread nothing is copied or removed
                 spoiled = job.folder is not None and isinstance(error, (Refusal, msgspec.MsgspecError))
                 if spoiled and job.folder is not None:
                     shutil.rmtree(job.folder, ignore_errors=True)
                 text = f"{job.call.call_id}: {error}" if spoiled else f"{type(error).__name__}: {error}"
-                self._done.put(FinishedJob(job, text, spoiled=spoiled, alone=not spoiled))
+                self._finished.put(FinishedJob(job, text, spoiled=spoiled, alone=not spoiled))

@@ -70,7 +70,7 @@ def next_call(db: Connection, unit: str, skipped: set[str]) -> Call | None:
     return next((Call(unit, *row) for row in found if row[0] not in skipped and recordfile.is_call_id(row[0])), None)
 
 
-def unreported(db: Connection, share: Share = ALL_UNITS, after: tuple[str, str] = ("", "")) -> list[Call]:
+def unconfirmed_copies(db: Connection, share: Share = ALL_UNITS, after: tuple[str, str] = ("", "")) -> list[Call]:
     """Stored copies of online units that have not acknowledged them, by unit and call, from the one behind `after`: a
     unit without acknowledgements must not block other units' copies."""
     wanted = select(copies.c.unit, copies.c.call_id, copies.c.record_sha256).join(
@@ -102,7 +102,7 @@ def next_unclosed(db: Connection, unit: str, skipped: set[str]) -> Call | None:
     return next((Call(unit, *row) for row in rows if row[0] not in skipped), None)
 
 
-def expired(
+def expired_copies(
     db: Connection, now_ns: int, holds: Path | None, share: Share = ALL_UNITS, skipped: Collection[tuple[str, str]] = ()
 ) -> list[Call]:
     """Expired copies without a hold, except those in `skipped` (unit and call). Two clocks must agree: the desk's, and
@@ -111,28 +111,30 @@ def expired(
     witnessed = db.execute(select(func.max(calls.c.began_at))).scalar()
     if witnessed is None:
         return []
-    wanted = select(copies.c.unit, copies.c.call_id, copies.c.record_sha256).where(
+    due_copies = select(copies.c.unit, copies.c.call_id, copies.c.record_sha256).where(
         copies.c.removed_at.is_(None),
         copies.c.look_at <= min(rfc3339(now_ns), witnessed),
         share.condition(copies.c.unit),
     )
-    gone = select(calls.c.unit).where(
+    destroyed = select(calls.c.unit).where(
         calls.c.unit == copies.c.unit, calls.c.call_id == copies.c.call_id, calls.c.destroyed_at.is_not(None)
     )
     age_ms = counted_ms(db) - copies.c.counted_ms
-    wanted = wanted.where(gone.exists() | (age_ms >= copies.c.period_s * 1000))
-    rows = db.execute(wanted.order_by(copies.c.look_at).limit(MOST_EXPIRED + len(skipped))).all()
-    over = [Call(*row) for row in rows if (row.unit, row.call_id) not in skipped][:MOST_EXPIRED]
-    kept = recordfile.read_holds(holds) if over and holds is not None else DeskHolds()
-    if kept.unread:
-        log.error("holds_unread: %.300s; no copy is removed until it can be read", kept.unread)
-    found = []
-    for call in over:
-        if is_held(db, call, now_ns, kept):
-            db.execute(update(copies).where(_mine(call)).values(look_at=rfc3339(now_ns + HELD_PAUSE_S * NS_PER_S)))
+    due_copies = due_copies.where(destroyed.exists() | (age_ms >= copies.c.period_s * 1000))
+    rows = db.execute(due_copies.order_by(copies.c.look_at).limit(MOST_EXPIRED + len(skipped))).all()
+    due_calls = [Call(*row) for row in rows if (row.unit, row.call_id) not in skipped][:MOST_EXPIRED]
+    holds_of_desk = recordfile.read_holds(holds) if due_calls and holds is not None else DeskHolds()
+    if holds_of_desk.unread:
+        log.error("holds_unread: %.300s; no copy is removed until it can be read", holds_of_desk.unread)
+    unheld = []
+    for call in due_calls:
+        if is_held(db, call, now_ns, holds_of_desk):
+            db.execute(
+                update(copies).where(_is_copy_of(call)).values(look_at=rfc3339(now_ns + HELD_PAUSE_S * NS_PER_S))
+            )
         else:
-            found.append(call)
-    return found
+            unheld.append(call)
+    return unheld
 
 
 def is_held(db: Connection, call: Call, now_ns: int, holds: DeskHolds) -> bool:
@@ -143,7 +145,7 @@ def is_held(db: Connection, call: Call, now_ns: int, holds: DeskHolds) -> bool:
     return holds.holds(call.call_id, now_ns)
 
 
-def count(db: Connection, ms: int) -> None:
+def add_counted_time(db: Connection, ms: int) -> None:
     """Adds to the counted time. Copies made by an earlier version count from now on."""
     before = counted_ms(db)
     db.execute(delete(counted))
@@ -163,7 +165,7 @@ def counted_ms(db: Connection) -> int:
     return int(db.execute(select(counted.c.ms)).scalar() or 0)
 
 
-def unamended(
+def unstored_amendments(
     db: Connection, share: Share = ALL_UNITS, skipped: Collection[tuple[str, str]] = ()
 ) -> list[tuple[Call, int, bytes, str]]:
     """Amendments that are not stored beside their copies yet, except those of `skipped` (unit and call)."""
@@ -179,33 +181,36 @@ def unamended(
     return [(Call(*row[:3]), row[3], row[4], row[5]) for row in rows]
 
 
-def amended(db: Connection, call: Call, number: int, now_ns: int) -> None:
+def record_amended(db: Connection, call: Call, number: int, now_ns: int) -> None:
     """Records that an amendment is stored."""
     mine = (amendments.c.unit == call.unit, amendments.c.call_id == call.call_id, amendments.c.number == number)
     db.execute(update(amendments).where(*mine).values(stored_at=rfc3339(now_ns)))
 
 
-def stored(db: Connection, call: Call, kept: RetentionTerm, now_ns: int) -> None:
+def record_stored(db: Connection, call: Call, retention: RetentionTerm, now_ns: int) -> None:
+    """Records a stored copy, with its retention."""
     # normalised, so that text order is time order
-    text = None if kept.until is None else rfc3339(parse_rfc3339(kept.until))
-    db.execute(delete(copies).where(_mine(call)))
+    until = None if retention.until is None else rfc3339(parse_rfc3339(retention.until))
+    db.execute(delete(copies).where(_is_copy_of(call)))
     db.execute(insert(copies).values(
-        unit=call.unit, call_id=call.call_id, record_sha256=call.record_sha256, until=text, look_at=text,
-        stored_at=rfc3339(now_ns), period_s=kept.period_s, counted_ms=counted_ms(db),
+        unit=call.unit, call_id=call.call_id, record_sha256=call.record_sha256, until=until, look_at=until,
+        stored_at=rfc3339(now_ns), period_s=retention.period_s, counted_ms=counted_ms(db),
     ))  # fmt: skip
-    its = (amendments.c.unit == call.unit, amendments.c.call_id == call.call_id)
-    db.execute(update(amendments).where(*its).values(stored_at=None))
+    of_call = (amendments.c.unit == call.unit, amendments.c.call_id == call.call_id)
+    db.execute(update(amendments).where(*of_call).values(stored_at=None))
     callrow.apply_amendment(db, call.unit, call.call_id)
 
 
-def closed(db: Connection, call: Call, now_ns: int) -> None:
-    mine = (_mine(call), copies.c.record_sha256 == call.record_sha256)
+def record_closed(db: Connection, call: Call, now_ns: int) -> None:
+    """Records that the copy has its closing."""
+    mine = (_is_copy_of(call), copies.c.record_sha256 == call.record_sha256)
     db.execute(update(copies).where(*mine).values(closing_at=rfc3339(now_ns)))
 
 
-def removed(db: Connection, call: Call, now_ns: int) -> None:
-    db.execute(update(copies).where(_mine(call)).values(removed_at=rfc3339(now_ns)))
+def record_removed(db: Connection, call: Call, now_ns: int) -> None:
+    """Records that the copy is removed."""
+    db.execute(update(copies).where(_is_copy_of(call)).values(removed_at=rfc3339(now_ns)))
 
 
-def _mine(call: Call) -> ColumnElement[bool]:
+def _is_copy_of(call: Call) -> ColumnElement[bool]:
     return (copies.c.unit == call.unit) & (copies.c.call_id == call.call_id)

@@ -61,7 +61,7 @@ def store_copies(
     for some in batched(_proved(store, trusted, refused), _AT_ONCE, strict=False):
         with new.begin() as db:
             for call, record, at_ns in some:
-                worklist.stored(db, call, RetentionTerm.of(record), at_ns)
+                worklist.record_stored(db, call, RetentionTerm.from_record(record), at_ns)
                 rows = [_row(_sealed(record, call))]
                 for path in kept.paths.get(call.call_id, ()):
                     if (held := _stored_hold(path, call, refused, now_ns)) is not None:
