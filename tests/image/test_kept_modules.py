@@ -108,10 +108,11 @@ def test_a_kernel_that_lacks_a_module_of_the_list_ends_the_build(tmp_path: Path)
 def test_a_line_of_another_kind_ends_the_build(line: str, tmp_path: Path) -> None:
     (tmp_path / "list").write_text(f"# one\n{line}\n")
     script = f'fail() {{ echo "$*" >&2; exit 1; }}; . image/steps/kernel.sh; named_modules {tmp_path}/list'
+    environment = {"PATH": "/usr/bin:/bin", "ROOT": "r", "WORK": "w"}
+    command = ["bash", "-euo", "pipefail", "-c", script]
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script], cwd=PROJECT, env={"PATH": "/usr/bin:/bin", "ROOT": "r", "WORK": "w"},
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 1
     assert line in done.stderr
 
