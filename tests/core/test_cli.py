@@ -15,12 +15,14 @@ from typing import Any
 
 import pytest
 
+from linetap.commission import init as initcommand
 from linetap.config import load_config
 from linetap_core import cli
 from linetap_core.evidence.keys import keys
 from linetap_core.wire.situations import SITUATIONS, WARNING
 
 LIMIT_S = 120
+ROOT = Path(__file__).parents[2]
 CUSTODIAN, EPOCH = keys.new_identity().recipient, keys.new_identity().recipient
 LINETAP = [sys.executable, "-m", "linetap"]
 
@@ -243,6 +245,21 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert cli.main(["bench", "--help"]) == 2
     said = "this needs rich: pip install ./firmware/core ./firmware/desk ./firmware/unit ./firmware/bench brings it"
     assert capsys.readouterr().err == f"{said}, in linetap's repository\n"
+
+
+def test_a_card_is_made_where_only_debians_package_has_the_pins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """docs/provisioning.md on a machine with linetap-unit: its table of pins is in /etc/linetap."""
+    clone, installed = initcommand._PINS
+    assert installed == Path("/etc/linetap/pins.toml")
+    assert "-t $(UNIT)/etc/linetap pins.toml" in (ROOT / "firmware/debian/rules").read_text()
+    packages = tmp_path / "pins.toml"
+    packages.write_bytes(clone.read_bytes())
+    monkeypatch.setattr(initcommand, "_PINS", (tmp_path / "no-clone/pins.toml", packages))
+    (made := tmp_path / "card").mkdir()
+    assert init(made, "--image", "--broker", "mqtt.city.example") == 0, capsys.readouterr().err
+    assert (made / "pins.toml").read_bytes() == packages.read_bytes()
 
 
 def test_nobody_reads_on(tmp_path: Path) -> None:

@@ -27,9 +27,11 @@ from linetap_core.wire.hosts import BROKER_WANTED, is_own_host, is_tls_host
 SIGNERS = "allowed_signers"
 _READABLE = 0o644  # files without a secret
 _LINE_LIMIT_BYTES = 64 * 1024
-_PROJECT = Path(__file__).resolve().parents[4]  # root of a clone; an installed linetap needs the options
-_SHIPPED_PINS = _PROJECT / "hardware" / "pins.toml"
-_SHIPPED_NOTICES = _PROJECT / "build" / "notices"
+_PROJECT = Path(__file__).resolve().parents[4]  # root of a clone
+# Of a clone, of Debian's package linetap-unit.
+_PINS = (_PROJECT / "hardware/pins.toml", Path("/etc/linetap/pins.toml"))
+_PINS_NAME = _PINS[0].name
+_NOTICES = (_PROJECT / "build/notices", Path("/usr/share/linetap-unit/notices"))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,11 +81,11 @@ def run(args: argparse.Namespace) -> int:
     if not args.force and (there := next((path for path in (output, *beside) if path.exists()), None)):
         raise BadInput(f"{there}: exists; another folder, or --force, which keeps an existing key expected")
     fresh = output.with_name(f".{output.name}.new")
-    pins = output.with_name(_SHIPPED_PINS.name)
+    pins = output.with_name(_PINS_NAME)
     new = [path for path in (fresh, *beside, pins) if not path.exists()]
     try:
         if args.image and pins in new:
-            _write(pins, _SHIPPED_PINS.read_text())  # as on the unit, so that the configuration can be checked here
+            _write(pins, _shipped(_PINS).read_text())  # as on the unit, so that the configuration can be checked here
         write_beside(args.unit, beside[0], beside[1], beside[2])
         _write(fresh, render(_plan(args, key_path.name)))
         check_config(fresh)
@@ -137,7 +139,7 @@ def _check(args: argparse.Namespace) -> None:
         problems.append(f"-o {args.output}: another file beside it has that name; unit.toml expected")
     if not args.output.absolute().parent.is_dir():
         problems.append(f"-o {args.output}: there is no folder {args.output.parent}")
-    if args.board == "hardware" and args.pins is None and not _SHIPPED_PINS.is_file():
+    if args.board == "hardware" and args.pins is None and not _shipped(_PINS).exists():
         problems.append("--pins is missing: the table of pins that belongs to this unit's boards")
     if not 1 <= args.broker_port <= 65535:
         problems.append(f"--broker-port {args.broker_port}: 1 to 65535 expected")
@@ -197,13 +199,19 @@ def _plan(args: argparse.Namespace, key: str) -> Plan:
 def _notices(args: argparse.Namespace) -> str:
     if args.notices is not None:
         return str(Path(args.notices).absolute())
-    return "notices" if args.image or not _SHIPPED_NOTICES.is_dir() else str(_SHIPPED_NOTICES)
+    shipped = _shipped(_NOTICES)
+    return "notices" if args.image or not shipped.is_dir() else str(shipped)
+
+
+def _shipped(places: tuple[Path, ...]) -> Path:
+    """The first place that exists, else the first."""
+    return next((place for place in places if place.exists()), places[0])
 
 
 def _pins(args: argparse.Namespace) -> str:
     if args.image or args.board != "hardware":
-        return _SHIPPED_PINS.name
-    return str(_SHIPPED_PINS if args.pins is None else args.pins.absolute())
+        return _PINS_NAME
+    return str(_shipped(_PINS) if args.pins is None else args.pins.absolute())
 
 
 def _broker_ca(args: argparse.Namespace) -> str | None:
