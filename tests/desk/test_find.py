@@ -324,12 +324,13 @@ def test_keys_that_open_no_index_are_bad_input(vaults: Vaults, capsys: pytest.Ca
 def test_what_the_document_says_of_stock_tools(vaults: Vaults) -> None:
     """The last recipe of docs/finding.md, unchanged."""
     vaults.lay("2027-01-23", "2026-11-24", call(), call(line=4, number="0212340000"))
+    vaults.lay("overflow-2", "2026-11-25", call(line=5))
     document = (Path(__file__).parents[2] / "docs/finding.md").read_text()
     recipe = document.split("```sh\n")[-1].partition("```")[0]
-    keys = vaults.keys("2027-01-23")
+    keys = vaults.keys("2027-01-23", "overflow-2")
     done = run(["bash", "-c", recipe.replace("vaults/floor-03", str(vaults.vault)).replace("/media/a", str(keys))])
     assert done.returncode == 0, done.stderr
-    assert index.decode(done.stdout) == [call()]
+    assert index.decode(done.stdout) == [call(), call(line=5)]
 
 
 # --- the access log ---------------------------------------------------------------------------------------------
