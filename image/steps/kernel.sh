@@ -41,7 +41,8 @@ lay_kernel() {
 # Leaves in the root the modules that a board needs (image/boards), the initramfs' and those of kept-modules.txt, each
 # with its dependencies; no other. This reduces attack surface and update size.
 keep_modules() {
-  local modules=$PWD/$ROOT/usr/lib/modules/$(kernel)
+  local modules module
+  modules=$PWD/$ROOT/usr/lib/modules/$(kernel)
   say "modules"
   depmod -b "$PWD/$ROOT/usr" "$(kernel)"
   { of_kernel modules && wanted_modules && named_modules image/kept-modules.txt; } >"$WORK/named" ||
