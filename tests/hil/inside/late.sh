@@ -7,3 +7,4 @@ mkdir -p /new/run/systemd/system
 cp -a /hil/units/. /new/run/systemd/system/
 mkdir -p /new/run/udev/rules.d
 cp /hil/69-hil.rules /new/run/udev/rules.d/
+echo /run/hil/modprobe.sh >/proc/sys/kernel/modprobe

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # snd-aloop as codec (device 0) and line (device 1); gpio-sim as the header of a Pi.
 set -eu
+for name in inet_diag tcp_diag; do insmod /run/hil/modules/$name.ko; done # for ss
 modprobe snd-pcm
 insmod /run/hil/modules/snd-aloop.ko index=0 id=Loopback pcm_substreams=1
 if grep -q 'Raspberry Pi' /proc/device-tree/model; then
