@@ -31,6 +31,7 @@ readonly PACKAGES=(
   swtpm tpm2-tools libtss2-tcti-swtpm0t64 # 1.5 MB, 6 MB installed: a TPM for the unit's key, and stock tools on it
   kmod                                 # 0.1 MB: lists the modules of an initramfs
   cryptsetup-bin e2fsprogs fdisk busybox-static # 1.7 MB: a card's partitions, encrypted; the shell of its initramfs
+  dosfstools mtools bmap-tools cpio xxd # 0.7 MB, 2 MB installed: boot partitions, signed and written as by others
   libfuse3-dev pkg-config              # 0.5 MB, 2 MB installed: a disk that loses unflushed data, for power cuts
   minimodem multimon-ng libspandsp2t64 # references for the detectors
   asterisk-moh-opsound-gsm             # 1.8 MB: music that must not be detected as speech
