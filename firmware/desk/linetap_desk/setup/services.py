@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import socket
 
+from linetap_core import absent
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.errors import BadInput
 from linetap_desk.config import pages
@@ -76,7 +77,7 @@ topic read linetap/v1/#
 
 def require_broker() -> None:
     if not (machine.MOSQUITTO / "conf.d").is_dir():
-        raise BadInput("mosquitto is not installed: apt install mosquitto; or name a broker elsewhere by --broker")
+        raise BadInput(f"{absent.not_installed('mosquitto')}; or name a broker elsewhere by --broker")
 
 
 def configure_broker(report: Report) -> bool:
