@@ -239,13 +239,13 @@ def test_another_domain_than_the_authority_was_made_for_is_refused(given: Answer
 
 
 def test_a_shown_name_of_nobody_is_refused(given: Answers, tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="^--shown 김민지: --admin with the login name of that person is missing$"):
+    with pytest.raises(BadInput, match=r"^--shown 김민지: --admin with the login name of that person is missing$"):
         answers.from_options(asked("--shown", "김민지"), _desk_of(given, tmp_path))
 
 
 def test_another_shown_name_of_an_account_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(services, "run_checked", lambda *_: "park\t박지훈\tvault\nkim\t김민지\tofficer\tpassword\topen")
-    with pytest.raises(BadInput, match="^--shown 김민수: kim has an account, which is shown as 김민지 and stays so$"):
+    with pytest.raises(BadInput, match=r"^--shown 김민수: kim has an account, which is shown as 김민지 and stays so$"):
         services.invite("kim", "김민수")
     for shown in ("kim", "김민지"):
         assert services.invite("kim", shown).startswith("kim: has an account; another link: ")
