@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the account of a new unit's minutes, from the box in the hand to eight tested lines, into docs/adoption.md.
+"""Writes the account of a new unit's minutes, from the box in the hand to eight tested lines, into
+docs/adoption-trials.md.
 
 Run it as `.venv/bin/python tools/new_unit_minutes.py`. What a computer can tell is computed or imported: the unit's
 waits, its patterns, the words of the sheet. What a person does has a published figure where one was found, else it is
@@ -27,7 +28,7 @@ sys.path.append(str(ROOT / "tests/desk"))  # the keystroke-level model: a though
 
 from klm import HANDS_S, KEY_S, THINK_S  # noqa: E402
 
-DOCUMENT = ROOT / "docs" / "adoption.md"
+DOCUMENT = ROOT / "docs" / "adoption-trials.md"
 MARKED = re.compile(r"(<!-- minutes: tools/new_unit_minutes\.py -->\n).*?(<!-- end -->\n)", re.DOTALL)
 LINES = 8
 

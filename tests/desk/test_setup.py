@@ -219,6 +219,45 @@ def test_an_option_that_a_desk_that_is_there_does_not_have_is_refused(tmp_path: 
         answers.from_options(asked(*words), found)
 
 
+@pytest.mark.parametrize("where", ["etc", "pki"])
+def test_another_domain_than_the_authority_was_made_for_is_refused(given: Answers, tmp_path: Path, where: str) -> None:
+    """Of an authority on this server, or of one on a medium before this server has its certificate."""
+    made(given, ManualClock(NOW_NS))
+    pki = given.pki
+    if where == "pki":
+        (machine.FOLDER / "ca.pem").unlink()
+    else:
+        pki = tmp_path / "not-mounted"
+    found = _desk_of(given, tmp_path) if where == "etc" else None
+    words = ("--name", NAME, "--admin", "kim", *(("--pki", str(pki)) if where == "pki" else ()))
+    path = tmp_path / where / "ca.pem"
+    with pytest.raises(BadInput) as refused:
+        answers.from_options(asked(*words, "--domain", "town.example"), found)
+    text = f"--domain town.example: the authority {path} is for city.example and stays so; leave the option out"
+    assert str(refused.value) == text
+    assert answers.from_options(asked(*words, "--domain", "City.Example"), found).name == NAME
+
+
+def test_a_shown_name_of_nobody_is_refused(given: Answers, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"^--shown 김민지: --admin with the login name of that person is missing$"):
+        answers.from_options(asked("--shown", "김민지"), _desk_of(given, tmp_path))
+
+
+def test_another_shown_name_of_an_account_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "run_checked", lambda *_: "park\t박지훈\tvault\nkim\t김민지\tofficer\tpassword\topen")
+    with pytest.raises(BadInput, match=r"^--shown 김민수: kim has an account, which is shown as 김민지 and stays so$"):
+        services.invite("kim", "김민수")
+    for shown in ("kim", "김민지"):
+        assert services.invite("kim", shown).startswith("kim: has an account; another link: ")
+
+
+def test_a_relative_folder_of_the_copies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The services have another working directory, and a URL needs an absolute path."""
+    monkeypatch.chdir(tmp_path)
+    words = ("--name", NAME, "--admin", "kim", "--store", "copies")
+    assert answers.from_options(asked(*words), None).store == tmp_path / "copies"
+
+
 def test_the_options_that_made_a_desk_may_be_given_again(tmp_path: Path) -> None:
     words = ("--name", NAME, "--database", "postgresql", "--store", "/srv/other")
     first = answers.from_options(asked(*words, "--admin", "kim"), None)

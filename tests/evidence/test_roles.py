@@ -60,7 +60,18 @@ def test_a_good_one_with_and_without_the_lines_end() -> None:
         assert found.purpose("curiosity") is None
 
 
+RULE = {"approvals": [["privacy"], ["legal"]], "max_age_days": 14, "party": "court", "purpose": "dispute"}
+POLICY = {"policy_sha256": "6f" * 32}
 BAD = {
+    "written default of a rule": (
+        text(document(rules=[RULE, RULE | {"may": "copy"}])),
+        r'^rules\[2\]\.may: "copy" is the default, which is left out',
+    ),
+    "written default of the policy": (
+        text(document(witnesses=POLICY | {"within_hours": 24})),
+        r"^witnesses\.within_hours: 24 is the default",
+    ),
+    "written default of the file": (text(document(lines=[])), r"^lines: \[\] is the default"),
     "twice a key of JSON": (text(document()).replace(b'"version":3', b'"version":2,"version":3'), "jq -cS"),
     "spaces": (json.dumps(document(), ensure_ascii=False, sort_keys=True).encode(), "jq -cS"),
     "two lines' ends": (text(document()) + b"\n\n", "jq -cS"),
@@ -89,6 +100,12 @@ def test_what_it_may_not_say(name: str) -> None:
     data, says = BAD[name]
     with pytest.raises(BadInput, match=says):
         check(data)
+
+
+def test_what_it_may_leave_out() -> None:
+    found = check(text(document(rules=[RULE | {"may": "listen"}], witnesses=POLICY)))
+    assert found.witnesses is not None
+    assert (found.rules[0].may, found.rules[0].expires_days, found.witnesses.within_hours) == ("listen", 31, 24)
 
 
 def test_whose_word_it_is() -> None:

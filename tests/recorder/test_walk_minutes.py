@@ -2,7 +2,7 @@
 """The minutes of a walk test over eight lines: one person with a test telephone, who follows the sheet's step 7 and
 the line by ear, on the lines' own time.
 
-The person's times are those of the account in docs/adoption.md (tools/new_unit_minutes.py).
+The person's times are those of the account in docs/adoption-trials.md (tools/new_unit_minutes.py).
 """
 
 from __future__ import annotations

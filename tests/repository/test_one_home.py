@@ -16,6 +16,7 @@ from typing import get_args
 import msgspec
 import pytest
 
+from linetap_core import absent
 from linetap_core.evidence.authorization import commandbody, fetch
 from linetap_core.evidence.authorization.command import MAY, Command, CommandFault
 from linetap_core.evidence.signing import namespaces
@@ -121,6 +122,7 @@ LITERALS: dict[str, tuple[str, Callable[[object], bool]]] = {
         lambda value: value == 10**9 and isinstance(value, int),  # a float may be bits in a second
     ),
     "zone of Korea": (f"{CORE}/zones.py", lambda value: value == "Asia/Seoul"),
+    "missing program": (f"{CORE}/absent.py", lambda value: isinstance(value, str) and " is not installed" in value),
 }
 
 
@@ -130,6 +132,20 @@ def test_a_literal_is_spelled_in_its_home_alone(concept: str) -> None:
     found = {f"{path}:{node.lineno}: {node.value!r}" for path, node in literals() if is_one(node.value)}
     assert any(each.startswith(home) for each in found), f"{home} spells no {concept} any more"
     assert not sorted(each for each in found if not each.startswith(home))
+
+
+def test_the_package_of_each_program_is_in_the_table() -> None:
+    """Of every program that a module reports as missing."""
+    named = {
+        node.args[0].value
+        for each in nodes().values()
+        for node in each
+        if isinstance(node, ast.Call)
+        and getattr(node.func, "attr", "") in ("not_installed", "require_program")
+        and node.args
+        and isinstance(node.args[0], ast.Constant)
+    }
+    assert {"age", "openssl", "sigsum-verify", "unsquashfs", "psql", "mosquitto"} <= named <= set(absent.PACKAGES)
 
 
 def test_documentation_names_no_other_namespace() -> None:

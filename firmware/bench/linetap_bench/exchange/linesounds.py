@@ -23,6 +23,7 @@ from linetap_bench.sounds import music, signalling
 from linetap_bench.sounds.signalling import fax_answer, fax_calling
 from linetap_bench.sounds.synth import F64, Noise, Sound, Tones, Wave, pair
 from linetap_bench.sounds.voices import MADE_DBM0, Voices, at_made_level
+from linetap_core import absent
 from linetap_core.codecs import g711
 from linetap_core.errors import BadInput, DeviceFault
 
@@ -87,7 +88,7 @@ def coded(samples: I16, codec: Codec, scratch: Path) -> I16:
         subprocess.run(there, input=samples.tobytes(), check=True, capture_output=True, timeout=_LIMIT_S)
         done = subprocess.run(back, check=True, capture_output=True, timeout=_LIMIT_S)
     except FileNotFoundError:
-        raise DeviceFault("no_codec", "ffmpeg is not installed: apt-get install ffmpeg") from None
+        raise DeviceFault("no_codec", absent.not_installed("ffmpeg")) from None
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         raise DeviceFault("no_codec", f"ffmpeg, {codec}: {error}") from None
     finally:

@@ -18,6 +18,7 @@ import numpy as np
 
 from linetap.ring import I16, RATE_HZ
 from linetap_bench.sounds.synth import F64, rms_of
+from linetap_core import absent
 from linetap_core.errors import DeviceFault
 
 Speaker = Literal["staff", "caller", "second", "colleague", "announcer"]
@@ -85,7 +86,7 @@ def _speak(text: str, voice: tuple[str, int, int], scratch: Path) -> tuple[I16, 
         with wave.open(str(scratch), "rb") as file:
             return np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.int16), file.getframerate()
     except FileNotFoundError:
-        raise DeviceFault("no_speech", "espeak-ng is not installed: apt-get install espeak-ng") from None
+        raise DeviceFault("no_speech", absent.not_installed("espeak-ng")) from None
     except subprocess.TimeoutExpired:
         raise DeviceFault("no_speech", f"espeak-ng -v {name}: no speech within {ESPEAK_TIMEOUT_S} s") from None
     except (subprocess.CalledProcessError, wave.Error, EOFError) as error:

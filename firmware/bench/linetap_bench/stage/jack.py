@@ -26,6 +26,7 @@ from typing import IO, Self
 
 from linetap.ring import MAX_LINES, SLOT_MS
 from linetap_bench.stage.cable import WATCHED, report_late
+from linetap_core import absent
 from linetap_core.clock import SYSTEM, Clock, ns_of
 from linetap_core.errors import DeviceFault
 
@@ -116,7 +117,7 @@ class JackCable:
                 )
             except FileNotFoundError:
                 self._lock.close()
-                raise DeviceFault("jack_absent", "setpriv: not installed; run ./build.sh setup") from None
+                raise DeviceFault("jack_absent", absent.not_installed("setpriv")) from None
         try:
             self._wait_until_ready()
         except BaseException:  # Ctrl-C must not leave a server behind; the exception is raised again

@@ -19,6 +19,7 @@ from typing import Self
 import paho.mqtt.client as mqtt
 
 from linetap_bench.stage.processes import Child, ChildFailed, Processes
+from linetap_core import absent
 from linetap_core.clock import SYSTEM, Clock, ns_of
 from linetap_core.errors import BadInput
 
@@ -46,7 +47,7 @@ def start_broker(
     configuration.write_text(_CONFIGURATION.format(port=port, queued=queued))
     program = shutil.which("mosquitto", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")  # not in a user's path
     if program is None:
-        raise BadInput("mosquitto is not installed: ./build.sh setup brings it")
+        raise BadInput(absent.not_installed("mosquitto"))
     child = children.start("mosquitto", [program, "-c", str(configuration)])
     deadline = clock.monotonic_ns() + ns_of(OWN_READY_S)
     while not listens(port):

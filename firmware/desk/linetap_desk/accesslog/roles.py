@@ -20,6 +20,14 @@ from linetap_core.timekeeping import KEPT
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.accesslog.access import Entry
 
+# Office -> what is impossible while nobody holds it.
+UNHELD = {
+    "vault": "no hold, no destroyed day, no confirmation of a unit's clock",
+    "custodian": "no rule keeps a custodian from being the requester",
+    "operator": "no configuration, update or learned line by a command",
+    "desk": "units keep every event and get no second copy: no desk may confirm",
+}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "example: linetap roles check roles.json --authority authority.pub"
@@ -51,6 +59,7 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
 def summary(roles: Roles) -> list[str]:
     lines = [f"ok: version {roles.version}, signed by the authority"]
     lines += [f"person   {p.name} ({p.role}) {keys.fingerprint(person_key(p.key))}" for p in roles.people]
+    lines += [f"nobody   {office}: {UNHELD[office]}" for office in roles.unheld_offices]
     lines += [f"purpose  {p.id}: {p.text_en} | {p.text_ko} | {p.basis}" for p in roles.purposes]
     lines += [_rule(rule) for rule in roles.rules]
     if roles.lines:

@@ -15,7 +15,7 @@ from linetap_core.clock import Clock, from_utc_ns
 from linetap_core.errors import BadInput, LinetapError
 from linetap_core.wire.mqtt import Broker
 from linetap_desk.config import pages
-from linetap_desk.doctor import Finding, brokerprobe, keyfiles, serverstate
+from linetap_desk.doctor import Finding, brokerprobe, keyfiles, rolesfile, serverstate
 from linetap_desk.setup import machine
 from linetap_desk.setup.services import units
 
@@ -55,6 +55,7 @@ def findings(path: Path, clock: Clock) -> Iterator[Finding]:
     yield from serverstate.pages(settings)
     yield from serverstate.disks(config)
     yield from serverstate.holds(config)
+    yield from rolesfile.roles(config)
     yield serverstate.timekeeping(clock)
 
 

@@ -79,6 +79,12 @@ def is_permitted(ca: x509.Certificate, name: x509.GeneralName) -> bool:
     return any(_within(name, subtree) for subtree in subtrees)
 
 
+def permitted_domains(ca: x509.Certificate) -> list[str]:
+    """The domains that the root was made for."""
+    subtrees = ca.extensions.get_extension_for_class(x509.NameConstraints).value.permitted_subtrees or []
+    return [subtree.value for subtree in subtrees if isinstance(subtree, x509.DNSName)]
+
+
 def _within(name: x509.GeneralName, subtree: x509.GeneralName) -> bool:
     match name, subtree:
         case x509.DNSName(value=inner), x509.DNSName(value=outer):

@@ -15,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from linetap_core import system
+from linetap_core import absent, system
 from linetap_core.clock import NS_PER_DAY, Clock, rfc3339
 from linetap_core.durable import privatefile, signedfile
 from linetap_core.durable.privatefile import require_wipeable, wipe
@@ -211,7 +211,12 @@ def _approver(name: str, request: Request, roles: Roles) -> Person:
 def _sign(data: bytes, key: Path) -> bytes:
     program = system.program("ssh-keygen")
     if program is None:  # the same signature, by a key without a passphrase
-        return sshsig.sign(data, signedfile.load_key(key), namespaces.RELEASE).encode("ascii")
+        try:
+            return sshsig.sign(data, signedfile.load_key(key), namespaces.RELEASE).encode("ascii")
+        except BadInput as error:
+            if not key.is_file():
+                raise
+            raise BadInput(f"{error}; for any other key: {absent.not_installed('ssh-keygen')}") from None
     command = [program, "-Y", "sign", "-q", "-n", namespaces.RELEASE, "-f", str(key)]
     try:
         done = subprocess.run(command, input=data, capture_output=True, timeout=_TIMEOUT_S, check=False)

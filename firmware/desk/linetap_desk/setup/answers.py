@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
+from cryptography import x509
 
 from linetap_core.errors import BadInput
 from linetap_desk.config.desk import DeskConfig
@@ -47,7 +48,10 @@ def from_options(args: argparse.Namespace, found: DeskConfig | None) -> Answers:
     authority.domain_name(name, "--name")
     for address in args.address:
         authority.host_name(address, "--address")
+    _refuse_another_domain(args.domain, args.pki or machine.PKI)
     admin = args.admin
+    if admin is None and found is not None and args.shown is not None:
+        raise BadInput(f"--shown {args.shown}: --admin with the login name of that person is missing")
     if admin is None and found is None:
         admin = _prompt("login name of the first person", "")
         if not admin:
@@ -55,7 +59,7 @@ def from_options(args: argparse.Namespace, found: DeskConfig | None) -> Answers:
     shown = args.shown or (_prompt("their name, as others will read it", admin) if admin else None) or admin
     return Answers(
         name=name, addresses=tuple(args.address), domain=args.domain or _parent_domain(name),
-        database=args.database or "sqlite", store=args.store or machine.COPY, pki=args.pki or machine.PKI,
+        database=args.database or "sqlite", store=(args.store or machine.COPY).absolute(), pki=args.pki or machine.PKI,
         broker=broker, admin=admin, shown=shown,
     )  # fmt: skip
 
@@ -68,13 +72,27 @@ def _refuse_others(args: argparse.Namespace, found: DeskConfig) -> None:
     for option, given, had, entry in (
         ("--name", args.name, urlsplit(found.serve.url or "").hostname, f"serve.url {found.serve.url}"),
         ("--database", args.database, kind, f"db {found.db}"),
-        ("--store", args.store and f"file://{args.store}", store, f"copy.store {store}"),
+        ("--store", args.store and f"file://{args.store.absolute()}", store, f"copy.store {store}"),
         ("--broker", args.broker, broker, f"broker.host {broker}"),
     ):
         if given is not None and given != had:
             raise BadInput(f"{option} {given.removeprefix('file://')}: {machine.CONFIG} has {entry}; change it there")
     if args.pki is not None and not (args.pki / authority.CERTIFICATE).exists():
         raise BadInput(f"--pki {args.pki}: no {authority.CERTIFICATE} in it; mount the authority's medium")
+
+
+def _refuse_another_domain(domain: str | None, pki: Path) -> None:
+    """BadInput for a domain of which an existing authority does not issue certificates: its domains never change."""
+    path = next(
+        (at / authority.CERTIFICATE for at in (machine.FOLDER, pki) if (at / authority.CERTIFICATE).exists()), None
+    )
+    if domain is None or path is None:
+        return
+    made = authority.permitted_domains(x509.load_pem_x509_certificate(path.read_bytes()))
+    if domain.lower() not in made:
+        raise BadInput(
+            f"--domain {domain}: the authority {path} is for {', '.join(made)} and stays so; leave the option out"
+        )
 
 
 def _prompt(what: str, suggested: str) -> str:

@@ -12,6 +12,7 @@ import argparse
 import os
 from importlib.util import find_spec
 
+from linetap_core import absent
 from linetap_core.cli import say
 from linetap_core.clock import Clock
 from linetap_core.durable import privatefile
@@ -48,8 +49,9 @@ def make_databases(kind: str, report: Report) -> None:
     if kind == "sqlite":
         _make_file()
         return
+    absent.require_program("psql", "--database postgresql needs it")
     if find_spec("psycopg") is None:
-        raise BadInput("--database postgresql: apt install postgresql python3-psycopg")
+        raise BadInput("--database postgresql: this needs psycopg: apt install python3-psycopg")
     for user, name in ((machine.DESK, _DESK_NAME), (machine.PAGES, _PAGES_NAME)):
         if not _psql(f"SELECT 1 FROM pg_roles WHERE rolname = '{user}'"):
             _psql(f'CREATE ROLE "{user}" LOGIN')

@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from linetap_core import absent
 from linetap_core.durable.files import replace_durably
 from linetap_core.errors import BadInput
 
@@ -31,8 +32,9 @@ def run_program(words: Sequence[str], given: str | None = None) -> subprocess.Co
     try:
         return subprocess.run(words, input=given or "", capture_output=True, text=True, timeout=LIMIT_S, check=False)
     except (FileNotFoundError, subprocess.TimeoutExpired) as error:
-        why = "took too long" if isinstance(error, subprocess.TimeoutExpired) else "is not installed"
-        return subprocess.CompletedProcess(words, 127, "", f"{words[0]} {why}")
+        late = isinstance(error, subprocess.TimeoutExpired)
+        why = f"{words[0]} took too long" if late else absent.not_installed(words[0])
+        return subprocess.CompletedProcess(words, 127, "", why)
 
 
 def as_user(user: str, *words: str) -> tuple[str, ...]:

@@ -24,7 +24,9 @@ def add_setup_action(actions: Any) -> None:
     )
     parser.add_argument("--name", metavar="HOST", help="the address for people and units: desk.city.example")
     parser.add_argument("--address", action="append", default=[], metavar="A", help="another name or address of it")
-    parser.add_argument("--domain", metavar="NAME", help="the authority's domain; default: the domain of HOST")
+    parser.add_argument(
+        "--domain", metavar="NAME", help="the authority's domain, when it is made; default: the domain of HOST"
+    )
     parser.add_argument("--admin", metavar="NAME", help="the first account, of role officer")
     parser.add_argument("--shown", metavar="TEXT", help="the name of that person, as others read it")
     parser.add_argument("--database", choices=machine.DATABASES, help="default sqlite")

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import socket
 
+from linetap_core import absent
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.errors import BadInput
 from linetap_desk.config import pages
@@ -52,11 +53,15 @@ def _answers(port: int, clock: Clock) -> bool:
 
 
 def invite(name: str, shown: str) -> str:
-    """The one-time link of a new account; for an existing one, how to get another link."""
+    """The one-time link of a new account; for an existing one, how to get another link. BadInput for another `shown`
+    than it has; its own name as `shown` stands for none."""
     people = (_LINETAP, "desk", "people")
     config = ("--config", str(machine.CONFIG))
     listed = run_checked(*as_user(machine.PAGES, *people, "list", *config)).splitlines()
-    if any(line.split("\t")[0] == name for line in listed):
+    had = next((line.split("\t")[1] for line in listed if line.split("\t")[0] == name), None)
+    if had is not None and shown not in (name, had):
+        raise BadInput(f"--shown {shown}: {name} has an account, which is shown as {had} and stays so")
+    if had is not None:
         again = " ".join(as_user(machine.PAGES, "linetap", "desk", "people", "invite", name, *config))
         return f"{name}: has an account; another link: {again}"
     made = as_user(machine.PAGES, *people, "add", name, "--shown", shown, "--roles", "officer", "--invite", *config)
@@ -76,7 +81,7 @@ topic read linetap/v1/#
 
 def require_broker() -> None:
     if not (machine.MOSQUITTO / "conf.d").is_dir():
-        raise BadInput("mosquitto is not installed: apt install mosquitto; or name a broker elsewhere by --broker")
+        raise BadInput(f"{absent.not_installed('mosquitto')}; or name a broker elsewhere by --broker")
 
 
 def configure_broker(report: Report) -> bool:

@@ -20,7 +20,7 @@ from pathlib import Path
 from threading import Thread
 from typing import IO
 
-from linetap_core import system
+from linetap_core import absent, system
 from linetap_core.errors import BadInput, LinetapError, Refusal
 from linetap_core.evidence.keys import keys
 from linetap_core.rundir import read_small
@@ -177,10 +177,7 @@ def _read_here(ciphertext: bytes, identities: list[keys.AgeIdentity]) -> Decrypt
 
 
 def _run(ciphertext: bytes, identities: list[str]) -> Decrypted:
-    program = system.program("age")
-    if program is None:
-        raise BadInput("the `age` command is not installed, which this kind of key needs: `apt install age` expected")
-    command = [program, "--decrypt"]
+    command = [absent.require_program("age", "this kind of key needs it"), "--decrypt"]
     for identity in identities:
         command += ["--identity", identity]
     try:

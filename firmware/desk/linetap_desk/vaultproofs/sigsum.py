@@ -17,7 +17,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from linetap_core import system
+from linetap_core import absent
 from linetap_core.durable.files import replace_durably
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.calls import sealed
@@ -144,10 +144,7 @@ def require_stock_proof(message: bytes, proof: bytes, policy: bytes, key: bytes,
         paths = [Path(folder) / each for each in ("key.pub", "policy", "proof")]
         for path, data in zip(paths, (key, policy, proof), strict=True):
             path.write_bytes(data)
-        program = system.program("sigsum-verify")
-        if program is None:
-            raise BadInput("there is no `sigsum-verify`: install the package sigsum-go")
-        command = [program, "-k", str(paths[0]), "-p", str(paths[1]), str(paths[2])]
+        command = [absent.require_program("sigsum-verify"), "-k", str(paths[0]), "-p", str(paths[1]), str(paths[2])]
         try:
             done = subprocess.run(command, input=message, capture_output=True, timeout=_TIMEOUT_S, check=False)
         except subprocess.TimeoutExpired:

@@ -13,6 +13,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from linetap_core import absent
 from linetap_core.errors import BadInput
 from linetap_core.evidence import digest
 from linetap_core.versions import entry, payload
@@ -69,7 +70,7 @@ def _extracted(bundle: Path, into: Path) -> None:
             check=False, preexec_fn=_limit_files,
         )  # fmt: skip
     except FileNotFoundError:
-        raise BadInput("unsquashfs is not installed (squashfs-tools); it reads what a bundle is") from None
+        raise BadInput(f"{absent.not_installed('unsquashfs')}; it reads the bundle's facts") from None
     except subprocess.TimeoutExpired:
         raise BadInput(f"{bundle}: unsquashfs does not end with it") from None
     if done.returncode == -signal.SIGXFSZ:

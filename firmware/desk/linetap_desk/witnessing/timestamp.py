@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from linetap_core import system
+from linetap_core import absent
 from linetap_core.durable.files import replace_durably
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.merklelog import unitlog
@@ -150,10 +150,7 @@ def _post(url: str, query: bytes) -> bytes:
 
 def _openssl(*arguments: object) -> str:
     """The output of `openssl ts`; NoTimestamp with its error message if it fails."""
-    program = system.program("openssl")
-    if program is None:
-        raise BadInput("there is no `openssl`: install the package openssl")
-    command = [program, "ts", *map(str, arguments)]
+    command = [absent.require_program("openssl"), "ts", *map(str, arguments)]
     try:
         done = subprocess.run(
             command, capture_output=True, timeout=_TIMEOUT_S, check=False, text=True, errors="replace"

@@ -18,6 +18,7 @@ from linetap.notices import Notice, load_notice
 from linetap.notices.importer import import_notice
 from linetap.notices.shipped import SHIPPED, Words
 from linetap.ring import RATE_HZ
+from linetap_core import absent
 from linetap_core.durable.files import replace_durably
 from linetap_core.errors import BadInput, LinetapError
 
@@ -80,7 +81,7 @@ def _speak(words: Words, path: Path) -> None:
     try:
         subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_LIMIT_S, check=True)
     except FileNotFoundError:
-        raise BadInput("espeak-ng is not installed: `apt install espeak-ng` brings it") from None
+        raise BadInput(absent.not_installed("espeak-ng")) from None
     except subprocess.TimeoutExpired:
         raise BadInput(f"espeak-ng did not end within {_LIMIT_S} s") from None
     except subprocess.CalledProcessError as error:

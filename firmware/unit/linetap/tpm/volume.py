@@ -27,7 +27,7 @@ from linetap.tpm.boardkey import OtpToken
 from linetap.tpm.bootpolicy import Boot
 from linetap.tpm.keyfile import KeyFile
 from linetap.tpm.session import OpenTpm
-from linetap_core import jsontext
+from linetap_core import absent, jsontext
 from linetap_core.errors import BadInput, DeviceFault, Refusal
 
 MAGIC = b"LUKS\xba\xbe"
@@ -244,6 +244,8 @@ def run(*command: str, stdin: bytes = b"", good: tuple[int, ...] = (0,), fds: tu
     """The output of a stock tool. DeviceFault: one line with the last line of its error output."""
     try:
         done = subprocess.run(command, input=stdin, capture_output=True, timeout=900, check=False, pass_fds=fds)
+    except FileNotFoundError:
+        raise DeviceFault("volume", absent.not_installed(command[0])) from None
     except OSError as error:
         raise DeviceFault("volume", f"{command[0]}: {error.strerror}") from None
     except subprocess.TimeoutExpired:

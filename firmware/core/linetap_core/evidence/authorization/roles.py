@@ -88,6 +88,11 @@ class Roles(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         return next((purpose for purpose in self.purposes if purpose.id == purpose_id), None)
 
     @property
+    def unheld_offices(self) -> list[str]:
+        """The offices without a person. The authority is no person of this file: its key is separate."""
+        return [office for office in OFFICES[1:] if all(person.role != office for person in self.people)]
+
+    @property
     def approver_roles(self) -> list[str]:
         return sorted({person.role for person in self.people if person.approves})
 

@@ -31,9 +31,30 @@ def decode[T](data: bytes, kind: type[T]) -> T:
         document = jsontext.decode(data, type=kind)
     except ValueError as error:
         raise BadInput(str(error)) from None
-    if msgspec.json.encode(document, order="sorted") != data.removesuffix(b"\n"):
+    encoded = msgspec.json.encode(document, order="sorted")
+    if encoded != data.removesuffix(b"\n"):
+        written = _written_default(msgspec.json.decode(data), msgspec.json.decode(encoded))
+        if written is not None and kind.__struct_config__.forbid_unknown_fields:  # type: ignore[attr-defined]
+            raise BadInput(f"{written} is the default, which is left out: a document has one form, for its signature")
         raise BadInput("not one line of JSON with its keys in order: what `jq -cS` writes expected")
     return document
+
+
+def _written_default(data: object, encoded: object, where: str = "") -> str | None:
+    """The first entry of `data` that its encoding leaves out, as `rules[1].may: "copy"`; None without one."""
+    if isinstance(data, list) and isinstance(encoded, list):
+        pairs = zip(data, encoded, strict=False)
+        found = (_written_default(*pair, f"{where}[{number}]") for number, pair in enumerate(pairs, 1))
+        return next((each for each in found if each is not None), None)
+    if not isinstance(data, dict) or not isinstance(encoded, dict):
+        return None
+    for key, value in data.items():
+        at = f"{where}.{key}" if where else str(key)
+        if key not in encoded:
+            return f"{at}: {msgspec.json.encode(value).decode()}"
+        if (inner := _written_default(value, encoded[key], at)) is not None:
+            return inner
+    return None
 
 
 def require_plain(text: str, what: str, limit: int) -> None:
