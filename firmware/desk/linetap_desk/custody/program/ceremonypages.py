@@ -44,11 +44,11 @@ async def make_days(request: Request, program: Program) -> Response:
         custodians=field(form, "custodians").split(), custodians_needed=field(form, "needed") or "1",
         overflow=form.get("overflow") == "on", on_paper=field(form, "to") == "paper",
     )  # fmt: skip
-    made: list[ceremony.Made] = []
+    made: list[ceremony.NewKeyList] = []
 
     def step() -> None:
         made.append(ceremony.make_days(wanted, program.settings, program.clock))
-        _took(program, made[0])
+        _keep_key_list(program, made[0])
 
     answer = await run_step(request, program, step, _days, "/days")
     if not made or not made[0].sheets:
@@ -60,13 +60,15 @@ async def merge(request: Request, program: Program) -> Response:
     needed = field(await request.form(), "needed")
 
     def step() -> None:
-        _took(program, ceremony.merge(program.ceremony_files.officers, needed, program.settings, program.clock))
+        _keep_key_list(
+            program, ceremony.merge(program.ceremony_files.officers, needed, program.settings, program.clock)
+        )
         program.ceremony_files.officers.clear()
 
     return await run_step(request, program, step, _days, "/days")
 
 
-def _took(program: Program, made: ceremony.Made) -> None:
+def _keep_key_list(program: Program, made: ceremony.NewKeyList) -> None:
     program.keep(keylist=str(made.key_list))
     program.printed = made.lines
 

@@ -24,7 +24,7 @@ from linetap_desk.serve.overflow import overflowcalls, uploads
 from linetap_desk.serve.overflow.overflowcalls import OverflowCall
 from linetap_desk.serve.overflow.uploads import UploadedCall
 from linetap_desk.serve.release import checking, package, steps, store
-from linetap_desk.serve.release.checking import in_force
+from linetap_desk.serve.release.checking import roles_in_force
 from linetap_desk.serve.release.common import FILE, error_texts, upload
 from linetap_desk.serve.release.steps import StepFault
 from linetap_desk.web.roles import AUDITOR, VAULT
@@ -80,7 +80,7 @@ def _undone(
 
 def _roles(site: Site) -> Roles | None:
     try:
-        return in_force(site).roles
+        return roles_in_force(site).roles
     except RolesFault:
         return None
 
@@ -129,7 +129,7 @@ async def archive(request: Request, site: Site) -> Response:
     undone = [one for one in calls if not one.why and not one.checked and unit in (None, one.row["unit"])]
 
     def members() -> list[package.Member]:
-        roles, found = in_force(site).roles, []
+        roles, found = roles_in_force(site).roles, []
         for one in _first_of_each_id(undone):
             checking.require_call(site, one.row, roles, opens=False)
             found += package.of_call(site, one.row)
@@ -156,7 +156,7 @@ async def upload_papers(request: Request, site: Site) -> Response:
             data = await upload(form)
             if uploads.place(site) is None:
                 raise StepFault("holds_missing", "[copy] holds: desk.toml names no folder for them")
-            roles = (await anyio.to_thread.run_sync(in_force, site)).roles
+            roles = (await anyio.to_thread.run_sync(roles_in_force, site)).roles
             taken = await anyio.to_thread.run_sync(uploads.checked_files, site, data, calls, roles)
             subject = Subject(calls=tuple(one.call_id for one in taken))
         except (Refusal, BadInput) as error:
