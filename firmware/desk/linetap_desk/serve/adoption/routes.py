@@ -20,9 +20,9 @@ from linetap_core.enrolment import adoption
 from linetap_core.enrolment.adoption import AdoptionFault
 from linetap_core.enrolment.checkdigit import without_check
 from linetap_core.errors import BadInput, Refusal
-from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.adoption import printedpage, store, uploadchecks
 from linetap_desk.serve.adoption.exchanges import Waiting
+from linetap_desk.serve.database.accesslog import Subject
 from linetap_desk.serve.database.tables import adoptions
 from linetap_desk.serve.handling.site import Route, Site, read_own
 from linetap_desk.serve.people.sessions import session_user

@@ -19,9 +19,9 @@ from linetap_core.evidence.signing.signers import Signer
 from linetap_desk.calls import emptyresult, query
 from linetap_desk.copy import recordfile
 from linetap_desk.ingest.register import SignersFile
-from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.calls import calldetails, form
 from linetap_desk.serve.calls.form import Directory, Form
+from linetap_desk.serve.database.accesslog import Subject
 from linetap_desk.serve.handling.site import Route, Site, read_ingest, subject_of_path
 from linetap_desk.serve.people.sessions import session_user
 from linetap_desk.serve.release import checking, common

@@ -18,9 +18,9 @@ from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization import citizen
 from linetap_core.evidence.authorization.release import require_copy
 from linetap_core.evidence.signing import document
-from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.citizen import forms, steps, store, views
 from linetap_desk.serve.citizen.steps import CitizenRequest
+from linetap_desk.serve.database.accesslog import Subject
 from linetap_desk.serve.database.tables import citizens
 from linetap_desk.serve.handling.site import Route, Site, read_own
 from linetap_desk.serve.people.sessions import SessionUser, session_user

@@ -16,9 +16,9 @@ from linetap_core.clock import parse_rfc3339
 from linetap_core.evidence.authorization import citizen
 from linetap_core.evidence.authorization.release import MOST_DAYS
 from linetap_core.zones import local_time
-from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.citizen import steps, store
 from linetap_desk.serve.citizen.steps import CitizenRequest
+from linetap_desk.serve.database.accesslog import Subject
 from linetap_desk.serve.ended.routes import show_statement
 from linetap_desk.serve.handling.site import Site, read_own
 from linetap_desk.serve.people.sessions import session_user

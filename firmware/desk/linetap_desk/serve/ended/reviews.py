@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, delete, func, insert, select, tuple_
 from linetap_core.clock import NS_PER_DAY, rfc3339
 from linetap_core.errors import BadInput
 from linetap_desk.ingest.tables import calls
-from linetap_desk.serve.access.log import without_numbers
+from linetap_desk.serve.database.accesslog import without_numbers
 from linetap_desk.serve.database.tables import access, end_reviews, people
 from linetap_desk.serve.database.transactions import writing
 from linetap_desk.serve.people.accounts import departments_in

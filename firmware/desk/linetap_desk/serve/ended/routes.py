@@ -16,8 +16,8 @@ from linetap_core.errors import BadInput, Refusal
 from linetap_core.records import EndRecord
 from linetap_desk.copy import recordfile
 from linetap_desk.protection import figures, words
-from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.calls import calldetails
+from linetap_desk.serve.database.accesslog import Subject
 from linetap_desk.serve.ended import reviews
 from linetap_desk.serve.ended.reviews import seen_by
 from linetap_desk.serve.handling.site import Route, Site, read_ingest, read_own

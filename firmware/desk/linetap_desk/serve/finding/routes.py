@@ -17,7 +17,7 @@ from linetap_core.evidence.authorization.release import CASE_LIMIT
 from linetap_core.evidence.authorization.roles import Purpose, RolesFault
 from linetap_core.evidence.signing import document
 from linetap_desk.inputs.strict import is_possible_day
-from linetap_desk.serve.access.log import DONE, REFUSED, Subject, has_number
+from linetap_desk.serve.database.accesslog import DONE, REFUSED, Subject, has_number
 from linetap_desk.serve.finding.grants import TICKET_S, Grant
 from linetap_desk.serve.handling.site import Route, Site
 from linetap_desk.serve.people.sessions import session_user

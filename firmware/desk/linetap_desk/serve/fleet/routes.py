@@ -19,7 +19,7 @@ from starlette.responses import Response, StreamingResponse
 
 from linetap_core.clock import NS_PER_S, Clock, rfc3339
 from linetap_core.zones import local_time
-from linetap_desk.serve.access.log import has_number
+from linetap_desk.serve.database.accesslog import has_number
 from linetap_desk.serve.fleet.outages import KINDS, Outage, history, why_of
 from linetap_desk.serve.fleet.shiftlog import UNITS
 from linetap_desk.serve.fleet.words import (

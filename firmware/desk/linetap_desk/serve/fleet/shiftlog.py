@@ -21,7 +21,7 @@ from linetap_core.errors import BadInput
 from linetap_core.evidence.signing import unitnames
 from linetap_desk.protection import period
 from linetap_desk.protection.period import Period
-from linetap_desk.serve.access.log import DONE, Subject, without_numbers
+from linetap_desk.serve.database.accesslog import DONE, Subject, without_numbers
 from linetap_desk.serve.database.tables import shift_log
 from linetap_desk.serve.database.transactions import writing
 from linetap_desk.serve.handling.assets import local_path

@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 
 from linetap_desk.ingest.database import reason
-from linetap_desk.serve.access.log import REFUSED, SHOWN, ChainFault, Subject
+from linetap_desk.serve.database.accesslog import REFUSED, SHOWN, ChainFault, Subject
 from linetap_desk.serve.handling.site import Route, Site
 from linetap_desk.serve.people import sessions
 from linetap_desk.serve.people.sessions import SessionUser

@@ -25,7 +25,7 @@ from linetap_core.clock import Clock
 from linetap_core.errors import BadInput
 from linetap_desk.config.pages import Settings
 from linetap_desk.ingest.database import reason
-from linetap_desk.serve.access.log import AccessTable, Subject
+from linetap_desk.serve.database.accesslog import AccessTable, Subject
 from linetap_desk.serve.live.hub import Hub
 from linetap_desk.serve.live.tiles import Tiles
 from linetap_desk.serve.people.oidc import Oidc

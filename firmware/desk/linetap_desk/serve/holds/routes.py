@@ -28,7 +28,7 @@ from linetap_desk.ingest import outgoing
 from linetap_desk.ingest.commandfiles import sha256_of
 from linetap_desk.release import holdrequest
 from linetap_desk.release.holdrequest import HoldRequest
-from linetap_desk.serve.access.log import Subject
+from linetap_desk.serve.database.accesslog import Subject
 from linetap_desk.serve.database.tables import holds
 from linetap_desk.serve.handling.site import Route, Site, read_ingest, subject_of_path
 from linetap_desk.serve.holds import holdfiles, views

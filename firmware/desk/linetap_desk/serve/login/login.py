@@ -16,7 +16,7 @@ from sqlalchemy import Connection, delete, func, insert, select
 
 from linetap_core.clock import NS_PER_S, rfc3339
 from linetap_core.evidence.signing.assertion import PasskeyFault
-from linetap_desk.serve.access.log import DONE, REFUSED, Subject
+from linetap_desk.serve.database.accesslog import DONE, REFUSED, Subject
 from linetap_desk.serve.database.tables import attempts, people
 from linetap_desk.serve.database.transactions import one_at_a_time, writing
 from linetap_desk.serve.handling.site import Site

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
-from linetap_desk.serve.access.log import DONE, REFUSED, Subject
+from linetap_desk.serve.database.accesslog import DONE, REFUSED, Subject
 from linetap_desk.serve.database.transactions import writing
 from linetap_desk.serve.handling.site import Route, Site, read_own
 from linetap_desk.serve.login.secondfactor import FIRST

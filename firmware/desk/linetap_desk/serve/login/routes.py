@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from linetap_core.errors import BadInput
-from linetap_desk.serve.access.log import REFUSED, Subject
+from linetap_desk.serve.database.accesslog import REFUSED, Subject
 from linetap_desk.serve.database.tables import people
 from linetap_desk.serve.handling.assets import local_path
 from linetap_desk.serve.handling.gate import UNLOCK, login_address

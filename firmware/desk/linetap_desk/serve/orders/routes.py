@@ -24,10 +24,10 @@ from linetap_core.evidence.signing.sshsig import SIGNATURE_LIMIT_BYTES
 from linetap_core.wire import smdrcolumns
 from linetap_core.wire.situations import SITUATIONS
 from linetap_desk.accesslog.deskfolder import read_authority
-from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.adoption import routes as adoption
 from linetap_desk.serve.adoption import store as adopted
 from linetap_desk.serve.adoption import uploadchecks
+from linetap_desk.serve.database.accesslog import Subject
 from linetap_desk.serve.database.tables import adoptions, order_template
 from linetap_desk.serve.handling.site import Route, Site, read_own
 from linetap_desk.serve.orders import orderfile, sections, template, unitform

@@ -18,7 +18,7 @@ from starlette.responses import RedirectResponse, Response
 
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization.roles import Roles, RolesFault
-from linetap_desk.serve.access.log import Subject
+from linetap_desk.serve.database.accesslog import Subject
 from linetap_desk.serve.handling.site import Route, Site, read_ingest
 from linetap_desk.serve.overflow import overflowcalls, uploads
 from linetap_desk.serve.overflow.overflowcalls import OverflowCall

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from linetap_core.evidence.authorization.release import NamedCall
 from linetap_desk.copy import recordfile
 from linetap_desk.ingest.tables import calls
-from linetap_desk.serve.access.log import Subject, has_number
+from linetap_desk.serve.database.accesslog import Subject, has_number
 from linetap_desk.serve.database.tables import holds, requests
 from linetap_desk.serve.handling.site import Site, read_ingest
 from linetap_desk.serve.release import steps, store, uploadchecks

@@ -20,7 +20,7 @@ from linetap_core.evidence.authorization.release import DEFAULT_DAYS, MOST_DAYS,
 from linetap_core.evidence.authorization.roles import RolesFault
 from linetap_core.evidence.calls.callkey import OfCall
 from linetap_desk.release import signingpage
-from linetap_desk.serve.access.log import Subject
+from linetap_desk.serve.database.accesslog import Subject
 from linetap_desk.serve.handling.site import Site
 from linetap_desk.serve.people.sessions import session_user
 from linetap_desk.serve.release import (

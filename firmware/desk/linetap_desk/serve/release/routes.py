@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from linetap_core.errors import BadInput, Refusal
-from linetap_desk.serve.access.log import DONE, REFUSED
+from linetap_desk.serve.database.accesslog import DONE, REFUSED
 from linetap_desk.serve.database.transactions import writing
 from linetap_desk.serve.handling.site import Route, Site, read_own, subject_of_path
 from linetap_desk.serve.people import accounts

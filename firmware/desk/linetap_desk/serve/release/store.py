@@ -40,7 +40,7 @@ from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization.release import NamedCall
 from linetap_core.evidence.authorization.release import Request as Asked
 from linetap_core.evidence.calls.callkey import OfCall
-from linetap_desk.serve.access.log import DONE, REFUSED, Subject
+from linetap_desk.serve.database.accesslog import DONE, REFUSED, Subject
 from linetap_desk.serve.database.tables import approvals, holds, partials, people, requests, tickets
 from linetap_desk.serve.database.transactions import one_at_a_time, overwrite, writing
 from linetap_desk.serve.handling.site import Site

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from linetap_core.clock import rfc3339
-from linetap_desk.serve.access.log import Subject
+from linetap_desk.serve.database.accesslog import Subject
 from linetap_desk.serve.handling.site import Route, Site, read_own
 from linetap_desk.serve.people.sessions import session_user
 from linetap_desk.serve.review import review

@@ -23,7 +23,7 @@ from linetap_desk.ingest import batches
 from linetap_desk.ingest.batches import DESTROY, Line
 from linetap_desk.ingest.commandfiles import MOST_FILES, Delivery, sha256_of, unverified
 from linetap_desk.inputs import strict
-from linetap_desk.serve.access.log import Subject
+from linetap_desk.serve.database.accesslog import Subject
 from linetap_desk.serve.handling.site import Route, Site
 from linetap_desk.serve.people.sessions import session_user
 from linetap_desk.serve.release import common, steps, store
