@@ -25,7 +25,7 @@ from linetap_desk.serve.database.accesslog import Subject
 from linetap_desk.serve.handling.site import Route, Site, read_ingest, subject_of_path
 from linetap_desk.serve.people.sessions import session_user
 from linetap_desk.serve.release import checking, common
-from linetap_desk.serve.release import steps as release_words
+from linetap_desk.serve.release import texts as release_words
 from linetap_desk.web.roles import READS_CALLS
 from linetap_desk.web.text import N_
 

@@ -18,7 +18,7 @@ from linetap_desk.ingest import outgoing
 from linetap_desk.serve.handling.site import Site, read_ingest, read_own
 from linetap_desk.serve.holds import holdfiles
 from linetap_desk.serve.people.sessions import session_user
-from linetap_desk.serve.release import callfiles, common, holdstore, steps, store, uploadchecks
+from linetap_desk.serve.release import callfiles, common, holdstore, store, texts, uploadchecks
 from linetap_desk.serve.release.callfiles import Officers
 from linetap_desk.serve.release.checking import roles_in_force
 from linetap_desk.serve.release.common import error_texts, id_of
@@ -65,7 +65,7 @@ async def show_one(request: Request, site: Site, error: Exception | None = None)
     (asked,) = await read_ingest(site, lambda db: holdstore.with_state(db, [row], now_ns, chains))
     expired = row["command_expires"] is not None and uploadchecks.is_over(row["command_expires"], now_ns)
     return site.pages.page(
-        request, "release/hold.html", 200 if error is None else 409, asked=asked, row=row, names=names, words=steps,
+        request, "release/hold.html", 200 if error is None else 409, asked=asked, row=row, names=names, words=texts,
         mine=asked.is_for(who.name, who.roles), expired=expired, wrap=_wrap(row, held), sign=_sign(row),
         check=_check(row), officers=together, outgoing=_outgoing(site, row), checked_by=signatures.checked_by,
         cosigned_by=signatures.cosigned_by, may_cosign=who.name not in (row["asked_by"], row["command_by"]),

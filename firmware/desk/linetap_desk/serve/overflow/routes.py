@@ -23,7 +23,7 @@ from linetap_desk.serve.handling.site import Route, Site, read_ingest
 from linetap_desk.serve.overflow import overflowcalls, uploads
 from linetap_desk.serve.overflow.overflowcalls import OverflowCall
 from linetap_desk.serve.overflow.uploads import UploadedCall
-from linetap_desk.serve.release import checking, package, steps, store
+from linetap_desk.serve.release import checking, package, store, texts
 from linetap_desk.serve.release.checking import roles_in_force
 from linetap_desk.serve.release.common import FILE, error_texts, upload
 from linetap_desk.serve.release.steps import StepFault
@@ -44,7 +44,7 @@ async def _page(request: Request, site: Site, error: Exception | None = None) ->
         request, "release/overflow.html", 200 if error is None else 409, waits=waits, unchecked=unchecked,
         done=[one for one in calls if one.checked], more=more, archive=ARCHIVE,
         rewrap=_rewrap(_first_of_each_id(waits)), checks=[_check(one) for one in _first_of_each_id(unchecked)],
-        twins=_units_sharing_ids([*waits, *unchecked]), place=uploads.place(site), words=steps,
+        twins=_units_sharing_ids([*waits, *unchecked]), place=uploads.place(site), words=texts,
         error=None if error is None else error_texts(site, request, error),
     )  # fmt: skip
 

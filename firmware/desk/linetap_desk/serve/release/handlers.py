@@ -31,6 +31,7 @@ from linetap_desk.serve.release import (
     steps,
     store,
     terms,
+    texts,
     uploadchecks,
     views,
 )
@@ -58,7 +59,7 @@ async def _ask(
     except (StepFault, RolesFault) as why:
         choices, error = [], error or why
     return site.pages.page(
-        request, "release/ask.html", 200 if error is None else 409, row=row, typed=typed, choices=choices, words=steps,
+        request, "release/ask.html", 200 if error is None else 409, row=row, typed=typed, choices=choices, words=texts,
         most_days=MOST_DAYS, error=None if error is None else error_texts(site, request, error),
     )  # fmt: skip
 

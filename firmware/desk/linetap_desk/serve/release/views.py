@@ -32,7 +32,7 @@ from linetap_desk.release import signingpage
 from linetap_desk.serve.database.tables import approvals, holds, requests
 from linetap_desk.serve.handling.site import Site, read_ingest, read_own
 from linetap_desk.serve.people.sessions import session_user
-from linetap_desk.serve.release import callfiles, checking, holdstore, steps, store, terms
+from linetap_desk.serve.release import callfiles, checking, holdstore, store, terms, texts
 from linetap_desk.serve.release.callfiles import Officers
 from linetap_desk.serve.release.checking import roles_in_force
 from linetap_desk.serve.release.common import error_texts, id_of
@@ -188,7 +188,7 @@ async def overview(request: Request, site: Site) -> Response:
     return site.pages.page(
         request, "release/list.html", status, pages=pages, found=found, mine=mine.rows, holds_mine=theirs.rows,
         holds=[one for one in kept if one.row["id"] not in known], more=mine.more or theirs.more, place=place,
-        is_wrong=status == 400, now_ns=now_ns, words=steps,
+        is_wrong=status == 400, now_ns=now_ns, words=texts,
     )  # fmt: skip
 
 
@@ -250,8 +250,8 @@ async def page(request: Request, site: Site, error: Exception | None = None, **m
     state, names, purpose, copy, proof, wrapped, together, witnessed, signing, rule = everything
     return site.pages.page(
         request, "release/request.html", 200 if error is None else 409, found=state, row=state.row, names=names,
-        step=state.step(now_ns), steps=steps, words=steps, mine=state.is_for(who.name, who.roles, now_ns),
-        purpose=purpose, copy=steps.REFUSAL.get(copy, copy), proof=proof, wrapped=wrapped, ticket="", officers=together,
+        step=state.step(now_ns), words=texts, mine=state.is_for(who.name, who.roles, now_ns),
+        purpose=purpose, copy=texts.REFUSAL.get(copy, copy), proof=proof, wrapped=wrapped, ticket="", officers=together,
         witnessed=witnessed, signing=signing, rule=rule,
         url=site.settings.url,
         error=None if error is None else error_texts(site, request, error), **more,
