@@ -176,11 +176,11 @@ def test_events_are_as_old_as_the_next_that_has_a_time(tmp_path: Path) -> None:
         "2 events of an unset clock: their key is judged as of the next event's time",
         "1 events of an unset clock: their key is judged as of now",
     ]
-    assert check.unknown == []
+    assert check.undated_seqs == []
     check = outbox(teller, HAS_ENDED)
     _, last = check.notes()
     assert last.startswith("1 events of an unset clock, by a key that does not count now")
-    assert check.unknown == [4]
+    assert check.undated_seqs == [4]
 
 
 @pytest.mark.parametrize("options", [HAS_ENDED, NEVER_AFTER])
@@ -191,7 +191,7 @@ def test_events_of_a_key_that_has_ended_prove_nothing(tmp_path: Path, options: s
     check = outbox(teller, options)
     [said] = check.notes()
     assert said.endswith("the first is 1 [signer_undated]")
-    assert check.unknown == [1, 2, 3]
+    assert check.undated_seqs == [1, 2, 3]
 
 
 @pytest.mark.parametrize("options", [COUNTS, HAS_ENDED])

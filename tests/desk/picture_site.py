@@ -36,7 +36,7 @@ from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_desk.ingest.destroyedcalls import clear_destroyed
 from linetap_desk.ingest.register import UnitMessage
 from linetap_desk.serve import commands
-from linetap_desk.serve.access.log import AccessTable, Subject
+from linetap_desk.serve.database.accesslog import AccessTable, Subject
 from linetap_desk.serve.database.tables import adoptions, invitations, people, sessions, shift_log
 from linetap_desk.serve.database.transactions import writing
 from linetap_desk.serve.live.hub import ShiftNote

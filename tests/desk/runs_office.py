@@ -22,7 +22,7 @@ from ruled_house import OPERATOR, STAFF, give_passkeys, ruled_house
 from linetap_core.clock import NS_PER_S, SYSTEM, ManualClock
 from linetap_desk.custody.program.settings import Settings
 from linetap_desk.serve import commands
-from linetap_desk.serve.access.log import Subject
+from linetap_desk.serve.database.accesslog import Subject
 from linetap_desk.serve.people import accounts
 from release_rig import HAN, YUN
 from sealing_rig import CALL_ID, UNIT

@@ -21,10 +21,10 @@ from bundle_rig import SECOND, BundleRig
 from linetap_core.cli import main
 from linetap_core.clock import parse_rfc3339
 from linetap_core.records import CallRecord, EndRecord, Mark, NoticeRecord
-from linetap_desk.accusation import command
-from linetap_desk.serve.accusation.routes import MOST
+from linetap_desk.protection import accusation
 from linetap_desk.serve.database.tables import requests
 from linetap_desk.serve.database.transactions import writing
+from linetap_desk.serve.protection.accusation import MOST
 from sealing_rig import CALL_ID
 
 
@@ -117,7 +117,9 @@ def test_the_draft_has_times_and_situations_in_order() -> None:
     end = EndRecord(situation="abuse", by="code", code_at="2026-11-24T03:02:40.000Z", notice=heard)
     own = EndRecord(situation="<own>", by="code", code_at="2026-11-24T03:02:40.000Z")
     records = [record(2, end=end), record(1, marks=[Mark(20.0, "abuse"), Mark(5.0, "mark_far")]), record(3, end=own)]
-    page = command.draft_statement("2026-<117>", records, "case.zip", "ab" * 32, parse_rfc3339("2026-11-30T16:00:00Z"))
+    page = accusation.draft_statement(
+        "2026-<117>", records, "case.zip", "ab" * 32, parse_rfc3339("2026-11-30T16:00:00Z")
+    )
     text = text_of(page)
     assert text.index("030100") < text.index("030200") < text.index("030300")
     assert "통화 3건: &lt;own&gt; 1건, 폭언 1건." in text
@@ -134,13 +136,13 @@ def test_the_draft_has_each_code_of_staff_and_whole_seconds() -> None:
     marks = [Mark(3.0, "threat"), Mark(4.0, "end_cancelled"), Mark(9.0, "own"), Mark(9.5, "end_far")]
     one = record(1, marks=marks)
     one.duration_s = 119.7
-    text = text_of(command.draft_statement("x", [one], "case.zip", "ab" * 32, parse_rfc3339("2026-11-30T16:00:00Z")))
+    text = text_of(accusation.draft_statement("x", [one], "case.zip", "ab" * 32, parse_rfc3339("2026-11-30T16:00:00Z")))
     assert re.findall("뒤 담당자 표시: (\\S+)", text) == ["협박", "own"]
     assert "통화 시간 1분 59초" in text
 
 
 def test_the_draft_is_whole_html(tmp_path: Path) -> None:
-    page = command.draft_statement(
+    page = accusation.draft_statement(
         "1", [record(1)], "case.zip", "ab" * 32, parse_rfc3339("2026-11-30T16:00:00Z")
     ).decode()
     (tmp_path / "draft.html").write_text(page)

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from linetap_core.errors import BadInput
 from linetap_desk.calls.criteria import Seat
 from linetap_desk.config import pages
-from linetap_desk.serve.access.log import without_numbers
 from linetap_desk.serve.calls import form
 from linetap_desk.serve.calls.form import Directory, Form
+from linetap_desk.serve.database.accesslog import without_numbers
 
 SEOUL = ZoneInfo("Asia/Seoul")
 

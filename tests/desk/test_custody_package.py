@@ -17,7 +17,7 @@ from markupsafe import escape
 from linetap_core.clock import NS_PER_S, parse_rfc3339
 from linetap_core.errors import Refusal
 from linetap_core.records import NoticeRecord
-from linetap_desk.custody import case, sound
+from linetap_desk.custody import case, moments, sound
 from linetap_desk.custody.package import private_folder, unpack
 from linetap_desk.inputs import ustar
 from linetap_desk.inputs.ustar import BadPackage
@@ -128,17 +128,17 @@ def test_peaks() -> None:
 
 def test_where_the_first_sample_lies_in_time() -> None:
     whole = record(80_000)
-    assert case.began_ns(whole, 80_000) == parse_rfc3339("2026-11-24T22:56:00.123Z")
+    assert moments.began_ns(whole, 80_000) == parse_rfc3339("2026-11-24T22:56:00.123Z")
     whole.ended_at = "2026-11-24T22:56:20.000Z"
-    assert case.began_ns(whole, 80_000) == parse_rfc3339("2026-11-24T22:56:10Z")
+    assert moments.began_ns(whole, 80_000) == parse_rfc3339("2026-11-24T22:56:10Z")
     whole.notices = [
         NoticeRecord(id="hall", started_at="2026-11-24T22:56:04.000Z", ended_at="2026-11-24T22:56:09.200Z")
     ]
-    assert case.began_ns(whole, 80_000) == parse_rfc3339("2026-11-24T22:56:09.200Z")
-    assert case.moments(whole, 80_000) == []  # the notice was over
-    began = case.began_ns(whole, 128_000)
+    assert moments.began_ns(whole, 80_000) == parse_rfc3339("2026-11-24T22:56:09.200Z")
+    assert moments.moments(whole, 80_000) == []  # the notice was over
+    began = moments.began_ns(whole, 128_000)
     assert began == parse_rfc3339("2026-11-24T22:56:04Z")
-    assert [(one.from_s, one.to_s) for one in case.moments(whole, 128_000)] == [(0.0, 5.2)]
+    assert [(one.from_s, one.to_s) for one in moments.moments(whole, 128_000)] == [(0.0, 5.2)]
     assert began % NS_PER_S == 0
 
 
@@ -148,11 +148,11 @@ def test_a_signed_record_with_times_that_are_none_is_opened(at: str) -> None:
     whole = record(80_000)
     whole.ended_at = at
     whole.notices = [NoticeRecord(id="hall", started_at=at, ended_at=at)]
-    assert case.began_ns(whole, 80_000) == parse_rfc3339("2026-11-24T22:56:00.123Z")
-    assert case.moments(whole, 80_000) == []
+    assert moments.began_ns(whole, 80_000) == parse_rfc3339("2026-11-24T22:56:00.123Z")
+    assert moments.moments(whole, 80_000) == []
     whole.ended_at = "2026-11-24T22:56:20.000Z"
-    assert case.began_ns(whole, 80_000) == parse_rfc3339("2026-11-24T22:56:10Z")
-    assert case.moments(whole, 80_000) == []
+    assert moments.began_ns(whole, 80_000) == parse_rfc3339("2026-11-24T22:56:10Z")
+    assert moments.moments(whole, 80_000) == []
 
 
 @pytest.mark.parametrize("at", ["9999-12-31T23:59:59Z", "2026-11-24T22:56:20", "soon", "<b>"])
@@ -176,4 +176,4 @@ def test_a_sealed_record_with_numbers_that_are_none_is_refused(tmp_path: Path) -
 def test_a_recording_longer_than_the_time_of_its_end_begins_with_the_first_second() -> None:
     whole = record(80_000)
     whole.ended_at = "1970-01-01T00:00:00Z"
-    assert case.began_ns(whole, 80_000) == 0
+    assert moments.began_ns(whole, 80_000) == 0

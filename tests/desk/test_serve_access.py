@@ -28,8 +28,8 @@ from linetap_core.errors import BadInput
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import namespaces
 from linetap_desk.serve import cleanup, migrations, opendatabase, service
-from linetap_desk.serve.access import log
-from linetap_desk.serve.access.log import AccessTable, ChainFault, Subject, rekey, verify_chain, without_numbers
+from linetap_desk.serve.database import accesslog
+from linetap_desk.serve.database.accesslog import AccessTable, ChainFault, Subject, rekey, verify_chain, without_numbers
 from linetap_desk.serve.database.tables import access, access_anchor, access_head, metadata
 from linetap_desk.serve.database.transactions import overwrite, writing
 from linetap_desk.serve.handling.site import Route, Site
@@ -136,7 +136,7 @@ def _rewrite(first: int, last: int) -> Callable[[Engine], None]:
             before = db.execute(select(access.c.hash).where(access.c.seq == first - 1)).scalar_one()
             for seq in range(first, last + 1):
                 row = dict(db.execute(select(access).where(access.c.seq == seq)).mappings().one()) | {"person": "lee"}
-                before = log.hash_of(row, before)
+                before = accesslog.hash_of(row, before)
                 db.execute(update(access).where(access.c.seq == seq).values(person="lee", hash=before))
 
     return spoil
@@ -154,7 +154,7 @@ def _execute(*statements: object) -> Callable[[Engine], None]:
 SPOILED: dict[str, tuple[Callable[[Engine], None], str]] = {
     **{
         f"changed {name}": (_execute(update(access).where(access.c.seq == 3).values({name: "x"})), "access_row_changed")
-        for name in (*(field for field in log.FIELDS if field != "seq"), "hash")
+        for name in (*(field for field in accesslog.FIELDS if field != "seq"), "hash")
     },
     "missing": (_execute(delete(access).where(access.c.seq == 3)), "access_row_missing"),
     "missing and numbered anew": (
@@ -386,7 +386,7 @@ def test_a_row_says_who_where_what_whose_and_why(table: AccessTable) -> None:
     table.append("kim", "10.0.0.7", "play", why)
     with table.engine.connect() as db:
         row = db.execute(select(access)).mappings().one()
-    assert {name: row[name] for name in log.FIELDS} == {
+    assert {name: row[name] for name in accesslog.FIELDS} == {
         "seq": 1, "at": rfc3339(NOW_NS), "person": "kim", "address": "10.0.0.7", "act": "play", "outcome": "shown",
         "calls": f"{CALL} b", "terms": "ends 5678", "purpose": "complaint 010-****-5678",
         "case_number": "2026-117\\ud800", "remark": "",

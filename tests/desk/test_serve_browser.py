@@ -15,7 +15,7 @@ from servesite import ServeSite, require_accessible
 
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
 from linetap_core.enrolment.adoption import Begin
-from linetap_desk.serve.access.log import Subject
+from linetap_desk.serve.database.accesslog import Subject
 from linetap_desk.serve.people import accounts
 from linetap_desk.web.pages import LANGUAGE_COOKIE
 

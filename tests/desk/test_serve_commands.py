@@ -31,7 +31,7 @@ from linetap_desk.ingest.link import Patience
 from linetap_desk.ingest.register import SignersFile
 from linetap_desk.ingest.share import Share
 from linetap_desk.ingest.tables import units
-from linetap_desk.serve.release import steps
+from linetap_desk.serve.release import texts
 from linetap_desk.unitcommands import command
 from release_rig import HAN, KIM, PEOPLE, Desk
 
@@ -308,7 +308,7 @@ def test_every_refusal_of_a_unit_has_its_words() -> None:
     table = Path(__file__).resolve().parents[2].joinpath("docs/commands.md").read_text().rpartition("## Refusals")[2]
     codes = set(re.findall(r"`([a-z_]+)`", "".join(line.split("|")[1] for line in table.splitlines() if "|" in line)))
     others = {code for code in codes if code.startswith(("ack_", "fetch_", "hold_")) or code.endswith("_")}
-    assert codes - others - steps.REFUSAL.keys() == set()
+    assert codes - others - texts.REFUSAL.keys() == set()
     assert len(codes - others) > 30
 
 

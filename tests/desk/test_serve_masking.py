@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 from servesite import ServeSite
 from sqlalchemy import select
 
-from linetap_desk.serve.access.log import call_without_numbers, case_without_numbers, has_number, without_numbers
+from linetap_desk.serve.database.accesslog import (
+    call_without_numbers,
+    case_without_numbers,
+    has_number,
+    without_numbers,
+)
 from linetap_desk.serve.database.tables import access
 
 AREAS = ["02", "031", "033", "041", "051", "064", "070", "080", "0505", "010", "011", "016", "019"]

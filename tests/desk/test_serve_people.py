@@ -26,7 +26,7 @@ from linetap_desk.ingest import database
 from linetap_desk.serve.database.tables import access, people
 from linetap_desk.serve.login import login
 from linetap_desk.serve.people import accounts, sessions
-from linetap_desk.serve.people.sessions import Who
+from linetap_desk.serve.people.sessions import SessionUser
 from linetap_desk.web import secure
 
 NOW_NS = parse_rfc3339("2026-11-24T01:00:00Z")
@@ -173,7 +173,7 @@ def test_a_page_that_asks_by_itself_is_nobody_who_sits_there(served: ServeSite, 
 def test_a_stream_ends_with_what_it_was_begun_for(served: ServeSite, clock: ManualClock) -> None:
     ask = served.site.sessions
 
-    def whose(token: str) -> Who:
+    def whose(token: str) -> SessionUser:
         found = asyncio.run(ask.who(token, acts=False))
         assert found is not None
         return found

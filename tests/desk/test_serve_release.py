@@ -24,7 +24,7 @@ from linetap_core.codecs import g711
 from linetap_core.errors import Refusal
 from linetap_desk.custody.package import fetched
 from linetap_desk.custody.package import unpack as helper_unpack
-from linetap_desk.serve.release import steps
+from linetap_desk.serve.release import texts
 from postgres_rig import Postgres
 from release_rig import KIM, LEE, PARK, Desk
 from sealing_rig import CALL_ID, TIMEOUT_S, noise
@@ -197,9 +197,9 @@ def test_the_same_in_postgresql_where_two_come_at_once(desk: Desk) -> None:
 
 def test_the_page_names_every_code() -> None:
     documents = "".join((ROOT / f"docs/{name}.md").read_text() for name in ("desk-release", "release", "commands"))
-    said = set(steps.REFUSAL)
+    said = set(texts.REFUSAL)
     for path in (ROOT / "firmware/desk/linetap_desk/serve/release").glob("*.py"):
         said |= set(re.findall(r'(?:StepFault|NotReleased)\(\s*"([a-z_]+)"', path.read_text()))
     assert len(said) > 40
     assert {code for code in said if f"`{code}`" not in documents} == set()
-    assert said - steps.REFUSAL.keys() == set()
+    assert said - texts.REFUSAL.keys() == set()

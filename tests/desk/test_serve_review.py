@@ -12,7 +12,7 @@ from servesite import ServeSite
 from sqlalchemy import select
 
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
-from linetap_desk.serve.access.log import REFUSED, SHOWN, Subject, verify_chain
+from linetap_desk.serve.database.accesslog import REFUSED, SHOWN, Subject, verify_chain
 from linetap_desk.serve.database.tables import access
 from linetap_desk.serve.review import review
 

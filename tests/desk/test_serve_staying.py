@@ -17,7 +17,7 @@ from servesite import HOST, ServeSite
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
 from linetap_desk.serve.login.routes import WARN_S
 from linetap_desk.serve.people import accounts, sessions
-from linetap_desk.serve.people.sessions import Who
+from linetap_desk.serve.people.sessions import SessionUser
 from linetap_desk.web.secure import unmasked
 
 PASSWORD = "correct horse battery"
@@ -135,5 +135,5 @@ def test_the_key_of_what_is_typed(served: ServeSite, clock: ManualClock) -> None
     assert key(first) == ""
     first.cookies.set(sessions.COOKIE, served.session("officer", name="lee"), domain=HOST)
     assert key(first) == whose
-    who = Who(1, "lee", "", frozenset(), "", locked=True)
+    who = SessionUser(1, "lee", "", frozenset(), "", locked=True)
     assert served.site.draft_key(who) == served.site.draft_key(None) == ""

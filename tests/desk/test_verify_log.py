@@ -459,7 +459,7 @@ def test_a_segment_of_many_leaves_is_not_copied_with_each() -> None:
     seen = set[int]()
     for number in range(100):
         named.check_leaf(Leaf(kind="index", at=NOW, file=name, sha256=f"{number:064x}", call_id=f"call {number}"))
-        seen |= {id(named.segments[name].before), id(named.segments[name].calls)}
+        seen |= {id(named.segments[name].earlier_sha256s), id(named.segments[name].calls)}
     assert len(seen) == 2
     assert len(named.segments[name].calls) == 100
-    assert all(named.segments[name].may_be(f"{number:064x}") for number in range(100))
+    assert all(named.segments[name].may_have(f"{number:064x}") for number in range(100))

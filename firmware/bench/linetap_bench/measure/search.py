@@ -251,7 +251,7 @@ def _searched(url: str, kind: str, made_s: float) -> list[Row]:
         with engine.connect() as db:
             SYSTEM.sleep(WARM_S)
             before, since = _stored(db), SYSTEM.monotonic_ns()
-            took_ms = _look(db)
+            took_ms = _search_times(db)
             stored_s = (_stored(db) - before) * NS_PER_S / (SYSTEM.monotonic_ns() - since)
     finally:
         stop.set()
@@ -280,7 +280,7 @@ def _rows(kind: str, took_ms: dict[str, list[float]], stored_s: float, made_s: f
     ]  # fmt: skip
 
 
-def _look(db: Connection) -> dict[str, list[float]]:
+def _search_times(db: Connection) -> dict[str, list[float]]:
     chance, took = random.Random(9), defaultdict(list)
     kinds, end_ns = _kinds(chance), SYSTEM.monotonic_ns() + ns_of(SEARCH_S)
     while SYSTEM.monotonic_ns() < end_ns:

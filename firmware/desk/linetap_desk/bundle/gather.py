@@ -261,7 +261,7 @@ def _of_log(
     args: argparse.Namespace, log: Path, witness: Path | None, signers: list[Signer], ours: list[Verdict], rules: Rules
 ) -> dict[str, Source]:
     check = LogCheck(log, signers, witness, rules)
-    against = [*check.witnessed.broken, *(problem for verdict in ours for problem in check.problems_of(verdict))]
+    against = [*check.witnesses.log_problems, *(problem for verdict in ours for problem in check.problems_of(verdict))]
     if check.head is None or not check.good or against:
         code, text = (against[0].code, against[0].text) if against else ("log_damaged", "the log is not in order")
         raise NotBundled(code, f"{log}: {text}: `linetap verify` of its vault gives details")

@@ -45,7 +45,7 @@ def page(db: Connection, criteria: SearchCriteria, cursor: Cursor | None = None,
     parts = legs(criteria)
     budget = max(LEAST, BUDGET // max(1, len(parts)))
     reading = Reading(db, way, whole=len(parts) == 1)
-    found = [_look(reading, leg, cursor, size + 1, budget) for leg in parts]
+    found = [_read_leg(reading, leg, cursor, size + 1, budget) for leg in parts]
     fence = _nearest([one.looked_to for one in found if one.looked_to is not None], way)
     every = {_key(row): row for one in found for row in one.rows}  # a seat may be named twice
     rows = [row for row in every.values() if fence is None or not _is_beyond(row["began_at"], fence, way)]
@@ -69,7 +69,7 @@ def state_of(row: Mapping[str, Any]) -> State:
 # --- one leg -------------------------------------------------------------------------------------------------
 
 
-def _look(reading: Reading, leg: Leg, cursor: Cursor | None, most: int, budget: int) -> _Found:
+def _read_leg(reading: Reading, leg: Leg, cursor: Cursor | None, most: int, budget: int) -> _Found:
     rows: list[dict[str, Any]] = []
     at, looked = cursor, 0
     while leg.rest:

@@ -87,7 +87,7 @@ COMMANDS = {
         "CALL_DIR --signers allowed_signers --case 2026-117 -o case.zip",
     ),
     "accusation": Command(
-        "linetap_desk.accusation.command",
+        "linetap_desk.protection.accusation",
         "make the evidence bundle of one matter's released calls, and a draft statement",
         "CALL_DIR --wav call.wav --signers allowed_signers --case 2026-117 -o case.zip",
     ),

@@ -7,19 +7,16 @@ from __future__ import annotations
 import argparse
 import contextlib
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from linetap_core.clock import LATEST_NS, NS_PER_S, Clock, from_utc_ns, parse_rfc3339, rfc3339
-from linetap_core.codecs.codec import RATE_HZ
+from linetap_core.clock import NS_PER_S, Clock, from_utc_ns, parse_rfc3339, rfc3339
 from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput, LinetapError, Refusal
 from linetap_core.evidence import sealing
@@ -31,7 +28,7 @@ from linetap_core.evidence.calls.amendment import Amendment
 from linetap_core.evidence.sealing import group
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.evidence.signing.signers import require_named
-from linetap_core.records import CallRecord, NoticeRecord
+from linetap_core.records import CallRecord
 from linetap_desk.accesslog.access import Entry, LoggedStep
 from linetap_desk.accesslog.deskfolder import Desk
 from linetap_desk.bundle import command as bundle
@@ -39,6 +36,7 @@ from linetap_desk.custody import sound
 from linetap_desk.custody.citizen import copying
 from linetap_desk.custody.citizen.copying import MadeCopy
 from linetap_desk.custody.citizen.masking import Span
+from linetap_desk.custody.moments import Moment, began_ns, moments
 from linetap_desk.custody.package import Package
 from linetap_desk.proofs import amendments, callfolder
 from linetap_desk.release import requestfile, requesting
@@ -47,75 +45,6 @@ from linetap_desk.unsealing import callproof, checkedcall, layers
 from linetap_desk.unsealing.callproof import Basis
 from linetap_desk.unsealing.wrapped import DOCUMENTS
 from linetap_desk.witnessing import options
-
-MOST_MOMENTS = 200  # shown
-_NEAR_NS = 2 * NS_PER_S
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    kind: Literal["notice", "gap", "mark"]
-    from_s: float
-    to_s: float
-    word: str  # the notice's id, the gap's cause, the mark's kind
-
-
-def began_ns(record: CallRecord, samples: int) -> int:
-    """UTC of the first sample. A record does not state it: a recording begins with its notice or after it, by policy,
-    and ends with the call. Of these candidates the nearest to the end minus the audio's length is chosen."""
-    if (ended_ns := _time_ns(record.ended_at)) is None:
-        return sealed.call_ns(record.call_id)
-    by_length = max(0, ended_ns - samples * NS_PER_S // RATE_HZ)
-    times = [_time_ns(at) for one in _notices(record)[:1] for at in (one.started_at, one.ended_at)]
-    known = [ns for ns in times if ns is not None]
-    nearest = min(known, key=lambda ns: abs(ns - by_length), default=by_length)
-    return nearest if abs(nearest - by_length) <= _NEAR_NS else by_length
-
-
-def numbers(record: CallRecord) -> list[str]:
-    """The number of the other party, the caller or the called one. Empty if unknown."""
-    if record.direction == "out":
-        return [record.dialled] if record.dialled else []
-    return [record.caller.number] if record.caller and record.caller.number else []
-
-
-def moments(record: CallRecord, samples: int) -> list[Moment]:
-    """Notices, gaps and marks within the recording, in order, in seconds from its first sample."""
-    length_s = samples / RATE_HZ
-    found = [*_of_notices(record, began_ns(record, samples)), *_of_audio(record)]
-    inside = [
-        Moment(one.kind, max(0.0, one.from_s), min(length_s, one.to_s), one.word)
-        for one in found
-        if one.to_s >= 0 and one.from_s <= length_s
-    ]
-    return sorted(inside, key=lambda one: one.from_s)[:MOST_MOMENTS]
-
-
-def _of_notices(record: CallRecord, began: int) -> Iterator[Moment]:
-    for one in _notices(record):
-        from_ns, to_ns = _time_ns(one.started_at), _time_ns(one.ended_at)
-        if from_ns is not None and to_ns is not None and to_ns > began:  # otherwise it ended before the recording began
-            yield Moment("notice", (from_ns - began) / NS_PER_S, (to_ns - began) / NS_PER_S, one.id)
-
-
-def _of_audio(record: CallRecord) -> Iterator[Moment]:
-    for gap in record.audio.gaps if record.audio else []:
-        yield Moment("gap", gap.at_s, gap.at_s + gap.ms / 1000, gap.cause)
-    for mark in record.marks:
-        yield Moment("mark", mark.at_s, mark.at_s, mark.kind)
-
-
-def _time_ns(text: str | None) -> int | None:
-    """The time; None without a usable one. A compromised unit can sign any text."""
-    try:
-        found = parse_rfc3339(text or "")
-    except (ValueError, OverflowError):
-        return None
-    return found if found < LATEST_NS else None
-
-
-def _notices(record: CallRecord) -> list[NoticeRecord]:
-    return record.notices or ([record.notice] if record.notice else [])
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +137,7 @@ class Case:
         """Whether further custodians are needed; None if only opening the call shows it."""
         if call_id in self._short or call_id in self.handed_on:
             return True
-        handed = self._handed(call_id)
+        handed = self._previous_custodian_file(call_id)
         if handed is None:
             return None
         try:
@@ -349,7 +278,7 @@ class Case:
     def _recipient(self) -> str:
         return self.means.recipient or self.request.recipient
 
-    def _handed(self, call_id: str) -> Path | None:
+    def _previous_custodian_file(self, call_id: str) -> Path | None:
         """The previous custodian's file; None for the custodian with the one-time key, who begins."""
         return self.package.handed(call_id) if self.one_time_key is None else None
 
@@ -358,13 +287,20 @@ class Case:
             folder=self.package.call(call_id),
             signers=self.means.signers,
             identities=self.means.identities,
-            inner=self._handed(call_id) or self.package.inner(call_id),
+            inner=self._previous_custodian_file(call_id) or self.package.inner(call_id),
             request=self.package.request_file,
             recipient=self._recipient,
             closings=[] if self.means.logs else self.package.closings(),
             logs=self.means.logs,
             rules=options.of_desk(self.desk.folder),
         )
+
+
+def numbers(record: CallRecord) -> list[str]:
+    """The number of the other party, the caller or the called one. Empty if unknown."""
+    if record.direction == "out":
+        return [record.dialled] if record.dialled else []
+    return [record.caller.number] if record.caller and record.caller.number else []
 
 
 def _opened_call(unlocked: Unlocked) -> OpenedCall:

@@ -21,7 +21,7 @@ from linetap_desk.custody.citizen import masking
 from linetap_desk.custody.helperapp import PageTable, app_of, ended
 from linetap_desk.custody.site import Site
 from linetap_desk.serve.calls import calldetails
-from linetap_desk.serve.release import steps as release
+from linetap_desk.serve.release import texts as release_texts
 from linetap_desk.web.text import N_
 
 REFUSAL = {
@@ -52,7 +52,7 @@ REFUSAL = {
     "call_of_another": N_("The number of this call is not the one that the citizen gave. The call stays closed."),
     "access_log_busy": N_("Another command is using the access log. Try again."),
 }
-REFUSAL |= {code: release.REFUSAL[code] for code in (*release.OF_WITNESSES, *release.OF_RULES)}
+REFUSAL |= {code: release_texts.REFUSAL[code] for code in (*release_texts.OF_WITNESSES, *release_texts.OF_RULES)}
 
 
 MOMENT = {"notice": N_("Notice"), "gap": N_("Gap"), "mark": N_("Mark")}

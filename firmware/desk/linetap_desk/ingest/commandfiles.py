@@ -29,7 +29,7 @@ READ_EVERY_S = 5
 TEXT_LIMIT = 2000  # of an answer shown on the page, such as a walk test's measurements of each line
 Stamp = tuple[int, int]
 # The present authority and roles. A Refusal or BadInput if there are none.
-InForce = Callable[[], tuple[Authority, Roles]]
+RolesSource = Callable[[], tuple[Authority, Roles]]
 
 log = logging.getLogger("linetap.ingest")
 
@@ -150,7 +150,7 @@ def is_answer_to(command: Command, data: bytes, answer: Answer, correlation: byt
     return answer.counter == command.counter and answer.verb in (None, command.verb)
 
 
-def in_force_now(in_force: InForce) -> tuple[Authority, Roles] | None:
+def in_force_now(in_force: RolesSource) -> tuple[Authority, Roles] | None:
     """The present authority and roles. Without them None and a log entry: they may be in the middle of a replacement,
     and are read again at the next call."""
     try:

@@ -38,7 +38,7 @@ from linetap_desk.ingest.commandfiles import (
     READ_EVERY_S,
     Delivery,
     HandedFolder,
-    InForce,
+    RolesSource,
     answer_in,
     correlation_of,
     in_force_now,
@@ -107,7 +107,7 @@ class _Waiting:
 @dataclass(slots=True)
 class HoldSender:
     folder: Path
-    in_force: InForce
+    in_force: RolesSource
     engine: Engine
     clock: Clock
     share: Share = ALL_UNITS

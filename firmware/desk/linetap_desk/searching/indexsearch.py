@@ -59,7 +59,7 @@ class IndexLog:
         known = self._named.segments.get(segment.relative_to(self._root).as_posix())
         if known is None:
             return FOREIGN
-        return None if known.may_be(hashlib.sha256(data).hexdigest()) else ALTERED
+        return None if known.may_have(hashlib.sha256(data).hexdigest()) else ALTERED
 
     def missing(self, low: date, high: date) -> Iterator[str]:
         """Epochs of segments of these days that the log has and the vault lacks. A segment is removed with its

@@ -19,9 +19,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from linetap_core.clock import NS_PER_DAY, parse_rfc3339, rfc3339
 from linetap_desk.ingest.database import reason
-from linetap_desk.serve.access import log as accesslog
-from linetap_desk.serve.access.log import AccessTable, ChainFault, Head, last_head
 from linetap_desk.serve.citizen import store as citizens
+from linetap_desk.serve.database import accesslog
+from linetap_desk.serve.database.accesslog import AccessTable, ChainFault, Head, last_head
 from linetap_desk.serve.database.tables import access, access_anchor
 from linetap_desk.serve.database.transactions import writing
 from linetap_desk.serve.ended import reviews

@@ -132,7 +132,7 @@ def opened(config: Path, clock: Clock) -> Iterator[tuple[Any, Any]]:
     from linetap_core.durable.signedfile import load_key
     from linetap_desk.config import pages
     from linetap_desk.serve import opendatabase
-    from linetap_desk.serve.access.log import AccessTable
+    from linetap_desk.serve.database.accesslog import AccessTable
 
     read = pages.read_settings(config)
     key = load_key(read.log_key)
@@ -218,7 +218,7 @@ def run_access(args: argparse.Namespace, clock: Clock) -> int:
 
 
 def _rekey(args: argparse.Namespace, clock: Clock) -> int:
-    from linetap_desk.serve.access.log import rekey
+    from linetap_desk.serve.database.accesslog import rekey
 
     with opened(args.config, clock) as (table, _):
         sys.stdout.write(f"{rekey(table, _public(args.old))} rows verified; another key signs from now on\n")
@@ -228,16 +228,16 @@ def _rekey(args: argparse.Namespace, clock: Clock) -> int:
 def _verify(db: Any, args: argparse.Namespace) -> int:
     """Verifies the log. Status 0 requires a head kept elsewhere, as for the file log (decision 0031)."""
     from linetap_core.evidence.keys import keys
-    from linetap_desk.serve.access import log
+    from linetap_desk.serve.database import accesslog
 
     kept = [_kept(path) for path in args.head]
-    verdict = log.verify_chain(db, [head for head, _ in kept])
+    verdict = accesslog.verify_chain(db, [head for head, _ in kept])
     signer = keys.fingerprint(verdict.key)
     expected = [keys.fingerprint(key) for _, key in kept]
     if args.key is not None:
         expected.append(keys.fingerprint(_public(args.key)))
     if other := next((one for one in expected if one != signer), None):
-        raise log.ChainFault("access_head_bad", f"the access log is signed by {signer}, not by {other}")
+        raise accesslog.ChainFault("access_head_bad", f"the access log is signed by {signer}, not by {other}")
     since = f", the rows up to {verdict.anchor.seq} were removed on {verdict.anchor.at}" if verdict.anchor else ""
     sys.stdout.write(f"{verdict.rows} rows, the last is {verdict.head.seq} of {verdict.head.at}{since}\n")
     if not kept:
@@ -249,10 +249,10 @@ def _verify(db: Any, args: argparse.Namespace) -> int:
 
 
 def _kept(path: Path) -> tuple[Any, Any]:
-    from linetap_desk.serve.access import log
+    from linetap_desk.serve.database import accesslog
 
     head, _, sig = _text(path).partition("\n")
-    return log.read_signed_head(head, sig, "head")
+    return accesslog.read_signed_head(head, sig, "head")
 
 
 def _public(path: Path) -> Any:

@@ -20,8 +20,8 @@ from linetap_core import __version__
 from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput
 from linetap_desk.ingest.metrics import Sample, Server, metric_family
-from linetap_desk.serve.access.log import ChainFault, last_head
 from linetap_desk.serve.citizen import store as citizens
+from linetap_desk.serve.database.accesslog import ChainFault, last_head
 from linetap_desk.serve.database.tables import access, sessions
 from linetap_desk.serve.database.transactions import writing
 from linetap_desk.serve.handling.site import Site

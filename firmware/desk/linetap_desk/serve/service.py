@@ -30,15 +30,13 @@ from linetap_core.service import credential, start_logging
 from linetap_core.timekeeping import KEPT, require_possible
 from linetap_desk.config.pages import Settings
 from linetap_desk.ingest.database import open_reader
-from linetap_desk.serve import cleanup, figures, opendatabase
-from linetap_desk.serve.access.log import AccessTable
-from linetap_desk.serve.accusation import routes as accusation
+from linetap_desk.serve import cleanup, figures, home, opendatabase, unitcommands
 from linetap_desk.serve.adoption import api as adoptionapi
 from linetap_desk.serve.adoption import routes as adoption
 from linetap_desk.serve.adoption.exchanges import Runs
 from linetap_desk.serve.calls import routes as calls
 from linetap_desk.serve.citizen import routes as citizen
-from linetap_desk.serve.coverage import routes as coverage
+from linetap_desk.serve.database.accesslog import AccessTable
 from linetap_desk.serve.ended import endingcalls
 from linetap_desk.serve.ended import routes as ended
 from linetap_desk.serve.finding import api as findingapi
@@ -50,7 +48,6 @@ from linetap_desk.serve.handling import assets, gate
 from linetap_desk.serve.handling.gate import endpoint
 from linetap_desk.serve.handling.site import Route, Site, join
 from linetap_desk.serve.holds import routes as holdroutes
-from linetap_desk.serve.home import routes as home
 from linetap_desk.serve.live.hub import Hub
 from linetap_desk.serve.login import lostpasskey, secondfactor
 from linetap_desk.serve.login import routes as people
@@ -58,10 +55,10 @@ from linetap_desk.serve.orders import routes as orders
 from linetap_desk.serve.overflow import routes as overflow
 from linetap_desk.serve.people.oidc import Oidc
 from linetap_desk.serve.people.sessions import OpenSessions
+from linetap_desk.serve.protection import accusation, coverage
 from linetap_desk.serve.protection import routes as protection
 from linetap_desk.serve.release import routes as release
 from linetap_desk.serve.review import routes as access
-from linetap_desk.serve.unitcommands import routes as unitcommands
 from linetap_desk.watch.watcher import pages_settings
 from linetap_desk.web.compressed import Compressed
 from linetap_desk.web.pages import MenuItem, Pages

@@ -30,7 +30,7 @@ from linetap_desk.proofs.verdict import Problem
 
 HOLDS, WALKS, CERTIFICATES, ROLES = "holds", walkreport.WALKS_FOLDER, "certificates", "roles.json"
 MOST_WALKS = 1000  # kept by a recorder
-_OF_UNIT = (namespaces.WALK, namespaces.HEAD)  # signed by the unit's own key
+_UNIT_NAMESPACES = (namespaces.WALK, namespaces.HEAD)  # signed by the unit's own key
 _LIMIT_BYTES = 1 << 20
 _SIG_LIMIT_BYTES = 64 << 10  # roles may have several signatures
 
@@ -42,7 +42,7 @@ class DocumentResult(NamedTuple):
     uncovered: list[str]
 
 
-class _Dated(msgspec.Struct):
+class _DocumentFields(msgspec.Struct):
     """The fields of a document that its name repeats, and its date, which may be in any of these."""
 
     made_at: str | None = None
@@ -54,63 +54,65 @@ class _Dated(msgspec.Struct):
 
 
 class DocumentCheck:
-    def __init__(self, vault: Path, unit: str, signers: list[Signer] | None, named: LogClaims) -> None:
-        self._vault, self._unit, self._signers, self._named = vault, unit, signers, named
+    def __init__(self, vault: Path, unit: str, signers: list[Signer] | None, claims: LogClaims) -> None:
+        self._vault, self._unit, self._signers, self._claims = vault, unit, signers, claims
 
     def document(
         self, name: str, namespace: str, logged: str | None, now_ns: int, data: bytes | None = None
     ) -> DocumentResult:
         """Checks a document. `logged`: the hash in the log. `now_ns`: the time of judgement, if the document has no
         date. `data`: its bytes, where the caller has read them: only bytes that were checked are interpreted."""
-        found = DocumentResult([], [])
+        result = DocumentResult([], [])
         try:
             data = callfolder.read(self._vault / name, _LIMIT_BYTES) if data is None else data
             armored = callfolder.read(self._vault / (name + namespaces.SUFFIX), _SIG_LIMIT_BYTES)
-            by = sshsig.check_all(data, armored, namespace)
+            signer_keys = sshsig.check_all(data, armored, namespace)
         except Refusal as error:
-            found.problems.append(Problem(error.code, f"{name}: {error}"))
-            return found
-        covered = logged == hashlib.sha256(data).hexdigest()
-        if logged is not None and not covered:
-            found.problems.append(Problem("other_document", f"{name}: is not the one that the log has the SHA-256 of"))
-            return found
-        said = _read(data)
-        at = from_utc_ns(_moment(said.made_at or said.destroyed_at or said.ended_at) or now_ns)
+            result.problems.append(Problem(error.code, f"{name}: {error}"))
+            return result
+        is_in_log = logged == hashlib.sha256(data).hexdigest()
+        if logged is not None and not is_in_log:
+            result.problems.append(Problem("other_document", f"{name}: is not the one that the log has the SHA-256 of"))
+            return result
+        fields = _decode_fields(data)
+        at = from_utc_ns(_time_ns(fields.made_at or fields.destroyed_at or fields.ended_at) or now_ns)
         try:
-            for key in by:
+            for key in signer_keys:
                 if self._signers is None:
                     raise BadInput("no one is named")
-                if namespace in _OF_UNIT:
+                if namespace in _UNIT_NAMESPACES:
                     require_trust(key, namespace, self._signers, self._unit, at)
                 else:
                     require_named(key, namespace, self._signers, at)
         except Refusal as error:
-            if namespace in _OF_UNIT and not isinstance(error, SignerUndated):
-                found.problems.append(Problem(error.code, f"{name}: {error}"))
-            found.uncovered.extend([name + namespaces.SUFFIX] if covered else [name, name + namespaces.SUFFIX])
+            if namespace in _UNIT_NAMESPACES and not isinstance(error, SignerUndated):
+                result.problems.append(Problem(error.code, f"{name}: {error}"))
+            result.uncovered.extend([name + namespaces.SUFFIX] if is_in_log else [name, name + namespaces.SUFFIX])
         except BadInput:
-            found.uncovered.extend([name + namespaces.SUFFIX] if covered else [name, name + namespaces.SUFFIX])
-        return found
+            result.uncovered.extend([name + namespaces.SUFFIX] if is_in_log else [name, name + namespaces.SUFFIX])
+        return result
 
     def hold(self, call_id: str, records: dict[str, str], now_ns: int) -> DocumentResult:
         """Checks a call's hold, and the key for the hold's epoch, which the hold names by its hash."""
-        name, key = f"{HOLDS}/{call_id}/{hold.HOLD}", f"{HOLDS}/{call_id}/{sealed.KEY}"
-        found = DocumentResult([], [])
+        name, key_name = f"{HOLDS}/{call_id}/{hold.HOLD}", f"{HOLDS}/{call_id}/{sealed.KEY}"
+        result = DocumentResult([], [])
         try:
             data = callfolder.read(self._vault / name, _LIMIT_BYTES)
-            found = self.document(name, namespaces.HOLD, self._named.holds.get(call_id), now_ns, data)
-            if found.problems:
-                return found
-            read = hold.decode(data)
-            if (read.call_id, read.unit) != (call_id, self._unit):
-                found.problems.append(Problem("other_call", f"{name}: is of {read.call_id} of {read.unit}"))
-            if records.get(call_id, read.record_sha256) != read.record_sha256:
-                found.problems.append(Problem("other_record", f"{name}: is of another record than the call's"))
-            if callfolder.digest(self._vault / key).sha256 != read.key_sha256:
-                found.problems.append(Problem("wrong_hash", f"{key}: is not the key that the hold names"))
+            result = self.document(name, namespaces.HOLD, self._claims.holds.get(call_id), now_ns, data)
+            if result.problems:
+                return result
+            document = hold.decode(data)
+            if (document.call_id, document.unit) != (call_id, self._unit):
+                result.problems.append(Problem("other_call", f"{name}: is of {document.call_id} of {document.unit}"))
+            if records.get(call_id, document.record_sha256) != document.record_sha256:
+                result.problems.append(Problem("other_record", f"{name}: is of another record than the call's"))
+            if callfolder.digest(self._vault / key_name).sha256 != document.key_sha256:
+                result.problems.append(Problem("wrong_hash", f"{key_name}: is not the key that the hold names"))
         except Refusal as error:
-            found.problems.append(Problem(error.code, f"{name}: {error}"))
-        return found if name not in found.uncovered else DocumentResult(found.problems, [*found.uncovered, key])
+            result.problems.append(Problem(error.code, f"{name}: {error}"))
+        return (
+            result if name not in result.uncovered else DocumentResult(result.problems, [*result.uncovered, key_name])
+        )
 
     def certificate(self, name: str, epoch: str, officers: str, now_ns: int) -> DocumentResult:
         """Checks a certificate, which a leaf of the log has. `officers`: of a group, as its name has them."""
@@ -118,14 +120,14 @@ class DocumentCheck:
             data = callfolder.read(self._vault / name, _LIMIT_BYTES)
         except Refusal as error:
             return DocumentResult([Problem(error.code, f"{name}: {error}")], [])
-        said = _read(data)
-        numbers = "-".join(map(str, sorted(set(said.officers))))
-        if said.epoch != epoch or (officers and officers != f".officer-{numbers}"):
-            return DocumentResult([_misnamed(name, f"of epoch {said.epoch}, officers {numbers or '-'}")], [])
-        logged = self._named.certificate_files.get(Path(name).name)
-        if logged is None:
+        fields = _decode_fields(data)
+        numbers = "-".join(map(str, sorted(set(fields.officers))))
+        if fields.epoch != epoch or (officers and officers != f".officer-{numbers}"):
+            return DocumentResult([_name_problem(name, f"of epoch {fields.epoch}, officers {numbers or '-'}")], [])
+        logged_sha256 = self._claims.certificate_files.get(Path(name).name)
+        if logged_sha256 is None:
             return DocumentResult([Problem("not_in_log", f"{name}: the log does not know it")], [])
-        return self.document(name, namespaces.CERTIFICATE, logged, now_ns, data)
+        return self.document(name, namespaces.CERTIFICATE, logged_sha256, now_ns, data)
 
     def walk(self, name: str) -> DocumentResult:
         """Checks a walk test report. Without its hash in a leaf it is not this unit's, whoever signed it."""
@@ -133,12 +135,12 @@ class DocumentCheck:
             data = callfolder.read(self._vault / name, _LIMIT_BYTES)
         except Refusal as error:
             return DocumentResult([Problem(error.code, f"{name}: {error}")], [])
-        digest, began_at = hashlib.sha256(data).hexdigest(), _read(data).began_at
-        if digest not in self._named.walks:
+        digest, began_at = hashlib.sha256(data).hexdigest(), _decode_fields(data).began_at
+        if digest not in self._claims.walks:
             return DocumentResult([Problem("not_in_log", f"{name}: the log does not know it")], [])
-        began_ns = _moment(began_at)
+        began_ns = _time_ns(began_at)
         if began_ns is None or Path(name).stem != compact(began_ns):
-            return DocumentResult([_misnamed(name, f"of {began_at}")], [])
+            return DocumentResult([_name_problem(name, f"of {began_at}")], [])
         return self.document(name, namespaces.WALK, digest, 0, data)
 
     def amendment(self, name: str, call_id: str, records: dict[str, str]) -> DocumentResult:
@@ -147,7 +149,7 @@ class DocumentCheck:
             data = callfolder.read(self._vault / name, amendment.LIMIT_BYTES)
             armored = callfolder.read(self._vault / (name + namespaces.SUFFIX), sshsig.SIGNATURE_LIMIT_BYTES)
             digest = amendment.digest(data)
-            if digest not in self._named.amendments.get(call_id, []):
+            if digest not in self._claims.amendments.get(call_id, []):
                 return DocumentResult([Problem("not_in_log", f"{name}: the log does not know it")], [])
             sha256 = records.get(call_id, "")
             amendment.check(data, armored, self._unit, call_id, sha256, self._signers, Path(name).name)
@@ -158,82 +160,86 @@ class DocumentCheck:
     def vault(self, now_ns: int) -> DocumentResult:
         """Checks the vault's name."""
         name = vaultname.FILE
-        found = DocumentResult([], [])
+        result = DocumentResult([], [])
         try:
             data = callfolder.read(self._vault / name, vaultname.LIMIT_BYTES)
-            found = self.document(name, namespaces.HEAD, None, now_ns, data)
-            read = vaultname.decode(data)
-            if read.unit != self._unit:
-                found.problems.append(Problem("wrong_unit", f"{name}: is of {read.unit}"))
-            if self._named.vault not in ("", read.vault):
-                found.problems.append(Problem("other_vault", f"{name}: is of {read.vault}, the log of another vault"))
+            result = self.document(name, namespaces.HEAD, None, now_ns, data)
+            document = vaultname.decode(data)
+            if document.unit != self._unit:
+                result.problems.append(Problem("wrong_unit", f"{name}: is of {document.unit}"))
+            if self._claims.vault not in ("", document.vault):
+                result.problems.append(
+                    Problem("other_vault", f"{name}: is of {document.vault}, the log of another vault")
+                )
         except Refusal as error:
-            found.problems.append(Problem(error.code, f"{name}: {error}"))
-        return found
+            result.problems.append(Problem(error.code, f"{name}: {error}"))
+        return result
 
     def roles(self, now_ns: int) -> DocumentResult:
         """Checks the roles, and the names in them: two people have to be two."""
-        found = self.document(ROLES, namespaces.ROLES, self._named.roles, now_ns)
-        if not found.problems:
+        result = self.document(ROLES, namespaces.ROLES, self._claims.roles, now_ns)
+        if not result.problems:
             try:
                 roles.parse(callfolder.read(self._vault / ROLES, _LIMIT_BYTES))
             except (BadInput, Refusal) as error:
-                found.problems.append(Problem("bad_roles", f"{ROLES}: {error}"))
-        return found
+                result.problems.append(Problem("bad_roles", f"{ROLES}: {error}"))
+        return result
 
-    def missing(self, there: set[str], is_lost: Callable[[str], bool]) -> Iterator[Problem]:
-        """Documents that the log has and the vault lacks. `there`: names relative to the vault. `is_lost`: whether a
+    def missing(self, names: set[str], is_lost: Callable[[str], bool]) -> Iterator[Problem]:
+        """Documents that the log has and the vault lacks. `names`: relative to the vault. `is_lost`: whether a
         name may be in a folder that could not be read."""
-        for call_id in sorted(self._named.holds):
+        for call_id in sorted(self._claims.holds):
             name = f"{HOLDS}/{call_id}/{hold.HOLD}"
-            if name not in there and not is_lost(name):
+            if name not in names and not is_lost(name):
                 yield Problem("missing_hold", f"{HOLDS}/{call_id}: the log has a hold that stands, and it is missing")
-        for call_id, logged in sorted(self._named.amendments.items()):
-            where = f"{amendment.FOLDER}/{call_id}"
-            newest = self._newest_amendment(call_id, there)
-            if not is_lost(where) and (newest is None or not self._is(newest, logged[-1])):
+        for call_id, sha256s in sorted(self._claims.amendments.items()):
+            folder = f"{amendment.FOLDER}/{call_id}"
+            newest_name = self._newest_amendment(call_id, names)
+            if not is_lost(folder) and (newest_name is None or not self._has_sha256(newest_name, sha256s[-1])):
                 yield Problem(
-                    "missing_amendment", f"{where}: the log has one that counts, and it is not the newest here"
+                    "missing_amendment", f"{folder}: the log has one that counts, and it is not the newest here"
                 )
-        for file in sorted(self._named.certificate_files):
+        for file in sorted(self._claims.certificate_files):
             name = f"{CERTIFICATES}/{file}"
-            if name not in there and not is_lost(name):
-                yield Problem("missing_certificate", f"{name[:_LONGEST]}: the log has it, and it is missing")
-        walks = sum(name.startswith(f"{WALKS}/") and name.endswith(".json") for name in there)
-        if walks < min(MOST_WALKS, len(self._named.walks)) and not is_lost(f"{WALKS}/"):
-            yield Problem("missing_walk", f"{WALKS}: {walks} reports are there, {len(self._named.walks)} in the log")
-        if self._named.roles is not None and ROLES not in there and not is_lost(ROLES):
+            if name not in names and not is_lost(name):
+                yield Problem("missing_certificate", f"{name[:_MOST_CHARACTERS]}: the log has it, and it is missing")
+        walk_count = sum(name.startswith(f"{WALKS}/") and name.endswith(".json") for name in names)
+        if walk_count < min(MOST_WALKS, len(self._claims.walks)) and not is_lost(f"{WALKS}/"):
+            yield Problem(
+                "missing_walk", f"{WALKS}: {walk_count} reports are there, {len(self._claims.walks)} in the log"
+            )
+        if self._claims.roles is not None and ROLES not in names and not is_lost(ROLES):
             yield Problem("missing_roles", f"{ROLES}: the log has it, and it is missing")
 
-    def _is(self, name: str, sha256: str) -> bool:
+    def _has_sha256(self, name: str, sha256: str) -> bool:
         try:
             return callfolder.digest(self._vault / name).sha256 == sha256
         except Refusal:
             return False
 
     @staticmethod
-    def _newest_amendment(call_id: str, there: set[str]) -> str | None:
+    def _newest_amendment(call_id: str, present: set[str]) -> str | None:
         """The one that every reader takes: the last before a missing number."""
         names = (f"{amendment.FOLDER}/{amendment.name(call_id, number)}" for number in range(1, amendment.MOST + 1))
-        return next(iter(reversed(list(takewhile(there.__contains__, names)))), None)
+        return next(iter(reversed(list(takewhile(present.__contains__, names)))), None)
 
 
-def _read(data: bytes) -> _Dated:
+def _decode_fields(data: bytes) -> _DocumentFields:
     try:
-        return strict.decode(data, _Dated)
+        return strict.decode(data, _DocumentFields)
     except BadInput:
-        return _Dated()
+        return _DocumentFields()
 
 
-def _moment(text: str | None) -> int | None:
+def _time_ns(text: str | None) -> int | None:
     try:
         return parse_rfc3339(text) if text else None
     except ValueError:
         return None
 
 
-def _misnamed(name: str, of: str) -> Problem:
-    return Problem("other_name", f"{name}: is the document {of}: another one was put in its place")
+def _name_problem(name: str, actual: str) -> Problem:
+    return Problem("other_name", f"{name}: is the document {actual}: another one was put in its place")
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -243,20 +249,20 @@ def _misnamed(name: str, of: str) -> Problem:
 
 @dataclass(slots=True)
 class Segment:
-    """An index segment by its last leaf. The leaf precedes the file: until `written` is confirmed, the previous content
-    in `before`, or no file, is valid too."""
+    """An index segment by its last leaf. The leaf precedes the file: until `is_written`, the previous content in
+    `earlier_sha256s`, or no file, is valid too."""
 
     sha256: str
-    written: bool = False
-    before: set[str] = field(default_factory=set)
+    is_written: bool = False
+    earlier_sha256s: set[str] = field(default_factory=set)
     calls: set[str] = field(default_factory=set)  # in the segment; empty for an adopted one
 
-    def may_be(self, sha256: str) -> bool:
-        return sha256 == self.sha256 or sha256 in self.before
+    def may_have(self, sha256: str) -> bool:
+        return sha256 == self.sha256 or sha256 in self.earlier_sha256s
 
     @property
     def may_be_missing(self) -> bool:
-        return not self.written and not self.before
+        return not self.is_written and not self.earlier_sha256s
 
 
 @dataclass(slots=True)
@@ -270,12 +276,12 @@ class LogClaims:
     holds: dict[str, str | None] = field(default_factory=dict)  # in force: call -> hash of hold.json
     # of existing calls: hashes, the last one counts
     amendments: dict[str, list[str]] = field(default_factory=dict)
-    destroyed: set[str] = field(default_factory=set)
+    destroyed_calls: set[str] = field(default_factory=set)
     roles: str | None = None
     vault: str = ""  # its name; empty in a vault of an earlier version
     seq: int = 0  # number of the outbox's newest event when the leaf was written
     last_close: tuple[str, int] | None = None  # the call, and the newest event before its own
-    _written_in: dict[str, str] = field(default_factory=dict)  # call -> segment of its last leaf
+    _segment_of_call: dict[str, str] = field(default_factory=dict)  # call -> segment of its last leaf
 
     @property
     def has_index_leaves(self) -> bool:
@@ -285,7 +291,7 @@ class LogClaims:
         if leaf.seq is not None:
             self.seq = max(self.seq, leaf.seq)
         if leaf.kind == "index" and leaf.file is not None and leaf.sha256 is not None:
-            self._segment(leaf.file, leaf.sha256, leaf.call_id)
+            self._add_segment(leaf.file, leaf.sha256, leaf.call_id)
         elif leaf.kind == "walk" and leaf.sha256 is not None:
             self.walks.add(leaf.sha256)
         elif leaf.kind == "roles":
@@ -298,64 +304,66 @@ class LogClaims:
                 self.destroyed_epochs.add(leaf.epoch)
         elif leaf.kind == "close" and leaf.call_id is not None:
             self.last_close = (leaf.call_id, leaf.seq) if leaf.seq is not None else None
-            if segment := self.segments.get(self._written_in.pop(leaf.call_id, "")):
-                segment.written = True  # before its call was sealed
-                segment.before.clear()
+            if segment := self.segments.get(self._segment_of_call.pop(leaf.call_id, "")):
+                segment.is_written = True  # before its call was sealed
+                segment.earlier_sha256s.clear()
         elif leaf.kind == "amendment" and leaf.call_id is not None and leaf.sha256 is not None:
             self.amendments.setdefault(leaf.call_id, []).append(leaf.sha256)
         elif leaf.call_id is not None and leaf.kind in ("hold", "destruction"):
             if leaf.kind == "destruction":
-                self.destroyed.add(leaf.call_id)
+                self.destroyed_calls.add(leaf.call_id)
                 self.amendments.pop(leaf.call_id, None)
             self.holds.pop(leaf.call_id, None)
             if leaf.kind == "hold" and not leaf.ended:
                 self.holds[leaf.call_id] = leaf.sha256
 
-    def _segment(self, name: str, sha256: str, call_id: str | None) -> None:
-        old = self.segments.get(name)
+    def _add_segment(self, name: str, sha256: str, call_id: str | None) -> None:
+        earlier = self.segments.get(name)
         if call_id is None:  # adopted: the file existed already
-            self.segments[name] = Segment(sha256, written=True)
+            self.segments[name] = Segment(sha256, is_written=True)
             return
         # The sets of the earlier leaf are taken over: copies would grow with the square of a log's leaves.
-        before, calls = (set[str](), {call_id}) if old is None else (old.before, old.calls)
-        if old is not None:
-            before.add(old.sha256)
+        earlier_sha256s, calls = (
+            (set[str](), {call_id}) if earlier is None else (earlier.earlier_sha256s, earlier.calls)
+        )
+        if earlier is not None:
+            earlier_sha256s.add(earlier.sha256)
             calls.update([call_id] if calls else [])
-        self.segments[name] = Segment(sha256, before=before, calls=calls)
-        self._written_in[call_id] = name
+        self.segments[name] = Segment(sha256, earlier_sha256s=earlier_sha256s, calls=calls)
+        self._segment_of_call[call_id] = name
 
 
 MOST_LISTED = 20
-MOST_KNOWN = 100_000  # limits a forged log
-_LONGEST = 200
+MOST_WEAKENINGS = 100_000  # limits a forged log
+_MOST_CHARACTERS = 200
 
 
-class LogWeakened:
+class LogWeakenings:
     """Collects the weakenings that a log records: they show a verifier which calls were not recorded or announced
     meanwhile."""
 
     def __init__(self) -> None:
-        self._known: dict[str, Leaf] = {}  # the first of each
-        self._steps: dict[str, str] = {}  # the last of each
+        self._first_leaves: dict[str, Leaf] = {}  # the first of each
+        self._last_steps: dict[str, str] = {}  # the last of each
 
     def check_leaf(self, leaf: Leaf) -> None:
         if leaf.kind != "weakening" or leaf.id is None or leaf.step is None:
             return
-        if leaf.id in self._known or len(self._known) < MOST_KNOWN:
-            self._known.setdefault(leaf.id, leaf)
-            self._steps[leaf.id] = leaf.step
+        if leaf.id in self._first_leaves or len(self._first_leaves) < MOST_WEAKENINGS:
+            self._first_leaves.setdefault(leaf.id, leaf)
+            self._last_steps[leaf.id] = leaf.step
 
     def notes(self) -> list[str]:
         """Weakenings that took effect; held, cancelled or withdrawn ones did not."""
-        found = [
-            f"weakened by {_plain(leaf.by or '?')} at {_plain(leaf.at)}: {_plain(', '.join(leaf.codes))}"
-            f" ({'confirmed' if self._steps[name] == 'confirmed' else 'not confirmed'})"
-            for name, leaf in self._known.items()
-            if self._steps[name] not in ("asked", "held", "cancelled", "withdrawn")
+        notes = [
+            f"weakened by {_printable(leaf.by or '?')} at {_printable(leaf.at)}: {_printable(', '.join(leaf.codes))}"
+            f" ({'confirmed' if self._last_steps[name] == 'confirmed' else 'not confirmed'})"
+            for name, leaf in self._first_leaves.items()
+            if self._last_steps[name] not in ("asked", "held", "cancelled", "withdrawn")
         ]
-        more = len(found) - MOST_LISTED
-        return [*found[-MOST_LISTED:], *([f"{more} weakenings before these"] if more > 0 else [])]
+        omitted = len(notes) - MOST_LISTED
+        return [*notes[-MOST_LISTED:], *([f"{omitted} weakenings before these"] if omitted > 0 else [])]
 
 
-def _plain(text: str) -> str:
-    return "".join(each if each.isprintable() else "?" for each in text[:_LONGEST])
+def _printable(text: str) -> str:
+    return "".join(each if each.isprintable() else "?" for each in text[:_MOST_CHARACTERS])

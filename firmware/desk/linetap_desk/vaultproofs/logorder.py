@@ -20,98 +20,101 @@ from linetap_core.clock import NS_PER_DAY, NS_PER_MS, NS_PER_S, parse_rfc3339, r
 from linetap_core.evidence.merklelog.unitlog import Leaf
 
 SLACK_NS = 60 * NS_PER_S  # steps smaller than a clock_step, and a thread's turn
-NEAR = 64  # leaves: the vault's thread may see a step before the main one logs it
-AHEAD_NS = NS_PER_DAY  # retention time may be ahead of the clock
-_VAULT = ("open", "end", "close", "gap", "notice_failure", "refused", "key_list")
-_MAIN = ("start", "stop", "heartbeat", "clock_step")
+NEARBY_LEAVES = 64  # leaves: the vault's thread may see a step before the main one logs it
+RETENTION_AHEAD_NS = NS_PER_DAY  # retention time may be ahead of the clock
+_VAULT_THREAD_KINDS = ("open", "end", "close", "gap", "notice_failure", "refused", "key_list")
+_MAIN_THREAD_KINDS = ("start", "stop", "heartbeat", "clock_step")
 
 
 class LogTimes:
     """Checks that times decrease only where a leaf records a clock step."""
 
-    def __init__(self, bad: Bad) -> None:
-        self._bad = bad
-        self._last: dict[str, int] = {}  # newest time of each thread since a start or a step back
-        self._newest = 0  # newest time of all leaves stamped by a clock
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._last_ns: dict[str, int] = {}  # newest time of each thread since a start or a step back
+        self._newest_ns = 0  # newest time of all leaves stamped by a clock
         self._clock_ns: int | None = None  # time of the last of them
-        self._back: list[tuple[int, int, str]] = []  # decreases without an explanation yet: leaf, amount, sentence
-        self._due: list[tuple[int, str, str]] = []  # least next time: ns, code, sentence
-        self._restarts = self._unjudged = 0
-        self._was_dated = False  # a signed `time` command set the date: the unit's clock may have any value
+        self._decreases: list[tuple[int, int, str]] = []  # decreases without an explanation yet: leaf, amount, sentence
+        self._pending: list[tuple[int, str, str]] = []  # least next time: ns, code, sentence
+        self._earlier_starts = self._unjudged_count = 0
+        self._is_date_set = False  # a signed `time` command set the date: the unit's clock may have any value
 
     def check_leaf(self, index: int, leaf: Leaf, at_ns: int) -> None:
-        self._was_dated |= leaf.kind == "command" and leaf.verb == "time"
-        thread = "vault" if leaf.kind in _VAULT else "main" if leaf.kind in _MAIN else None
+        self._is_date_set |= leaf.kind == "command" and leaf.verb == "time"
+        thread = "vault" if leaf.kind in _VAULT_THREAD_KINDS else "main" if leaf.kind in _MAIN_THREAD_KINDS else None
         if thread is None:
             return
         if leaf.kind == "start":
-            self._started(index, at_ns)
+            self._record_start(index, at_ns)
         elif leaf.kind == "clock_step" and leaf.ms < 0:
-            self._stepped(index, -round(leaf.ms) * NS_PER_MS, at_ns)
-        elif (back := self._last.get(thread, 0) - at_ns) > SLACK_NS:
-            text = f"leaf {index} ({leaf.kind}) is of {leaf.at}, {back // NS_PER_S} s before one that stands before it"
-            self._back.append((index, back, text))
-            self._last[thread] = at_ns
-        self._last[thread] = max(self._last.get(thread, 0), at_ns)
+            self._record_step_back(index, -round(leaf.ms) * NS_PER_MS, at_ns)
+        elif (decrease_ns := self._last_ns.get(thread, 0) - at_ns) > SLACK_NS:
+            by_s = decrease_ns // NS_PER_S
+            text = f"leaf {index} ({leaf.kind}) is of {leaf.at}, {by_s} s before one that stands before it"
+            self._decreases.append((index, decrease_ns, text))
+            self._last_ns[thread] = at_ns
+        self._last_ns[thread] = max(self._last_ns.get(thread, 0), at_ns)
         self._clock_ns = at_ns
-        self._newest = max(self._newest, at_ns)
-        self._judge_due(at_ns)
+        self._newest_ns = max(self._newest_ns, at_ns)
+        self._check_pending(at_ns)
         self._report_unexplained(index)
 
     def require_reached(self, ns: int, code: str, text: str) -> None:
         """Requires that the clock has reached that time, or has at the next leaf."""
-        if self._clock_ns is None or self._clock_ns + AHEAD_NS < ns:
-            self._due.append((ns, code, text))
+        if self._clock_ns is None or self._clock_ns + RETENTION_AHEAD_NS < ns:
+            self._pending.append((ns, code, text))
 
     def end(self, head_ns: int | None) -> None:
         if head_ns is not None:
             self._clock_ns = head_ns
-            self._judge_due(head_ns)
+            self._check_pending(head_ns)
         self._report_unexplained(None)
 
     def notes(self) -> list[str]:
-        found = []
-        if self._restarts:
-            found.append(f"{self._restarts} times the clock stood earlier after a start than before it")
-        if self._unjudged:
-            found.append(
-                f"{self._unjudged} destroyed while the clock had gone back, or a signed answer set the date: their"
-                " time cannot be judged by it"
+        notes = []
+        if self._earlier_starts:
+            notes.append(f"{self._earlier_starts} times the clock stood earlier after a start than before it")
+        if self._unjudged_count:
+            notes.append(
+                f"{self._unjudged_count} destroyed while the clock had gone back, or a signed answer set the date:"
+                " their time cannot be judged by it"
             )
-        return found
+        return notes
 
-    def _judge_due(self, clock_ns: int) -> None:
-        for ns, code, text in self._due:
-            if clock_ns + AHEAD_NS >= ns:
+    def _check_pending(self, clock_ns: int) -> None:
+        for ns, code, text in self._pending:
+            if clock_ns + RETENTION_AHEAD_NS >= ns:
                 continue
-            if clock_ns + AHEAD_NS < self._newest or self._was_dated:
-                self._unjudged += 1
+            if clock_ns + RETENTION_AHEAD_NS < self._newest_ns or self._is_date_set:
+                self._unjudged_count += 1
             else:
-                self._bad(
+                self._report(
                     code, f"{text}: the clock stood at {rfc3339(clock_ns)}, it should be kept until {rfc3339(ns)}"
                 )
-        self._due.clear()
+        self._pending.clear()
 
-    def _started(self, index: int, at_ns: int) -> None:
+    def _record_start(self, index: int, at_ns: int) -> None:
         """Records a start, after which a machine without a real-time clock may have any time."""
-        self._restarts += max(self._last.values(), default=0) - at_ns > SLACK_NS or bool(self._recent_decreases(index))
-        self._back = [each for each in self._back if each not in self._recent_decreases(index)]
-        self._last = {}
+        self._earlier_starts += max(self._last_ns.values(), default=0) - at_ns > SLACK_NS or bool(
+            self._recent_decreases(index)
+        )
+        self._decreases = [each for each in self._decreases if each not in self._recent_decreases(index)]
+        self._last_ns = {}
 
-    def _stepped(self, index: int, by_ns: int, at_ns: int) -> None:
-        explained = [each for each in self._recent_decreases(index) if each[1] <= by_ns + SLACK_NS]
-        self._back = [each for each in self._back if each not in explained]
-        self._last = {thread: min(last, at_ns) if last - at_ns <= by_ns + SLACK_NS else last
-                      for thread, last in self._last.items()}  # fmt: skip
+    def _record_step_back(self, index: int, step_ns: int, at_ns: int) -> None:
+        explained = [each for each in self._recent_decreases(index) if each[1] <= step_ns + SLACK_NS]
+        self._decreases = [each for each in self._decreases if each not in explained]
+        self._last_ns = {thread: min(last_ns, at_ns) if last_ns - at_ns <= step_ns + SLACK_NS else last_ns
+                      for thread, last_ns in self._last_ns.items()}  # fmt: skip
 
     def _recent_decreases(self, index: int) -> list[tuple[int, int, str]]:
-        return [each for each in self._back if index - each[0] <= NEAR]
+        return [each for each in self._decreases if index - each[0] <= NEARBY_LEAVES]
 
     def _report_unexplained(self, index: int | None) -> None:
         """Reports decreases that no clock step explained within NEAR leaves."""
-        for each in [each for each in self._back if index is None or index - each[0] > NEAR]:
-            self._bad("time_back", f"{each[2]}, without a clock_step")
-            self._back.remove(each)
+        for each in [each for each in self._decreases if index is None or index - each[0] > NEARBY_LEAVES]:
+            self._report("time_back", f"{each[2]}, without a clock_step")
+            self._decreases.remove(each)
 
 
 LATE_NS = 7 * NS_PER_DAY  # a unit may be off for days, and may wait for an agreed clock
@@ -119,195 +122,211 @@ _EARLIEST_ZONE = timedelta(hours=14)  # the zone where a day ends first
 _BEFORE_DESTRUCTION = ("open", "end", "close", "gap", "notice_failure", "hold", "copy", "amendment")
 _WHILE_RUNNING = ("open", "heartbeat", "clock_step", "stop")
 
-Bad = Callable[[str, str], None]
+Report = Callable[[str, str], None]
 
 
-class _Call:
+class _CallState:
     """The state of one call, from the leaves so far."""
 
-    __slots__ = ("closed", "closed_until", "destroyed", "held_ns", "sha256", "shortened", "until")
+    __slots__ = (
+        "close_until",
+        "hold_end_ns",
+        "is_closed",
+        "is_destroyed",
+        "is_hold_shortened",
+        "record_sha256",
+        "until",
+    )
 
     def __init__(self) -> None:
-        self.closed = self.destroyed = self.shortened = False
-        self.sha256: str | None = None
-        self.closed_until: object = UNSET  # from its close: RFC 3339; None for a call without a day
-        self.until: object = UNSET  # `closed_until`, or from its last amendment
-        self.held_ns: int | None = None  # end of the present hold
+        self.is_closed = self.is_destroyed = self.is_hold_shortened = False
+        self.record_sha256: str | None = None
+        self.close_until: object = UNSET  # from its close: RFC 3339; None for a call without a day
+        self.until: object = UNSET  # `close_until`, or from its last amendment
+        self.hold_end_ns: int | None = None  # end of the present hold
 
 
 class LogOrder:
-    """The check of the leaves' order; receives every leaf in turn, then `end`. `bad` takes a code and a sentence."""
+    """The check of the leaves' order; receives every leaf in turn, then `end`. `report` takes a code and a sentence."""
 
-    def __init__(self, bad: Bad) -> None:
-        self._bad = bad
-        self._times = LogTimes(bad)
-        self._calls: dict[str, _Call] = {}
-        self._stopped: int | None = None
-        self._unjudged = 0  # destroyed calls for which only the destruction states the retention
-        self._shortened = 0  # destroyed calls whose hold a shorter one had replaced
-        self._amended = self._given = 0  # amendments of an end, and those for calls without one
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._times = LogTimes(report)
+        self._calls: dict[str, _CallState] = {}
+        self._stop_index: int | None = None
+        self._unjudged_count = 0  # destroyed calls for which only the destruction states the retention
+        self._shortened_holds = 0  # destroyed calls whose hold a shorter one had replaced
+        self._amendments = self._first_ends = 0  # amendments of an end, and those for calls without one
         self._now_ns: int | None = None
 
     def check_leaf(self, index: int, leaf: Leaf) -> None:
         try:
             at_ns = parse_rfc3339(leaf.at)
         except ValueError:
-            self._bad("bad_leaf", f"leaf {index} has no valid time")
+            self._report("bad_leaf", f"leaf {index} has no valid time")
             return
         self._times.check_leaf(index, leaf, at_ns)
-        self._running(index, leaf)
+        self._check_start_stop(index, leaf)
         if leaf.call_id is not None:
-            self._of_call(index, leaf, at_ns, self._calls.setdefault(leaf.call_id, _Call()))
+            self._check_call(index, leaf, at_ns, self._calls.setdefault(leaf.call_id, _CallState()))
         elif leaf.kind == "destruction" and leaf.epoch is not None:
-            self._of_epoch(index, leaf.epoch, at_ns)
+            self._check_epoch(index, leaf.epoch, at_ns)
 
     def end(self, head_at: str | None, now_ns: int | None) -> None:
         """Reports the contradictions left after the last leaf. `head_at`: the time of the signed head. `now_ns`: the
         time by which a call is late."""
         self._now_ns = now_ns
-        self._times.end(_ns(head_at))
+        self._times.end(_parsed_ns(head_at))
 
-    def kept_late(self, call_id: str, until: str | None) -> str | None:
+    def late_problem(self, call_id: str, until: str | None) -> str | None:
         """The problem if an existing call should have been destroyed long before the log's end and now; else None."""
-        known = self._calls.get(call_id)
-        if known is not None and known.until != known.closed_until and isinstance(known.until, str):
-            until = known.until
-        if until is None or self._now_ns is None or (known is not None and known.held_ns is not None):
+        state = self._calls.get(call_id)
+        if state is not None and state.until != state.close_until and isinstance(state.until, str):
+            until = state.until
+        if until is None or self._now_ns is None or (state is not None and state.hold_end_ns is not None):
             return None
         try:
-            late = self._now_ns - parse_rfc3339(until) > LATE_NS
+            is_late = self._now_ns - parse_rfc3339(until) > LATE_NS
         except ValueError:
             return None
-        return f"kept late: its time was over at {until}, nothing holds it, and it is there" if late else None
+        return f"kept late: its time was over at {until}, nothing holds it, and it is there" if is_late else None
 
-    def other_until(self, call_id: str, until: str | None) -> bool:
+    def has_other_until(self, call_id: str, until: str | None) -> bool:
         """Whether the call's close states another end than its record."""
-        known = self._calls.get(call_id)
-        return known is not None and known.closed_until is not UNSET and known.closed_until != until
+        state = self._calls.get(call_id)
+        return state is not None and state.close_until is not UNSET and state.close_until != until
 
     def notes(self) -> list[str]:
         """Points that could not be judged."""
-        found = self._times.notes()
-        if self._unjudged:
-            found.append(
-                f"{self._unjudged} destroyed: their close has no `until` (an older version), so that they were not"
-                " destroyed early is the word of the destruction alone"
+        notes = self._times.notes()
+        if self._unjudged_count:
+            notes.append(
+                f"{self._unjudged_count} destroyed: their close has no `until` (an older version), so that they were"
+                " not destroyed early is the word of the destruction alone"
             )
-        if self._amended:
-            found.append(
-                f"{self._amended} amended: another end than their records say, {self._given} of them had none, for want"
-                " of an agreed clock"
+        if self._amendments:
+            notes.append(
+                f"{self._amendments} amended: another end than their records say, {self._first_ends} of them had none,"
+                " for want of an agreed clock"
             )
-        if self._shortened:
-            found.append(
-                f"{self._shortened} destroyed after a hold was replaced by a shorter one: the officer's"
+        if self._shortened_holds:
+            notes.append(
+                f"{self._shortened_holds} destroyed after a hold was replaced by a shorter one: the officer's"
                 " signature was in its document, which was destroyed with the call"
             )
-        return found
+        return notes
 
-    def _running(self, index: int, leaf: Leaf) -> None:
+    def _check_start_stop(self, index: int, leaf: Leaf) -> None:
         if leaf.kind == "start":
-            self._stopped = None
-        elif self._stopped is not None and leaf.kind in _WHILE_RUNNING:
-            self._bad(
+            self._stop_index = None
+        elif self._stop_index is not None and leaf.kind in _WHILE_RUNNING:
+            self._report(
                 "after_stop",
-                f"leaf {index} ({leaf.kind}) comes after the stop of leaf {self._stopped}, no start between",
+                f"leaf {index} ({leaf.kind}) comes after the stop of leaf {self._stop_index}, no start between",
             )
         if leaf.kind == "stop":
-            self._stopped = index
+            self._stop_index = index
 
-    def _of_call(self, index: int, leaf: Leaf, at_ns: int, call: _Call) -> None:
+    def _check_call(self, index: int, leaf: Leaf, at_ns: int, state: _CallState) -> None:
         name = f"leaf {index}: {leaf.call_id}"
-        if call.destroyed and leaf.kind in _BEFORE_DESTRUCTION:
-            self._bad("after_destruction", f"{name}: {leaf.kind} after its destruction")
-        elif leaf.kind == "open" and call.closed:
-            self._bad("open_after_close", f"{name}: opened after its close")
+        if state.is_destroyed and leaf.kind in _BEFORE_DESTRUCTION:
+            self._report("after_destruction", f"{name}: {leaf.kind} after its destruction")
+        elif leaf.kind == "open" and state.is_closed:
+            self._report("open_after_close", f"{name}: opened after its close")
         elif leaf.kind == "close":
-            call.closed, call.sha256, call.until = True, leaf.record_sha256, leaf.until
-            call.closed_until = leaf.until
-            self._require_time(name, leaf)
+            state.is_closed, state.record_sha256, state.until = True, leaf.record_sha256, leaf.until
+            state.close_until = leaf.until
+            self._require_valid_until(name, leaf)
         elif leaf.kind == "amendment":
-            self._amendment(name, leaf, call)
+            self._check_amendment(name, leaf, state)
         elif leaf.kind == "hold":
-            self._check_hold(name, leaf, at_ns, call)
+            self._check_hold(name, leaf, at_ns, state)
         elif leaf.kind == "destruction":
-            self._destroyed(name, leaf, at_ns, call)
+            self._check_destruction(name, leaf, at_ns, state)
 
-    def _amendment(self, name: str, leaf: Leaf, call: _Call) -> None:
-        self._require_time(name, leaf)
-        if not call.closed:
-            self._bad("amended_unclosed", f"{name}: amended without a seal before")
-        elif _ns(leaf.until) is None:
-            self._bad("bad_until", f"{name}: its amendment gives it no end")
+    def _check_amendment(self, name: str, leaf: Leaf, state: _CallState) -> None:
+        self._require_valid_until(name, leaf)
+        if not state.is_closed:
+            self._report("amended_unclosed", f"{name}: amended without a seal before")
+        elif _parsed_ns(leaf.until) is None:
+            self._report("bad_until", f"{name}: its amendment gives it no end")
         else:
-            self._amended += 1
-            self._given += call.until is None
-            call.until = leaf.until
+            self._amendments += 1
+            self._first_ends += state.until is None
+            state.until = leaf.until
 
-    def _check_hold(self, name: str, leaf: Leaf, at_ns: int, call: _Call) -> None:
+    def _check_hold(self, name: str, leaf: Leaf, at_ns: int, state: _CallState) -> None:
         if not leaf.ended:
-            until_ns = _ns(leaf.until) or 1 << 63
-            call.shortened |= call.held_ns is not None and until_ns < call.held_ns
-            call.held_ns = until_ns
+            until_ns = _parsed_ns(leaf.until) or 1 << 63
+            state.is_hold_shortened |= state.hold_end_ns is not None and until_ns < state.hold_end_ns
+            state.hold_end_ns = until_ns
             return
-        if call.held_ns is not None:
-            if at_ns < call.held_ns:
-                self._bad("hold_ended_early", f"{name}: its hold ended at {leaf.at}, not at {_text(call.held_ns)}")
-            self._times.require_reached(call.held_ns, "hold_ended_early", f"{name}: its hold ended")
-        call.held_ns = None
+        if state.hold_end_ns is not None:
+            if at_ns < state.hold_end_ns:
+                self._report(
+                    "hold_ended_early", f"{name}: its hold ended at {leaf.at}, not at {_until_text(state.hold_end_ns)}"
+                )
+            self._times.require_reached(state.hold_end_ns, "hold_ended_early", f"{name}: its hold ended")
+        state.hold_end_ns = None
 
-    def _destroyed(self, name: str, leaf: Leaf, at_ns: int, call: _Call) -> None:
-        if not call.closed:
-            self._bad("destroyed_unclosed", f"{name}: destroyed without a seal before")
-        elif leaf.record_sha256 is not None and leaf.record_sha256 != call.sha256:
-            self._bad("destroyed_other", f"{name}: destroyed with another record than was sealed")
-        call.destroyed = True
-        self._shortened += call.shortened
-        self._require_time(name, leaf)
-        if call.held_ns is not None:
-            self._bad("destroyed_held", f"{name}: destroyed early: a hold until {_text(call.held_ns)} stands")
+    def _check_destruction(self, name: str, leaf: Leaf, at_ns: int, state: _CallState) -> None:
+        if not state.is_closed:
+            self._report("destroyed_unclosed", f"{name}: destroyed without a seal before")
+        elif leaf.record_sha256 is not None and leaf.record_sha256 != state.record_sha256:
+            self._report("destroyed_other", f"{name}: destroyed with another record than was sealed")
+        state.is_destroyed = True
+        self._shortened_holds += state.is_hold_shortened
+        self._require_valid_until(name, leaf)
+        if state.hold_end_ns is not None:
+            self._report(
+                "destroyed_held", f"{name}: destroyed early: a hold until {_until_text(state.hold_end_ns)} stands"
+            )
             return
-        if call.until is None:
-            self._bad("destroyed_early", f"{name}: destroyed early: it had no day on which to go")
+        if state.until is None:
+            self._report("destroyed_early", f"{name}: destroyed early: it had no day on which to go")
             return
-        if call.until is UNSET:
-            self._unjudged += 1
-        elif leaf.until is not UNSET and leaf.until != call.until:
-            self._bad("other_until", f"{name}: kept until {leaf.until} by its destruction, {call.until} by its close")
-        until_ns = _ns(leaf.until if call.until is UNSET else call.until)
+        if state.until is UNSET:
+            self._unjudged_count += 1
+        elif leaf.until is not UNSET and leaf.until != state.until:
+            self._report(
+                "other_until", f"{name}: kept until {leaf.until} by its destruction, {state.until} by its close"
+            )
+        until_ns = _parsed_ns(leaf.until if state.until is UNSET else state.until)
         if until_ns is None:
             return
         if at_ns < until_ns:
-            self._bad("destroyed_early", f"{name}: destroyed early: at {leaf.at}, to be kept until {_text(until_ns)}")
+            self._report(
+                "destroyed_early", f"{name}: destroyed early: at {leaf.at}, to be kept until {_until_text(until_ns)}"
+            )
         else:
             self._times.require_reached(until_ns, "destroyed_early", f"{name}: destroyed early")
 
-    def _require_time(self, name: str, leaf: Leaf) -> None:
+    def _require_valid_until(self, name: str, leaf: Leaf) -> None:
         """Requires a valid end: an invalid one would never be reached and compared."""
-        if isinstance(leaf.until, str) and _ns(leaf.until) is None:
-            self._bad("bad_until", f"{name}: its {leaf.kind} has the invalid end {leaf.until[:40]!r}")
+        if isinstance(leaf.until, str) and _parsed_ns(leaf.until) is None:
+            self._report("bad_until", f"{name}: its {leaf.kind} has the invalid end {leaf.until[:40]!r}")
 
-    def _of_epoch(self, index: int, epoch: str, at_ns: int) -> None:
+    def _check_epoch(self, index: int, epoch: str, at_ns: int) -> None:
         """Requires that a day's key is destroyed after that day, in the zone where it ends first; an overflow epoch has
         no day."""
         try:
-            ends = datetime.combine(date.fromisoformat(epoch) + timedelta(days=1), time(), UTC) - _EARLIEST_ZONE
+            day_end = datetime.combine(date.fromisoformat(epoch) + timedelta(days=1), time(), UTC) - _EARLIEST_ZONE
         except (ValueError, OverflowError):
             return
-        ends_ns = utc_ns_of(ends)
+        day_end_ns = utc_ns_of(day_end)
         text = f"leaf {index}: the key of epoch {epoch} destroyed early"
-        if at_ns < ends_ns:
-            self._bad("destroyed_early", f"{text}: before its day was over")
+        if at_ns < day_end_ns:
+            self._report("destroyed_early", f"{text}: before its day was over")
         else:
-            self._times.require_reached(ends_ns, "destroyed_early", text)
+            self._times.require_reached(day_end_ns, "destroyed_early", text)
 
 
-def _ns(text: object) -> int | None:
+def _parsed_ns(text: object) -> int | None:
     try:
         return parse_rfc3339(text) if isinstance(text, str) else None
     except ValueError:
         return None
 
 
-def _text(ns: int) -> str:
+def _until_text(ns: int) -> str:
     return rfc3339(ns) if ns < 1 << 63 else "further notice"

@@ -50,27 +50,29 @@ def closes(
     `desk`: submits for a unit whose key is in hardware and cannot sign for Sigsum, if the log is valid.
     """
     for line in leaflog.lines_of(log / LEAVES):
-        found = strict.decode(line, Leaf, log / LEAVES)
-        if found.kind == "close":
-            call_id = found.call_id or ""
-            yield call_id, _leaf(found, submitters, call_id, desk)
+        leaf = strict.decode(line, Leaf, log / LEAVES)
+        if leaf.kind == "close":
+            call_id = leaf.call_id or ""
+            yield call_id, _sigsum_leaf(leaf, submitters, call_id, desk)
 
 
-def _leaf(found: Leaf, submitters: list[Ed25519PublicKey], call_id: str, desk: Ed25519PrivateKey | None) -> bytes:
+def _sigsum_leaf(
+    close: Leaf, submitters: list[Ed25519PublicKey], call_id: str, desk: Ed25519PrivateKey | None
+) -> bytes:
     try:
         record, signature = (
-            bytes.fromhex(found.record_sha256 or ""),
-            base64.b64decode(found.sigsum or "", validate=True),
+            bytes.fromhex(close.record_sha256 or ""),
+            base64.b64decode(close.sigsum or "", validate=True),
         )
     except ValueError:
         raise NotProven(f"{call_id}: its close holds no signature for Sigsum") from None
     if not signature and desk is not None:
         signature, submitters = tlogproof.sign_leaf(record, desk), [desk.public_key()]
     leaves = (tlogproof.leaf(record, signature, submitter) for submitter in submitters)
-    leaf = next((leaf for leaf in leaves if leaf is not None), None)
-    if leaf is None:
+    signed_leaf = next((signed_leaf for signed_leaf in leaves if signed_leaf is not None), None)
+    if signed_leaf is None:
         raise NotProven(f"{call_id}: the signature for Sigsum in its close is of no key in the signers' file")
-    return leaf
+    return signed_leaf
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -96,25 +98,25 @@ def run(args: argparse.Namespace) -> int:
     check = LogCheck(args.log, signers, args.witness)
     if check.head is None or not check.good:
         raise NotProven(f"{args.log}: the log is not in order: `linetap verify` of its vault gives details")
-    tree, places = Tree(), dict[str, tuple[int, bytes]]()
-    of_unit = [keys.from_blob(signer.blob) for signer in signers if signer.is_named(check.head.unit)]
-    submitters = [each for each in of_unit if isinstance(each, Ed25519PublicKey)]
-    in_hardware = len(submitters) < len(of_unit)
-    for call_id, leaf in closes(args.log, submitters, key if in_hardware else None):
-        places[call_id] = tree.append(leaf), leaf
-    head, policy = _head(args, tree, check.head.unit, key)
+    tree, positions = Tree(), dict[str, tuple[int, bytes]]()
+    unit_keys = [keys.from_blob(signer.blob) for signer in signers if signer.is_named(check.head.unit)]
+    submitters = [unit_key for unit_key in unit_keys if isinstance(unit_key, Ed25519PublicKey)]
+    has_hardware_keys = len(submitters) < len(unit_keys)
+    for call_id, leaf in closes(args.log, submitters, key if has_hardware_keys else None):
+        positions[call_id] = tree.append(leaf), leaf
+    head, policy = _tree_head_and_policy(args, tree, check.head.unit, key)
     for name in args.call:
         call_id = Path(name).name
-        if sealed.CALL_ID.fullmatch(call_id) is None or call_id not in places:
+        if sealed.CALL_ID.fullmatch(call_id) is None or call_id not in positions:
             raise NotProven(f"{call_id}: the log does not know that it was sealed")
-        text = tlogproof.proof(tree, *places[call_id], head, key.public_key())
+        text = tlogproof.proof(tree, *positions[call_id], head, key.public_key())
         replace_durably(args.output / (call_id + SUFFIX), text.encode("ascii"))
-        sys.stdout.write(f"ok   {call_id}: leaf {places[call_id][0]} of {tree.size}\n")
+        sys.stdout.write(f"ok   {call_id}: leaf {positions[call_id][0]} of {tree.size}\n")
     replace_durably(args.output / POLICY, policy.encode("ascii"))
     return 0
 
 
-def _head(args: argparse.Namespace, tree: Tree, unit: str, key: Ed25519PrivateKey) -> tuple[str, str]:
+def _tree_head_and_policy(args: argparse.Namespace, tree: Tree, unit: str, key: Ed25519PrivateKey) -> tuple[str, str]:
     """The middle part of every proof, and the policy for checking it. NotProven if the policy's quorum is missing."""
     if args.policy is None:
         return tlogproof.tree_head(tree, key), tlogproof.policy(key.public_key())
@@ -122,10 +124,17 @@ def _head(args: argparse.Namespace, tree: Tree, unit: str, key: Ed25519PrivateKe
     client.require_urls(policy)
     heads = args.output / CHECKPOINTS
     heads.mkdir(exist_ok=True)
-    found = signedheads.read_checkpoint(carry.submit_to_witnesses(tree, unit, key, policy, heads, args.ca)).note
-    cosigned = {name: checkpoint.cosignature(found, w.public, w.key_name) for name, w in policy.witnesses.items()}
-    lines = [(policy.witnesses[name].public, *made) for name, made in cosigned.items() if made is not None]
-    if not policy.holds([name for name, made in cosigned.items() if made is not None]):
+    note = signedheads.read_checkpoint(carry.submit_to_witnesses(tree, unit, key, policy, heads, args.ca)).note
+    cosigned = {
+        name: checkpoint.cosignature(note, witness.public, witness.key_name)
+        for name, witness in policy.witnesses.items()
+    }
+    lines = [
+        (policy.witnesses[name].public, *cosignature)
+        for name, cosignature in cosigned.items()
+        if cosignature is not None
+    ]
+    if not policy.holds([name for name, cosignature in cosigned.items() if cosignature is not None]):
         raise NotProven(f"{unit}: cosigned by {len(lines)} of {len(cosigned)} witnesses, which is no quorum")
     return tlogproof.tree_head(tree, key, lines), tlogproof.policy(key.public_key(), policy.lines())
 
@@ -141,14 +150,14 @@ class StockRefusal(Refusal):
 def require_stock_proof(message: bytes, proof: bytes, policy: bytes, key: bytes, name: str) -> None:
     """StockRefusal unless the proof is of `message`, submitted by the `.pub` line `key`, in a log named by `policy`."""
     with tempfile.TemporaryDirectory(prefix="linetap-sigsum-") as folder:
-        paths = [Path(folder) / each for each in ("key.pub", "policy", "proof")]
+        paths = [Path(folder) / file_name for file_name in ("key.pub", "policy", "proof")]
         for path, data in zip(paths, (key, policy, proof), strict=True):
             path.write_bytes(data)
         command = [absent.require_program("sigsum-verify"), "-k", str(paths[0]), "-p", str(paths[1]), str(paths[2])]
         try:
-            done = subprocess.run(command, input=message, capture_output=True, timeout=_TIMEOUT_S, check=False)
+            result = subprocess.run(command, input=message, capture_output=True, timeout=_TIMEOUT_S, check=False)
         except subprocess.TimeoutExpired:
             raise StockRefusal(f"{name}: sigsum-verify has not ended within {_TIMEOUT_S} s") from None
-    if done.returncode:
-        words = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason given"]
-        raise StockRefusal(f"{name}: sigsum-verify: {words[-1]}")
+    if result.returncode:
+        error_lines = result.stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason given"]
+        raise StockRefusal(f"{name}: sigsum-verify: {error_lines[-1]}")

@@ -33,39 +33,41 @@ def verify_vault(
     """A verdict for every call of a vault by time, then for its log, files and witnesses. `witness`: a cosigned
     head."""
     calls = callfolder.calls(vault)
-    first = next(calls, None)
-    if first is None and not (vault / unitlog.FOLDER).exists():
+    first_call = next(calls, None)
+    if first_call is None and not (vault / unitlog.FOLDER).exists():
         return
-    named = LogClaims()
-    kept = [LogCheck(vault / keptlogs.place(number), signers, None, named=named) for number in keptlogs.numbers(vault)]
-    log = LogCheck(vault / unitlog.FOLDER, signers, witness, rules, named, clock)
-    records, strays = dict[str, str](), 0
-    for path in [] if first is None else chain([first], calls):
+    claims = LogClaims()
+    replaced_logs = [
+        LogCheck(vault / keptlogs.place(number), signers, None, claims=claims) for number in keptlogs.numbers(vault)
+    ]
+    log = LogCheck(vault / unitlog.FOLDER, signers, witness, rules, claims, clock)
+    records, stray_count = dict[str, str](), 0
+    for path in [] if first_call is None else chain([first_call], calls):
         if sealed.CALL_ID.fullmatch(path.name) is None or callfolder.is_folder(path) is False:
-            strays += 1
-            if strays <= MOST_PROBLEMS:
-                yield Verdict(str(path.relative_to(vault)), problems=[_no_call(path)])
+            stray_count += 1
+            if stray_count <= MOST_PROBLEMS:
+                yield Verdict(str(path.relative_to(vault)), problems=[_stray_problem(path)])
             continue
-        verdict = verify_call(path, signers, seen=log.witnessed.closed_by(path.name))
+        verdict = verify_call(path, signers, seen=log.witnesses.closed_by(path.name))
         if not verdict.problems and path != vault / sealed.call_path(path.name):
             verdict.problems.append(Problem("wrong_day", f"lies under {path.parent.relative_to(vault)}"))
-        verdict.problems.extend(chain(log.problems_of(verdict), log.late(verdict)))
+        verdict.problems.extend(chain(log.problems_of(verdict), log.late_problems(verdict)))
         records[verdict.name] = verdict.record_sha256 or ""
         yield verdict
-    if strays > MOST_PROBLEMS:
-        more = Problem("more", f"{strays - MOST_PROBLEMS} more beside the calls do not belong into a vault")
-        yield Verdict("days", problems=[more])
-    yield from (each.kept_verdict(log) for each in kept)
+    if stray_count > MOST_PROBLEMS:
+        rest = Problem("more", f"{stray_count - MOST_PROBLEMS} more beside the calls do not belong into a vault")
+        yield Verdict("days", problems=[rest])
+    yield from (replaced.replaced_verdict(log) for replaced in replaced_logs)
     yield log.verdict()
     yield from log.notes()
     if log.head is not None:
         yield from TreeCheck(
-            vault, log.head.unit, signers, log.named, records, headtime.by_now(log.head.at, clock)
+            vault, log.head.unit, signers, log.claims, records, headtime.by_now(log.head.at, clock)
         ).verdicts()
-    yield log.witnessed.verdict()
+    yield log.witnesses.verdict()
 
 
-def _no_call(path: Path) -> Problem:
+def _stray_problem(path: Path) -> Problem:
     """The problem of an entry that is no call: an unreadable day, or a foreign file."""
     try:
         os.scandir(path).close()

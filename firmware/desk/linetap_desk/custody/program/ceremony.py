@@ -39,7 +39,7 @@ class DaysForm:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class NewKeyList:
     """The result. `sheets`: must be printed now and are stored nowhere else; empty if a medium has the keys."""
 
     key_list: Path
@@ -56,7 +56,7 @@ def current(settings: Settings) -> KeyList | None:
         return None
 
 
-def make_days(wanted: DaysForm, settings: Settings, clock: Clock) -> Made:
+def make_days(wanted: DaysForm, settings: Settings, clock: Clock) -> NewKeyList:
     """Makes a first list, or the next version of the chosen one in the same folder. It is signed elsewhere."""
     old_path = settings.path("keylist")
     old = None if old_path is None else keygen.load_list(old_path)
@@ -75,10 +75,10 @@ def make_days(wanted: DaysForm, settings: Settings, clock: Clock) -> Made:
         return keygen.make_epochs(args, clock, paper)
 
     lines = steps.run_command([keygen.add_epochs_arguments], run, clock, *words)
-    return Made(target, [*lines, str(target)], [page for page in paper.getvalue().split("\f") if page.strip()])
+    return NewKeyList(target, [*lines, str(target)], [page for page in paper.getvalue().split("\f") if page.strip()])
 
 
-def merge(lists: list[Path], needed: str, settings: Settings, clock: Clock) -> Made:
+def merge(lists: list[Path], needed: str, settings: Settings, clock: Clock) -> NewKeyList:
     """Makes a group's list from those that its officers made alone."""
     if len(lists) < 2:
         raise BadInput("choose the list of each officer first: 2 or more")
@@ -88,7 +88,7 @@ def merge(lists: list[Path], needed: str, settings: Settings, clock: Clock) -> M
     words: list[object] = [f"--needed={needed}", f"--output={target}", "--merge", *lists]
     words += [f"--extend={old_path}"] if old is not None else []
     lines = steps.run_command([keygen.add_epochs_arguments], keygen.make_epochs, clock, *words)
-    return Made(target, [*lines, str(target)])
+    return NewKeyList(target, [*lines, str(target)])
 
 
 def _next(settings: Settings, old_path: Path | None, old: KeyList | None) -> Path:

@@ -17,13 +17,13 @@ from linetap_core.httplimits import Limits
 from linetap_desk.custody import handlers, package
 from linetap_desk.custody.helperapp import Handler, PageTable, app_of
 from linetap_desk.custody.package import Package
-from linetap_desk.custody.program import ceremonypages, filekinds, steps
+from linetap_desk.custody.program import ceremonypages, documentpages, filekinds, steps
 from linetap_desk.custody.program.downloads import CallPapers, OverflowCalls
 from linetap_desk.custody.program.filekinds import FILE_KINDS
 from linetap_desk.custody.program.program import Program
 from linetap_desk.custody.program.responses import field, page, redirect_to, roles_in_force, run_alone, run_step
 from linetap_desk.custody.search import pages as searching
-from linetap_desk.serve.release import steps as release
+from linetap_desk.serve.release import texts as release_texts
 
 
 async def home(request: Request, program: Program) -> Response:
@@ -56,7 +56,7 @@ def _papers(request: Request, program: Program, error: LinetapError | None = Non
     return page(
         request, program, "program/papers.html", error, papers=found, is_package=isinstance(found, Package),
         purpose=purpose, identities=program.suggested(), may=program.may, printed=program.printed,
-        settings=program.settings, party=release.PARTY,
+        settings=program.settings, party=release_texts.PARTY,
     )  # fmt: skip
 
 
@@ -280,4 +280,4 @@ def make_app(program: Program) -> Starlette:
     below = [
         (f"/{of}{path}", method, _page_of_open(of, handler)) for of, table in parts for path, method, handler in table
     ]
-    return app_of(program, (*own, *ceremonypages.PAGES, *below))
+    return app_of(program, (*own, *ceremonypages.PAGES, *documentpages.PAGES, *below))

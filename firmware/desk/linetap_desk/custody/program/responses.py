@@ -16,9 +16,9 @@ from linetap_core.evidence.authorization.roles import Roles
 from linetap_desk.custody.handlers import REFUSAL as OF_THE_HELPER
 from linetap_desk.custody.program import steps
 from linetap_desk.custody.program.program import Program
-from linetap_desk.serve.release import steps as release
+from linetap_desk.serve.release import texts as release_texts
 
-REFUSAL = release.REFUSAL | OF_THE_HELPER
+REFUSAL = release_texts.REFUSAL | OF_THE_HELPER
 
 type Again = Callable[[Request, Program, LinetapError | None], Response]
 

@@ -20,12 +20,12 @@ from linetap_core.enrolment import adoption
 from linetap_core.enrolment.adoption import AdoptionFault
 from linetap_core.enrolment.checkdigit import without_check
 from linetap_core.errors import BadInput, Refusal
-from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.adoption import printedpage, store, uploadchecks
 from linetap_desk.serve.adoption.exchanges import Waiting
+from linetap_desk.serve.database.accesslog import Subject
 from linetap_desk.serve.database.tables import adoptions
 from linetap_desk.serve.handling.site import Route, Site, read_own
-from linetap_desk.serve.people.sessions import who_of
+from linetap_desk.serve.people.sessions import session_user
 from linetap_desk.serve.release import common
 from linetap_desk.serve.release import store as logged
 from linetap_desk.serve.release.common import error_texts
@@ -110,7 +110,7 @@ def _paper(request: Request, site: Site, row: Any) -> Response:
 
 
 async def prepare(request: Request, site: Site) -> Response:
-    form, who, now = await request.form(), who_of(request), rfc3339(site.clock.utc_ns())
+    form, who, now = await request.form(), session_user(request), rfc3339(site.clock.utc_ns())
 
     def do(db: Connection) -> Subject:
         found = uploadchecks.order_of(files[0], files[1])
@@ -140,7 +140,7 @@ async def choose(request: Request, site: Site) -> Response:
 
 async def compare(request: Request, site: Site) -> Response:
     """Compares the typed digits, once: wrong digits end the exchange."""
-    form, who, now = await request.form(), who_of(request), rfc3339(site.clock.utc_ns())
+    form, who, now = await request.form(), session_user(request), rfc3339(site.clock.utc_ns())
     typed = typed_digits(typed_field(form.get("digits")))
     chosen = typed_field(form.get("id"))[:40]
     run = str(request.path_params["run"])
@@ -206,7 +206,7 @@ async def certificate(request: Request, site: Site) -> Response:
         if row["request"] is None:
             raise AdoptionFault("step_not_yet", "the unit has not sent its request yet")
         uploadchecks.require_certificate(data, bytes(row["request"]))
-        store.change(db, row["id"], certificate=data, certified_by=who_of(request).name, certified_at=now)
+        store.change(db, row["id"], certificate=data, certified_by=session_user(request).name, certified_at=now)
         return Subject(terms=row["unit"])
 
     data = await _file(form, "file")

@@ -26,7 +26,7 @@ from linetap_desk.coverage.register import Register
 from linetap_desk.inputs.reloadedfile import ReloadedFile
 from linetap_desk.inputs.strict import last_ns, moment_ns
 from linetap_desk.searching.departments import Departments
-from linetap_desk.serve.access.log import has_number
+from linetap_desk.serve.database.accesslog import has_number
 from linetap_desk.watch.places import Place, Places
 from linetap_desk.web.text import N_
 

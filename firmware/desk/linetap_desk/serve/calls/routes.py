@@ -19,13 +19,13 @@ from linetap_core.evidence.signing.signers import Signer
 from linetap_desk.calls import emptyresult, query
 from linetap_desk.copy import recordfile
 from linetap_desk.ingest.register import SignersFile
-from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.calls import calldetails, form
 from linetap_desk.serve.calls.form import Directory, Form
+from linetap_desk.serve.database.accesslog import Subject
 from linetap_desk.serve.handling.site import Route, Site, read_ingest, subject_of_path
-from linetap_desk.serve.people.sessions import who_of
+from linetap_desk.serve.people.sessions import session_user
 from linetap_desk.serve.release import checking, common
-from linetap_desk.serve.release import steps as release_words
+from linetap_desk.serve.release import texts as release_words
 from linetap_desk.web.roles import READS_CALLS
 from linetap_desk.web.text import N_
 
@@ -92,7 +92,7 @@ async def call(request: Request, site: Site) -> Response:
         record=stored.record, hold=hold, words=calldetails, witnessed=seen, release_words=release_words,
         command="" if found.row["destroyed_at"] else recordfile.command(desk, unit, call_id, found.is_copied),
         text_of=site.pages.text_of(request), **_whose(site, found.row),
-        may_ask="officer" in who_of(request).roles and common.may_be_requested(found.row),
+        may_ask="officer" in session_user(request).roles and common.may_be_requested(found.row),
     )  # fmt: skip
 
 

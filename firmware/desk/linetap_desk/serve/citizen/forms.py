@@ -15,8 +15,8 @@ from linetap_core.errors import BadInput
 from linetap_core.evidence.authorization.citizen import DIGITS
 from linetap_core.evidence.signing import document
 from linetap_desk.inputs.strict import is_possible_day
-from linetap_desk.serve.access.log import without_numbers
 from linetap_desk.serve.citizen.steps import ASKED, CLOSES, DECISIONS, GROUNDS_OF, VERIFIED
+from linetap_desk.serve.database.accesslog import without_numbers
 from linetap_desk.serve.release.steps import StepFault
 from linetap_desk.serve.release.uploadchecks import typed_field
 

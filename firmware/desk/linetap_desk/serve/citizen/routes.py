@@ -18,12 +18,12 @@ from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization import citizen
 from linetap_core.evidence.authorization.release import require_copy
 from linetap_core.evidence.signing import document
-from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.citizen import forms, steps, store, views
 from linetap_desk.serve.citizen.steps import CitizenRequest
+from linetap_desk.serve.database.accesslog import Subject
 from linetap_desk.serve.database.tables import citizens
 from linetap_desk.serve.handling.site import Route, Site, read_own
-from linetap_desk.serve.people.sessions import Who, who_of
+from linetap_desk.serve.people.sessions import SessionUser, session_user
 from linetap_desk.serve.release import checking, common, uploadchecks
 from linetap_desk.serve.release import store as releases
 from linetap_desk.serve.release.common import DONE_OR_NOT, id_of
@@ -39,7 +39,7 @@ async def release(request: Request, site: Site) -> Response:
 
     Purpose, case, requester and form of access come from the register, and no key is typed.
     """
-    form, who, now_ns = await request.form(), who_of(request), site.clock.utc_ns()
+    form, who, now_ns = await request.form(), session_user(request), site.clock.utc_ns()
     subject = store.subject(id_of(request))
     made: list[Subject] = []
 
@@ -53,7 +53,7 @@ async def release(request: Request, site: Site) -> Response:
             "recipient": citizen.BY_PASSPHRASE if copy else citizen.BY_LISTENING,
             "days": uploadchecks.typed_field(form.get("days")),
         }  # fmt: skip
-        roles = (await anyio.to_thread.run_sync(checking.in_force, site)).roles
+        roles = (await anyio.to_thread.run_sync(checking.roles_in_force, site)).roles
         typed["party"] = citizen.PARTY if any(rule.purpose == citizen.PURPOSE for rule in roles.rules) else ""
         asked = uploadchecks.new_request(call.named, typed, roles, now_ns, call.unit)
         if copy:
@@ -93,7 +93,7 @@ async def _call(request: Request, site: Site, citizen_request: CitizenRequest) -
     return common.require_recorded(row)
 
 
-Do = Callable[[Connection, CitizenRequest, Who], dict[str, Any]]
+Do = Callable[[Connection, CitizenRequest, SessionUser], dict[str, Any]]
 
 
 async def _subject_of(request: Request) -> Subject:
@@ -102,7 +102,7 @@ async def _subject_of(request: Request) -> Subject:
 
 
 async def register(request: Request, site: Site) -> Response:
-    form, who = await request.form(), who_of(request)
+    form, who = await request.form(), session_user(request)
     typed: dict[str, str] = {}
     made: list[str] = []
     try:
@@ -124,7 +124,7 @@ async def register(request: Request, site: Site) -> Response:
 
 async def _step(request: Request, site: Site, act: str, do: Do) -> Response:
     """Runs one step: `do` returns the changed columns, and the row of the access log is in the same transaction."""
-    who, subject = who_of(request), store.subject(id_of(request))
+    who, subject = session_user(request), store.subject(id_of(request))
 
     def within(db: Connection) -> Subject:
         citizen_request = store.require(db, id_of(request))
@@ -143,7 +143,7 @@ async def _step(request: Request, site: Site, act: str, do: Do) -> Response:
 async def decide(request: Request, site: Site) -> Response:
     form = await request.form()
 
-    def do(_db: Connection, citizen_request: CitizenRequest, who: Who) -> dict[str, Any]:
+    def do(_db: Connection, citizen_request: CitizenRequest, who: SessionUser) -> dict[str, Any]:
         citizen_request.require_open()
         if who.name == citizen_request.row["registered_by"]:
             raise StepFault("citizen_two_people", f"{citizen_request.id}: {who.name} has registered it")
@@ -166,7 +166,7 @@ async def decide(request: Request, site: Site) -> Response:
 async def set_appointment(request: Request, site: Site) -> Response:
     form = await request.form()
 
-    def do(_db: Connection, citizen_request: CitizenRequest, _who: Who) -> dict[str, Any]:
+    def do(_db: Connection, citizen_request: CitizenRequest, _who: SessionUser) -> dict[str, Any]:
         citizen_request.require_granted()
         return forms.appointment(forms.typed(form, forms.MEET), site.pages.zone, site.clock.utc_ns())
 
@@ -176,7 +176,7 @@ async def set_appointment(request: Request, site: Site) -> Response:
 async def close(request: Request, site: Site) -> Response:
     form = await request.form()
 
-    def do(db: Connection, citizen_request: CitizenRequest, who: Who) -> dict[str, Any]:
+    def do(db: Connection, citizen_request: CitizenRequest, who: SessionUser) -> dict[str, Any]:
         outcome = forms.outcome(forms.typed(form, forms.CLOSE))
         citizen_request.require_open()
         if outcome != "withdrawn":

@@ -17,8 +17,8 @@ from starlette.exceptions import HTTPException
 
 from linetap_core.clock import NS_PER_DAY, rfc3339
 from linetap_core.evidence.authorization import citizen
-from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.citizen.steps import CitizenRequest, Urgency
+from linetap_desk.serve.database.accesslog import Subject
 from linetap_desk.serve.database.tables import citizens, requests
 from linetap_desk.serve.database.transactions import overwrite, writing
 

@@ -16,12 +16,12 @@ from linetap_core.clock import parse_rfc3339
 from linetap_core.evidence.authorization import citizen
 from linetap_core.evidence.authorization.release import MOST_DAYS
 from linetap_core.zones import local_time
-from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.citizen import steps, store
 from linetap_desk.serve.citizen.steps import CitizenRequest
+from linetap_desk.serve.database.accesslog import Subject
 from linetap_desk.serve.ended.routes import show_statement
 from linetap_desk.serve.handling.site import Site, read_own
-from linetap_desk.serve.people.sessions import who_of
+from linetap_desk.serve.people.sessions import session_user
 from linetap_desk.serve.release import common
 from linetap_desk.serve.release import store as releases
 from linetap_desk.serve.release.common import error_texts, id_of
@@ -51,7 +51,8 @@ async def show_register(
     opened, closed = await read_own(site, lambda db: (store.open_requests(db), store.closed_requests(db)))
     return site.pages.page(
         request, "citizen/list.html", 200 if error is None else 409, opened=opened, closed=closed, words=steps,
-        today=today(site), typed=typed, may=bool(who_of(request).roles & OFFICER), error=error_of(site, request, error),
+        today=today(site), typed=typed, may=bool(session_user(request).roles & OFFICER),
+        error=error_of(site, request, error),
     )  # fmt: skip
 
 
@@ -77,7 +78,7 @@ async def show_one(request: Request, site: Site, template: str, error: Exception
     citizen_request, released, names = await read_own(site, read)
     if template == "citizen/notice.html" and citizen_request.row["decision"] is None:
         raise HTTPException(404)
-    who = who_of(request)
+    who = session_user(request)
     row = citizen_request.row
     closed = row["closed_at"]
     return site.pages.page(

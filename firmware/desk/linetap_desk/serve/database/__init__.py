@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tables of the pages' own database, and its writing transactions."""
+"""The tables of the pages' own database, its writing transactions, and the access log: person, page, address and
+reason, committed before a page is sent."""

@@ -22,7 +22,7 @@ from linetap_desk.ingest.outages import DESK
 from linetap_desk.ingest.tables import IN_PROGRESS, OF_AN_END, calls, events, outages
 from linetap_desk.serve.ended.reviews import seen_by
 from linetap_desk.serve.handling.site import Route, Site
-from linetap_desk.serve.people.sessions import who_of
+from linetap_desk.serve.people.sessions import session_user
 from linetap_desk.web.roles import SUPERVISORS
 from linetap_desk.web.text import N_
 
@@ -115,7 +115,7 @@ async def ending_calls(request: Request, site: Site) -> list[dict[str, str]]:
     def read() -> list[Now]:
         try:
             with site.own.connect() as own:
-                sees = seen_by(own, who_of(request))
+                sees = seen_by(own, session_user(request))
             with engine.connect() as db:
                 found = now(db, now_ns)
         except SQLAlchemyError:

@@ -17,11 +17,11 @@ from sqlalchemy import Connection, Engine, delete, func, insert, select, tuple_
 from linetap_core.clock import NS_PER_DAY, rfc3339
 from linetap_core.errors import BadInput
 from linetap_desk.ingest.tables import calls
-from linetap_desk.serve.access.log import without_numbers
+from linetap_desk.serve.database.accesslog import without_numbers
 from linetap_desk.serve.database.tables import access, end_reviews, people
 from linetap_desk.serve.database.transactions import writing
 from linetap_desk.serve.people.accounts import departments_in
-from linetap_desk.serve.people.sessions import Who
+from linetap_desk.serve.people.sessions import SessionUser
 from linetap_desk.web.roles import SUPERVISOR, SUPERVISORS
 from linetap_desk.web.text import N_
 
@@ -96,7 +96,7 @@ def prune(engine: Engine) -> None:
         db.execute(delete(end_reviews).where(end_reviews.c.at < select(func.min(access.c.at)).scalar_subquery()))
 
 
-def seen_by(db: Connection, who: Who) -> Callable[[str], bool]:
+def seen_by(db: Connection, who: SessionUser) -> Callable[[str], bool]:
     """A function: whether this person sees the ended calls of a department; empty: calls without a department."""
     if not who.departments or not who.roles & SUPERVISORS:
         return lambda _: True

@@ -16,12 +16,12 @@ from linetap_core.errors import BadInput, Refusal
 from linetap_core.records import EndRecord
 from linetap_desk.copy import recordfile
 from linetap_desk.protection import figures, words
-from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.calls import calldetails
+from linetap_desk.serve.database.accesslog import Subject
 from linetap_desk.serve.ended import reviews
 from linetap_desk.serve.ended.reviews import seen_by
 from linetap_desk.serve.handling.site import Route, Site, read_ingest, read_own
-from linetap_desk.serve.people.sessions import who_of
+from linetap_desk.serve.people.sessions import session_user
 from linetap_desk.serve.protection.routes import period_of
 from linetap_desk.serve.release import common, uploadchecks
 from linetap_desk.serve.release import store as releases
@@ -34,7 +34,7 @@ COUNTS = SUPERVISORS | AUDITOR  # may see the number of ended calls for each tel
 async def overview(request: Request, site: Site) -> Response:
     of = period_of(request, site)
     rows = await read_ingest(site, lambda db: figures.ended_calls(db, of))
-    who, lines = who_of(request), site.calls.directory.lines
+    who, lines = session_user(request), site.calls.directory.lines
 
     def read(db: Connection) -> tuple[list[figures.Row], dict[reviews.Name, str]]:
         sees = seen_by(db, who)
@@ -60,7 +60,7 @@ async def _one(request: Request, site: Site, row: Mapping[str, Any], error: Exce
         return found, {one["by"]: releases.display_name(db, one["by"]) for one in found}
 
     found, names = await read_own(site, read)
-    who = who_of(request)
+    who = session_user(request)
     return site.pages.page(
         request, "ended/one.html", 200 if error is None else 409, row=row, end=await _record(site, row),
         seat=figures.seat_of(row, site.calls.directory.lines), reviews=found, names=names, findings=reviews.FINDINGS,
@@ -71,7 +71,7 @@ async def _one(request: Request, site: Site, row: Mapping[str, Any], error: Exce
 
 
 async def review(request: Request, site: Site) -> Response:
-    form, who = await request.form(), who_of(request)
+    form, who = await request.form(), session_user(request)
     named = {name: uploadchecks.typed_field(form.get(name)) for name in ("unit", "call_id")}
     row = await _row(request, site, named)
     subject = Subject(calls=(row["call_id"],), terms=row["unit"])
@@ -116,7 +116,7 @@ async def _row(request: Request, site: Site, named: Mapping[str, Any]) -> Mappin
 
     def sees() -> bool:
         with site.own.connect() as db:
-            return seen_by(db, who_of(request))(figures.seat_of(row, site.calls.directory.lines).department)
+            return seen_by(db, session_user(request))(figures.seat_of(row, site.calls.directory.lines).department)
 
     if not await anyio.to_thread.run_sync(sees):
         raise HTTPException(404)

@@ -29,7 +29,7 @@ from linetap_core.evidence.calls import indexhead
 from linetap_core.evidence.signing import unitnames
 from linetap_desk.copy.indexfolder import IndexFolder, units_with_index
 from linetap_desk.searching.indexsearch import days_of
-from linetap_desk.serve.access.log import DONE, SHOWN, ChainFault
+from linetap_desk.serve.database.accesslog import DONE, SHOWN, ChainFault
 from linetap_desk.serve.database.transactions import writing
 from linetap_desk.serve.finding.grants import Grant
 from linetap_desk.serve.finding.routes import SEARCHES, subject_of

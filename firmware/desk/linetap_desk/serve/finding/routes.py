@@ -17,12 +17,12 @@ from linetap_core.evidence.authorization.release import CASE_LIMIT
 from linetap_core.evidence.authorization.roles import Purpose, RolesFault
 from linetap_core.evidence.signing import document
 from linetap_desk.inputs.strict import is_possible_day
-from linetap_desk.serve.access.log import DONE, REFUSED, Subject, has_number
+from linetap_desk.serve.database.accesslog import DONE, REFUSED, Subject, has_number
 from linetap_desk.serve.finding.grants import TICKET_S, Grant
 from linetap_desk.serve.handling.site import Route, Site
-from linetap_desk.serve.people.sessions import who_of
+from linetap_desk.serve.people.sessions import session_user
 from linetap_desk.serve.release import steps, store, uploadchecks
-from linetap_desk.serve.release.checking import in_force
+from linetap_desk.serve.release.checking import roles_in_force
 from linetap_desk.serve.release.common import error_texts
 from linetap_desk.web.roles import CUSTODIAN, VAULT
 from linetap_desk.web.text import N_
@@ -39,7 +39,7 @@ async def form(request: Request, site: Site) -> Response:
 
 async def begin(request: Request, site: Site) -> Response:
     """Issues a ticket, after writing the row of the access log."""
-    fields, who, typed = await request.form(), who_of(request), dict[str, str]()
+    fields, who, typed = await request.form(), session_user(request), dict[str, str]()
     try:
         typed = {name: uploadchecks.typed_field(fields.get(name)) for name in FIELDS}
         grant = _grant(typed, await _purposes(site), who.name)
@@ -73,7 +73,7 @@ async def _form(request: Request, site: Site, typed: dict[str, str], error: Exce
 
 
 async def _purposes(site: Site) -> Sequence[Purpose]:
-    return (await anyio.to_thread.run_sync(in_force, site)).roles.purposes
+    return (await anyio.to_thread.run_sync(roles_in_force, site)).roles.purposes
 
 
 def _grant(typed: dict[str, str], purposes: Sequence[Purpose], person: str) -> Grant:

@@ -19,7 +19,7 @@ from starlette.responses import Response, StreamingResponse
 
 from linetap_core.clock import NS_PER_S, Clock, rfc3339
 from linetap_core.zones import local_time
-from linetap_desk.serve.access.log import has_number
+from linetap_desk.serve.database.accesslog import has_number
 from linetap_desk.serve.fleet.outages import KINDS, Outage, history, why_of
 from linetap_desk.serve.fleet.shiftlog import UNITS
 from linetap_desk.serve.fleet.words import (
@@ -37,7 +37,7 @@ from linetap_desk.serve.handling.site import Route, Site, read_ingest
 from linetap_desk.serve.live.hub import Hub, TooManyStreams
 from linetap_desk.serve.live.journal import Reader, event
 from linetap_desk.serve.live.tiles import LineTiles
-from linetap_desk.serve.people.sessions import who_of
+from linetap_desk.serve.people.sessions import session_user
 from linetap_desk.serve.release.common import require_call_name
 from linetap_desk.watch.units import AWAY, STANDINGS, Standing
 from linetap_desk.web import text
@@ -173,7 +173,7 @@ async def events(request: Request, site: Site) -> Response:
     """The stream. Last-Event-ID takes precedence over `after`: a reconnecting browser repeats the old URL."""
     query = request.query_params
     id = request.headers.get("last-event-id") or query.get("after", "")
-    reader, who = _reader(request, site, query.get("unit")), who_of(request)
+    reader, who = _reader(request, site, query.get("unit")), session_user(request)
     held = contextlib.ExitStack()
     try:
         news = held.enter_context(site.fleet.subscribe(who.session))
@@ -238,7 +238,7 @@ def _context(request: Request, site: Site, only: str | None, **more: Any) -> dic
 
 def _reader(request: Request, site: Site, only: str | None) -> Reader:
     """The reader. A reader of one unit also gets the call of each line; readers of all units share the same bytes."""
-    return Reader(only is not None and bool(who_of(request).roles & CALLS), site.pages.language(request), only)
+    return Reader(only is not None and bool(session_user(request).roles & CALLS), site.pages.language(request), only)
 
 
 @contextlib.asynccontextmanager

@@ -21,14 +21,14 @@ from linetap_core.errors import BadInput
 from linetap_core.evidence.signing import unitnames
 from linetap_desk.protection import period
 from linetap_desk.protection.period import Period
-from linetap_desk.serve.access.log import DONE, Subject, without_numbers
+from linetap_desk.serve.database.accesslog import DONE, Subject, without_numbers
 from linetap_desk.serve.database.tables import shift_log
 from linetap_desk.serve.database.transactions import writing
 from linetap_desk.serve.handling.assets import local_path
 from linetap_desk.serve.handling.site import Route, Site, read_own
 from linetap_desk.serve.live.hub import ShiftNote
 from linetap_desk.serve.live.journal import Acknowledged, Reader
-from linetap_desk.serve.people.sessions import Who, who_of
+from linetap_desk.serve.people.sessions import SessionUser, session_user
 from linetap_desk.web.roles import CUSTODIAN, OFFICER, VAULT, WATCH
 from linetap_desk.web.text import N_
 
@@ -44,7 +44,7 @@ EMPTY = N_("A note has 1 to 1000 characters.")
 async def acknowledge(request: Request, site: Site) -> Response:
     """Acknowledges a unit's faults. `of`: the unit and its faults as shown: later faults are not acknowledged. A shared
     fault, such as a switch's, is acknowledged for all units that it affects now."""
-    form, who = await request.form(), who_of(request)
+    form, who = await request.form(), session_user(request)
     found = _OF.fullmatch(str(form.get("of", ""))[:MOST_CHARACTERS])
     if found is None:
         raise HTTPException(400)
@@ -73,7 +73,7 @@ async def page(request: Request, site: Site) -> Response:
 
 
 async def leave(request: Request, site: Site) -> Response:
-    form, who = await request.form(), who_of(request)
+    form, who = await request.form(), session_user(request)
     typed = str(form.get("text", "")).strip()
     if not 0 < len(typed) <= MOST_CHARACTERS:
         return await _page(request, site, EMPTY, typed, 400)
@@ -115,7 +115,7 @@ def _older(db: Connection, before: int, of: Period | None) -> list[Row[Any]]:
     return rows
 
 
-def _store_entry(site: Site, who: Who, address: str, kind: str, faults_of: Mapping[str, str], text: str) -> str:
+def _store_entry(site: Site, who: SessionUser, address: str, kind: str, faults_of: Mapping[str, str], text: str) -> str:
     """Stores an entry; returns its time. An acknowledgement has a row for each unit, a note one row without a unit."""
     at = rfc3339(site.clock.utc_ns())
     act = "fleet_seen" if kind == SEEN else "shift_note"

@@ -15,10 +15,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 
 from linetap_desk.ingest.database import reason
-from linetap_desk.serve.access.log import REFUSED, SHOWN, ChainFault, Subject
+from linetap_desk.serve.database.accesslog import REFUSED, SHOWN, ChainFault, Subject
 from linetap_desk.serve.handling.site import Route, Site
 from linetap_desk.serve.people import sessions
-from linetap_desk.serve.people.sessions import Who
+from linetap_desk.serve.people.sessions import SessionUser
 from linetap_desk.web import secure
 from linetap_desk.web.secure import client_address, page_address_of
 from linetap_desk.web.text import N_
@@ -135,7 +135,9 @@ async def _until_fault[T](body: AsyncIterable[T]) -> AsyncIterator[T]:
         raise Unfinished from None
 
 
-async def _stopped(request: Request, route: Route, site: Site, who: Who | None, address: str) -> Response | None:
+async def _stopped(
+    request: Request, route: Route, site: Site, who: SessionUser | None, address: str
+) -> Response | None:
     """The response to a person without access; None with access."""
     if who is None or who.locked:
         if request.method != "GET" or route.background:
@@ -162,6 +164,8 @@ async def _require_own_form(request: Request, site: Site, secret: str) -> None:
         raise HTTPException(400, "csrf")
 
 
-async def _write(site: Site, who: Who | None, address: str, act: str, subject: Subject, outcome: str = SHOWN) -> None:
+async def _write(
+    site: Site, who: SessionUser | None, address: str, act: str, subject: Subject, outcome: str = SHOWN
+) -> None:
     """Writes the row of the access log, or raises: without it nothing is shown, and the error becomes a 503."""
     await site.access.write("" if who is None else who.name, address, act, subject, outcome)

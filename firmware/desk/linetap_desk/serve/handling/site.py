@@ -25,12 +25,12 @@ from linetap_core.clock import Clock
 from linetap_core.errors import BadInput
 from linetap_desk.config.pages import Settings
 from linetap_desk.ingest.database import reason
-from linetap_desk.serve.access.log import AccessTable, Subject
+from linetap_desk.serve.database.accesslog import AccessTable, Subject
 from linetap_desk.serve.live.hub import Hub
 from linetap_desk.serve.live.tiles import Tiles
 from linetap_desk.serve.people.oidc import Oidc
 from linetap_desk.serve.people.passkeys import Ceremonies
-from linetap_desk.serve.people.sessions import OpenSessions, Who
+from linetap_desk.serve.people.sessions import OpenSessions, SessionUser
 from linetap_desk.web import secure
 from linetap_desk.web.pages import Pages
 from linetap_desk.web.roles import EVERYBODY, ROLES, SIGNED_IN
@@ -67,7 +67,7 @@ class Site:
     tiles: Tiles = field(default_factory=Tiles)
     draft_secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
 
-    def draft_key(self, who: Who | None) -> str:
+    def draft_key(self, who: SessionUser | None) -> str:
         """Base64 of the AES key with which a page stores typed text in its tab (static/draft.js). It is the same for
         all sessions of a person in this process, and differs between persons. A locked session gets none."""
         if who is None or who.locked:

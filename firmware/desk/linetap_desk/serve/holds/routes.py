@@ -28,13 +28,13 @@ from linetap_desk.ingest import outgoing
 from linetap_desk.ingest.commandfiles import sha256_of
 from linetap_desk.release import holdrequest
 from linetap_desk.release.holdrequest import HoldRequest
-from linetap_desk.serve.access.log import Subject
+from linetap_desk.serve.database.accesslog import Subject
 from linetap_desk.serve.database.tables import holds
 from linetap_desk.serve.handling.site import Route, Site, read_ingest, subject_of_path
 from linetap_desk.serve.holds import holdfiles, views
-from linetap_desk.serve.people.sessions import who_of
+from linetap_desk.serve.people.sessions import session_user
 from linetap_desk.serve.release import callfiles, checking, common, holdstore, package, store, uploadchecks
-from linetap_desk.serve.release.checking import in_force
+from linetap_desk.serve.release.checking import roles_in_force
 from linetap_desk.serve.release.common import DONE_OR_NOT, FILE, id_of, remark, subject_of, upload
 from linetap_desk.serve.release.holdstore import RequestedHold
 from linetap_desk.serve.release.steps import StepFault
@@ -44,7 +44,7 @@ FIELDS = ("case", "basis", "until")
 
 
 async def ask(request: Request, site: Site) -> Response:
-    form, who, now_ns = await request.form(), who_of(request), site.clock.utc_ns()
+    form, who, now_ns = await request.form(), session_user(request), site.clock.utc_ns()
     row = await common.find_call(site, str(form.get("unit", "")), str(form.get("call_id", "")))
     subject = Subject(calls=(row["call_id"],))
     typed: dict[str, str] = {}
@@ -137,12 +137,12 @@ def _require_open(row: Mapping[str, Any]) -> None:
 
 
 async def bring(request: Request, site: Site) -> Response:
-    who = who_of(request)
+    who = session_user(request)
 
     async def prepare(form: FormData, asked: RequestedHold) -> Do:
         data, now_ns, row = await upload(form), site.clock.utc_ns(), asked.row
         _require_other(row, who.name)
-        roles = (await anyio.to_thread.run_sync(in_force, site)).roles
+        roles = (await anyio.to_thread.run_sync(roles_in_force, site)).roles
         authority = read_authority(Path(str(site.settings.desk.serve.authority)))
         await anyio.to_thread.run_sync(lambda: checking.require_call(site, row, roles, opens=False))
         expires, signer = holdstore.signed_hold(data, row, roles, authority, now_ns)
@@ -176,7 +176,7 @@ async def _handed_over(request: Request, site: Site, answer: Response) -> Respon
 async def cosigned(request: Request, site: Site) -> Response:
     """Stores the same command with a second person's signature, as required for a hold that ends before the one in
     force."""
-    who = who_of(request)
+    who = session_user(request)
 
     async def prepare(form: FormData, asked: RequestedHold) -> Do:
         data, row = await upload(form), asked.row
@@ -184,7 +184,7 @@ async def cosigned(request: Request, site: Site) -> Response:
             raise StepFault("step_not_yet", f"{row['id']}: there is no command yet")
         if who.name in (row["asked_by"], row["command_by"]):
             raise StepFault("one_person_two_steps", f"{row['id']}: {who.name} has taken another of its steps")
-        roles = (await anyio.to_thread.run_sync(in_force, site)).roles
+        roles = (await anyio.to_thread.run_sync(roles_in_force, site)).roles
         authority = read_authority(Path(str(site.settings.desk.serve.authority)))
         holdstore.require_cosigned(data, bytes(row["command"]))
         holdstore.signed_hold(data, row, roles, authority, site.clock.utc_ns())
@@ -201,14 +201,14 @@ async def cosigned(request: Request, site: Site) -> Response:
 
 async def partial(request: Request, site: Site) -> Response:
     """Stores the partial of a group's officer; the last officer uploads the command instead."""
-    who = who_of(request)
+    who = session_user(request)
 
     async def prepare(form: FormData, asked: RequestedHold) -> Do:
         data, now_ns, row = await upload(form), site.clock.utc_ns(), asked.row
         _require_other(row, who.name)
         if asked.state == "send" and not uploadchecks.is_over(row["command_expires"], now_ns):
             raise StepFault("step_done", f"{row['id']}: a command was uploaded already")
-        roles = (await anyio.to_thread.run_sync(in_force, site)).roles
+        roles = (await anyio.to_thread.run_sync(roles_in_force, site)).roles
 
         def keys_of() -> list[bytes]:
             call = checking.require_call(site, row, roles, opens=False)
@@ -235,7 +235,7 @@ async def check(request: Request, site: Site) -> Response:
     """Stores another vault officer's signature, made by `linetap hold check`."""
 
     async def prepare(form: FormData, asked: RequestedHold) -> Do:
-        data, roles = await upload(form), (await anyio.to_thread.run_sync(in_force, site)).roles
+        data, roles = await upload(form), (await anyio.to_thread.run_sync(roles_in_force, site)).roles
         if asked.row["command"] is None:
             raise StepFault("step_not_yet", f"{asked.row['id']}: there is no command yet")
         if holdfiles.checked_by(site, asked.row, roles):
@@ -265,7 +265,7 @@ async def close(request: Request, site: Site) -> Response:
 
         def do(db: Connection) -> None:
             store.empty_partials(db, hold_id)
-            holdstore.update_hold(db, hold_id, remark=text, closed_by=who_of(request).name, closed_at=now)
+            holdstore.update_hold(db, hold_id, remark=text, closed_by=session_user(request).name, closed_at=now)
 
         return do
 
@@ -282,7 +282,7 @@ async def call_file(request: Request, site: Site) -> Response:
     def members(row: Mapping[str, Any]) -> list[package.Member]:
         with site.own.connect() as db:
             chain = store.chains(db, [row["id"]])[row["id"]]
-        held = callfiles.newest_wrapped(site, row, in_force(site).roles)
+        held = callfiles.newest_wrapped(site, row, roles_in_force(site).roles)
         anew = {} if held is None else held.members()
         named = [package.as_member(f"held/{row['call_id']}/{name}", data) for name, data in anew.items()]
         return named + package.handed_on(site, row["id"], chain, "" if held is None else sha256_of(held.key_age))
@@ -297,7 +297,7 @@ async def _archive(
     row = await views.row_of(request, site)
 
     def members() -> list[package.Member]:
-        checking.require_call(site, row, in_force(site).roles, opens=False)
+        checking.require_call(site, row, roles_in_force(site).roles, opens=False)
         asked = HoldRequest(
             id=row["id"], unit=row["unit"], call_id=row["call_id"], case=row["case_number"], basis=row["basis"],
             until=row["until"],

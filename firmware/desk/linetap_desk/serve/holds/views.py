@@ -17,10 +17,10 @@ from linetap_core.evidence.authorization.roles import RolesFault
 from linetap_desk.ingest import outgoing
 from linetap_desk.serve.handling.site import Site, read_ingest, read_own
 from linetap_desk.serve.holds import holdfiles
-from linetap_desk.serve.people.sessions import who_of
-from linetap_desk.serve.release import callfiles, common, holdstore, steps, store, uploadchecks
+from linetap_desk.serve.people.sessions import session_user
+from linetap_desk.serve.release import callfiles, common, holdstore, store, texts, uploadchecks
 from linetap_desk.serve.release.callfiles import Officers
-from linetap_desk.serve.release.checking import in_force
+from linetap_desk.serve.release.checking import roles_in_force
 from linetap_desk.serve.release.common import error_texts, id_of
 from linetap_desk.serve.release.steps import Chain
 from linetap_desk.unsealing.wrapped import Wrapped
@@ -46,7 +46,7 @@ async def one(request: Request, site: Site) -> Response:
 
 
 async def show_one(request: Request, site: Site, error: Exception | None = None) -> Response:
-    who, now_ns = who_of(request), site.clock.utc_ns()
+    who, now_ns = session_user(request), site.clock.utc_ns()
 
     def read() -> tuple[Any, dict[str, str], dict[str, Chain], Wrapped | None, Officers | None, Signatures]:
         with site.own.connect() as db:
@@ -65,7 +65,7 @@ async def show_one(request: Request, site: Site, error: Exception | None = None)
     (asked,) = await read_ingest(site, lambda db: holdstore.with_state(db, [row], now_ns, chains))
     expired = row["command_expires"] is not None and uploadchecks.is_over(row["command_expires"], now_ns)
     return site.pages.page(
-        request, "release/hold.html", 200 if error is None else 409, asked=asked, row=row, names=names, words=steps,
+        request, "release/hold.html", 200 if error is None else 409, asked=asked, row=row, names=names, words=texts,
         mine=asked.is_for(who.name, who.roles), expired=expired, wrap=_wrap(row, held), sign=_sign(row),
         check=_check(row), officers=together, outgoing=_outgoing(site, row), checked_by=signatures.checked_by,
         cosigned_by=signatures.cosigned_by, may_cosign=who.name not in (row["asked_by"], row["command_by"]),
@@ -77,7 +77,7 @@ async def show_one(request: Request, site: Site, error: Exception | None = None)
 def _held(site: Site, row: Mapping[str, Any]) -> Wrapped | None:
     """The call's key as an earlier hold has it, or a re-wrapping."""
     try:
-        return callfiles.newest_wrapped(site, row, in_force(site).roles)
+        return callfiles.newest_wrapped(site, row, roles_in_force(site).roles)
     except RolesFault:
         return None
 
@@ -92,7 +92,7 @@ class Signatures:
 
 def _signatures(site: Site, row: Mapping[str, Any]) -> Signatures:
     try:
-        roles = in_force(site).roles
+        roles = roles_in_force(site).roles
     except RolesFault:
         return Signatures()
     return Signatures(holdfiles.checked_by(site, row, roles), holdstore.cosigners(row["command"], roles))

@@ -16,13 +16,13 @@ from sqlalchemy import Connection, delete, func, insert, select
 
 from linetap_core.clock import NS_PER_S, rfc3339
 from linetap_core.evidence.signing.assertion import PasskeyFault
-from linetap_desk.serve.access.log import DONE, REFUSED, Subject
+from linetap_desk.serve.database.accesslog import DONE, REFUSED, Subject
 from linetap_desk.serve.database.tables import attempts, people
 from linetap_desk.serve.database.transactions import one_at_a_time, writing
 from linetap_desk.serve.handling.site import Site
 from linetap_desk.serve.people import accounts, passkeys, sessions
 from linetap_desk.serve.people.passkeys import Answer, Ceremony
-from linetap_desk.serve.people.sessions import Who
+from linetap_desk.serve.people.sessions import SessionUser
 from linetap_desk.web import secure
 
 WITHIN_S = 15 * 60
@@ -105,7 +105,7 @@ async def by_password(site: Site, name: str, password: str, address: str, there:
     return await _enter(site, tried, right, address, "login", there, old)
 
 
-async def unlock(site: Site, who: Who, password: str, address: str) -> bool:
+async def unlock(site: Site, who: SessionUser, password: str, address: str) -> bool:
     """Unlocks the session of `who`."""
     accounts.require_room()
     tried = await anyio.to_thread.run_sync(_try, site, who.name, address)
@@ -120,7 +120,7 @@ async def by_person(
     return await _enter(site, _Tried(person, name, None), True, address, act, there, old)
 
 
-async def new_session(site: Site, who: Who, address: str) -> str:
+async def new_session(site: Site, who: SessionUser, address: str) -> str:
     """Begins another session for a logged-in person who has just typed the password."""
 
     def now() -> str:
@@ -158,7 +158,7 @@ async def _enter(site: Site, tried: _Tried, right: bool, address: str, act: str,
     return begun if isinstance(begun, Entered) else Entered(second=site.ceremonies.begin(begun))
 
 
-async def end(site: Site, who: Who, address: str) -> None:
+async def end(site: Site, who: SessionUser, address: str) -> None:
     def now() -> None:
         with writing(site.own) as db:
             sessions.end(db, who.session)
@@ -205,7 +205,7 @@ def _begin(
         return Entered(token=sessions.begin(db, tried.person, address, site.settings, now_ns))
 
 
-def _unlock(site: Site, who: Who, right: bool, address: str) -> bool:
+def _unlock(site: Site, who: SessionUser, right: bool, address: str) -> bool:
     with writing(site.own) as db:
         site.access.append_in(db, who.name, address, "unlock", Subject(), DONE if right else REFUSED)
         if right:
@@ -214,6 +214,6 @@ def _unlock(site: Site, who: Who, right: bool, address: str) -> bool:
     return right
 
 
-def has_password(site: Site, who: Who) -> bool:
+def has_password(site: Site, who: SessionUser) -> bool:
     with site.own.connect() as db:
         return db.execute(select(people.c.password).where(people.c.id == who.person)).scalar() is not None

@@ -15,13 +15,13 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
-from linetap_desk.serve.access.log import DONE, REFUSED, Subject
+from linetap_desk.serve.database.accesslog import DONE, REFUSED, Subject
 from linetap_desk.serve.database.transactions import writing
 from linetap_desk.serve.handling.site import Route, Site, read_own
 from linetap_desk.serve.login.secondfactor import FIRST
 from linetap_desk.serve.people import invitations
 from linetap_desk.serve.people.invitations import RestoreFault
-from linetap_desk.serve.people.sessions import who_of
+from linetap_desk.serve.people.sessions import session_user
 from linetap_desk.web.roles import RELEASES
 from linetap_desk.web.text import N_
 
@@ -49,7 +49,7 @@ async def page(request: Request, site: Site) -> Response:
 
 
 async def ask(request: Request, site: Site) -> Response:
-    form, who = await request.form(), who_of(request)
+    form, who = await request.form(), session_user(request)
     name, reason = str(form.get("name") or "").strip().lower(), str(form.get("reason") or "").strip()
 
     def do(db: Connection) -> str:
@@ -61,7 +61,7 @@ async def ask(request: Request, site: Site) -> Response:
 
 
 async def confirm(request: Request, site: Site) -> Response:
-    form, who = await request.form(), who_of(request)
+    form, who = await request.form(), session_user(request)
     name = str(form.get("name") or "").strip().lower()
 
     def do(db: Connection) -> str:
@@ -73,7 +73,7 @@ async def confirm(request: Request, site: Site) -> Response:
 async def _step(
     request: Request, site: Site, act: str, name: str, reason: str, do: Callable[[Connection], str]
 ) -> Response:  # fmt: skip
-    who, address = who_of(request), request.state.address
+    who, address = session_user(request), request.state.address
 
     def within() -> str:
         with writing(site.own) as db:

@@ -14,14 +14,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from linetap_core.errors import BadInput
-from linetap_desk.serve.access.log import REFUSED, Subject
+from linetap_desk.serve.database.accesslog import REFUSED, Subject
 from linetap_desk.serve.database.tables import people
 from linetap_desk.serve.handling.assets import local_path
 from linetap_desk.serve.handling.gate import UNLOCK, login_address
 from linetap_desk.serve.handling.site import Route, Site
 from linetap_desk.serve.login import login
 from linetap_desk.serve.people import accounts, oidc, passkeys, sessions
-from linetap_desk.serve.people.sessions import Who, who_of
+from linetap_desk.serve.people.sessions import SessionUser, session_user
 from linetap_desk.web.roles import EVERYBODY, SIGNED_IN
 from linetap_desk.web.text import N_
 
@@ -70,7 +70,7 @@ def _provider(site: Site) -> oidc.Oidc:
 async def to_provider(request: Request, site: Site) -> Response:
     there = local_path(request.query_params.get("next"))
     try:
-        return await _provider(site).leave(request, there, request.cookies.get(sessions.COOKIE, ""))
+        return await _provider(site).redirect_to_provider(request, there, request.cookies.get(sessions.COOKIE, ""))
     except oidc.ProviderUnreachable:
         return login_answer(request, site, there, PROVIDER_AWAY, 503)
 
@@ -78,16 +78,18 @@ async def to_provider(request: Request, site: Site) -> Response:
 async def from_provider(request: Request, site: Site) -> Response:
     """Finishes a login at the provider. Returns a page, not a redirect: a redirect that began at the provider would
     come without our strict cookie."""
-    arrived = await _provider(site).arrive(request)
-    person = None if arrived is None else await anyio.to_thread.run_sync(_person_of, site, arrived.subject)
+    identified = await _provider(site).finish_login(request)
+    person = None if identified is None else await anyio.to_thread.run_sync(_person_of, site, identified.subject)
     address = request.state.address
-    if arrived is None or person is None:
+    if identified is None or person is None:
         await site.access.write("", address, "login_oidc", Subject(), REFUSED)
-        return login_answer(request, site, "/" if arrived is None else arrived.there, NOT_IDENTIFIED, 403)
-    entered = await login.by_person(site, person.id, person.name, address, "login_oidc", arrived.there, arrived.old)
+        return login_answer(request, site, "/" if identified is None else identified.there, NOT_IDENTIFIED, 403)
+    entered = await login.by_person(
+        site, person.id, person.name, address, "login_oidc", identified.there, identified.old
+    )
     if entered.no_passkey:
-        return login_answer(request, site, arrived.there, NO_PASSKEY, 403)
-    there = SECOND if entered.second else arrived.there
+        return login_answer(request, site, identified.there, NO_PASSKEY, 403)
+    there = SECOND if entered.second else identified.there
     answer = site.pages.page(request, "people/arrived.html", next=there)
     answer = set_second(answer, entered.second) if entered.second else set_cookie(answer, entered.token)
     answer.delete_cookie(oidc.COOKIE, path="/", secure=True, httponly=True, samesite="lax")
@@ -137,7 +139,9 @@ async def unlock_page(request: Request, site: Site) -> Response:
     return await _unlock(request, site, who, there)
 
 
-async def _unlock(request: Request, site: Site, who: Who, there: str, error: str = "", status: int = 200) -> Response:
+async def _unlock(
+    request: Request, site: Site, who: SessionUser, there: str, error: str = "", status: int = 200
+) -> Response:
     password = await anyio.to_thread.run_sync(login.has_password, site, who)
     return site.pages.page(
         request, "people/unlock.html", status, here=login_address(there, UNLOCK), next=there, error=error,
@@ -174,7 +178,7 @@ async def password_page(request: Request, site: Site) -> Response:
 
 async def password_form(request: Request, site: Site) -> Response:
     """Changes the password. Ends all sessions of the account; this browser gets a new one."""
-    form, who = await request.form(), who_of(request)
+    form, who = await request.form(), session_user(request)
     old, new = _field(form.get("password")), _field(form.get("new"))
 
     def again(error: str, status: int) -> Response:
@@ -203,7 +207,7 @@ WARN_S = 120  # before a session locks or ends; at most a third of the time unti
 
 async def alive(request: Request, site: Site) -> Response:
     """Polled by open pages, so that none outlives its session, and each warns before the end."""
-    who = who_of(request)
+    who = session_user(request)
     warn_s = min(WARN_S, sessions.idle_of(site.settings, who.roles) // 3)
     return JSONResponse({"locks_s": who.locks_s, "ends_s": who.ends_s, "warn_s": warn_s})
 

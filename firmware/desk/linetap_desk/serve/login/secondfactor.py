@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from linetap_core.clock import rfc3339
 from linetap_core.evidence.signing.assertion import PasskeyFault, base64url
-from linetap_desk.serve.access.log import DONE, REFUSED, Subject
+from linetap_desk.serve.database.accesslog import DONE, REFUSED, Subject
 from linetap_desk.serve.database.tables import people
 from linetap_desk.serve.database.tables import sessions as kept
 from linetap_desk.serve.database.transactions import writing

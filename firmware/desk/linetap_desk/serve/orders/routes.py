@@ -24,16 +24,16 @@ from linetap_core.evidence.signing.sshsig import SIGNATURE_LIMIT_BYTES
 from linetap_core.wire import smdrcolumns
 from linetap_core.wire.situations import SITUATIONS
 from linetap_desk.accesslog.deskfolder import read_authority
-from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.adoption import routes as adoption
 from linetap_desk.serve.adoption import store as adopted
 from linetap_desk.serve.adoption import uploadchecks
+from linetap_desk.serve.database.accesslog import Subject
 from linetap_desk.serve.database.tables import adoptions, order_template
 from linetap_desk.serve.handling.site import Route, Site, read_own
 from linetap_desk.serve.orders import orderfile, sections, template, unitform
 from linetap_desk.serve.orders.fields import MISTAKES, Form
 from linetap_desk.serve.orders.template import Template
-from linetap_desk.serve.people.sessions import who_of
+from linetap_desk.serve.people.sessions import session_user
 from linetap_desk.serve.release import common
 from linetap_desk.serve.release import store as logged
 from linetap_desk.serve.release.steps import StepFault
@@ -77,7 +77,7 @@ def _site(request: Request, site: Site, form: Form, found: KeptTemplate | None) 
 
 
 async def keep_site(request: Request, site: Site) -> Response:
-    data, who, now = await request.form(), who_of(request), rfc3339(site.clock.utc_ns())
+    data, who, now = await request.form(), session_user(request), rfc3339(site.clock.utc_ns())
     authority, before = _authority(site), await _load_template(site)
     if authority is None:
         return RedirectResponse(_SITE, 303)
@@ -109,7 +109,7 @@ def _unit(request: Request, site: Site, form: Form, cards: int) -> Response:
 
 
 async def make(request: Request, site: Site) -> Response:
-    data, who, now = await request.form(), who_of(request), rfc3339(site.clock.utc_ns())
+    data, who, now = await request.form(), session_user(request), rfc3339(site.clock.utc_ns())
     authority, found = _authority(site), await _load_template(site)
     if found is None or authority is None:
         return RedirectResponse(_SITE, 303)
@@ -151,7 +151,7 @@ async def order_file(request: Request, site: Site) -> Response:
 
 async def sign(request: Request, site: Site) -> Response:
     """Stores an uploaded signature. Each of k of n keys' signatures may be in a file of its own."""
-    form, who, now = await request.form(), who_of(request), rfc3339(site.clock.utc_ns())
+    form, who, now = await request.form(), session_user(request), rfc3339(site.clock.utc_ns())
 
     def do(db: Connection) -> Subject:
         row = adopted.require_open(db, common.id_of(request))

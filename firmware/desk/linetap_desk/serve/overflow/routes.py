@@ -18,13 +18,13 @@ from starlette.responses import RedirectResponse, Response
 
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization.roles import Roles, RolesFault
-from linetap_desk.serve.access.log import Subject
+from linetap_desk.serve.database.accesslog import Subject
 from linetap_desk.serve.handling.site import Route, Site, read_ingest
 from linetap_desk.serve.overflow import overflowcalls, uploads
 from linetap_desk.serve.overflow.overflowcalls import OverflowCall
 from linetap_desk.serve.overflow.uploads import UploadedCall
-from linetap_desk.serve.release import checking, package, steps, store
-from linetap_desk.serve.release.checking import in_force
+from linetap_desk.serve.release import checking, package, store, texts
+from linetap_desk.serve.release.checking import roles_in_force
 from linetap_desk.serve.release.common import FILE, error_texts, upload
 from linetap_desk.serve.release.steps import StepFault
 from linetap_desk.web.roles import AUDITOR, VAULT
@@ -44,7 +44,7 @@ async def _page(request: Request, site: Site, error: Exception | None = None) ->
         request, "release/overflow.html", 200 if error is None else 409, waits=waits, unchecked=unchecked,
         done=[one for one in calls if one.checked], more=more, archive=ARCHIVE,
         rewrap=_rewrap(_first_of_each_id(waits)), checks=[_check(one) for one in _first_of_each_id(unchecked)],
-        twins=_units_sharing_ids([*waits, *unchecked]), place=uploads.place(site), words=steps,
+        twins=_units_sharing_ids([*waits, *unchecked]), place=uploads.place(site), words=texts,
         error=None if error is None else error_texts(site, request, error),
     )  # fmt: skip
 
@@ -80,7 +80,7 @@ def _undone(
 
 def _roles(site: Site) -> Roles | None:
     try:
-        return in_force(site).roles
+        return roles_in_force(site).roles
     except RolesFault:
         return None
 
@@ -129,7 +129,7 @@ async def archive(request: Request, site: Site) -> Response:
     undone = [one for one in calls if not one.why and not one.checked and unit in (None, one.row["unit"])]
 
     def members() -> list[package.Member]:
-        roles, found = in_force(site).roles, []
+        roles, found = roles_in_force(site).roles, []
         for one in _first_of_each_id(undone):
             checking.require_call(site, one.row, roles, opens=False)
             found += package.of_call(site, one.row)
@@ -156,7 +156,7 @@ async def upload_papers(request: Request, site: Site) -> Response:
             data = await upload(form)
             if uploads.place(site) is None:
                 raise StepFault("holds_missing", "[copy] holds: desk.toml names no folder for them")
-            roles = (await anyio.to_thread.run_sync(in_force, site)).roles
+            roles = (await anyio.to_thread.run_sync(roles_in_force, site)).roles
             taken = await anyio.to_thread.run_sync(uploads.checked_files, site, data, calls, roles)
             subject = Subject(calls=tuple(one.call_id for one in taken))
         except (Refusal, BadInput) as error:

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput
 from linetap_core.evidence.signing import document
-from linetap_desk.serve.access.log import DONE, AccessTable, Subject
+from linetap_desk.serve.database.accesslog import DONE, AccessTable, Subject
 from linetap_desk.serve.database.tables import passkeys, people, sessions
 from linetap_desk.serve.database.transactions import writing
 from linetap_desk.web.roles import ALONE, APART, ROLES, SUPERVISOR

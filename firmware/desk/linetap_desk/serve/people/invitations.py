@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from linetap_core.clock import NS_PER_S, S_PER_DAY, rfc3339
 from linetap_core.errors import BadInput, ShownRefusal
-from linetap_desk.serve.access.log import DONE, AccessTable, Subject
+from linetap_desk.serve.database.accesslog import DONE, AccessTable, Subject
 from linetap_desk.serve.database.tables import invitations, people
 from linetap_desk.serve.database.transactions import writing
 from linetap_desk.serve.people import accounts, passkeys

@@ -40,7 +40,7 @@ log = logging.getLogger("linetap.serve")
 
 
 @dataclass(frozen=True, slots=True)
-class _Waiting:
+class _PendingLogin:
     there: str  # the page to return to
     old: str  # the previous session
     since_ns: int
@@ -48,7 +48,7 @@ class _Waiting:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrived:
+class ProviderLogin:
     subject: str  # as in people.subject
     there: str
     old: str
@@ -65,7 +65,7 @@ class Oidc:
         from authlib.integrations.starlette_client import OAuth  # 20 MB with its client, which most desks do not need
 
         self._config, self._clock, self._url = config, clock, url
-        self._waiting: OrderedDict[str, _Waiting] = OrderedDict()
+        self._pending: OrderedDict[str, _PendingLogin] = OrderedDict()
         self._app = OAuth().register(
             "desk",
             client_id=config.client_id,
@@ -79,11 +79,11 @@ class Oidc:
             },
         )
 
-    async def leave(self, request: Request, there: str, old: str) -> Response:
+    async def redirect_to_provider(self, request: Request, there: str, old: str) -> Response:
         """Redirects to the provider. ProviderUnreachable if it cannot be reached."""
         from httpx import HTTPError
 
-        waiting = _Waiting(there, old, self._clock.utc_ns())
+        waiting = _PendingLogin(there, old, self._clock.utc_ns())
         request.scope["session"] = waiting.session
         try:
             await self._metadata()
@@ -94,16 +94,16 @@ class Oidc:
             log.warning("oidc_away: %s", type(error).__name__)
             raise ProviderUnreachable from None
         token = secrets.token_urlsafe(32)
-        self._waiting[secure.digest(token)] = waiting
-        while len(self._waiting) > MOST_WAITING:
-            self._waiting.popitem(last=False)
+        self._pending[secure.digest(token)] = waiting
+        while len(self._pending) > MOST_WAITING:
+            self._pending.popitem(last=False)
         # Lax: it must be sent with the redirect from the provider.
         answer.set_cookie(COOKIE, token, path="/", max_age=WITHIN_S, secure=True, httponly=True, samesite="lax")
         return answer
 
-    async def arrive(self, request: Request) -> Arrived | None:
+    async def finish_login(self, request: Request) -> ProviderLogin | None:
         """The provider's answer; None if it did not identify the person, or if another browser began the login."""
-        waiting = self._waiting.pop(secure.digest(request.cookies.get(COOKIE, "")), None)
+        waiting = self._pending.pop(secure.digest(request.cookies.get(COOKIE, "")), None)
         now_ns = self._clock.utc_ns()
         if waiting is None or now_ns - waiting.since_ns > WITHIN_S * NS_PER_S:
             return None
@@ -129,7 +129,7 @@ class Oidc:
         if not subject or seen_s < waiting.since_ns // NS_PER_S - LEEWAY_S:
             log.warning("oidc_refused: the provider did not see the person now")
             return None
-        return Arrived(f"{self._config.issuer} {subject}", waiting.there, waiting.old)
+        return ProviderLogin(f"{self._config.issuer} {subject}", waiting.there, waiting.old)
 
     async def _metadata(self) -> None:
         """Loads the provider's metadata once. ValueError for other content, which a provider in maintenance may answer:

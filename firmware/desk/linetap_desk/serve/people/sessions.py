@@ -20,7 +20,7 @@ from linetap_desk.web.roles import WATCH
 
 
 @dataclass(frozen=True, slots=True)
-class Who:
+class SessionUser:
     """The logged-in person, for handlers. `locked`: nothing is shown until the password is typed again."""
 
     person: int
@@ -34,9 +34,9 @@ class Who:
     departments: frozenset[str] = frozenset()  # of a supervisor; empty: all
 
 
-def who_of(request: Request) -> Who:
+def session_user(request: Request) -> SessionUser:
     """The person of a request to a route that is not public, after the gate."""
-    who: Who = request.state.who
+    who: SessionUser = request.state.who
     return who
 
 
@@ -67,7 +67,7 @@ def begin(db: Connection, person: int, address: str, settings: Settings, now_ns:
     return token
 
 
-def find(db: Connection, session: str, settings: Settings, now_ns: int, acts: bool) -> tuple[Who | None, bool]:
+def find(db: Connection, session: str, settings: Settings, now_ns: int, acts: bool) -> tuple[SessionUser | None, bool]:
     """The person, and whether `record_use` must write. None: no session, an expired one, or a locked account."""
     found = db.execute(
         select(sessions, people.c.id, people.c.name, people.c.shown, people.c.roles, people.c.departments)
@@ -83,14 +83,14 @@ def find(db: Connection, session: str, settings: Settings, now_ns: int, acts: bo
     locks_s = max(0, idle_s - (now_ns - parse_rfc3339(found.seen_at)) // NS_PER_S)
     ends_s = max(0, (parse_rfc3339(found.ends_at) - now_ns) // NS_PER_S)
     departments = departments_in(found.departments)
-    return Who(found.id, found.name, found.shown, roles, session, locked, locks_s, ends_s, departments), news
+    return SessionUser(found.id, found.name, found.shown, roles, session, locked, locks_s, ends_s, departments), news
 
 
 def idle_of(settings: Settings, roles: frozenset[str]) -> int:
     return settings.watch_idle_s if roles == WATCH else settings.idle_s
 
 
-def record_use(db: Connection, who: Who, now_ns: int) -> None:
+def record_use(db: Connection, who: SessionUser, now_ns: int) -> None:
     """Records that the session was locked, or its last use. It never unlocks a session."""
     mine = update(sessions).where(sessions.c.token_sha256 == who.session)
     db.execute(mine.values(locked=True) if who.locked else mine.values(seen_at=rfc3339(now_ns)))
@@ -108,16 +108,16 @@ class OpenSessions:
     def __init__(self, engine: Engine, settings: Settings, clock: Clock) -> None:
         self.engine, self.settings, self.clock = engine, settings, clock
 
-    async def who(self, token: str, acts: bool) -> Who | None:
+    async def who(self, token: str, acts: bool) -> SessionUser | None:
         """The person of the session. `acts`: a person acted, which postpones the lock."""
         return await anyio.to_thread.run_sync(self._who, secure.digest(token), acts)
 
-    async def still(self, who: Who) -> bool:
+    async def still(self, who: SessionUser) -> bool:
         """Whether `who` may still see an open stream; streams call this at intervals."""
         found = await anyio.to_thread.run_sync(self._who, who.session, False)
         return found is not None and not found.locked and found.roles == who.roles
 
-    def _who(self, session: str, acts: bool) -> Who | None:
+    def _who(self, session: str, acts: bool) -> SessionUser | None:
         now_ns = self.clock.utc_ns()
         with self.engine.connect() as db:
             who, news = find(db, session, self.settings, now_ns, acts)

@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The report on the protection of staff: its page, its CSV, and `linetap desk protection`."""
+"""The protection of staff: the report with its CSV and `linetap desk protection`, the coverage of telephones, and the
+calls of one accusation."""

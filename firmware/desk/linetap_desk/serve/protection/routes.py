@@ -20,8 +20,8 @@ from linetap_desk.protection import period, report, sheet, words
 from linetap_desk.protection.period import Period
 from linetap_desk.protection.report import COLUMNS, Report, end_of
 from linetap_desk.protection.sheet import answers
-from linetap_desk.serve.coverage.routes import coverage_of
 from linetap_desk.serve.handling.site import Route, Site, read_ingest
+from linetap_desk.serve.protection.coverage import coverage_of
 from linetap_desk.serve.protection.released import released
 from linetap_desk.web.roles import READS_REPORTS
 from linetap_desk.web.text import N_

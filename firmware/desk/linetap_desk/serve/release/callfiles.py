@@ -85,7 +85,7 @@ def newest_wrapped(site: Site, row: Mapping[str, Any], roles: Roles) -> Wrapped 
     """The latest re-wrapped key that `linetap unwrap --wrapped` accepts: from the vault officer's folder of holds, or
     from an uploaded command. `row`: of a request, or of a hold; a hold's own command is excluded."""
     call_id, sha256, signed = row["call_id"], row["record_sha256"], dict[str, Wrapped]()
-    for one in (*(one for _, one in hold_documents(site, row)), *_brought(site, row)):
+    for one in (*(one for _, one in hold_documents(site, row)), *_uploaded_holds(site, row)):
         try:
             signed[verify_wrapped(one, one.name, call_id, sha256, roles).made_at] = one
         except Refusal:
@@ -113,7 +113,7 @@ def hold_documents(site: Site, row: Mapping[str, Any]) -> Iterator[tuple[Path, W
             continue
 
 
-def _brought(site: Site, row: Mapping[str, Any]) -> Iterator[Wrapped]:
+def _uploaded_holds(site: Site, row: Mapping[str, Any]) -> Iterator[Wrapped]:
     of_call = (holds.c.unit == row["unit"], holds.c.call_id == row["call_id"], holds.c.id != row["id"])
     mine = (*of_call, holds.c.command.is_not(None))
     with site.own.connect() as db:

@@ -39,13 +39,13 @@ _ONLY = 1
 
 
 @dataclass(frozen=True, slots=True)
-class InForce:
+class RolesInForce:
     data: bytes
     sig: bytes
     roles: Roles
 
 
-def in_force(site: Site) -> InForce:
+def roles_in_force(site: Site) -> RolesInForce:
     """The roles in force. RolesFault states why there are none."""
     serve = site.settings.desk.serve
     if serve.roles is None or serve.authority is None:
@@ -65,7 +65,7 @@ def in_force(site: Site) -> InForce:
             if _seen(db)[0] <= roles.version:
                 db.execute(delete(roles_seen))
                 db.execute(insert(roles_seen).values(id=_ONLY, version=roles.version, sha256=digest))
-    return InForce(data, sig, roles)
+    return RolesInForce(data, sig, roles)
 
 
 def _seen(db: Connection) -> tuple[int, str]:
@@ -156,7 +156,7 @@ def witness_verdict(site: Site, row: Mapping[str, Any]) -> WitnessVerdict:
 
 
 def _roles(site: Site) -> Roles | None:
-    return in_force(site).roles if site.settings.desk.serve.roles is not None else None
+    return roles_in_force(site).roles if site.settings.desk.serve.roles is not None else None
 
 
 @dataclass(frozen=True, slots=True)

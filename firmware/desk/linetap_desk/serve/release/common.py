@@ -17,10 +17,10 @@ from starlette.requests import Request
 from linetap_core.evidence.authorization.release import NamedCall
 from linetap_desk.copy import recordfile
 from linetap_desk.ingest.tables import calls
-from linetap_desk.serve.access.log import Subject, has_number
+from linetap_desk.serve.database.accesslog import Subject, has_number
 from linetap_desk.serve.database.tables import holds, requests
 from linetap_desk.serve.handling.site import Site, read_ingest
-from linetap_desk.serve.release import steps, store, uploadchecks
+from linetap_desk.serve.release import store, texts, uploadchecks
 from linetap_desk.serve.release.steps import StepFault
 
 
@@ -114,7 +114,7 @@ def error_texts(site: Site, request: Request, error: Exception) -> dict[str, str
     """Code and text, for the page."""
     code = store.code_of(error)
     text = str(error).removesuffix(f" [{code}]")
-    refusal = site.pages.translated(request, steps.REFUSAL[code]) if code in steps.REFUSAL else text
+    refusal = site.pages.translated(request, texts.REFUSAL[code]) if code in texts.REFUSAL else text
     return {"code": code, "text": refusal, "detail": text if code == "bad_input" else ""}
 
 

@@ -20,9 +20,9 @@ from linetap_core.evidence.authorization.release import DEFAULT_DAYS, MOST_DAYS,
 from linetap_core.evidence.authorization.roles import RolesFault
 from linetap_core.evidence.calls.callkey import OfCall
 from linetap_desk.release import signingpage
-from linetap_desk.serve.access.log import Subject
+from linetap_desk.serve.database.accesslog import Subject
 from linetap_desk.serve.handling.site import Site
-from linetap_desk.serve.people.sessions import who_of
+from linetap_desk.serve.people.sessions import session_user
 from linetap_desk.serve.release import (
     callfiles,
     checking,
@@ -31,10 +31,11 @@ from linetap_desk.serve.release import (
     steps,
     store,
     terms,
+    texts,
     uploadchecks,
     views,
 )
-from linetap_desk.serve.release.checking import InForce, in_force
+from linetap_desk.serve.release.checking import RolesInForce, roles_in_force
 from linetap_desk.serve.release.common import error_texts, id_of, remark, subject_of, upload
 from linetap_desk.serve.release.steps import GIVEN, NOT_GIVEN, OFFICER, RequestState, StepFault
 from linetap_desk.web.roles import APPROVERS
@@ -53,18 +54,18 @@ async def _ask(
 ) -> Response:
     try:
         common.require_recorded(row)
-        roles = (await anyio.to_thread.run_sync(in_force, site)).roles
+        roles = (await anyio.to_thread.run_sync(roles_in_force, site)).roles
         choices = terms.choices(roles, row, site.clock.utc_ns())
     except (StepFault, RolesFault) as why:
         choices, error = [], error or why
     return site.pages.page(
-        request, "release/ask.html", 200 if error is None else 409, row=row, typed=typed, choices=choices, words=steps,
+        request, "release/ask.html", 200 if error is None else 409, row=row, typed=typed, choices=choices, words=texts,
         most_days=MOST_DAYS, error=None if error is None else error_texts(site, request, error),
     )  # fmt: skip
 
 
 async def ask(request: Request, site: Site) -> Response:
-    form, who = await request.form(), who_of(request)
+    form, who = await request.form(), session_user(request)
     row = await common.find_call(site, str(form.get("unit", "")), str(form.get("call_id", "")))
     subject = Subject(calls=(row["call_id"],))
     typed: dict[str, str] = {}
@@ -75,7 +76,7 @@ async def ask(request: Request, site: Site) -> Response:
         if typed["purpose"] == citizen.PURPOSE:
             raise StepFault("citizen_register", "purpose: a citizen's access is requested from its register")
         call = common.require_recorded(row)
-        roles = (await anyio.to_thread.run_sync(in_force, site)).roles
+        roles = (await anyio.to_thread.run_sync(roles_in_force, site)).roles
         asked = uploadchecks.new_request(call.named, typed, roles, site.clock.utc_ns(), call.unit)
     except (Refusal, BadInput) as error:
         await store.log_refusal(request, site, "request_ask", subject, error)
@@ -101,17 +102,17 @@ class Verified:
     keys: tuple[bytes, ...] = ()
 
 
-Do = Callable[[Connection, RequestState, InForce, Verified], Subject | None]
+Do = Callable[[Connection, RequestState, RolesInForce, Verified], Subject | None]
 
 
 async def _step(request: Request, site: Site, act: str, step: steps.Step | None, prepare: Any) -> Response:
     """Runs one step: `prepare(form)` reads the form and returns the function to run in the transaction."""
     form, subject = await request.form(), await subject_of(request)
-    who = who_of(request)
+    who = session_user(request)
     try:
         try:
             do: Do = await prepare(form)
-            roles = await anyio.to_thread.run_sync(in_force, site) if step is not None else None
+            roles = await anyio.to_thread.run_sync(roles_in_force, site) if step is not None else None
         except (Refusal, BadInput) as error:
             await store.log_refusal(request, site, act, subject, error)
             raise
@@ -136,7 +137,7 @@ async def _step(request: Request, site: Site, act: str, step: steps.Step | None,
     return RedirectResponse(f"/release/{id_of(request)}", 303)
 
 
-async def _verified(request: Request, site: Site, roles: InForce) -> Verified:
+async def _verified(request: Request, site: Site, roles: RolesInForce) -> Verified:
     def read() -> Verified:
         with site.own.connect() as db:
             state = store.read_request(db, id_of(request))
@@ -154,12 +155,12 @@ async def key(request: Request, site: Site) -> Response:
     async def prepare(form: FormData) -> Do:
         one_time = uploadchecks.typed_field(form.get("one_time"))
 
-        def do(db: Connection, state: RequestState, now: InForce, _: Verified) -> None:
+        def do(db: Connection, state: RequestState, now: RolesInForce, _: Verified) -> None:
             page = signingpage.sha256() if site.settings.signing else ""
             data = uploadchecks.with_key(state, one_time, now.roles, site.clock.utc_ns(), page)
             needed = len(terms_of(parse(data), now.roles).approvals)
-            store.update_request(db, state.row["id"], one_time=one_time, request=data, keyed_by=who_of(request).name,
-                                 approvals_needed=needed)  # fmt: skip
+            store.update_request(db, state.row["id"], one_time=one_time, request=data,
+                                 keyed_by=session_user(request).name, approvals_needed=needed)  # fmt: skip
 
         return do
 
@@ -168,10 +169,10 @@ async def key(request: Request, site: Site) -> Response:
 
 async def approve(request: Request, site: Site) -> Response:
     async def prepare(form: FormData) -> Do:
-        sig, who = await upload(form), who_of(request)
+        sig, who = await upload(form), session_user(request)
         role = next(iter(who.roles & APPROVERS))
 
-        def do(db: Connection, state: RequestState, now: InForce, _: Verified) -> None:
+        def do(db: Connection, state: RequestState, now: RolesInForce, _: Verified) -> None:
             asker = store.display_name(db, state.row["asked_by"])
             person = uploadchecks.checked_approval(state, sig, role, asker, now.roles, site.clock.utc_ns())
             store.add_approval(db, state.row["id"], role=role, signer=person.name, signer_role=person.role, sig=sig,
@@ -186,9 +187,9 @@ async def partial(request: Request, site: Site) -> Response:
     """Stores the partial of a group's officer who is not the last, encrypted to the next ones."""
 
     async def prepare(form: FormData) -> Do:
-        data, who = await upload(form), who_of(request)
+        data, who = await upload(form), session_user(request)
 
-        def do(db: Connection, state: RequestState, now: InForce, verified: Verified) -> Subject:
+        def do(db: Connection, state: RequestState, now: RolesInForce, verified: Verified) -> Subject:
             now_ns = site.clock.utc_ns()
             uploadchecks.require_approved(state, now.roles, now_ns)
             made = store.add_officer_partial(db, state.row["id"], data, verified.keys, who.name, rfc3339(now_ns))
@@ -205,12 +206,12 @@ async def unwrap(request: Request, site: Site) -> Response:
     async def prepare(form: FormData) -> Do:
         data, together = await upload(form), form.get("together") == "on"
 
-        def do(db: Connection, state: RequestState, now: InForce, verified: Verified) -> None:
+        def do(db: Connection, state: RequestState, now: RolesInForce, verified: Verified) -> None:
             now_ns = site.clock.utc_ns()
             uploadchecks.require_approved(state, now.roles, now_ns)
-            uploadchecks.require_half(state, data, verified.keys, who_of(request).name, together=together)
+            uploadchecks.require_half(state, data, verified.keys, session_user(request).name, together=together)
             store.empty_partials(db, state.row["id"], OFFICER)
-            store.update_request(db, state.row["id"], inner_age=data, unwrapped_by=who_of(request).name,
+            store.update_request(db, state.row["id"], inner_age=data, unwrapped_by=session_user(request).name,
                          unwrapped_at=rfc3339(now_ns))  # fmt: skip
 
         return do
@@ -222,9 +223,9 @@ async def handed(request: Request, site: Site) -> Response:
     """Stores the partial of a group's custodian who is not the last, encrypted to the next ones."""
 
     async def prepare(form: FormData) -> Do:
-        data, who = await upload(form), who_of(request)
+        data, who = await upload(form), session_user(request)
 
-        def do(db: Connection, state: RequestState, now: InForce, verified: Verified) -> Subject:
+        def do(db: Connection, state: RequestState, now: RolesInForce, verified: Verified) -> Subject:
             now_ns = site.clock.utc_ns()
             uploadchecks.require_approved(state, now.roles, now_ns)
             call = OfCall(state.row["unit"], state.row["call_id"])
@@ -242,10 +243,10 @@ async def close(request: Request, site: Site) -> Response:
     remark."""
 
     async def prepare(form: FormData) -> Do:
-        who, outcome = who_of(request), GIVEN if form.get("outcome") == GIVEN else NOT_GIVEN
+        who, outcome = session_user(request), GIVEN if form.get("outcome") == GIVEN else NOT_GIVEN
         text = remark(form, needed=outcome == NOT_GIVEN)
 
-        def do(db: Connection, state: RequestState, _now: InForce, _: Verified) -> None:
+        def do(db: Connection, state: RequestState, _now: RolesInForce, _: Verified) -> None:
             now_ns = site.clock.utc_ns()
             if outcome == GIVEN:
                 if "custodian" not in who.roles:
@@ -268,11 +269,11 @@ async def ticket(request: Request, site: Site) -> Response:
     made: list[str] = []
 
     async def prepare(_form: FormData) -> Do:
-        def do(db: Connection, state: RequestState, now: InForce, _: Verified) -> None:
+        def do(db: Connection, state: RequestState, now: RolesInForce, _: Verified) -> None:
             now_ns = site.clock.utc_ns()
             uploadchecks.require_approved(state, now.roles, now_ns)
             package.members(site, state, now)
-            made.append(store.make_ticket(db, state.row["id"], who_of(request).name, now_ns))
+            made.append(store.make_ticket(db, state.row["id"], session_user(request).name, now_ns))
 
         return do
 

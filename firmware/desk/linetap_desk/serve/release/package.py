@@ -31,7 +31,7 @@ from linetap_core.rundir import read_small
 from linetap_desk.proofs import amendments, callfolder
 from linetap_desk.serve.handling.site import Site
 from linetap_desk.serve.release import callfiles, store
-from linetap_desk.serve.release.checking import InForce
+from linetap_desk.serve.release.checking import RolesInForce
 from linetap_desk.serve.release.steps import Chain, RequestState, StepFault
 from linetap_desk.unsealing.wrapped import Wrapped
 
@@ -49,7 +49,7 @@ class Member:
     content: bytes | Path
 
 
-def members(site: Site, state: RequestState, roles: InForce) -> list[Member]:
+def members(site: Site, state: RequestState, roles: RolesInForce) -> list[Member]:
     """The files of the package. StepFault without a second copy of the call."""
     row = state.row
     folder = callfiles.copy_folder(site, row)
@@ -67,15 +67,15 @@ def members(site: Site, state: RequestState, roles: InForce) -> list[Member]:
         as_member("allowed_signers", known),
         *files,
         as_member(f"inner/{row['call_id']}{sealing.SUFFIX}", bytes(row["inner_age"])),
-        *_handed(site, state),
-        *_anew(callfiles.newest_wrapped(site, row, roles.roles), row["call_id"]),
+        *_previous_custodian_file(site, state),
+        *_rewrapped_key(callfiles.newest_wrapped(site, row, roles.roles), row["call_id"]),
         *_amended(folder),
         *_closing(site, row),
         *_witnessed(folder),
     ]
 
 
-def _handed(site: Site, state: RequestState) -> list[Member]:
+def _previous_custodian_file(site: Site, state: RequestState) -> list[Member]:
     """The previous custodian's file; none for the first custodian, who has the one-time key."""
     if state.chain.handed is None:
         return []
@@ -87,12 +87,12 @@ def _handed(site: Site, state: RequestState) -> list[Member]:
 def for_the_vault(site: Site, state: RequestState, roles: Roles) -> list[Member]:
     """The input of `linetap unwrap`, with a re-wrapped key and earlier officers' partials, without audio."""
     wrapped = callfiles.newest_wrapped(site, state.row, roles)
-    named = _anew(wrapped, state.row["call_id"])
+    named = _rewrapped_key(wrapped, state.row["call_id"])
     of_wrapped = "" if wrapped is None else hashlib.sha256(wrapped.key_age).hexdigest()
     return for_an_approver(site, state) + named + handed_on(site, state.row["id"], state.chain, of_wrapped)
 
 
-def _anew(wrapped: Wrapped | None, call_id: str) -> list[Member]:
+def _rewrapped_key(wrapped: Wrapped | None, call_id: str) -> list[Member]:
     """holds/ID/: the re-wrapped key and its document; for the custodian's bundle too, which must open later."""
     found = {} if wrapped is None else wrapped.members()
     return [as_member(f"holds/{call_id}/{name}", data) for name, data in found.items()]

@@ -11,13 +11,13 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from linetap_core.errors import BadInput, Refusal
-from linetap_desk.serve.access.log import DONE, REFUSED
+from linetap_desk.serve.database.accesslog import DONE, REFUSED
 from linetap_desk.serve.database.transactions import writing
 from linetap_desk.serve.handling.site import Route, Site, read_own, subject_of_path
 from linetap_desk.serve.people import accounts
-from linetap_desk.serve.people.sessions import who_of
+from linetap_desk.serve.people.sessions import session_user
 from linetap_desk.serve.release import checking, handlers, package, store, uploadchecks, views
-from linetap_desk.serve.release.checking import InForce, in_force
+from linetap_desk.serve.release.checking import RolesInForce, roles_in_force
 from linetap_desk.serve.release.common import DONE_OR_NOT, FILE, id_of, subject_of
 from linetap_desk.serve.release.steps import RequestState
 from linetap_desk.web.roles import APPROVERS, CUSTODIAN, EVERYBODY, OFFICER, READS_CALLS, RELEASES, VAULT
@@ -38,8 +38,8 @@ async def for_the_vault(request: Request, site: Site) -> Response:
     """An archive of request.json with its signatures, the call without its audio, and its re-wrapped key if there is
     one."""
 
-    def members(state: RequestState, now: InForce) -> list[package.Member]:
-        state.require("unwrap", who_of(request).name, site.clock.utc_ns())
+    def members(state: RequestState, now: RolesInForce) -> list[package.Member]:
+        state.require("unwrap", session_user(request).name, site.clock.utc_ns())
         uploadchecks.require_approved(state, now.roles, site.clock.utc_ns())
         checking.require_call(site, state.row, now.roles)
         return package.for_the_vault(site, state, now.roles)
@@ -50,8 +50,8 @@ async def for_the_vault(request: Request, site: Site) -> Response:
 async def for_an_approver(request: Request, site: Site) -> Response:
     """An archive of request.json and the call without its audio, which `linetap release approve` verifies."""
 
-    def members(state: RequestState, now: InForce) -> list[package.Member]:
-        state.require("approve", who_of(request).name, site.clock.utc_ns())
+    def members(state: RequestState, now: RolesInForce) -> list[package.Member]:
+        state.require("approve", session_user(request).name, site.clock.utc_ns())
         checking.require_call(site, state.row, now.roles)
         return package.for_an_approver(site, state)
 
@@ -59,8 +59,8 @@ async def for_an_approver(request: Request, site: Site) -> Response:
 
 
 async def packed(request: Request, site: Site) -> Response:
-    def members(state: RequestState, now: InForce) -> list[package.Member]:
-        state.require("give", who_of(request).name, site.clock.utc_ns())
+    def members(state: RequestState, now: RolesInForce) -> list[package.Member]:
+        state.require("give", session_user(request).name, site.clock.utc_ns())
         uploadchecks.require_approved(state, now.roles, site.clock.utc_ns())
         checking.require_call(site, state.row, now.roles)
         return package.members(site, state, now)
@@ -69,11 +69,11 @@ async def packed(request: Request, site: Site) -> Response:
 
 
 async def _packed(
-    request: Request, site: Site, name: str, members: Callable[[RequestState, InForce], list[package.Member]]
+    request: Request, site: Site, name: str, members: Callable[[RequestState, RolesInForce], list[package.Member]]
 ) -> Response:
     state = await _require_request(request, site)
     try:
-        made = await anyio.to_thread.run_sync(lambda: members(state, in_force(site)))
+        made = await anyio.to_thread.run_sync(lambda: members(state, roles_in_force(site)))
     except (Refusal, BadInput) as error:
         await store.log_refusal(request, site, "export", store.subject(state.row), error)
         return await views.page(request, site, error)
@@ -114,7 +114,7 @@ def _use_ticket(site: Site, ticket: str) -> tuple[RequestState, str] | None:
 
 
 def _package_of(site: Site, state: RequestState, by: str) -> list[package.Member]:
-    now, now_ns = in_force(site), site.clock.utc_ns()
+    now, now_ns = roles_in_force(site), site.clock.utc_ns()
     state.require("give", by, now_ns)
     uploadchecks.require_approved(state, now.roles, now_ns)
     checking.require_call(site, state.row, now.roles)

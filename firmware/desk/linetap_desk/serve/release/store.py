@@ -40,11 +40,11 @@ from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization.release import NamedCall
 from linetap_core.evidence.authorization.release import Request as Asked
 from linetap_core.evidence.calls.callkey import OfCall
-from linetap_desk.serve.access.log import DONE, REFUSED, Subject
+from linetap_desk.serve.database.accesslog import DONE, REFUSED, Subject
 from linetap_desk.serve.database.tables import approvals, holds, partials, people, requests, tickets
 from linetap_desk.serve.database.transactions import one_at_a_time, overwrite, writing
 from linetap_desk.serve.handling.site import Site
-from linetap_desk.serve.people.sessions import who_of
+from linetap_desk.serve.people.sessions import session_user
 from linetap_desk.serve.release.steps import CUSTODIAN, OFFICER, Chain, Kind, Partial, RequestState, StepFault
 from linetap_desk.serve.release.uploadchecks import custodians_left, judged_partial
 from linetap_desk.web import secure
@@ -157,7 +157,7 @@ async def run_logged(
 ) -> None:  # fmt: skip
     """Runs `do` and appends its row of the access log. A refusal is logged too, and raised. A subject returned by `do`
     replaces `subject`, for example for a new id. `forgets`: overwrites deleted data in the file."""
-    who, address = who_of(request), request.state.address
+    who, address = session_user(request), request.state.address
 
     def within() -> None:
         with writing(site.own) as db:
@@ -176,7 +176,7 @@ async def run_logged(
 
 async def log_refusal(request: Request, site: Site, act: str, subject: Subject, error: Exception) -> None:
     subject = replace(subject, remark=code_of(error))
-    await site.access.write(who_of(request).name, request.state.address, act, subject, REFUSED)
+    await site.access.write(session_user(request).name, request.state.address, act, subject, REFUSED)
 
 
 def code_of(error: Exception) -> str:

@@ -31,10 +31,10 @@ from linetap_core.evidence.authorization.roles import RolesFault
 from linetap_desk.release import signingpage
 from linetap_desk.serve.database.tables import approvals, holds, requests
 from linetap_desk.serve.handling.site import Site, read_ingest, read_own
-from linetap_desk.serve.people.sessions import who_of
-from linetap_desk.serve.release import callfiles, checking, holdstore, steps, store, terms
+from linetap_desk.serve.people.sessions import session_user
+from linetap_desk.serve.release import callfiles, checking, holdstore, store, terms, texts
 from linetap_desk.serve.release.callfiles import Officers
-from linetap_desk.serve.release.checking import in_force
+from linetap_desk.serve.release.checking import roles_in_force
 from linetap_desk.serve.release.common import error_texts, id_of
 from linetap_desk.serve.release.holdstore import RequestedHold
 from linetap_desk.serve.release.steps import Chain, RequestState, StepFault
@@ -156,7 +156,7 @@ def _listed(listed: List, now_ns: int) -> tuple[Table, Any, bool, Select[Any]]:
 
 async def overview(request: Request, site: Site) -> Response:
     """Shows all three lists, with the person's next steps; with a token, a page of one list."""
-    who, now_ns = who_of(request), site.clock.utc_ns()
+    who, now_ns = session_user(request), site.clock.utc_ns()
     try:
         place = ListPosition.parse(request.query_params["page"]) if request.query_params.get("page") else None
         status = 200
@@ -188,7 +188,7 @@ async def overview(request: Request, site: Site) -> Response:
     return site.pages.page(
         request, "release/list.html", status, pages=pages, found=found, mine=mine.rows, holds_mine=theirs.rows,
         holds=[one for one in kept if one.row["id"] not in known], more=mine.more or theirs.more, place=place,
-        is_wrong=status == 400, now_ns=now_ns, words=steps,
+        is_wrong=status == 400, now_ns=now_ns, words=texts,
     )  # fmt: skip
 
 
@@ -215,7 +215,7 @@ async def one(request: Request, site: Site) -> Response:
 
 
 async def page(request: Request, site: Site, error: Exception | None = None, **more: Any) -> Response:
-    who, now_ns = who_of(request), site.clock.utc_ns()
+    who, now_ns = session_user(request), site.clock.utc_ns()
 
     language = site.pages.language(request)
 
@@ -250,8 +250,8 @@ async def page(request: Request, site: Site, error: Exception | None = None, **m
     state, names, purpose, copy, proof, wrapped, together, witnessed, signing, rule = everything
     return site.pages.page(
         request, "release/request.html", 200 if error is None else 409, found=state, row=state.row, names=names,
-        step=state.step(now_ns), steps=steps, words=steps, mine=state.is_for(who.name, who.roles, now_ns),
-        purpose=purpose, copy=steps.REFUSAL.get(copy, copy), proof=proof, wrapped=wrapped, ticket="", officers=together,
+        step=state.step(now_ns), words=texts, mine=state.is_for(who.name, who.roles, now_ns),
+        purpose=purpose, copy=texts.REFUSAL.get(copy, copy), proof=proof, wrapped=wrapped, ticket="", officers=together,
         witnessed=witnessed, signing=signing, rule=rule,
         url=site.settings.url,
         error=None if error is None else error_texts(site, request, error), **more,
@@ -260,7 +260,7 @@ async def page(request: Request, site: Site, error: Exception | None = None, **m
 
 def _purpose(site: Site, purpose: str) -> Any:
     try:
-        return in_force(site).roles.purpose(purpose)
+        return roles_in_force(site).roles.purpose(purpose)
     except RolesFault:
         return None
 
@@ -269,7 +269,7 @@ def _terms(site: Site, state: RequestState) -> Shown | None:
     if state.row["request"] is None:
         return None
     try:
-        return terms.shown_terms(parse(bytes(state.row["request"])), in_force(site).roles)
+        return terms.shown_terms(parse(bytes(state.row["request"])), roles_in_force(site).roles)
     except (RolesFault, BadInput):
         return None
 
@@ -280,7 +280,7 @@ def _signing(site: Site, state: RequestState, language: str) -> str:
     if address is None or parse(data).signing_page not in SIGNING_PAGES:
         return ""
     try:
-        people = signingpage.approvers(in_force(site).roles, urlsplit(address).hostname or "")
+        people = signingpage.approvers(roles_in_force(site).roles, urlsplit(address).hostname or "")
     except RolesFault:
         return ""
     return signingpage.link(address, data, people, language) if people else ""
@@ -288,7 +288,7 @@ def _signing(site: Site, state: RequestState, language: str) -> str:
 
 def _wrapped(site: Site, state: RequestState) -> Wrapped | None:
     try:
-        return callfiles.newest_wrapped(site, state.row, in_force(site).roles)
+        return callfiles.newest_wrapped(site, state.row, roles_in_force(site).roles)
     except RolesFault:
         return None
 

@@ -19,7 +19,7 @@ from linetap_core.clock import parse_rfc3339, rfc3339
 from linetap_core.errors import Refusal
 from linetap_core.zones import start_of_ns
 from linetap_desk.config.pages import Settings
-from linetap_desk.serve.access.log import DONE, REFUSED, AccessTable, Subject
+from linetap_desk.serve.database.accesslog import DONE, REFUSED, AccessTable, Subject
 from linetap_desk.serve.database.tables import access
 from linetap_desk.serve.database.transactions import writing
 from linetap_desk.web.pages import Pages

@@ -12,9 +12,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from linetap_core.clock import rfc3339
-from linetap_desk.serve.access.log import Subject
+from linetap_desk.serve.database.accesslog import Subject
 from linetap_desk.serve.handling.site import Route, Site, read_own
-from linetap_desk.serve.people.sessions import who_of
+from linetap_desk.serve.people.sessions import session_user
 from linetap_desk.serve.review import review
 from linetap_desk.web.roles import AUDITOR
 from linetap_desk.web.text import N_
@@ -165,7 +165,7 @@ async def rows(request: Request, site: Site) -> Response:
 
 
 async def sign(request: Request, site: Site) -> Response:
-    span, who, form = _span(request, site), who_of(request), await request.form()
+    span, who, form = _span(request, site), session_user(request), await request.form()
     remark = form.get("remark")
     text = remark if isinstance(remark, str) else ""
     try:

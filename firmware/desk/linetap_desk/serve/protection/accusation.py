@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The released calls of one case. The desk has no opened recording, so the file is made where the recordings are."""
+"""The page that prepares a file for an accusation: the released calls of one case, and the command that bundles them.
+
+The desk has no opened recording, so the file is made where the recordings are.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,8 @@ from starlette.responses import Response
 
 from linetap_core.evidence.calls import sealed
 from linetap_desk.ingest.tables import calls
-from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.calls import calldetails
+from linetap_desk.serve.database.accesslog import Subject
 from linetap_desk.serve.database.tables import requests
 from linetap_desk.serve.handling.site import Route, Site, read_ingest, read_own
 from linetap_desk.serve.release.steps import GIVEN

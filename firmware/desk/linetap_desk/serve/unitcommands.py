@@ -23,11 +23,11 @@ from linetap_desk.ingest import batches
 from linetap_desk.ingest.batches import DESTROY, Line
 from linetap_desk.ingest.commandfiles import MOST_FILES, Delivery, sha256_of, unverified
 from linetap_desk.inputs import strict
-from linetap_desk.serve.access.log import Subject
+from linetap_desk.serve.database.accesslog import Subject
 from linetap_desk.serve.handling.site import Route, Site
-from linetap_desk.serve.people.sessions import who_of
-from linetap_desk.serve.release import common, steps, store
-from linetap_desk.serve.release.checking import in_force
+from linetap_desk.serve.people.sessions import session_user
+from linetap_desk.serve.release import common, store, texts
+from linetap_desk.serve.release.checking import roles_in_force
 from linetap_desk.serve.release.common import FILE, error_texts, upload
 from linetap_desk.serve.release.steps import StepFault
 from linetap_desk.web.roles import AUDITOR, CUSTODIAN, OFFICER, RELEASES, VAULT
@@ -67,7 +67,7 @@ class UnitOf(msgspec.Struct, frozen=True):
     @property
     def says(self) -> str:
         """The msgid for the unit's refusal; empty: the unit's own text is shown."""
-        return steps.REFUSAL.get(OF_A_BATCH.get(self.sent.code, self.sent.code), "")
+        return texts.REFUSAL.get(OF_A_BATCH.get(self.sent.code, self.sent.code), "")
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -104,9 +104,9 @@ async def page(request: Request, site: Site) -> Response:
 async def _page(request: Request, site: Site, error: Exception | None = None) -> Response:
     found = await anyio.to_thread.run_sync(_batches, site)
     return site.pages.page(
-        request, "release/commands.html", 200 if error is None else 409, batches=found, words=steps, verbs=VERBS,
-        destroy=DESTROY, may_bring=bool(who_of(request).roles & BRINGS), may_keep=bool(who_of(request).roles & KEEPS),
-        is_sent=common.outgoing_folder(site) is not None,
+        request, "release/commands.html", 200 if error is None else 409, batches=found, words=texts, verbs=VERBS,
+        destroy=DESTROY, may_bring=bool(session_user(request).roles & BRINGS),
+        may_keep=bool(session_user(request).roles & KEEPS), is_sent=common.outgoing_folder(site) is not None,
         error=None if error is None else error_texts(site, request, error),
     )  # fmt: skip
 
@@ -152,7 +152,7 @@ async def upload_batch(request: Request, site: Site) -> Response:
 
 def _judged(site: Site, data: bytes) -> tuple[str, list[bytes]]:
     """The batch's name and its commands. Commands that units have executed stay as they are."""
-    roles, now_ns = in_force(site).roles, site.clock.utc_ns()
+    roles, now_ns = roles_in_force(site).roles, site.clock.utc_ns()
     authority = read_authority(Path(str(site.settings.desk.serve.authority)))
     found: dict[str, Line] = {}
     for number, one in enumerate(batches.lines_of(data), 1):

@@ -25,7 +25,7 @@ from linetap_desk.serve.fleet.shiftlog import UNITS
 from linetap_desk.serve.fleet.words import STANDING_WORDS
 from linetap_desk.serve.handling.site import Route, Site
 from linetap_desk.serve.live.journal import Reader
-from linetap_desk.serve.people.sessions import Who, who_of
+from linetap_desk.serve.people.sessions import SessionUser, session_user
 from linetap_desk.serve.release import store, views
 from linetap_desk.serve.review import review
 from linetap_desk.web.roles import AUDITOR, OFFICER, RELEASES, SIGNED_IN, SUPERVISORS, VAULT, WATCH
@@ -44,7 +44,7 @@ class Task:
 
 
 async def page(request: Request, site: Site) -> Response:
-    who = who_of(request)
+    who = session_user(request)
     if who.roles == WATCH:
         return RedirectResponse("/fleet", 303)
     tasks = await anyio.to_thread.run_sync(_tasks, site, who)
@@ -58,7 +58,7 @@ async def page(request: Request, site: Site) -> Response:
     )  # fmt: skip
 
 
-def _tasks(site: Site, who: Who) -> list[Task]:
+def _tasks(site: Site, who: SessionUser) -> list[Task]:
     """The tasks with waiting items."""
     now_ns = site.clock.utc_ns()
     found: list[Task] = []
@@ -89,7 +89,7 @@ def _task(says: str, path: str, waiting: list[str]) -> Task:
     return Task(says, len(waiting), f"{path}/{waiting[0]}" if len(waiting) == 1 else path)
 
 
-def _ended(site: Site, db: Connection, who: Who, now_ns: int) -> list[reviews.Name]:
+def _ended(site: Site, db: Connection, who: SessionUser, now_ns: int) -> list[reviews.Name]:
     """The ended calls that the person may review. Empty if the ingest's database is unavailable: the page has other
     parts."""
     if site.ingest_db is None:
