@@ -26,6 +26,12 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
     return made
 
 
+@pytest.fixture(autouse=True)
+def all_readable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The users of a desk are not on this machine."""
+    monkeypatch.setattr(rolesfile, "as_user", lambda _user, *words: words)
+
+
 def config(desk: Desk, **serve: str | None) -> DeskConfig:
     named = {"roles": str(desk.root / "roles.json"), "authority": str(desk.root / "authority.pub")} | serve
     return DeskConfig(key=str(desk.root / OWN), serve=ServeConfig(**named))  # type: ignore[arg-type]
@@ -71,6 +77,15 @@ def test_a_file_of_another_authority(desk: Desk) -> None:
     shutil.copy(desk.root / "roles.json", desk.root / "unsigned.json")
     (found,) = said(desk, roles=str(desk.root / "unsigned.json"))
     assert found.startswith(f"WRONG roles: {desk.root}/unsigned.json.sig: {os.strerror(2)}; ")
+
+
+def test_a_file_that_a_service_cannot_read(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Copied by a root with umask 077: this check runs as root and could read it."""
+    path = desk.sign_roles(7, ALL)
+    hidden = f"{path}.sig"
+    mine = lambda user, *words: ("false",) if (user, words[-1]) == ("linetap-pages", hidden) else ("true",)  # noqa: E731
+    monkeypatch.setattr(rolesfile, "as_user", mine)
+    assert said(desk) == [f"WRONG roles: {hidden} is not readable by linetap-pages; chmod 644 {hidden}"]
 
 
 def test_before_the_first_roles_and_half_of_them(desk: Desk) -> None:

@@ -23,6 +23,7 @@ def no_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A machine without any program, and an identity of a plugin, which only `age` can use."""
     (tmp_path / "nothing").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    monkeypatch.setattr(command, "find_spec", lambda _: None)
     monkeypatch.setattr(machine, "MOSQUITTO", tmp_path / "etc/mosquitto")
     (tmp_path / "token.txt").write_text("AGE-PLUGIN-YUBIKEY-1QQQQ\n")
     (tmp_path / "v.raucb").write_bytes(b"hsqs")
@@ -40,9 +41,7 @@ CASES: dict[str, Callable[[Path], object]] = {
     "unsquashfs is not installed: apt install squashfs-tools; it reads the bundle's facts": lambda at: (
         bundle._extracted(at / "v.raucb", at / "out")
     ),
-    "psql is not installed: apt install postgresql; --database postgresql needs it": lambda _: command.make_databases(
-        "postgresql", print
-    ),
+    "--database postgresql: apt install postgresql python3-psycopg": lambda _: command.require_database("postgresql"),
     "mosquitto is not installed: apt install mosquitto; or name a broker elsewhere by --broker": lambda _: (
         services.require_broker()
     ),

@@ -47,7 +47,8 @@ def findings(path: Path, clock: Clock) -> Iterator[Finding]:
     yield from keyfiles.modes(config, here)
     yield from keyfiles.certificates(config, here, from_utc_ns(clock.utc_ns()))
     yield keyfiles.authority_here(from_utc_ns(clock.utc_ns()))
-    yield from serverstate.services(units(here))
+    database = [machine.POSTGRESQL_UNIT] if serverstate.is_postgresql(config) else []
+    yield from serverstate.services([*database, *units(here)])
     yield from serverstate.ports([*([config.broker.port] if here else []), settings.port], clock)
     yield from brokerprobe.probe(_as_doctor(config.broker), clock)
     yield serverstate.ingest_connected(config.broker.port, clock)

@@ -5,6 +5,7 @@ person."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 from linetap_core.errors import LinetapError, file_and_reason
@@ -12,10 +13,13 @@ from linetap_core.evidence.authorization.release import APPROVERS
 from linetap_core.evidence.authorization.roles import Roles
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.keys.keys import public_blob
+from linetap_core.evidence.signing.namespaces import signature_path
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.accesslog.roles import UNHELD
 from linetap_desk.config.desk import DeskConfig
 from linetap_desk.doctor import Finding
+from linetap_desk.setup import machine
+from linetap_desk.setup.machine import as_user, run_program
 
 _NEXT = "the authority signs a next roles.json: docs/release.md"
 
@@ -39,6 +43,10 @@ def roles(config: DeskConfig) -> Iterator[Finding]:
     except OSError as error:
         yield Finding("roles", file_and_reason(error, file), "roles.json, roles.json.sig and authority.pub in it")
         return
+    for path, user in product((file, str(signature_path(Path(file))), authority), (machine.DESK, machine.PAGES)):
+        if run_program(as_user(user, "test", "-r", path)).returncode:
+            yield Finding("roles", f"{path} is not readable by {user}", f"chmod 644 {path}")
+            return
     faults = [f"nobody holds {office}: {UNHELD[office]}" for office in found.unheld_offices]
     if "desk" not in found.unheld_offices and not _names_key(found, config.key):
         faults.append(f"{config.key}.pub is of no person of role desk: units do not obey this desk")

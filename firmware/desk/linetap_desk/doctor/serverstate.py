@@ -95,6 +95,12 @@ def _sockets() -> Iterator[tuple[str, int, int, str, int]]:
             yield address, int(own, 16), int(words[2].rpartition(":")[2], 16), words[3], int(words[7])
 
 
+def is_postgresql(config: DeskConfig) -> bool:
+    """Whether the ingest's database is one of a PostgreSQL on this machine."""
+    url = urlsplit(config.db or "")
+    return url.scheme.startswith("postgresql") and not url.hostname
+
+
 def databases(config: DeskConfig, path: Path) -> Iterator[Finding]:
     linetap = "/usr/bin/linetap"
     reading = ("desk", "calls", "--db", config.db or "", "--limit", "1")
@@ -107,7 +113,8 @@ def databases(config: DeskConfig, path: Path) -> Iterator[Finding]:
         done = run_program(as_user(user, linetap, *words))
         reason = (done.stderr.strip().splitlines() or [f"ended with {done.returncode}"])[-1]
         if done.returncode:
-            yield Finding(what, reason, f"by {user}: its server, its rights: docs/install-desk.md")
+            server = f"systemctl restart {machine.POSTGRESQL_UNIT}" if is_postgresql(config) else "its file or server"
+            yield Finding(what, reason, f"by {user}: {server}; its rights: docs/install-desk.md")
         elif words is people and not done.stdout.strip():
             yield Finding(what, "has no account", "linetap desk setup --admin NAME")
         else:

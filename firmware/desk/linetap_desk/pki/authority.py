@@ -75,14 +75,16 @@ def desk_name(text: str) -> str:
 def is_permitted(ca: x509.Certificate, name: x509.GeneralName) -> bool:
     """Whether the root's constraints permit the name (RFC 5280, 4.2.1.10): otherwise every client would refuse the
     certificate."""
-    subtrees = ca.extensions.get_extension_for_class(x509.NameConstraints).value.permitted_subtrees or []
-    return any(_within(name, subtree) for subtree in subtrees)
+    return any(_within(name, subtree) for subtree in permitted_names(ca))
+
+
+def permitted_names(ca: x509.Certificate) -> list[x509.GeneralName]:
+    """The domains and networks that the root was made for."""
+    return list(ca.extensions.get_extension_for_class(x509.NameConstraints).value.permitted_subtrees or [])
 
 
 def permitted_domains(ca: x509.Certificate) -> list[str]:
-    """The domains that the root was made for."""
-    subtrees = ca.extensions.get_extension_for_class(x509.NameConstraints).value.permitted_subtrees or []
-    return [subtree.value for subtree in subtrees if isinstance(subtree, x509.DNSName)]
+    return [name.value for name in permitted_names(ca) if isinstance(name, x509.DNSName)]
 
 
 def _within(name: x509.GeneralName, subtree: x509.GeneralName) -> bool:
@@ -194,7 +196,8 @@ def make_host(
     with opened(folder, clock) as ca:
         for one in alternatives:
             if not is_permitted(ca.certificate, one):
-                raise PkiFault("host_not_permitted", f"{one.value}: outside what this authority may speak for")
+                permitted = ", ".join(str(each.value) for each in permitted_names(ca.certificate))
+                raise PkiFault("host_not_permitted", f"{one.value}: this authority was made for {permitted}")
         key = certificates.new_key()
         made = ca.issue(role, name, key.public_key(), alternatives)
     privatefile.write(key_path, certificates.key_pem(key))

@@ -12,7 +12,7 @@ import argparse
 import os
 from importlib.util import find_spec
 
-from linetap_core import absent
+from linetap_core import absent, system
 from linetap_core.cli import say
 from linetap_core.clock import Clock
 from linetap_core.durable import privatefile
@@ -23,7 +23,7 @@ from linetap_desk.config import pages
 from linetap_desk.setup import certificates, machine, services
 from linetap_desk.setup.answers import Answers, from_options
 from linetap_desk.setup.certificates import Report
-from linetap_desk.setup.machine import as_user, require_user, run_checked, set_owner, write_file
+from linetap_desk.setup.machine import as_user, require_user, run_program, set_owner, write_file
 
 _DESK_FILE, _PAGES_FILE = machine.STATE / "desk.db", machine.PAGES_STATE / "serve.db"
 _DESK_NAME, _PAGES_NAME = "linetap_desk", "linetap_pages"
@@ -45,13 +45,21 @@ def urls(kind: str) -> tuple[str, str]:
     return _URLS[kind]
 
 
+def require_database(kind: str) -> None:
+    """BadInput unless PostgreSQL is installed and answers, if it is wanted: before anything on the machine changes."""
+    if kind == "sqlite":
+        return
+    missing = [absent.PACKAGES["psql"]] if system.program("psql") is None else []
+    missing += ["python3-psycopg"] if find_spec("psycopg") is None else []
+    if missing:
+        raise BadInput(f"--database postgresql: apt install {' '.join(missing)}")
+    _psql("SELECT 1")
+
+
 def make_databases(kind: str, report: Report) -> None:
     if kind == "sqlite":
         _make_file()
         return
-    absent.require_program("psql", "--database postgresql needs it")
-    if find_spec("psycopg") is None:
-        raise BadInput("--database postgresql: this needs psycopg: apt install python3-psycopg")
     for user, name in ((machine.DESK, _DESK_NAME), (machine.PAGES, _PAGES_NAME)):
         if not _psql(f"SELECT 1 FROM pg_roles WHERE rolname = '{user}'"):
             _psql(f'CREATE ROLE "{user}" LOGIN')
@@ -68,9 +76,18 @@ def _make_file() -> None:
     set_owner(_DESK_FILE, machine.DESK, machine.DESK, 0o660)
 
 
+_NO_CONNECTION = 2  # psql(1), EXIT STATUS
+
+
 def _psql(statement: str, database: str = "postgres") -> str:
     words = ("psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", database, "-f", "-")
-    return run_checked(*as_user("postgres", *words), given=statement)
+    done = run_program(as_user("postgres", *words), statement)
+    if done.returncode == _NO_CONNECTION:
+        why = done.stderr.partition("\n")[0].removeprefix("psql: error: ")
+        raise BadInput(f"PostgreSQL: {why}; systemctl start {machine.POSTGRESQL_UNIT}")
+    if done.returncode:
+        raise BadInput(f"PostgreSQL: {(done.stderr.strip().splitlines() or [f'ended with {done.returncode}'])[0]}")
+    return done.stdout.strip()
 
 
 def run_setup(args: argparse.Namespace, clock: Clock) -> int:
@@ -84,6 +101,8 @@ def run_setup(args: argparse.Namespace, clock: Clock) -> int:
     answers = from_options(args, found)
     if answers.broker is None:
         services.require_broker()
+    if found is None:
+        require_database(answers.database)
     set_owner(machine.FOLDER, "root", machine.DESK, 0o750)
     changed = _set_up(answers, clock)
     services.start(answers, changed, clock)

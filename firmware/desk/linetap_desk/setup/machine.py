@@ -77,6 +77,7 @@ COPY = Path("/srv/linetap-copy")
 
 DESK, PAGES = "linetap-desk", "linetap-pages"  # users of ingest and pages; the second is in the first's group
 BROKER_UNIT, INGEST_UNIT, PAGES_UNIT = "mosquitto.service", "linetap-ingest.service", "linetap-serve.service"
+POSTGRESQL_UNIT = "postgresql.service"
 PORT, PAGES_PORT = 8883, 8443
 DATABASES = ("sqlite", "postgresql")
 LOOPBACK = "127.0.0.1"
