@@ -33,7 +33,7 @@ from linetap_desk.ceremony.sheets import COPIES, INDEX
 from linetap_desk.inputs import strict
 from linetap_desk.proofs import callfolder
 from linetap_desk.unsealing import stockage
-from linetap_desk.vaultproofs import verifylog
+from linetap_desk.vaultproofs import witnessedcopies
 from linetap_desk.witnessing import judge, options, timestamp
 from linetap_desk.witnessing.timestamp import TimestampAuthority
 
@@ -239,7 +239,9 @@ def _require_witnessed(args: argparse.Namespace, ended: str | None) -> dict[str,
     """The witnesses' result, printed before any key is destroyed."""
     rules = options.rules(args)
     moment = None if ended is None else from_utc_ns(parse_rfc3339(ended))
-    found = verifylog.require_witnessed_over(rules, args.vault, options.signers_for(args, rules), args.epoch, moment)
+    found = witnessedcopies.require_witnessed_over(
+        rules, args.vault, options.signers_for(args, rules), args.epoch, moment
+    )
     lines = [judge.NO_POLICY] if found is None else [f"{unit}: {problem}" for unit, problem in found.items()]
     sys.stdout.writelines(f"{args.epoch}: {line}\n" for line in lines)
     return found
