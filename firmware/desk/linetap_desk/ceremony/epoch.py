@@ -79,17 +79,17 @@ def add_destroy_arguments(parser: argparse.ArgumentParser) -> None:
 Ask = Callable[[str], str]  # a question to the officer -> what was typed
 
 
-def _typed(question: str) -> str:
+def _ask(question: str) -> str:
     sys.stderr.write(question)
     sys.stderr.flush()
     return sys.stdin.readline(_LINE_CHARACTERS).strip()
 
 
-def destroy_keys(args: argparse.Namespace, clock: Clock, ask: Ask = _typed) -> int:
+def destroy_keys(args: argparse.Namespace, clock: Clock, ask: Ask = _ask) -> int:
     """Destroys the keys, after all checks have passed."""
     require_possible(clock)
     key_list = keygen.load_list(args.list)
-    epoch = _named(key_list, args.epoch)
+    epoch = _epoch_of(key_list, args.epoch)
     args.certificates.mkdir(parents=True, exist_ok=True)
     with destroying.alone(args.certificates):
         return _destroy(args, key_list, epoch, clock, ask)
@@ -172,7 +172,7 @@ def _stamp(place: Path, authority: TimestampAuthority) -> int:
     return 0
 
 
-def _named(key_list: KeyList, name: str) -> Epoch | Overflow:
+def _epoch_of(key_list: KeyList, name: str) -> Epoch | Overflow:
     for epoch in key_list.epochs:
         if epoch.day == name:
             return epoch
