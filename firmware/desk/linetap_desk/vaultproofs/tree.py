@@ -188,7 +188,7 @@ class TreeCheck:
 
     def _check_file(self, name: str) -> None:
         if _EVENTS_FILE.fullmatch(name):
-            return  # judged together in `_outbox`
+            return  # judged together in `_check_outbox`
         if kind := runtime_kind(name):
             self._uncovered_counts[kind] += 1
         elif name.startswith(f"{index.FOLDER}/"):
