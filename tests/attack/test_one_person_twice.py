@@ -16,7 +16,8 @@ from linetap_core.evidence.authorization.roles import Person, Purpose, Roles
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import document, namespaces, signers, sshsig
 from linetap_core.evidence.signing.signers import Signer
-from linetap_desk.vaultproofs.documents import DocumentCheck, LogClaims
+from linetap_desk.vaultproofs.documents import DocumentCheck
+from linetap_desk.vaultproofs.logclaims import LogClaims
 from sealing_rig import run
 
 KEYS = [keys.new_unit_key() for _ in range(3)]

@@ -29,7 +29,7 @@ from linetap_desk.ingest.heads import HeadReport
 from linetap_desk.ingest.judge import Event, EventVerdict
 from linetap_desk.ingest.store import Store
 from linetap_desk.proofs.verifycall import undated_note
-from linetap_desk.vaultproofs.documents import LogClaims
+from linetap_desk.vaultproofs.logclaims import LogClaims
 from linetap_desk.vaultproofs.outbox import OutboxCheck
 from sealing_rig import TIMEOUT_S, UNIT, Rig
 from witnessed_rig import site

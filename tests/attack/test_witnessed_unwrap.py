@@ -161,7 +161,7 @@ def test_the_store_has_the_proof_for_officers_without_log_and_heads(
         assert checkpoint.decode(proof.note.text).size == size, "under the first checkpoint that covers it"
         assert unwrap(unit, store / UNIT / sealed.call_path(call_id), heads=False) == 0
         members = {
-            member.name: member.content for member in package._witnessed(store / UNIT / sealed.call_path(call_id))
+            member.name: member.content for member in package._witness_members(store / UNIT / sealed.call_path(call_id))
         }
         assert members == {f"witnessed/{call_id}.tlog-proof": proof.encode()}
     words = ["--signers", unit.rig.signers_file, "--policy", unit.root / "policy", "-o", unit.root / "case.zip"]
@@ -176,7 +176,7 @@ def test_the_store_has_the_proof_for_officers_without_log_and_heads(
 def test_the_custodians_helper_takes_a_package_with_the_proof(unit: Site) -> None:
     store = a_store(unit)
     assert unit.carry("--store", str(store)) == 0
-    sent = package._witnessed(store / UNIT / sealed.call_path(FIRST))
+    sent = package._witness_members(store / UNIT / sealed.call_path(FIRST))
     archive = b"".join(package.stream(sent))
     assert [name for name, content in tar.members(io.BytesIO(archive)) if list(content)] == [sent[0].name]
 

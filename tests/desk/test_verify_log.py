@@ -24,7 +24,7 @@ from linetap_core.evidence.merklelog.unitlog import Leaf
 from linetap_core.evidence.signing import sshsig
 from linetap_desk.proofs import callfolder
 from linetap_desk.vaultproofs import verifylog, verifyvault
-from linetap_desk.vaultproofs.documents import LogClaims
+from linetap_desk.vaultproofs.logclaims import LogClaims
 from linetap_desk.vaultproofs.verifylog import LogCheck
 from sealing_rig import CALL_ID, NOW, UNIT, Rig, run
 

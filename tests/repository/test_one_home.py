@@ -204,7 +204,7 @@ def test_a_moment_becomes_nanoseconds_in_one_place() -> None:
 
 # The zone of a maker's report, of the person's own machine, and UTC of a time printed by a PBX.
 OTHER_ZONES = {
-    "desk/linetap_desk/bundle/words.py", "desk/linetap_desk/custody/program/steps.py",
+    "desk/linetap_desk/bundle/words.py", "desk/linetap_desk/custody/program/holding.py",
     "unit/linetap/recorder/smdr/layouts.py",
 }  # fmt: skip
 

@@ -68,7 +68,7 @@ def verify_bundle(
             yield bundle
             return
         yield bundle
-        yield Verdict(f"not covered, and not to be believed: {_uncovered(found)}", counts=False)
+        yield Verdict(f"not covered, and not to be believed: {_unsigned_member(found)}", counts=False)
         for name, head in _heads(found):
             if (text := headtime.ahead(name, head.at)) is not None:
                 yield Verdict(text, counts=False)
@@ -78,7 +78,7 @@ def verify_bundle(
             raise BadInput(f"--ca: there is no time stamp in {path.name}")
         for unit in stamped:
             yield _stamp(sources, unit, ca)
-        yield _witnessed(found, rules, signers or [])
+        yield _witness_verdict(found, rules, signers or [])
 
 
 def _members(file: BinaryIO) -> list[Member]:
@@ -88,7 +88,7 @@ def _members(file: BinaryIO) -> list[Member]:
         raise BadBundle(error.code, misplaced.in_zip(file, error)) from None
 
 
-def _uncovered(found: EvidenceFacts) -> str:
+def _unsigned_member(found: EvidenceFacts) -> str:
     """The members without a signature. Sums and reports are derived from the others and compared; all others are signed
     or hashed."""
     text = f"the case in {layout.ABOUT}, the copy {layout.SIGNERS}"
@@ -109,7 +109,7 @@ def _heads(found: EvidenceFacts) -> Iterator[tuple[str, Head]]:
             yield layout.head(unit, kind), head
 
 
-def _witnessed(found: EvidenceFacts, rules: Rules, signers: list[Signer]) -> Verdict:
+def _witness_verdict(found: EvidenceFacts, rules: Rules, signers: list[Signer]) -> Verdict:
     """The verdict by the verifier's policy. The bundle's own policy only states the requirements when it was made."""
     own = ", despite a policy in it" if found.policy is not None and found.policy.quorum != NONE else ""
     if rules.policy is None:
@@ -170,7 +170,7 @@ def _create(path: Path) -> BinaryIO:
 def _together(
     verdict: Verdict, found: EvidenceFacts, sources: Mapping[str, Source], signers: list[Signer] | None
 ) -> None:
-    expected = _expected(found, sources)
+    expected = _expected_names(found, sources)
     for name in sorted(sources.keys() - expected):
         verdict.problems.append(Problem("extra_member", f"{name} does not belong in this bundle"))
     for name in sorted(expected - sources.keys()):
@@ -207,7 +207,7 @@ def _require_trust(signed: Signed, signers: list[Signer]) -> None:
         raise BadBundle(error.code, f"{signed.name}: {error}") from None
 
 
-def _expected(found: EvidenceFacts, sources: Mapping[str, Source]) -> set[str]:
+def _expected_names(found: EvidenceFacts, sources: Mapping[str, Source]) -> set[str]:
     """The names that this bundle must have; verify_call checks those in a call's own folder."""
     names = {layout.ABOUT, layout.SUMS, layout.SIGNERS, *layout.REPORTS.values()}
     names |= {name for each in found.signed for name in (each.name, each.signature)}

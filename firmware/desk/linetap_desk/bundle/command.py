@@ -89,7 +89,7 @@ def make(
     may: Callable[[LoggedStep], object] | None = None,
 ) -> str:
     """Writes the zip; returns its description. `may` raises if the step is not permitted."""
-    ready = _prepared(args, entry)
+    ready = _prepare_members(args, entry)
     with deskfolder.logged_step(desk, entry) as step:
         if isinstance(ready, Exception):
             raise ready
@@ -103,14 +103,14 @@ def make(
     return f"{args.output}: {count}, SHA-256 {sha256(args.output)}"
 
 
-def _prepared(args: argparse.Namespace, entry: Entry) -> _Ready | LinetapError | OSError:
+def _prepare_members(args: argparse.Namespace, entry: Entry) -> _Ready | LinetapError | OSError:
     """All members, without the file. This may take minutes, during which the access log must not be locked."""
     try:
         _check_arguments(args)
         signers = callfolder.load_signers(args.signers)
         rules, chosen = options.rules(args), calls(args, signers)
         checkedcall.name_calls(entry, [(verdict.name, verdict.record.line) for _, verdict in chosen if verdict.record])
-        return _Ready(signers, rules, _whole(args, gather(args, signers, chosen, rules)))
+        return _Ready(signers, rules, _with_derived_members(args, gather(args, signers, chosen, rules)))
     except (LinetapError, OSError) as error:
         return error
 
@@ -129,7 +129,7 @@ def _check_arguments(args: argparse.Namespace) -> None:
         document.require_plain(args.case, "--case", _CASE_LIMIT)
 
 
-def _whole(args: argparse.Namespace, gathered: dict[str, Source]) -> dict[str, Source]:
+def _with_derived_members(args: argparse.Namespace, gathered: dict[str, Source]) -> dict[str, Source]:
     """The members with the derived ones: bundle.json, signers, reports, and the sums of all."""
     about = About(case=args.case)
     sources = gathered | {layout.ABOUT: document.encode(about)}

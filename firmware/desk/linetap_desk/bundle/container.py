@@ -93,7 +93,7 @@ def read(file: BinaryIO) -> list[Member]:
     if count > MOST_MEMBERS or size > count * (_CENTRAL.size + NAME_LIMIT) or offset + size + _END.size != total:
         raise BadBundle("zip_frame", "its directory is not where a bundle has it")
     directory = _bytes_at(file, offset, size)
-    members = list(_listed(directory))
+    members = list(_directory_members(directory))
     for one, other in itertools.pairwise(members):
         if one.name >= other.name:
             raise BadBundle("zip_order", f"{other.name} stands behind {one.name}: twice, or out of order")
@@ -141,7 +141,7 @@ def _require_apart(members: list[Member]) -> None:
             raise BadBundle("zip_name", f"{member.name}: where a name has no case, the same file as {other}")
 
 
-def _listed(directory: bytes) -> Iterator[Member]:
+def _directory_members(directory: bytes) -> Iterator[Member]:
     at = 0
     while at < len(directory):
         if len(directory) - at < _CENTRAL.size:

@@ -109,7 +109,7 @@ def load(sources: Mapping[str, Source]) -> EvidenceFacts:
         facts.policy = layout.exact_policy(layout.read(sources, layout.QUORUM, quorum.LIMIT_BYTES), layout.QUORUM)
     for call_id in layout.call_ids(sources):
         data = layout.read(sources, layout.call(call_id, sealed.RECORD), sealed.RECORD_LIMIT_BYTES)
-        record = _decoded(sealed.decode_record, data, layout.call(call_id, sealed.RECORD))
+        record = _decode(sealed.decode_record, data, layout.call(call_id, sealed.RECORD))
         if record.call_id != call_id or not _is_call_id(call_id) or not unitnames.is_name(record.unit):
             raise BadBundle("other_call", f"calls/{call_id}: holds {record.call_id!r} of {record.unit!r}")
         if record.unit not in facts.heads:
@@ -122,12 +122,12 @@ def load(sources: Mapping[str, Source]) -> EvidenceFacts:
 
 def _call(sources: Mapping[str, Source], call_id: str, record: CallRecord, data: bytes, facts: EvidenceFacts) -> Call:
     sha256 = _sha256(data)
-    amended = _amended(sources, record, sha256, facts)
+    amended = _amendment(sources, record, sha256, facts)
     at = sealed.call_time(call_id)
     counted = _time(true.began_at, call_id) if (true := amended or record.actual) else None
     if is_undated(at) and counted is not None:
         at = counted
-    signed = _signed(sources, layout.call(call_id, sealed.RECORD), namespaces.RECORD, record.unit, at)
+    signed = _signature(sources, layout.call(call_id, sealed.RECORD), namespaces.RECORD, record.unit, at)
     signed = replace(signed, counted=counted)
     facts.signed.append(signed)
     line = layout.read(sources, layout.leaf(record.unit, call_id), leaflog.LEAF_LIMIT_BYTES)
@@ -142,15 +142,15 @@ def _call(sources: Mapping[str, Source], call_id: str, record: CallRecord, data:
         signed=signed,
         close=close,
         paths=paths,
-        kept=_kept(sources, call_id, sha256, facts),
-        destroyed=_destroyed(sources, record, facts),
+        kept=_hold_document(sources, call_id, sha256, facts),
+        destroyed=_destruction(sources, record, facts),
         opened=opened in sources,
         unreleased=opened in sources and require_opened(record, data, layout.read(sources, opened, 1 << 20)),
         proven=layout.sigsum(call_id, ".proof") in sources,
         line=line,
-        witnessed=_witnessed(sources, record.unit, call_id, line, facts),
+        witnessed=_witness_proof(sources, record.unit, call_id, line, facts),
         amended=amended,
-        ended=_ended(sources, record, facts, paths),
+        ended=_end_inclusion(sources, record, facts, paths),
     )
 
 
@@ -171,7 +171,7 @@ def _paths(
     return paths
 
 
-def _ended(
+def _end_inclusion(
     sources: Mapping[str, Source], record: CallRecord, facts: EvidenceFacts, closes: Mapping[str, Inclusion]
 ) -> Inclusion | None:
     """The log's leaf of the end, which every record of an ended call requires, compared with the record."""
@@ -188,7 +188,7 @@ def _ended(
     return paths[layout.HEAD]
 
 
-def _witnessed(
+def _witness_proof(
     sources: Mapping[str, Source], unit: str, call_id: str, line: bytes, facts: EvidenceFacts
 ) -> Proof | None:
     """The proof, if leaf and quorum are valid by the bundle's own policy, without superfluous lines."""
@@ -226,24 +226,28 @@ def _heads(sources: Mapping[str, Source], unit: str, facts: EvidenceFacts) -> It
         if head.unit != unit:
             raise BadBundle("wrong_unit", f"{name}: is of {head.unit}")
         at = from_utc_ns(parse_rfc3339(head.at))
-        facts.signed.append(_signed(sources, name, namespaces.HEAD, unit, at))
+        facts.signed.append(_signature(sources, name, namespaces.HEAD, unit, at))
         if kind == layout.WITNESS:
-            facts.signed.append(_signed(sources, name, namespaces.HEAD, PRINCIPAL, at, WITNESS_SUFFIX))
+            facts.signed.append(_signature(sources, name, namespaces.HEAD, PRINCIPAL, at, WITNESS_SUFFIX))
         yield kind, head
 
 
-def _amended(sources: Mapping[str, Source], record: CallRecord, sha256: str, facts: EvidenceFacts) -> Amendment | None:
+def _amendment(
+    sources: Mapping[str, Source], record: CallRecord, sha256: str, facts: EvidenceFacts
+) -> Amendment | None:
     name = layout.amended(record.call_id)
     if name not in sources:
         return None
     found = amendment.decode(layout.read(sources, name, amendment.LIMIT_BYTES))
     if (found.unit, found.call_id, found.record_sha256) != (record.unit, record.call_id, sha256):
         raise BadBundle("other_call", f"{name}: is of another call")
-    facts.signed.append(_signed(sources, name, namespaces.RECORD, record.unit, _time(found.made_at, name)))
+    facts.signed.append(_signature(sources, name, namespaces.RECORD, record.unit, _time(found.made_at, name)))
     return found
 
 
-def _kept(sources: Mapping[str, Source], call_id: str, sha256: str, facts: EvidenceFacts) -> Hold | Rewrap | None:
+def _hold_document(
+    sources: Mapping[str, Source], call_id: str, sha256: str, facts: EvidenceFacts
+) -> Hold | Rewrap | None:
     for name in (layout.hold_member(call_id, hold.HOLD), layout.hold_member(call_id, hold.REWRAP)):
         if name in sources:
             found = hold.decode(layout.read(sources, name, hold.LIMIT_BYTES))
@@ -252,12 +256,12 @@ def _kept(sources: Mapping[str, Source], call_id: str, sha256: str, facts: Evide
             key = layout.hold_member(call_id, sealed.KEY)
             if key in sources and _sha256(layout.read(sources, key, KEY_LIMIT_BYTES)) != found.key_sha256:
                 raise BadBundle("key_differs", f"{key}: is not the key that {name} names")
-            facts.signed.append(_signed(sources, name, namespaces.HOLD, "", _time(found.made_at, name)))
+            facts.signed.append(_signature(sources, name, namespaces.HOLD, "", _time(found.made_at, name)))
             return found
     return None
 
 
-def _destroyed(sources: Mapping[str, Source], record: CallRecord, facts: EvidenceFacts) -> Destroyed | None:
+def _destruction(sources: Mapping[str, Source], record: CallRecord, facts: EvidenceFacts) -> Destroyed | None:
     epoch = record.retention.epoch if record.retention else ""
     found, signed = list[Certificate](), list[Signed]()
     for name, officers in layout.certificates(sources, epoch):
@@ -265,7 +269,7 @@ def _destroyed(sources: Mapping[str, Source], record: CallRecord, facts: Evidenc
         if each.epoch != epoch or (officers is not None and officers != sorted(set(each.officers))):
             raise BadBundle("other_epoch", f"{name}: is of the epoch {each.epoch}, officers {each.officers}")
         found.append(each)
-        signed += _certified(sources, name, each)
+        signed += _certificate_signatures(sources, name, each)
     known = {each.signature for each in facts.signed}
     facts.signed += [each for each in signed if each.signature not in known]
     if not found:
@@ -276,13 +280,13 @@ def _destroyed(sources: Mapping[str, Source], record: CallRecord, facts: Evidenc
     return Destroyed(max(each.destroyed_at for each in found), is_closed, signed)
 
 
-def _certified(sources: Mapping[str, Source], name: str, found: Certificate) -> Iterator[Signed]:
+def _certificate_signatures(sources: Mapping[str, Source], name: str, found: Certificate) -> Iterator[Signed]:
     """The officer's signature, and that of the second person whom the certificate names."""
     at = _time(found.destroyed_at, name)
-    first = _signed(sources, name, namespaces.CERTIFICATE, "", at)
+    first = _signature(sources, name, namespaces.CERTIFICATE, "", at)
     yield first
     if found.second is not None:
-        second = _signed(sources, name, namespaces.CERTIFICATE, "", at, layout.SECOND)
+        second = _signature(sources, name, namespaces.CERTIFICATE, "", at, layout.SECOND)
         if keys.fingerprint(second.key) != found.second or second.key == first.key:
             raise BadBundle("other_second", f"{second.signature}: is not by the second person whom {name} names")
         yield second
@@ -303,7 +307,7 @@ def _officers(sources: Mapping[str, Source], record: CallRecord, found: list[Cer
     return (progress.of, progress.left) if progress.left > 1 else (max(1, recipients), 1)
 
 
-def _signed(
+def _signature(
     sources: Mapping[str, Source], name: str, namespace: str, who: str, at: datetime, suffix: str = namespaces.SUFFIX
 ) -> Signed:
     data = layout.read(sources, name, sealed.RECORD_LIMIT_BYTES)
@@ -344,10 +348,10 @@ def _time(text: str, name: str) -> datetime:
 
 
 def _json[T](data: bytes, kind: type[T], name: str) -> T:
-    return _decoded(lambda text: strict.decode(text, kind), data, name)
+    return _decode(lambda text: strict.decode(text, kind), data, name)
 
 
-def _decoded[T](decode: Callable[[bytes], T], data: bytes, name: str) -> T:
+def _decode[T](decode: Callable[[bytes], T], data: bytes, name: str) -> T:
     try:
         return decode(data)
     except (BadInput, msgspec.MsgspecError) as error:

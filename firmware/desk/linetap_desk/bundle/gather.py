@@ -139,7 +139,7 @@ def gather_closings(
     """
     sources: dict[str, Source] = {}
     for path, verdict in chosen:
-        found = _proved(path, unit, verdict, signers)
+        found = _closing_proof(path, unit, verdict, signers)
         head = layout.head(unit, layout.HEAD)
         own: dict[str, Source] = {head: found.head.encode("utf-8"), head + namespaces.SUFFIX: found.sig.encode("utf-8")}
         if sources.get(head, own[head]) != own[head]:
@@ -150,13 +150,15 @@ def gather_closings(
         if found.end:
             own[layout.end(unit, verdict.name)] = found.end.encode("utf-8")
             own[layout.end_path(unit, layout.HEAD, verdict.name)] = found.end_path.encode("utf-8")
-        if (proof := _witnessed(rules, found, unit, signers, folders[verdict.name])) is not None:
+        if (proof := _witness_proof(rules, found, unit, signers, folders[verdict.name])) is not None:
             own[layout.witnessed(unit, verdict.name)] = proof.encode()
         sources |= own
     return sources
 
 
-def _witnessed(rules: Rules, found: closing.Closing, unit: str, signers: list[Signer], call_dir: Path) -> Proof | None:
+def _witness_proof(
+    rules: Rules, found: closing.Closing, unit: str, signers: list[Signer], call_dir: Path
+) -> Proof | None:
     """The proof in the call's store or package, otherwise by a kept checkpoint over the closing's head."""
     path = prove.find_proof(call_dir)
     if rules.policy is None or path is None:
@@ -165,7 +167,7 @@ def _witnessed(rules: Rules, found: closing.Closing, unit: str, signers: list[Si
     return Proof(proof.index, proof.path, prove.trimmed(rules.policy, proof.note))
 
 
-def _proved(path: Path, unit: str, verdict: Verdict, signers: list[Signer]) -> closing.Closing:
+def _closing_proof(path: Path, unit: str, verdict: Verdict, signers: list[Signer]) -> closing.Closing:
     try:
         found = closing.decode(read_named(path, closing.LIMIT_BYTES))
         closing.check(found, unit, verdict.name, verdict.record_sha256 or "", signers)
@@ -211,7 +213,7 @@ def gather(
         sources |= gather_closings(unit, found, signers, rules, folders)
     for unit, log in logs.items():
         ours = [verdict for _, verdict in chosen if _record(verdict).unit == unit]
-        sources |= _of_log(args, log, witnesses.pop(unit, None), signers, ours, rules)
+        sources |= _log_sources(args, log, witnesses.pop(unit, None), signers, ours, rules)
     for unit in witnesses:
         raise BadInput(f"--witness: a head of {unit}, of which there is no call")
     if any(tlogproof.SUFFIX in name for name in sources) and rules.policy is not None:
@@ -238,7 +240,7 @@ def _logs(
     for path, verdict in chosen:
         unit, named_here = _record(verdict).unit, named.pop(path.name, None)
         log = given.get(unit, callfolder.home(path) / unitlog.FOLDER)
-        if unit not in given and (closing := named_here or _stored(path, log)) is not None:
+        if unit not in given and (closing := named_here or _stored_closing(path, log)) is not None:
             closed.setdefault(unit, []).append((closing, verdict))
         elif (log / HEAD).is_file():
             logs[unit] = log
@@ -253,11 +255,11 @@ def _logs(
     return logs, closed
 
 
-def _stored(call_dir: Path, log: Path) -> Path | None:
+def _stored_closing(call_dir: Path, log: Path) -> Path | None:
     return None if (log / HEAD).is_file() else stored_closing(call_dir)
 
 
-def _of_log(
+def _log_sources(
     args: argparse.Namespace, log: Path, witness: Path | None, signers: list[Signer], ours: list[Verdict], rules: Rules
 ) -> dict[str, Source]:
     check = LogCheck(log, signers, witness, rules)
@@ -273,7 +275,7 @@ def _of_log(
         heads[layout.WITNESS] = witness
         sources[layout.head(unit, layout.WITNESS) + WITNESS_SUFFIX] = witness.with_name(witness.name + WITNESS_SUFFIX)
     if args.stamps is not None:
-        heads[layout.STAMP] = stamped = _stamped(args.stamps, check.head, last, signers)
+        heads[layout.STAMP] = stamped = _first_stamped_head(args.stamps, check.head, last, signers)
         token = stamped.with_name(stamped.name + TOKEN_SUFFIX)
         sources[layout.head(unit, layout.STAMP) + TOKEN_SUFFIX] = callfolder.read(token, TOKEN_LIMIT_BYTES)
         sources[layout.ca(unit)] = layout.exact_certificates(read_named(args.tsa_ca, CA_LIMIT_BYTES), str(args.tsa_ca))
@@ -321,7 +323,7 @@ def _leaves(log: Path, wanted: set[str]) -> tuple[Leaves, Leaves]:
     return found["close"], found["end"]
 
 
-def _stamped(folder: Path, of: Head, last: int, signers: list[Signer]) -> Path:
+def _first_stamped_head(folder: Path, of: Head, last: int, signers: list[Signer]) -> Path:
     """The first stamped head of this log that covers leaf `last`: the earliest evidence that all calls existed."""
     for path in timestamp.stamped_paths(folder, of.unit):
         head = signedheads.read_head(path, signers).head

@@ -69,11 +69,11 @@ def steps(facts: EvidenceFacts, signers: list[Signer]) -> Iterator[Step]:
     for signed in facts.signed:
         yield Step("step_signature", signed.name, _verify(signed, signers))
     for call in facts.calls:
-        yield from _of_call(call)
+        yield from _call_steps(call)
         for kind in call.paths:
-            yield _included(call, kind)
+            yield _inclusion_step(call, kind)
         if call.ended is not None:
-            yield from _of_end(call)
+            yield from _end_steps(call)
     for unit, heads in facts.heads.items():
         if layout.STAMP in heads:
             head = layout.head(unit, layout.STAMP)
@@ -122,7 +122,7 @@ def time_of(signed: Signed, signers: list[Signer]) -> datetime:
     return signed.at
 
 
-def _of_call(call: Call) -> Iterator[Step]:
+def _call_steps(call: Call) -> Iterator[Step]:
     record, call_id = call.record, call.record.call_id
     if record.files:
         listed = """jq -r '.files | to_entries[] | "\\(.value)  \\(.key)"' record.json"""
@@ -158,7 +158,7 @@ def _of_call(call: Call) -> Iterator[Step]:
         yield Step("step_opened", call_id, " &&\n".join(tests))  # one status for all of them
 
 
-def _of_end(call: Call) -> Iterator[Step]:
+def _end_steps(call: Call) -> Iterator[Step]:
     unit, call_id = call.record.unit, call.record.call_id
     leaf, path = layout.end(unit, call_id), layout.call(call_id, sealed.RECORD)
     wanted = f'.kind == "end" and .call_id == "{call_id}"'
@@ -177,7 +177,7 @@ def _of_end(call: Call) -> Iterator[Step]:
         yield Step(f"step_in_{kind}", leaf, " \\\n  ".join(words))
 
 
-def _included(call: Call, kind: str) -> Step:
+def _inclusion_step(call: Call, kind: str) -> Step:
     unit, call_id = call.record.unit, call.record.call_id
     words = (layout.leaf(unit, call_id), layout.path(unit, kind, call_id), layout.head(unit, kind))
     return Step(f"step_in_{kind}", call_id, " \\\n  ".join(["inclusion", *words]))

@@ -322,7 +322,7 @@ def stamped(sources: Mapping[str, Source], unit: str, ca: Path | None) -> str:
         return _moment(timestamp.time_of(head, ca or own), name)
 
 
-def _stated(sources: Mapping[str, Source], unit: str) -> str:
+def _stamp_time(sources: Mapping[str, Source], unit: str) -> str:
     """The time in a unit's time stamp, RFC 3339, for a report. The validity of the stamp has its own verdict: it ends
     with the authority's certificate, unlike the rest of the bundle."""
     name = layout.head(unit, layout.STAMP)
@@ -340,5 +340,5 @@ def _moment(stamped: str, name: str) -> str:
 def derived(sources: Mapping[str, Source], facts: EvidenceFacts) -> dict[str, bytes]:
     """The reports, from `sources` only."""
     named = _parse(layout.read(sources, layout.SIGNERS, SIGNERS_LIMIT_BYTES))
-    times = {unit: _stated(sources, unit) for unit, heads in facts.heads.items() if layout.STAMP in heads}
+    times = {unit: _stamp_time(sources, unit) for unit, heads in facts.heads.items() if layout.STAMP in heads}
     return {name: Report(facts, named, times, language).html() for language, name in layout.REPORTS.items()}

@@ -53,7 +53,7 @@ def missing(
     found: list[tuple[Path, Hold | Rewrap, bytes, str]] = []
     for path in _documents(holds):
         try:
-            found.append((path, *_signed(path, roles)))
+            found.append((path, *_signed_document(path, roles)))
         except (Refusal, ValueError) as error:
             yield f"{path}: {error}"
     # By the record's hash: two units may have calls of the same id.
@@ -103,7 +103,7 @@ def _entries(folder: Path) -> list[Path]:
         raise Refusal(f"{folder}: {error.strerror}: it may have holds") from None
 
 
-def _signed(path: Path, roles: Roles | None) -> tuple[Hold | Rewrap, bytes, str]:
+def _signed_document(path: Path, roles: Roles | None) -> tuple[Hold | Rewrap, bytes, str]:
     """The document, its bytes, and its signer."""
     data = callfolder.read(path, hold.LIMIT_BYTES)
     armored = callfolder.read(namespaces.signature_path(path), sshsig.SIGNATURE_LIMIT_BYTES)
@@ -123,9 +123,9 @@ def reason_unproven(copy: Path, epoch: str, ended_ns: int) -> str | None:
     """
     vaults = [copy, *(each for each in sorted(copy.iterdir()) if each.is_dir())]
     newest: dict[tuple[str, str], int] = {}
-    found: list[_Counted] = []
+    found: list[_CountedTime] = []
     for call_dir in itertools.chain.from_iterable(map(callfolder.calls, vaults)):
-        if (call := _counted(call_dir)) is None:
+        if (call := _counted_time(call_dir)) is None:
             continue
         found.append(call)
         if call.moment is not None:
@@ -152,7 +152,7 @@ def last_until(copy: Path, epoch: str, ended: datetime) -> datetime | None:
     for call_dir in itertools.chain.from_iterable(
         map(callfolder.calls, [copy, *(each for each in sorted(copy.iterdir()) if each.is_dir())])
     ):
-        call = _counted(call_dir)
+        call = _counted_time(call_dir)
         if call is not None and call.epoch == epoch and call.until_ns is not None:
             until = from_utc_ns(call.until_ns)
             if abs(until - ended) <= _ZONES_MOVE and (found is None or until > found):
@@ -160,7 +160,7 @@ def last_until(copy: Path, epoch: str, ended: datetime) -> datetime | None:
     return found
 
 
-class _Counted(NamedTuple):
+class _CountedTime(NamedTuple):
     """The data for a call's age. `kept`: by a synchronised clock."""
 
     epoch: str
@@ -171,7 +171,7 @@ class _Counted(NamedTuple):
     kept: bool
 
 
-def _counted(call_dir: Path) -> _Counted | None:
+def _counted_time(call_dir: Path) -> _CountedTime | None:
     """The call's data. None for unrecorded or unreadable calls, which prove nothing."""
     try:
         record = strict.decode(callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES), CallRecord)
@@ -187,7 +187,7 @@ def _counted(call_dir: Path) -> _Counted | None:
         return None
     memory = (record.unit, moment.memory if isinstance(moment, CountedMoment) else "")
     by_kept = record.clock is not None and not is_unkept(record.clock, ended_ns)
-    return _Counted(kept.epoch, ended_ns, until_ns, memory, moment or None, by_kept)
+    return _CountedTime(kept.epoch, ended_ns, until_ns, memory, moment or None, by_kept)
 
 
 def _is_over(document: Hold | Rewrap, by_ns: int | None) -> bool:

@@ -33,7 +33,7 @@ from linetap_desk.ceremony.sheets import COPIES, INDEX
 from linetap_desk.inputs import strict
 from linetap_desk.proofs import callfolder
 from linetap_desk.unsealing import stockage
-from linetap_desk.vaultproofs import verifylog
+from linetap_desk.vaultproofs import witnessedcopies
 from linetap_desk.witnessing import judge, options, timestamp
 from linetap_desk.witnessing.timestamp import TimestampAuthority
 
@@ -79,17 +79,17 @@ def add_destroy_arguments(parser: argparse.ArgumentParser) -> None:
 Ask = Callable[[str], str]  # a question to the officer -> what was typed
 
 
-def _typed(question: str) -> str:
+def _ask(question: str) -> str:
     sys.stderr.write(question)
     sys.stderr.flush()
     return sys.stdin.readline(_LINE_CHARACTERS).strip()
 
 
-def destroy_keys(args: argparse.Namespace, clock: Clock, ask: Ask = _typed) -> int:
+def destroy_keys(args: argparse.Namespace, clock: Clock, ask: Ask = _ask) -> int:
     """Destroys the keys, after all checks have passed."""
     require_possible(clock)
     key_list = keygen.load_list(args.list)
-    epoch = _named(key_list, args.epoch)
+    epoch = _epoch_of(key_list, args.epoch)
     args.certificates.mkdir(parents=True, exist_ok=True)
     with destroying.alone(args.certificates):
         return _destroy(args, key_list, epoch, clock, ask)
@@ -172,7 +172,7 @@ def _stamp(place: Path, authority: TimestampAuthority) -> int:
     return 0
 
 
-def _named(key_list: KeyList, name: str) -> Epoch | Overflow:
+def _epoch_of(key_list: KeyList, name: str) -> Epoch | Overflow:
     for epoch in key_list.epochs:
         if epoch.day == name:
             return epoch
@@ -239,7 +239,9 @@ def _require_witnessed(args: argparse.Namespace, ended: str | None) -> dict[str,
     """The witnesses' result, printed before any key is destroyed."""
     rules = options.rules(args)
     moment = None if ended is None else from_utc_ns(parse_rfc3339(ended))
-    found = verifylog.require_witnessed_over(rules, args.vault, options.signers_for(args, rules), args.epoch, moment)
+    found = witnessedcopies.require_witnessed_over(
+        rules, args.vault, options.signers_for(args, rules), args.epoch, moment
+    )
     lines = [judge.NO_POLICY] if found is None else [f"{unit}: {problem}" for unit, problem in found.items()]
     sys.stdout.writelines(f"{args.epoch}: {line}\n" for line in lines)
     return found

@@ -103,14 +103,14 @@ def _require_opens(letter: bytes, words: bytes, who: Group, made: Sequence[AgeId
     tested here."""
     numbered = [f"{identity.secret}\n".encode() for identity in made]
     for chosen in itertools.combinations(numbered, who.needed) if made else ():
-        if _opened(letter, chosen) != words:
+        if _open_letter(letter, chosen) != words:
             raise Refusal("the test letter does not open for every combination: these keys are not written")
     for chosen in itertools.combinations(numbered, who.needed - 1) if made and who.needed > 1 else ():
-        if _opened(letter, chosen) is not None:
+        if _open_letter(letter, chosen) is not None:
             raise Refusal("the test letter opens for too few members: these keys are not written")
 
 
-def _opened(letter: bytes, secrets: tuple[bytes, ...]) -> bytes | None:
+def _open_letter(letter: bytes, secrets: tuple[bytes, ...]) -> bytes | None:
     def decrypt(layer: bytes) -> bytes:
         opened = stockage.decrypt_with_key(layer, b"".join(secrets))
         if not opened.whole:

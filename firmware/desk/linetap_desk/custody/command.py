@@ -54,13 +54,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     desk = deskfolder.require(argparse.Namespace(desk=args.desk_folder), clock)
-    zone, means = _checked(args, desk)
+    zone, means = _check_arguments(args, desk)
     with private_folder() as folder:
         case = Case(_package(args, folder), desk, means, clock)
         return serve_case(case, clock, args.port, zone, args.idle_minutes * 60)
 
 
-def _checked(args: argparse.Namespace, desk: deskfolder.Desk) -> tuple[ZoneInfo, CustodianFiles]:
+def _check_arguments(args: argparse.Namespace, desk: deskfolder.Desk) -> tuple[ZoneInfo, CustodianFiles]:
     """The zone and the custodian's files. BadInput, before any prompt or download."""
     if (args.package is None) == (args.url is None):
         raise BadInput("ID.tar or --desk URL: one of the two expected")

@@ -76,7 +76,7 @@ async def call(request: Request, site: Site) -> Response:
 
 
 async def _call(request: Request, site: Site, error: LinetapError | None = None) -> Response:
-    call_id = _named(request, site)
+    call_id = _call_id_of(request, site)
     opened = site.case.opened(call_id)
     try:
         record = opened.record if opened else await to_thread.run_sync(site.case.sealed_record, call_id)
@@ -92,15 +92,15 @@ async def _call(request: Request, site: Site, error: LinetapError | None = None)
 
 
 async def listen(request: Request, site: Site) -> Response:
-    return await _step(request, site, functools.partial(site.case.listen, _named(request, site)))
+    return await _step(request, site, functools.partial(site.case.listen, _call_id_of(request, site)))
 
 
 async def give(request: Request, site: Site) -> Response:
-    return await _step(request, site, functools.partial(site.case.give, _named(request, site)))
+    return await _step(request, site, functools.partial(site.case.give, _call_id_of(request, site)))
 
 
 async def mask(request: Request, site: Site) -> Response:
-    call_id, form = _named(request, site), await request.form()
+    call_id, form = _call_id_of(request, site), await request.form()
     samples, spans = len(_opened_call(request, site).pcm), site.case.spans
 
     def step() -> None:
@@ -111,7 +111,7 @@ async def mask(request: Request, site: Site) -> Response:
 
 
 async def unmask(request: Request, site: Site) -> Response:
-    call_id, which = _named(request, site), str((await request.form()).get("first", ""))
+    call_id, which = _call_id_of(request, site), str((await request.form()).get("first", ""))
     spans = site.case.spans
 
     def step() -> None:
@@ -122,7 +122,7 @@ async def unmask(request: Request, site: Site) -> Response:
 
 async def copy(request: Request, site: Site) -> Response:
     """Shows the passphrase in this one response, which is not cached."""
-    call_id = _named(request, site)
+    call_id = _call_id_of(request, site)
     try:
         made = await to_thread.run_sync(site.case.copy_for_citizen, call_id, site.pages.zone)
     except LinetapError as error:
@@ -131,7 +131,7 @@ async def copy(request: Request, site: Site) -> Response:
 
 
 async def hand_on(request: Request, site: Site) -> Response:
-    return await _step(request, site, functools.partial(site.case.hand_on, _named(request, site)))
+    return await _step(request, site, functools.partial(site.case.hand_on, _call_id_of(request, site)))
 
 
 async def _step(request: Request, site: Site, step: Callable[[], None], place: str = "") -> Response:
@@ -139,7 +139,7 @@ async def _step(request: Request, site: Site, step: Callable[[], None], place: s
         await to_thread.run_sync(step)
     except LinetapError as error:
         return await _call(request, site, error)
-    return RedirectResponse(f"{site.room}/call/{quote(_named(request, site))}{place}", 303)
+    return RedirectResponse(f"{site.room}/call/{quote(_call_id_of(request, site))}{place}", 303)
 
 
 async def shape(request: Request, site: Site) -> Response:
@@ -164,7 +164,7 @@ async def play(request: Request, site: Site) -> Response:
     if not 0 <= first <= len(opened.pcm) or speed not in sound.SPEEDS:
         raise HTTPException(400)
 
-    spans = site.case.spans.get(_named(request, site), []) if request.query_params.get("masked") == "1" else []
+    spans = site.case.spans.get(_call_id_of(request, site), []) if request.query_params.get("masked") == "1" else []
     pcm = masking.masked(opened.pcm, spans) if spans else opened.pcm
 
     def blocks() -> Iterator[bytes]:
@@ -191,7 +191,7 @@ async def close(request: Request, site: Site) -> Response:
     return ended(request, site, closed=True)
 
 
-def _named(request: Request, site: Site) -> str:
+def _call_id_of(request: Request, site: Site) -> str:
     call_id = str(request.path_params["call_id"])
     if site.case.request.call(call_id) is None:
         raise HTTPException(404)
@@ -199,7 +199,7 @@ def _named(request: Request, site: Site) -> str:
 
 
 def _opened_call(request: Request, site: Site) -> OpenedCall:
-    opened = site.case.opened(_named(request, site))
+    opened = site.case.opened(_call_id_of(request, site))
     if opened is None:
         raise HTTPException(404)
     return opened

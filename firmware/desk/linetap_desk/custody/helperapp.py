@@ -89,10 +89,10 @@ def app_of(site: Helper, pages: PageTable) -> Starlette:
     everywhere: PageTable = (("/end", "POST", end), ("/look", "POST", choose_look), ("/alive", "GET", alive))
     return Starlette(
         routes=[
-            Route("/", _guarded(admission, site), methods=["GET", "POST"]),
+            Route("/", _guard(admission, site), methods=["GET", "POST"]),
             Route("/static/{name}", static, methods=["GET"]),
             *(
-                Route(room + path, _guarded(_admitted(handler), site), methods=[method])
+                Route(room + path, _guard(_require_admission(handler), site), methods=[method])
                 for path, method, handler in (*pages, *everywhere)
             ),
         ],
@@ -104,7 +104,7 @@ def app_of(site: Helper, pages: PageTable) -> Starlette:
     )
 
 
-def _admitted(handler: Handler) -> Handler:
+def _require_admission(handler: Handler) -> Handler:
     """Runs `handler` only for an admitted session and a form of our own page."""
 
     async def answer(request: Request, site: Helper) -> Response:
@@ -124,7 +124,7 @@ def _admitted(handler: Handler) -> Handler:
     return answer
 
 
-def _guarded(handler: Handler, site: Helper) -> Callable[[Request], Awaitable[Response]]:
+def _guard(handler: Handler, site: Helper) -> Callable[[Request], Awaitable[Response]]:
     async def guarded(request: Request) -> Response:
         """Logs only kind and place of an error: a traceback could contain a telephone number."""
         try:

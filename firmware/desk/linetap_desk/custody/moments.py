@@ -40,7 +40,7 @@ def began_ns(record: CallRecord, samples: int) -> int:
 def moments(record: CallRecord, samples: int) -> list[Moment]:
     """Notices, gaps and marks within the recording, in order, in seconds from its first sample."""
     length_s = samples / RATE_HZ
-    found = [*_of_notices(record, began_ns(record, samples)), *_of_audio(record)]
+    found = [*_notice_moments(record, began_ns(record, samples)), *_audio_moments(record)]
     inside = [
         Moment(one.kind, max(0.0, one.from_s), min(length_s, one.to_s), one.word)
         for one in found
@@ -49,14 +49,14 @@ def moments(record: CallRecord, samples: int) -> list[Moment]:
     return sorted(inside, key=lambda one: one.from_s)[:MOST_MOMENTS]
 
 
-def _of_notices(record: CallRecord, began: int) -> Iterator[Moment]:
+def _notice_moments(record: CallRecord, began: int) -> Iterator[Moment]:
     for one in _notices(record):
         from_ns, to_ns = _time_ns(one.started_at), _time_ns(one.ended_at)
         if from_ns is not None and to_ns is not None and to_ns > began:  # otherwise it ended before the recording began
             yield Moment("notice", (from_ns - began) / NS_PER_S, (to_ns - began) / NS_PER_S, one.id)
 
 
-def _of_audio(record: CallRecord) -> Iterator[Moment]:
+def _audio_moments(record: CallRecord) -> Iterator[Moment]:
     for gap in record.audio.gaps if record.audio else []:
         yield Moment("gap", gap.at_s, gap.at_s + gap.ms / 1000, gap.cause)
     for mark in record.marks:

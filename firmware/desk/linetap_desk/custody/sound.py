@@ -28,7 +28,7 @@ def peaks(pcm: NDArray[np.int16], columns: int = COLUMNS) -> list[int]:
 
 def played(pcm: NDArray[np.int16], first: int, speed: float) -> Iterator[bytes]:
     """16-bit PCM at 8 kHz from sample `first` on, in blocks of about half a second, at the original pitch."""
-    blocks = _plain(pcm[first:]) if speed == 1 else _stretched(pcm[first:], speed)
+    blocks = _plain(pcm[first:]) if speed == 1 else _stretch(pcm[first:], speed)
     for block in blocks:
         yield block.astype("<i2").tobytes()
 
@@ -38,7 +38,7 @@ def _plain(pcm: NDArray[np.int16]) -> Iterator[NDArray[np.int16]]:
         yield pcm[begin : begin + _AT_ONCE]
 
 
-def _stretched(pcm: NDArray[np.int16], speed: float) -> Iterator[NDArray[np.int16]]:
+def _stretch(pcm: NDArray[np.int16], speed: float) -> Iterator[NDArray[np.int16]]:
     """Changes the speed by WSOLA (Verhelst and Roelands, 1993): frames overlap at a constant step. Each frame is cut
     near its nominal place, where it best continues the previous frame."""
     window = np.hanning(_FRAME + 1)[:-1]

@@ -142,7 +142,7 @@ def judge_event(report: Report, signers: list[Signer]) -> Event | EventVerdict:
     at_ns = time_ns(parts.at)
     at_ns = report.received_ns if at_ns is None else at_ns
     event = Event(parts, hashlib.sha256(report.payload).hexdigest(), at_ns, report)
-    return _untrusted(event, key, signers) or event
+    return _trust_verdict(event, key, signers) or event
 
 
 def check_chain(event: Event, stored: Mapping[int, Neighbour]) -> EventVerdict:
@@ -194,7 +194,7 @@ def time_ns(text: str) -> int | None:
     return found if found < LATEST_NS else None
 
 
-def _untrusted(event: Event, key: PublicKey, signers: list[Signer]) -> EventVerdict | None:
+def _trust_verdict(event: Event, key: PublicKey, signers: list[Signer]) -> EventVerdict | None:
     fields, unit = event.fields, event.report.unit
     if fields.unit != unit:
         return EventVerdict("bad_payload", "payload_unit", f"it names unit {fields.unit!r} and came under {unit!r}")

@@ -72,15 +72,15 @@ def _families(db: Connection, now_ns: int) -> Iterator[tuple[str, str, str, Iter
     )  # fmt: skip
     yield (
         "linetap_unit_holes", "gauge", "Gaps in the unit's events that are older than a minute.",
-        _counted(db, names, alerts.c.unit, alerts.c.ended_at.is_(None), alerts.c.code == missingevents.CODE),
+        _event_counts(db, names, alerts.c.unit, alerts.c.ended_at.is_(None), alerts.c.code == missingevents.CODE),
     )  # fmt: skip
     yield (
         "linetap_unit_log_broken", "gauge", "Alerts on signed heads of the unit's log that cannot both be true.",
-        _counted(db, names, alerts.c.unit, alerts.c.ended_at.is_(None), alerts.c.code.in_(heads.CODES)),
+        _event_counts(db, names, alerts.c.unit, alerts.c.ended_at.is_(None), alerts.c.code.in_(heads.CODES)),
     )  # fmt: skip
     yield (
         "linetap_unit_disk_alerts", "gauge", "Alerts on a vault or a log that took the place of another one.",
-        _counted(db, names, alerts.c.unit, alerts.c.ended_at.is_(None), alerts.c.code.in_(_OF_DISKS)),
+        _event_counts(db, names, alerts.c.unit, alerts.c.ended_at.is_(None), alerts.c.code.in_(_OF_DISKS)),
     )  # fmt: skip
     yield (
         "linetap_unit_set_aside_total", "counter", "Messages of the unit that were not valid events.",
@@ -98,7 +98,7 @@ def _families(db: Connection, now_ns: int) -> Iterator[tuple[str, str, str, Iter
     yield (
         "linetap_unit_call_ended_timestamp_seconds", "gauge",
         "When the unit's last call ended that staff or its time had ended, by the unit's clock.",
-        _ended(db, names, now_ns),
+        _end_counts(db, names, now_ns),
     )  # fmt: skip
     days = [row for row in _last_days(db) if row["unit"] in names]
     for column, about in _OF_A_DAY.items():
@@ -138,7 +138,7 @@ def _behind(db: Connection, names: set[str]) -> Iterator[Sample]:
     yield from (({"unit": unit}, unconfirmed[unit]) for unit in sorted(names & unconfirmed.keys()))
 
 
-def _counted(db: Connection, names: set[str], unit: Any, *where: Any) -> Iterator[Sample]:
+def _event_counts(db: Connection, names: set[str], unit: Any, *where: Any) -> Iterator[Sample]:
     """Samples of every known unit, including zeros: it is hard to alert on a series that disappears."""
     rows = db.execute(select(unit, func.count()).where(*where).group_by(unit))
     counts: dict[str, int] = {row[0]: row[1] for row in rows}
@@ -162,7 +162,7 @@ def _calls(db: Connection, names: set[str], now_ns: int) -> Iterator[Sample]:
         yield {"unit": unit, "disposition": word}, count
 
 
-def _ended(db: Connection, names: set[str], now_ns: int) -> Iterator[Sample]:
+def _end_counts(db: Connection, names: set[str], now_ns: int) -> Iterator[Sample]:
     of_a_day = select(func.min(calls.c.unit).label("unit"), func.max(calls.c.ended_at).label("last")).where(
         calls.c.situation.is_not(None), calls.c.began_at >= rfc3339(now_ns - NS_PER_DAY)
     )

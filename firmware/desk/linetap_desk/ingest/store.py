@@ -115,7 +115,7 @@ class Store:
     def _store_events(self, db: Connection, groups: dict[Group, list[Event]]) -> dict[Group, int]:
         """Stores new events with one statement for all groups: a thousand units send one event each, not one unit a
         thousand."""
-        before = _reached(db, groups)
+        before = _progress_of(db, groups)
         neighbours = _neighbours(db, groups)
         rows_by_chain: dict[Group, list[dict[str, Any]]] = {}
         numbers: dict[Group, int] = {}
@@ -191,7 +191,7 @@ class Store:
                 self._set_aside(db, [(arrival, EventVerdict("bad_payload", "not_storable", type(error).__name__))])
 
 
-def _reached(db: Connection, groups: Iterable[Group]) -> dict[Group, tuple[int, int]]:
+def _progress_of(db: Connection, groups: Iterable[Group]) -> dict[Group, tuple[int, int]]:
     """`through` and `newest` of the known groups."""
     wanted = select(origins.c.unit, origins.c.origin, origins.c.through, origins.c.newest)
     found = db.execute(wanted.where(tuple_(origins.c.unit, origins.c.origin).in_(list(groups))))

@@ -70,7 +70,7 @@ def home(call_dir: Path) -> Path:
 
 def read(path: Path, limit_bytes: int) -> bytes:
     """A small file as a whole. Damaged if it is missing, unreadable, or exceeds `limit_bytes`."""
-    with _opened(path) as file:
+    with _open_regular(path) as file:
         data = file.read(limit_bytes + 1)
     if len(data) > limit_bytes:
         raise Damaged("file_too_large", f"{path.name} is larger than {limit_bytes} bytes")
@@ -87,7 +87,7 @@ def read_named(path: Path, limit_bytes: int) -> bytes:
 
 def read_head(path: Path, limit_bytes: int) -> bytes:
     """The first bytes of a file."""
-    with _opened(path) as file:
+    with _open_regular(path) as file:
         return file.read(limit_bytes)
 
 
@@ -132,12 +132,12 @@ class HashedFile:
 @contextlib.contextmanager
 def hashed(path: Path) -> Iterator[HashedFile]:
     """A file for one pass, whose hash is known at its end. Damaged as in `read`."""
-    with _opened(path) as file:
+    with _open_regular(path) as file:
         yield HashedFile(file, path.name)
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[BufferedReader]:
+def _open_regular(path: Path) -> Iterator[BufferedReader]:
     """A regular file for reading. Damaged for another kind of file, or as soon as the medium cannot read it. Buffered:
     the system first returns the part before an unreadable block, which would look like a changed file."""
     try:

@@ -36,27 +36,27 @@ class Verdict:
 
     def lines(self) -> Iterator[str]:
         """The result, line by line; control characters of names and texts are escaped."""
-        name = _shown(self.name)
+        name = _escaped(self.name)
         for problem in self.problems:
-            yield f"BAD  {name}: {_shown(problem.text)} [{problem.code}]"
+            yield f"BAD  {name}: {_escaped(problem.text)} [{problem.code}]"
         if not self.problems:
             if self.trusted or not self.counts:
                 yield f"{'ok' if self.trusted else '?':4} {name}"
             else:
                 yield f"?    {name}: consistent, signer not trusted"
         for note in self.notes:
-            yield f"?    {name}: {_shown(note)}"
+            yield f"?    {name}: {_escaped(note)}"
         for at in self._early():
             yield f"?    {name}: the notice of {at} was played before anybody was known to have answered"
 
     def _early(self) -> list[str]:
         notices = self.record.notices if self.record is not None else []
-        return [_shown(notice.started_at) for notice in notices if notice.began_after_answer is False]
+        return [_escaped(notice.started_at) for notice in notices if notice.began_after_answer is False]
 
     def add(self, error: LinetapError) -> None:
         self.problems.append(Problem(error.code, str(error)))
 
 
-def _shown(text: str) -> str:
+def _escaped(text: str) -> str:
     """The text with escapes for characters that could end or overwrite a line, or reverse its direction."""
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)

@@ -58,11 +58,11 @@ def store_copies(
     count, kept = 0, DeskHolds() if holds is None else read_holds(holds)
     if kept.unread:
         refused.add("hold_unread", str(holds), kept.unread)
-    for some in batched(_proved(store, trusted, refused), _AT_ONCE, strict=False):
+    for some in batched(_verified_copies(store, trusted, refused), _AT_ONCE, strict=False):
         with new.begin() as db:
             for call, record, at_ns in some:
                 worklist.record_stored(db, call, RetentionTerm.from_record(record), at_ns)
-                rows = [_row(_sealed(record, call))]
+                rows = [_row(_seal_event(record, call))]
                 for path in kept.paths.get(call.call_id, ()):
                     if (held := _stored_hold(path, call, refused, now_ns)) is not None:
                         rows.append(_row(held))
@@ -78,7 +78,7 @@ def settle(new: Engine, refused: Refused) -> int:
     unit's signed event that names another record overrides a copy; a call with its own event needs no record any
     more."""
     with new.begin() as db:
-        for unit, call_id in db.execute(_contradicted()).all():
+        for unit, call_id in db.execute(_contradiction_query()).all():
             refused.add("copy_changed", f"{unit}/{call_id}", "its record is another than the unit's event names")
             db.execute(delete(copies).where(copies.c.unit == unit, copies.c.call_id == call_id))
         same = (events.c.unit == from_record.c.unit, events.c.call_id == from_record.c.call_id)
@@ -87,14 +87,14 @@ def settle(new: Engine, refused: Refused) -> int:
         return len(db.execute(left).all())
 
 
-def _contradicted() -> Any:
+def _contradiction_query() -> Any:
     """The query of copies whose call has another record by its event."""
     mine = (calls.c.unit == copies.c.unit) & (calls.c.call_id == copies.c.call_id)
     found = select(copies.c.unit, copies.c.call_id).join(calls, mine)
     return found.where(copies.c.removed_at.is_(None), copies.c.record_sha256 != calls.c.record_sha256)
 
 
-def _proved(store: Store, trusted: list[Signer], refused: Refused) -> Iterator[tuple[Call, CallRecord, int]]:
+def _verified_copies(store: Store, trusted: list[Signer], refused: Refused) -> Iterator[tuple[Call, CallRecord, int]]:
     for found in store.calls():
         if isinstance(found, str):
             refused.add("copy_no_call", found, "not a call in its place, or it cannot be read")
@@ -123,7 +123,7 @@ def _record(found: Stored, call: Call, trusted: list[Signer]) -> CallRecord:
     return record
 
 
-def _sealed(record: CallRecord, call: Call) -> CallEvent:
+def _seal_event(record: CallRecord, call: Call) -> CallEvent:
     """The event as its unit would repeat it from log and record."""
     at = record.ended_at or rfc3339(sealed.call_ns(call.call_id))
     leaf = callevents.LeafOfCall(

@@ -61,7 +61,7 @@ def request_events(
             look_ns = now_ns + LOOK_EVERY_S * NS_PER_S
             with new.begin() as db:
                 _expect(db, signers.now(), rfc3339(clock.utc_ns()))
-                online, reported = _reported(db)
+                online, reported = _complete_units(db)
             found = Answered(tuple(online), tails.quiet(reported, now_ns))
             if not found.lacking and now_ns >= settled_ns:
                 break
@@ -104,7 +104,7 @@ def _for_events(signer: Signer) -> bool:
     return signer.namespaces is None or signerline.in_list(namespaces.EVENT, signer.namespaces)
 
 
-def _reported(db: Connection) -> tuple[list[str], dict[Group, int]]:
+def _complete_units(db: Connection) -> tuple[list[str], dict[Group, int]]:
     """Online units; and those with complete events as far as their health states, by the chain with most progress."""
     states = db.execute(select(units.c.unit, units.c.outbox_seq).where(_ONLINE))
     online: dict[str, int | None] = {row[0]: row[1] for row in states}

@@ -67,7 +67,7 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
         call = checkedcall.require_verified(args.call_dir, callproof.basis(args, desk, roles), with_audio=False)
         key = call.key if args.wrapped is None else call.wrapped(args.wrapped, roles)
         checkedcall.name_key(step, call, key)
-        recipient = "" if desk is None else _released(args, desk, step, call)
+        recipient = "" if desk is None else _require_request(args, desk, step, call)
         turn = layers.officer_step(args, key)
         step.entry.left = turn.left
         privatefile.require_new(args.output)
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     return 0
 
 
-def _released(args: argparse.Namespace, desk: deskfolder.Desk, step: LoggedStep, call: CheckedCall) -> str:
+def _require_request(args: argparse.Namespace, desk: deskfolder.Desk, step: LoggedStep, call: CheckedCall) -> str:
     """The one-time recipient. NotReleased unless a request names this call."""
     request = requestfile.require_stands(desk, step, args.request, gives=False)
     requestfile.require_named(request, call, desk.roles(step.past))

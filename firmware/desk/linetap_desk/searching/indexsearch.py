@@ -33,7 +33,7 @@ from linetap_desk.ceremony.sheets import INDEX
 from linetap_desk.inputs import strict
 from linetap_desk.proofs import callfolder, headtime
 from linetap_desk.unsealing import stockage
-from linetap_desk.vaultproofs.documents import LogClaims
+from linetap_desk.vaultproofs.logclaims import LogClaims
 from linetap_desk.witnessing import signedheads
 
 ALTERED, FOREIGN = "changed since the unit wrote it", "not in the unit's log"

@@ -230,7 +230,7 @@ def _verify(db: Any, args: argparse.Namespace) -> int:
     from linetap_core.evidence.keys import keys
     from linetap_desk.serve.database import accesslog
 
-    kept = [_kept(path) for path in args.head]
+    kept = [_read_kept_head(path) for path in args.head]
     verdict = accesslog.verify_chain(db, [head for head, _ in kept])
     signer = keys.fingerprint(verdict.key)
     expected = [keys.fingerprint(key) for _, key in kept]
@@ -248,7 +248,7 @@ def _verify(db: Any, args: argparse.Namespace) -> int:
     return 0
 
 
-def _kept(path: Path) -> tuple[Any, Any]:
+def _read_kept_head(path: Path) -> tuple[Any, Any]:
     from linetap_desk.serve.database import accesslog
 
     head, _, sig = _text(path).partition("\n")

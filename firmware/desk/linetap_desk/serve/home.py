@@ -72,7 +72,7 @@ def _tasks(site: Site, who: SessionUser) -> list[Task]:
             opened = [one.id for one in citizens.open_requests(db)]
             found.append(_task(N_("Access requests that are open"), "/citizen", opened))
         if who.roles & SUPERVISORS:
-            due = [f"call/{unit}/{call_id}" for unit, call_id in _ended(site, db, who, now_ns)]
+            due = [f"call/{unit}/{call_id}" for unit, call_id in _ended_calls(site, db, who, now_ns)]
             found.append(_task(N_("Ended calls without a review"), "/ended", due))
         if who.roles & OFFICER:
             waiting = select(func.count()).select_from(adoptions).where(adoptions.c.closed_at.is_(None))
@@ -89,7 +89,7 @@ def _task(says: str, path: str, waiting: list[str]) -> Task:
     return Task(says, len(waiting), f"{path}/{waiting[0]}" if len(waiting) == 1 else path)
 
 
-def _ended(site: Site, db: Connection, who: SessionUser, now_ns: int) -> list[reviews.Name]:
+def _ended_calls(site: Site, db: Connection, who: SessionUser, now_ns: int) -> list[reviews.Name]:
     """The ended calls that the person may review. Empty if the ingest's database is unavailable: the page has other
     parts."""
     if site.ingest_db is None:

@@ -145,12 +145,12 @@ async def upload_batch(request: Request, site: Site) -> Response:
 
     async def prepare() -> tuple[str, list[bytes]]:
         data = await upload(form)
-        return await anyio.to_thread.run_sync(_judged, site, data)
+        return await anyio.to_thread.run_sync(_checked_batch, site, data)
 
     return await _step(request, site, "commands_take", prepare)
 
 
-def _judged(site: Site, data: bytes) -> tuple[str, list[bytes]]:
+def _checked_batch(site: Site, data: bytes) -> tuple[str, list[bytes]]:
     """The batch's name and its commands. Commands that units have executed stay as they are."""
     roles, now_ns = roles_in_force(site).roles, site.clock.utc_ns()
     authority = read_authority(Path(str(site.settings.desk.serve.authority)))

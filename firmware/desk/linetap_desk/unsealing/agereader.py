@@ -102,7 +102,7 @@ def _file_key(header: bytes, identities: Sequence[AgeIdentity]) -> bytes:
         private = X25519PrivateKey.from_private_bytes(bech32.decode(identity.secret)[1])
         public = private.public_key().public_bytes_raw()
         for words, body in stanzas:
-            if words[0] == b"X25519" and (key := _unwrapped(private, public, words[1:], body)) is not None:
+            if words[0] == b"X25519" and (key := _unwrap_file_key(private, public, words[1:], body)) is not None:
                 if not hmac.compare_digest(hmac.digest(_hkdf(key, b"", b"header"), text, "sha256"), _base64(mac)):
                     raise Unopened("the header was changed: its MAC does not match")
                 return key
@@ -128,7 +128,7 @@ def _stanzas(lines: list[bytes]) -> Iterator[tuple[list[bytes], bytes]]:
         yield words[1:], _base64(b"".join(body))
 
 
-def _unwrapped(private: X25519PrivateKey, public: bytes, words: list[bytes], body: bytes) -> bytes | None:
+def _unwrap_file_key(private: X25519PrivateKey, public: bytes, words: list[bytes], body: bytes) -> bytes | None:
     """The file key; None if the stanza is for another identity."""
     share = _base64(words[0]) if len(words) == 1 else b""
     if len(share) != len(public) or len(body) != _FILE_KEY_BYTES + age.TAG_BYTES:

@@ -96,8 +96,8 @@ def require_verified(call_dir: Path, basis: Basis, *, with_audio: bool = True) -
     key_age = _bytes(call_dir, sealed.KEY)
     if hashlib.sha256(key_age).hexdigest() != record.files[sealed.KEY]:
         raise _not_as_sealed(call_dir, f"{sealed.KEY} changed while it was being checked")
-    close, head = _closed(call_dir, record, sha256, basis)
-    witnessed = _witnessed(call_dir, record, close, basis)
+    close, head = _find_closing(call_dir, record, sha256, basis)
+    witnessed = _require_witnessed(call_dir, record, close, basis)
     doubts = [] if basis.signers is not None else [f"{record.call_id}: whose signature it bears was not checked"]
     doubts += [] if head is not None else [f"{record.call_id}: nothing here shows that its unit's log has closed it"]
     key = SealedKey(key_age, record.inner_sha256 or "", OfCall(record.unit, record.call_id), _CHECKED)
@@ -132,7 +132,9 @@ def _require_unit(call_dir: Path, record: CallRecord, sha256: str, roles: Roles 
         raise _not_as_sealed(call_dir, f"signed with the key of {person.name} ({person.role}), which is no unit's")
 
 
-def _closed(call_dir: Path, record: CallRecord, sha256: str, basis: Basis) -> tuple[Closing, Head] | tuple[None, None]:
+def _find_closing(
+    call_dir: Path, record: CallRecord, sha256: str, basis: Basis
+) -> tuple[Closing, Head] | tuple[None, None]:
     try:
         found = callproof.find_closing(call_dir, record.unit, basis)
         if found is not None:
@@ -145,7 +147,7 @@ def _closed(call_dir: Path, record: CallRecord, sha256: str, basis: Basis) -> tu
     raise NotReleased("closing_needed", f"{call_dir}: {text} (closing/{call_dir.name}.json), or --log with the log")
 
 
-def _witnessed(call_dir: Path, record: CallRecord, close: Closing | None, basis: Basis) -> str:
+def _require_witnessed(call_dir: Path, record: CallRecord, close: Closing | None, basis: Basis) -> str:
     """The witnesses' result; NotReleased if the policy requires more."""
     if basis.rules.policy is None:
         return NO_POLICY

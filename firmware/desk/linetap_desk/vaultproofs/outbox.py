@@ -26,7 +26,7 @@ from linetap_core.vaultformat.outboxfiles import CONFIRMED, CONFIRMED_FILE, GENE
 from linetap_desk.inputs import strict
 from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.verdict import Problem
-from linetap_desk.vaultproofs.documents import LogClaims
+from linetap_desk.vaultproofs.logclaims import LogClaims
 
 FOLDER = "outbox"
 _UndatedEvent = tuple[int, PublicKey, datetime]  # number, signer, time of its clock

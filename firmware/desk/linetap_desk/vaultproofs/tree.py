@@ -23,7 +23,8 @@ from linetap_core.vaultformat import vaultname
 from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.verdict import Problem, Verdict
 from linetap_desk.vaultproofs import documents, outbox
-from linetap_desk.vaultproofs.documents import DocumentCheck, DocumentResult, LogClaims
+from linetap_desk.vaultproofs.documents import DocumentCheck, DocumentResult
+from linetap_desk.vaultproofs.logclaims import LogClaims
 from linetap_desk.vaultproofs.outbox import OutboxCheck
 
 RUNTIME_FILES = {
@@ -187,7 +188,7 @@ class TreeCheck:
 
     def _check_file(self, name: str) -> None:
         if _EVENTS_FILE.fullmatch(name):
-            return  # judged together in `_outbox`
+            return  # judged together in `_check_outbox`
         if kind := runtime_kind(name):
             self._uncovered_counts[kind] += 1
         elif name.startswith(f"{index.FOLDER}/"):

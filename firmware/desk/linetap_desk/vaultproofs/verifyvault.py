@@ -17,7 +17,7 @@ from linetap_core.vaultformat import keptlogs
 from linetap_desk.proofs import callfolder, headtime
 from linetap_desk.proofs.verdict import Problem, Verdict
 from linetap_desk.proofs.verifycall import verify_call
-from linetap_desk.vaultproofs.documents import LogClaims
+from linetap_desk.vaultproofs.logclaims import LogClaims
 from linetap_desk.vaultproofs.tree import TreeCheck
 from linetap_desk.vaultproofs.verifylog import MOST_PROBLEMS, LogCheck
 from linetap_desk.witnessing.judge import NO_RULES, Rules

@@ -68,7 +68,7 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     refused = 0
     for log, key in wanted.logs:
         try:
-            refused += not _carried(log, key, policy, signers, wanted, proofs_too=True)
+            refused += not _carry_log(log, key, policy, signers, wanted, proofs_too=True)
         except (Refusal, BadInput, OSError) as error:
             if args.config is None and not isinstance(error, Refusal):
                 raise
@@ -90,7 +90,7 @@ def follow(args: argparse.Namespace, clock: Clock, stop: Asked) -> int:
     def carried(log: Path, key: Path, proofs_too: bool) -> bool:
         signers, policy, wanted = found
         try:
-            return _carried(log, key, policy, signers, wanted, proofs_too)
+            return _carry_log(log, key, policy, signers, wanted, proofs_too)
         except (LinetapError, OSError) as error:
             _print_fault(log, error)
             return False
@@ -114,7 +114,7 @@ def _print_fault(what: Path, error: Exception) -> None:
 
 
 def _read(args: argparse.Namespace) -> tuple[list[Signer], Policy, Round]:
-    wanted = _typed(args) if args.config is None else read_round(args)
+    wanted = _round_of(args) if args.config is None else read_round(args)
     signers, policy = callfolder.load_signers(wanted.signers), options.load_policy(wanted.policy)
     client.require_urls(policy)
     if wanted.store is not None and not wanted.store.is_dir():
@@ -124,7 +124,7 @@ def _read(args: argparse.Namespace) -> tuple[list[Signer], Policy, Round]:
     return signers, policy, wanted
 
 
-def _carried(log: Path, key: Path, policy: Policy, signers: list[Signer], wanted: Round, proofs_too: bool) -> bool:
+def _carry_log(log: Path, key: Path, policy: Policy, signers: list[Signer], wanted: Round, proofs_too: bool) -> bool:
     good = submit_head(log, callfolder.load_private_key(key), policy, signers, wanted.heads, wanted.ca)
     if good and proofs_too and wanted.store is not None:
         count = prove.write_proofs(log, wanted.store, Rules(policy, wanted.heads), signers)
@@ -132,7 +132,7 @@ def _carried(log: Path, key: Path, policy: Policy, signers: list[Signer], wanted
     return good
 
 
-def _typed(args: argparse.Namespace) -> Round:
+def _round_of(args: argparse.Namespace) -> Round:
     for name in ("key", "policy", "signers", "output"):
         if getattr(args, name) is None:
             raise BadInput(f"--{name}: needed, or --config with a desk.toml that has [witnesses]")

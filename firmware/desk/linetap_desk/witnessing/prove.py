@@ -144,7 +144,7 @@ def write_proofs(log: Path, store: Path, rules: Rules, signers: list[Signer]) ->
 
 def _closes(log: Path) -> Iterator[tuple[int, str]]:
     for index, line in enumerate(leaflog.lines_of(log / LEAVES)):
-        if call_id := _closed(line):
+        if call_id := _closed_call(line):
             yield index, call_id
 
 
@@ -152,7 +152,7 @@ def _lacks_proof(vault: Path, call_id: str) -> bool:
     return (vault / sealed.call_path(call_id)).is_dir() and not (vault / witnessed_path(call_id)).exists()
 
 
-def _closed(line: bytes) -> str:
+def _closed_call(line: bytes) -> str:
     """The call that a leaf closes; empty for every other leaf."""
     try:
         leaf = strict.decode(line[: leaflog.LEAF_LIMIT_BYTES], Leaf)

@@ -79,7 +79,7 @@ def time_of(path: Path, ca: Path) -> str:
         answer = Path(folder) / "answer.tsr"
         answer.write_bytes(data)
         _openssl("-verify", "-data", path, "-in", answer, "-CAfile", ca)
-    time, over = _stated(data)
+    time, over = _stamp_contents(data)
     if over not in _HASHES:  # `openssl ts -verify` takes any, and two files can have the same MD5 or SHA-1
         raise NoTimestamp(f"the token is over {over}, for which other bytes can be made; over sha256 expected")
     return time
@@ -87,10 +87,10 @@ def time_of(path: Path, ca: Path) -> str:
 
 def stated_time(token: bytes) -> str:
     """The time in a token, as openssl prints it, without a check of the token."""
-    return _stated(token)[0]
+    return _stamp_contents(token)[0]
 
 
-def _stated(token: bytes) -> tuple[str, str]:
+def _stamp_contents(token: bytes) -> tuple[str, str]:
     """The time, and the name of the hash that was stamped."""
     with tempfile.TemporaryDirectory(prefix="linetap-ts-") as folder:
         answer, signed = Path(folder) / "answer.tsr", Path(folder) / "token.der"

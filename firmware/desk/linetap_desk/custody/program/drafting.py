@@ -112,14 +112,14 @@ def with_row(draft: Roles, section: str, typed: Mapping[str, str]) -> Roles:
         row = msgspec.convert(values, of.kind)
     except msgspec.ValidationError as error:
         raise BadInput(str(error)) from None
-    return _judged(msgspec.structs.replace(draft, **{section: [*getattr(draft, section), row]}))
+    return _require_valid(msgspec.structs.replace(draft, **{section: [*getattr(draft, section), row]}))
 
 
 def without_row(draft: Roles, section: str, number: int) -> Roles:
     rows = getattr(draft, section)
     if not 0 <= number < len(rows):
         raise BadInput("that row is not there any more")
-    return _judged(msgspec.structs.replace(draft, **{section: [*rows[:number], *rows[number + 1 :]]}))
+    return _require_valid(msgspec.structs.replace(draft, **{section: [*rows[:number], *rows[number + 1 :]]}))
 
 
 def write(draft: Roles, folder: Path) -> Path:
@@ -130,5 +130,5 @@ def write(draft: Roles, folder: Path) -> Path:
     return path
 
 
-def _judged(draft: Roles) -> Roles:
+def _require_valid(draft: Roles) -> Roles:
     return parse(document.encode(draft))

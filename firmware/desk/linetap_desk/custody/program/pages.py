@@ -17,7 +17,7 @@ from linetap_core.httplimits import Limits
 from linetap_desk.custody import handlers, package
 from linetap_desk.custody.helperapp import Handler, PageTable, app_of
 from linetap_desk.custody.package import Package
-from linetap_desk.custody.program import ceremonypages, documentpages, filekinds, steps
+from linetap_desk.custody.program import ceremonypages, documentpages, filekinds, holding, steps
 from linetap_desk.custody.program.downloads import CallPapers, OverflowCalls
 from linetap_desk.custody.program.filekinds import FILE_KINDS
 from linetap_desk.custody.program.program import Program
@@ -146,7 +146,7 @@ async def one_time(request: Request, program: Program) -> Response:
 
 async def hold_key(request: Request, program: Program) -> Response:
     def step() -> None:
-        path, public = steps.hold_key(program.settings, program.clock)
+        path, public = holding.hold_key(program.settings, program.clock)
         program.printed = [str(path), public]
 
     return await run_step(request, program, step, _papers, "/papers")
@@ -207,20 +207,22 @@ def _unwrap(papers: CallPapers, at: Program, form: FormData) -> list[str]:
 
 def _hold(papers: CallPapers, at: Program, form: FormData) -> list[str]:
     keys, to_whom, again = _identities(at, form), field(form, "to"), field(form, "by") == "held"
-    return steps.hold_call(papers, at.settings, keys, to_whom, field(form, "partial"), again, at.desk_folder, at.clock)
+    return holding.hold_call(
+        papers, at.settings, keys, to_whom, field(form, "partial"), again, at.desk_folder, at.clock
+    )
 
 
 def _check_hold(papers: CallPapers, at: Program, form: FormData) -> list[str]:
-    return steps.check_hold(papers, at.settings, _identities(at, form), at.desk_folder, at.clock)
+    return holding.check_hold(papers, at.settings, _identities(at, form), at.desk_folder, at.clock)
 
 
 def _rewrap(papers: OverflowCalls, at: Program, form: FormData) -> list[str]:
     keys = _identities(at, form)
-    return steps.rewrap_calls(papers, at.settings, keys, field(form, "day"), at.desk_folder, at.clock)
+    return holding.rewrap_calls(papers, at.settings, keys, field(form, "day"), at.desk_folder, at.clock)
 
 
 def _check(papers: OverflowCalls, at: Program, form: FormData) -> list[str]:
-    return steps.check_rewrapped(papers, at.settings, _identities(at, form), at.desk_folder, at.clock)
+    return holding.check_rewrapped(papers, at.settings, _identities(at, form), at.desk_folder, at.clock)
 
 
 async def listen(request: Request, program: Program) -> Response:

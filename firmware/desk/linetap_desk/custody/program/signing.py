@@ -69,9 +69,9 @@ def read(path: Path, in_force: Roles | None, last: KeyList | None, clock: Clock)
         _require_made(path, order.read_at_desk(Source(path, data)), clock)
         namespace, lines = namespaces.ORDER, strict.legible_lines(data.decode("utf-8"), path)
     elif "epochs" in _names(path, data):
-        namespace, (lines, changes) = namespaces.KEY_LIST, _of_list(path, data, last)
+        namespace, (lines, changes) = namespaces.KEY_LIST, _key_list_lines(path, data, last)
     else:
-        namespace, (lines, changes) = namespaces.ROLES, _of_roles(path, data, in_force)
+        namespace, (lines, changes) = namespaces.ROLES, _roles_lines(path, data, in_force)
     signed = [keys.fingerprint(key) for key in _signers(path, data, namespace)]
     return AuthorityDocument(path, data, namespace, lines, changes, signed)
 
@@ -114,7 +114,7 @@ def _signers(path: Path, data: bytes, namespace: str) -> list[PublicKey]:
         return []
 
 
-def _of_roles(path: Path, data: bytes, in_force: Roles | None) -> tuple[list[str], list[str]]:
+def _roles_lines(path: Path, data: bytes, in_force: Roles | None) -> tuple[list[str], list[str]]:
     try:
         found = rolesfile.parse(data)
     except BadInput as error:
@@ -126,7 +126,7 @@ def _of_roles(path: Path, data: bytes, in_force: Roles | None) -> tuple[list[str
     return [f"version {found.version}", *summaries.summary(found)[1:]], changes
 
 
-def _of_list(path: Path, data: bytes, last: KeyList | None) -> tuple[list[str], list[str]]:
+def _key_list_lines(path: Path, data: bytes, last: KeyList | None) -> tuple[list[str], list[str]]:
     try:
         found = keylist.sound(data)
         if last is not None and last != found:

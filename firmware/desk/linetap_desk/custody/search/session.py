@@ -119,7 +119,7 @@ class SearchSession:
         """Searches. BadInput for invalid criteria. The log entry here has the number masked; the desk's has no
         number."""
         with self._one_at_a_time:
-            entry = Entry(verb="find", number=_masked(kind, typed), name=self.begun.person)
+            entry = Entry(verb="find", number=_masked_term(kind, typed), name=self.begun.person)
             entry.purpose, entry.case, entry.request = self.begun.purpose, self.begun.case, self.begun.id
             entry.span = f"{first}/{last}"
             with self.desk.access.logged_step(entry) as step:
@@ -209,6 +209,6 @@ class SearchSession:
         replace_durably(self._heads, jsontext.line(kept).encode("utf-8"))
 
 
-def _masked(kind: Kind, typed: str) -> str:
+def _masked_term(kind: Kind, typed: str) -> str:
     """The masked number; for a name or an extension only the kind of search, since both may identify a person."""
     return masked(index.digits_of(normalize("NFKC", typed))) if kind == "number" else f"({kind})"

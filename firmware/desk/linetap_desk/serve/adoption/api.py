@@ -56,7 +56,7 @@ async def ask(request: Request, site: Site) -> bytes:
     try:
         waiting = site.adoption.get(run)
     except KeyError:
-        return await anyio.to_thread.run_sync(_confirmed, site, run, box)
+        return await anyio.to_thread.run_sync(_confirmed_reply, site, run, box)
     if waiting.channel is None:
         raise KeyError(run)
     if waiting.is_compared:
@@ -68,7 +68,7 @@ async def ask(request: Request, site: Site) -> bytes:
     return msgspec.json.encode(waiting.channel.close("desk", box.count, Reply(state="compare")))
 
 
-def _confirmed(site: Site, run: str, box: Box) -> bytes:
+def _confirmed_reply(site: Site, run: str, box: Box) -> bytes:
     """The encrypted reply to a unit's question. KeyError if no confirmed exchange has this name."""
     with site.own.connect() as db:  # any client may send requests, so none of them locks the database
         row = store.of_run(db, run)

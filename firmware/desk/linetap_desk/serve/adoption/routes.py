@@ -127,7 +127,9 @@ async def choose(request: Request, site: Site) -> Response:
     try:
         one = site.adoption.get(run := str(request.path_params["run"]))
     except KeyError:
-        return await _refused(request, site, "adopt_choose", Subject(), AdoptionFault("adoption_gone", "not there"))
+        return await _refusal_page(
+            request, site, "adopt_choose", Subject(), AdoptionFault("adoption_gone", "not there")
+        )
 
     def do(_: Connection) -> None:
         try:
@@ -147,12 +149,14 @@ async def compare(request: Request, site: Site) -> Response:
     try:
         one = site.adoption.get(run)
     except KeyError:
-        return await _refused(request, site, "adopt_compare", Subject(), AdoptionFault("adoption_gone", "not there"))
+        return await _refusal_page(
+            request, site, "adopt_compare", Subject(), AdoptionFault("adoption_gone", "not there")
+        )
     subject = Subject(terms=f"{chosen} {one.begin.serial} {one.address}")
     try:
         digits = compared_digits(typed)
     except AdoptionFault as fault:
-        return await _refused(request, site, "adopt_compare", subject, fault)
+        return await _refusal_page(request, site, "adopt_compare", subject, fault)
 
     def do(db: Connection) -> Subject:
         row = store.require_open(db, chosen)
@@ -235,7 +239,7 @@ async def step(
     return RedirectResponse("/adoption", 303)
 
 
-async def _refused(request: Request, site: Site, act: str, subject: Subject, error: Exception) -> Response:
+async def _refusal_page(request: Request, site: Site, act: str, subject: Subject, error: Exception) -> Response:
     await logged.log_refusal(request, site, act, subject, error)
     return await refusal(request, site, error)
 

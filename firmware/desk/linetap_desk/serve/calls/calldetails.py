@@ -79,7 +79,7 @@ def read_details(db: Connection, unit: str, call_id: str, signers: list[Signer] 
     if row is None:
         return None
     wanted = select(events).where(events.c.unit == unit, events.c.call_id == call_id)
-    found = _ordered(db.execute(wanted.order_by(events.c.origin, events.c.seq).limit(MOST_EVENTS + 1)).all())
+    found = _in_order(db.execute(wanted.order_by(events.c.origin, events.c.seq).limit(MOST_EVENTS + 1)).all())
     stored = db.execute(select(copies).where(copies.c.unit == unit, copies.c.call_id == call_id)).mappings().first()
     origin = vaults.origin_of(found[-1].origin) if found else ""
     later = callrow.last_amendment(db, unit, call_id)
@@ -93,7 +93,7 @@ def read_details(db: Connection, unit: str, call_id: str, signers: list[Signer] 
     )
 
 
-def _ordered(found: Sequence[Any]) -> list[Any]:
+def _in_order(found: Sequence[Any]) -> list[Any]:
     """The events as ordered by callrow.py: the events of a key by number, keys by their first event."""
     first: dict[str, str] = {}
     for row in found:

@@ -55,7 +55,7 @@ class Now:
 
 def now(db: Connection, now_ns: int) -> list[Now]:
     """The calls, newest first."""
-    found = [*_in_progress(db, now_ns), *_ended(db, now_ns)]
+    found = [*_in_progress(db, now_ns), *_ended_calls(db, now_ns)]
     return sorted(found, key=lambda one: one.at, reverse=True)
 
 
@@ -75,7 +75,7 @@ def _in_progress(db: Connection, now_ns: int) -> list[Now]:
     return [Now(state, row.unit, row.line or 0, _time(db, row)) for row, state in states if state is not None]
 
 
-def _ended(db: Connection, now_ns: int) -> list[Now]:
+def _ended_calls(db: Connection, now_ns: int) -> list[Now]:
     """The calls whose end was reported. They are found by their steps: DISTINCT would read all events in SQLite."""
     end = events.alias()
     of_call = (calls.c.unit == events.c.unit) & (calls.c.call_id == events.c.call_id)

@@ -51,10 +51,10 @@ async def overview(request: Request, site: Site) -> Response:
 
 async def one(request: Request, site: Site) -> Response:
     row = await _row(request, site, request.path_params)
-    return await _one(request, site, row)
+    return await _call_page(request, site, row)
 
 
-async def _one(request: Request, site: Site, row: Mapping[str, Any], error: Exception | None = None) -> Response:
+async def _call_page(request: Request, site: Site, row: Mapping[str, Any], error: Exception | None = None) -> Response:
     def read(db: Connection) -> tuple[list[Mapping[str, Any]], dict[str, str]]:
         found = reviews.of_call(db, (row["unit"], row["call_id"]))
         return found, {one["by"]: releases.display_name(db, one["by"]) for one in found}
@@ -85,7 +85,7 @@ async def review(request: Request, site: Site) -> Response:
     try:
         await releases.run_logged(request, site, "ended_review", subject, do)
     except (Refusal, BadInput) as error:
-        return await _one(request, site, row, error)
+        return await _call_page(request, site, row, error)
     return RedirectResponse(f"/ended/call/{row['unit']}/{row['call_id']}", 303)
 
 

@@ -132,7 +132,7 @@ async def begin(request: Request, site: Site) -> Response:
 
 async def index(request: Request, site: Site) -> Response:
     """The lists of one unit and its segments that may have calls of the granted days, as an archive."""
-    grant, unit, root = await _granted(request, site), str(request.path_params["unit"]), _root(site)
+    grant, unit, root = await _grant_of(request, site), str(request.path_params["unit"]), _root(site)
     if root is None or not unitnames.is_name(unit):
         raise HTTPException(404)
     members = await anyio.to_thread.run_sync(pack_index, IndexFolder(root, unit), *days_of(grant.first, grant.last))
@@ -140,7 +140,7 @@ async def index(request: Request, site: Site) -> Response:
 
 
 async def search(request: Request, site: Site) -> Response:
-    grant, asked = await _granted(request, site), await json_body(request, Search, MOST_BYTES)
+    grant, asked = await _grant_of(request, site), await json_body(request, Search, MOST_BYTES)
     if not grant.first <= asked.first <= asked.last <= grant.last:
         raise HTTPException(409)
     address = client_address(request, site.settings.proxies)
@@ -162,7 +162,7 @@ async def end(request: Request, site: Site) -> Response:
     return Response(b"{}", media_type="application/json")
 
 
-async def _granted(request: Request, site: Site) -> Grant:
+async def _grant_of(request: Request, site: Site) -> Grant:
     grant: Grant | None = site.finding.of(bearer_token(request))
     if grant is None or not await _may(site, grant):
         raise HTTPException(401)

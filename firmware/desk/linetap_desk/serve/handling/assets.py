@@ -66,10 +66,10 @@ _SHEETS = ("base.css", "fleet.css")
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 
 
-def _joined() -> str:
+def _joined_css() -> str:
     folder = files("linetap_desk.serve").joinpath("static")
     return _COMMENT.sub("", "".join(folder.joinpath(name).read_text(encoding="utf-8") for name in _SHEETS))
 
 
-STYLE = Markup(_joined())
+STYLE = Markup(_joined_css())
 POLICY = secure.policy_with_style(STYLE)

@@ -107,7 +107,7 @@ def endpoint(route: Route, site: Site) -> Callable[[Request], Awaitable[Response
         fresh = "" if who is not None or form else secrets.token_urlsafe(32)
         secret = token if who is not None else form or fresh
         request.state.csrf, request.state.draft = secure.form_token(secret), site.draft_key(who)
-        if not route.public and (stopped := await _stopped(request, route, site, who, address)) is not None:
+        if not route.public and (stopped := await _refusal_of(request, route, site, who, address)) is not None:
             return stopped
         if request.method == "POST":
             await _require_own_form(request, site, "" if fresh else secret)
@@ -135,7 +135,7 @@ async def _until_fault[T](body: AsyncIterable[T]) -> AsyncIterator[T]:
         raise Unfinished from None
 
 
-async def _stopped(
+async def _refusal_of(
     request: Request, route: Route, site: Site, who: SessionUser | None, address: str
 ) -> Response | None:
     """The response to a person without access; None with access."""

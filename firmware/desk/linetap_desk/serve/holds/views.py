@@ -56,7 +56,7 @@ async def show_one(request: Request, site: Site, error: Exception | None = None)
             names = {row[name] for name in ("asked_by", "command_by", "closed_by")} - {None}
             names |= {one.by for one in chain.partials}
             shown = {name: store.display_name(db, name) for name in names}
-        held = _held(site, row)
+        held = _earlier_key(site, row)
         key_age = None if held is None else held.key_age
         together = callfiles.officers_of(site, row, chain, who.name, key_age)
         return row, shown, chains, held, together, _signatures(site, row)
@@ -74,7 +74,7 @@ async def show_one(request: Request, site: Site, error: Exception | None = None)
     )  # fmt: skip
 
 
-def _held(site: Site, row: Mapping[str, Any]) -> Wrapped | None:
+def _earlier_key(site: Site, row: Mapping[str, Any]) -> Wrapped | None:
     """The call's key as an earlier hold has it, or a re-wrapping."""
     try:
         return callfiles.newest_wrapped(site, row, roles_in_force(site).roles)

@@ -76,7 +76,7 @@ class TooMany(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Tried:
+class _Attempt:
     person: int
     name: str  # empty: there is no such account
     stored: str | None
@@ -117,7 +117,7 @@ async def by_person(
     site: Site, person: int, name: str, address: str, act: str, there: str, old: str = ""
 ) -> Entered:  # fmt: skip
     """Logs in a person whom `act` names as identified by other means."""
-    return await _enter(site, _Tried(person, name, None), True, address, act, there, old)
+    return await _enter(site, _Attempt(person, name, None), True, address, act, there, old)
 
 
 async def new_session(site: Site, who: SessionUser, address: str) -> str:
@@ -153,7 +153,7 @@ def _session(db: Connection, site: Site, waiting: Ceremony, address: str) -> str
     return sessions.begin(db, waiting.person, address, site.settings, site.clock.utc_ns())
 
 
-async def _enter(site: Site, tried: _Tried, right: bool, address: str, act: str, there: str, old: str) -> Entered:
+async def _enter(site: Site, tried: _Attempt, right: bool, address: str, act: str, there: str, old: str) -> Entered:
     begun = await anyio.to_thread.run_sync(_begin, site, tried, right, address, act, there, old)
     return begun if isinstance(begun, Entered) else Entered(second=site.ceremonies.begin(begun))
 
@@ -167,7 +167,7 @@ async def end(site: Site, who: SessionUser, address: str) -> None:
     await anyio.to_thread.run_sync(now)
 
 
-def _try(site: Site, name: str, address: str) -> _Tried:
+def _try(site: Site, name: str, address: str) -> _Attempt:
     with writing(site.own) as db:
         found = accounts.by_name(db, name) if accounts.is_name(name) else None
         known = "" if found is None else name
@@ -177,12 +177,12 @@ def _try(site: Site, name: str, address: str) -> _Tried:
     if not attempt.allowed:
         raise TooMany
     if found is None or found.locked:
-        return _Tried(0, known, None)
-    return _Tried(found.id, found.name, found.password, found.changed_at)
+        return _Attempt(0, known, None)
+    return _Attempt(found.id, found.name, found.password, found.changed_at)
 
 
 def _begin(
-    site: Site, tried: _Tried, right: bool, address: str, act: str, there: str, old: str
+    site: Site, tried: _Attempt, right: bool, address: str, act: str, there: str, old: str
 ) -> Entered | Ceremony:  # fmt: skip
     now_ns = site.clock.utc_ns()
     with writing(site.own) as db:

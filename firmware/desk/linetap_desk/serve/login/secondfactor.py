@@ -89,7 +89,7 @@ async def first_form(request: Request, site: Site) -> Response:
     if not accounts.LEAST_CHARACTERS <= len(new) <= accounts.MOST_CHARACTERS:
         return _first(request, site, routes.LENGTH, 400)
     try:
-        found = await anyio.to_thread.run_sync(_invited, site, name, code, address)
+        found = await anyio.to_thread.run_sync(_invitation_of, site, name, code, address)
     except login.TooMany:
         return _first(request, site, routes.TOO_MANY, 429)
     if found is None:
@@ -103,7 +103,7 @@ async def first_form(request: Request, site: Site) -> Response:
     return routes.set_second(RedirectResponse(NEW, 303), site.ceremonies.begin(waiting))
 
 
-def _invited(site: Site, name: str, code: str, address: str) -> tuple[int, str, str] | None:
+def _invitation_of(site: Site, name: str, code: str, address: str) -> tuple[int, str, str] | None:
     """The person, the account's last change and the invitation. TooMany: attempts count as those of a login do."""
     with writing(site.own) as db:
         found = accounts.by_name(db, name) if accounts.is_name(name) else None

@@ -81,7 +81,7 @@ async def keep_site(request: Request, site: Site) -> Response:
     authority, before = _authority(site), await _load_template(site)
     if authority is None:
         return RedirectResponse(_SITE, 303)
-    form = _typed(data, template.FIELDS)
+    form = _form_as_typed(data, template.FIELDS)
     files = {name: await _file(data, name) for name in template.FILES}
     kept = template.read(form, files, None if before is None else before.template, authority)
     if kept is None:
@@ -114,7 +114,7 @@ async def make(request: Request, site: Site) -> Response:
     if found is None or authority is None:
         return RedirectResponse(_SITE, 303)
     cards = _cards(str(data.get("cards", "")))
-    form = _typed(data, unitform.fields_of(cards))
+    form = _form_as_typed(data, unitform.fields_of(cards))
     unit = unitform.read(form, cards)
     try:
         order = b"" if unit is None else orderfile.order_of(found.template, unit, authority, now)
@@ -184,7 +184,7 @@ def _cards(text: str) -> int:
     return int(text) if text in known else 1
 
 
-def _typed(data: FormData, names: list[str] | tuple[str, ...]) -> Form:
+def _form_as_typed(data: FormData, names: list[str] | tuple[str, ...]) -> Form:
     """The form as typed. A private key in a field is a mistake of that field, and is not shown again."""
     form = Form(typed := {})
     for name in names:

@@ -78,11 +78,11 @@ def checked_files(site: Site, data: bytes, calls: Sequence[OverflowCall], roles:
     found = list[UploadedCall]()
     for call_id, files in sorted(unpack(data).items()):
         brought = _papers(call_id, files)
-        found.append(_judge(site, files, brought, _named(site, call_id, files, brought, calls, roles), roles))
+        found.append(_judge(site, files, brought, _call_of_files(site, call_id, files, brought, calls, roles), roles))
     return found
 
 
-def _named(
+def _call_of_files(
     site: Site, call_id: str, files: Mapping[str, bytes], brought: Wrapped | None, calls: Sequence[OverflowCall],
     roles: Roles,
 ) -> OverflowCall:  # fmt: skip

@@ -155,7 +155,7 @@ def use(db: Connection, settings: Settings, ceremony: Ceremony, given: Answer, n
     row = db.execute(select(passkeys).where(mine)).one_or_none()
     if row is None:
         raise Unknown("no passkey of this account")
-    counter = _checked(passkey.from_blob(bytes(row.key)), settings, ceremony, given)
+    counter = _verify_answer(passkey.from_blob(bytes(row.key)), settings, ceremony, given)
     if (counter or row.counter) and counter <= row.counter:
         raise CountsBack(f"the counter is {counter}, and was {row.counter} before")
     db.execute(update(passkeys).where(mine).values(counter=counter, used_at=rfc3339(now_ns)))
@@ -168,7 +168,7 @@ def store_passkey(db: Connection, settings: Settings, ceremony: Ceremony, given:
         p256.from_point(given.point)
     except BadInput:
         raise PasskeyFault("the public key is not a point of P-256") from None
-    counter = _checked(key, settings, ceremony, given)
+    counter = _verify_answer(key, settings, ceremony, given)
     db.execute(delete(passkeys).where(passkeys.c.person == ceremony.person))
     if db.execute(select(passkeys.c.id).where(passkeys.c.credential == given.credential)).first() is not None:
         raise PasskeyFault("this passkey is another account's")
@@ -180,7 +180,7 @@ def store_passkey(db: Connection, settings: Settings, ceremony: Ceremony, given:
     )  # fmt: skip
 
 
-def _checked(key: PasskeyKey, settings: Settings, ceremony: Ceremony, given: Answer) -> int:
+def _verify_answer(key: PasskeyKey, settings: Settings, ceremony: Ceremony, given: Answer) -> int:
     made = assertion.of_browser(given.authenticator, given.client, given.numbers)
     assertion.check(key, made, ceremony.challenge)
     if made.origin != settings.url:  # other ports of the host are other sites

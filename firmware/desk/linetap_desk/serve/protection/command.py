@@ -57,22 +57,24 @@ def make_report(settings: Settings, of: Period, now_ns: int) -> Report:
     try:
         with engine.connect() as db:
             database.begin_snapshot(db)
-            opened = _released(settings, of, table)
-            return report.make(db, of, table, opened, now_ns, _covered(db, register, table, now_ns))
+            opened = _released_counts(settings, of, table)
+            return report.make(db, of, table, opened, now_ns, _coverage_counts(db, register, table, now_ns))
     except SQLAlchemyError as error:
         raise BadInput(f"db: {database.reason(error)}") from None
     finally:
         engine.dispose()
 
 
-def _covered(db: Connection, register: Register | None, table: Departments, now_ns: int) -> tuple[int, int] | None:
+def _coverage_counts(
+    db: Connection, register: Register | None, table: Departments, now_ns: int
+) -> tuple[int, int] | None:
     if register is None:
         return None
     found = compare(db, register, table, now_ns)
     return found.tapped, found.staff
 
 
-def _released(settings: Settings, of: Period, table: Departments) -> Counter[str] | None:
+def _released_counts(settings: Settings, of: Period, table: Departments) -> Counter[str] | None:
     """The released calls; None if this user cannot read the pages' database, which belongs to the user of the pages."""
     try:
         engine = database.open_reader(settings.db)

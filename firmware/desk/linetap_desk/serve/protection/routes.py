@@ -41,13 +41,13 @@ class RecentReports:
             known, now_ns = self.found.get(of.text), site.clock.utc_ns()
             if known is not None and 0 <= now_ns - known.made_at_ns < KEPT_S * NS_PER_S:
                 return known
-            made = self.found[of.text] = await _made(site, of, now_ns)
+            made = self.found[of.text] = await _make_report(site, of, now_ns)
             while len(self.found) > MOST_KEPT:
                 del self.found[next(iter(self.found))]
             return made
 
 
-async def _made(site: Site, of: Period, now_ns: int) -> Report:
+async def _make_report(site: Site, of: Period, now_ns: int) -> Report:
     table = site.calls.directory.lines
 
     def own() -> report.Released:

@@ -51,7 +51,7 @@ def roles_in_force(site: Site) -> RolesInForce:
     if serve.roles is None or serve.authority is None:
         raise RolesFault("roles_missing", "serve.roles and serve.authority are missing in desk.toml")
     with site.own.connect() as db:
-        version, sha256 = _seen(db)
+        version, sha256 = _last_version(db)
     try:
         data, sig, roles = read_roles(Path(serve.roles), read_authority(Path(serve.authority)), version)
     except BadInput as error:
@@ -62,13 +62,13 @@ def roles_in_force(site: Site) -> RolesInForce:
     if digest != sha256:
         with writing(site.own) as db:
             one_at_a_time(db, _LOCK)
-            if _seen(db)[0] <= roles.version:
+            if _last_version(db)[0] <= roles.version:
                 db.execute(delete(roles_seen))
                 db.execute(insert(roles_seen).values(id=_ONLY, version=roles.version, sha256=digest))
     return RolesInForce(data, sig, roles)
 
 
-def _seen(db: Connection) -> tuple[int, str]:
+def _last_version(db: Connection) -> tuple[int, str]:
     found = db.execute(select(roles_seen.c.version, roles_seen.c.sha256)).one_or_none()
     return (1, "") if found is None else (found.version, found.sha256)
 

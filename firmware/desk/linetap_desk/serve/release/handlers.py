@@ -119,7 +119,7 @@ async def _step(request: Request, site: Site, act: str, step: steps.Step | None,
 
         verified = Verified(checking.Checked())
         if roles is not None and step in CHECKED:
-            verified = await _verified(request, site, roles)
+            verified = await _verify_call(request, site, roles)
 
         def within(db: Connection) -> Subject | None:
             state = store.require_request(db, id_of(request))
@@ -137,7 +137,7 @@ async def _step(request: Request, site: Site, act: str, step: steps.Step | None,
     return RedirectResponse(f"/release/{id_of(request)}", 303)
 
 
-async def _verified(request: Request, site: Site, roles: RolesInForce) -> Verified:
+async def _verify_call(request: Request, site: Site, roles: RolesInForce) -> Verified:
     def read() -> Verified:
         with site.own.connect() as db:
             state = store.read_request(db, id_of(request))

@@ -69,9 +69,9 @@ def members(site: Site, state: RequestState, roles: RolesInForce) -> list[Member
         as_member(f"inner/{row['call_id']}{sealing.SUFFIX}", bytes(row["inner_age"])),
         *_previous_custodian_file(site, state),
         *_rewrapped_key(callfiles.newest_wrapped(site, row, roles.roles), row["call_id"]),
-        *_amended(folder),
-        *_closing(site, row),
-        *_witnessed(folder),
+        *_amendment_members(folder),
+        *_closing_members(site, row),
+        *_witness_members(folder),
     ]
 
 
@@ -120,10 +120,10 @@ def of_call(site: Site, row: Mapping[str, Any]) -> list[Member]:
         files = [_file(folder / name, f"calls/{call_id}/{name}") for name in names]
     except OSError:
         raise StepFault("copy_unreadable", f"{call_id}: its second copy cannot be read whole") from None
-    return files + _amended(folder) + _closing(site, row) + _witnessed(folder)
+    return files + _amendment_members(folder) + _closing_members(site, row) + _witness_members(folder)
 
 
-def _amended(folder: Path) -> list[Member]:
+def _amendment_members(folder: Path) -> list[Member]:
     """All amendments as the unit signed them: each person who opens the call verifies them, and the record stays as
     sealed."""
     limits = {".json": amendment.LIMIT_BYTES, namespaces.SUFFIX: sshsig.SIGNATURE_LIMIT_BYTES}
@@ -136,12 +136,12 @@ def _amended(folder: Path) -> list[Member]:
         raise StepFault("copy_unreadable", f"{folder.name}: its amendments cannot be read whole") from None
 
 
-def _closing(site: Site, row: Mapping[str, Any]) -> list[Member]:
+def _closing_members(site: Site, row: Mapping[str, Any]) -> list[Member]:
     proof = callfiles.read_closing(site, row)
     return [as_member(f"{closing.FOLDER}/{row['call_id']}{closing.SUFFIX}", proof)] if proof else []
 
 
-def _witnessed(folder: Path) -> list[Member]:
+def _witness_members(folder: Path) -> list[Member]:
     """The proof that `linetap checkpoint --store` wrote; each person who opens the call verifies it by their own
     policy."""
     path = callfolder.home(folder) / witnessed_path(folder.name)

@@ -44,7 +44,7 @@ async def for_the_vault(request: Request, site: Site) -> Response:
         checking.require_call(site, state.row, now.roles)
         return package.for_the_vault(site, state, now.roles)
 
-    return await _packed(request, site, f"{id_of(request)}-vault.tar", members)
+    return await _package_answer(request, site, f"{id_of(request)}-vault.tar", members)
 
 
 async def for_an_approver(request: Request, site: Site) -> Response:
@@ -55,7 +55,7 @@ async def for_an_approver(request: Request, site: Site) -> Response:
         checking.require_call(site, state.row, now.roles)
         return package.for_an_approver(site, state)
 
-    return await _packed(request, site, f"{id_of(request)}-call.tar", members)
+    return await _package_answer(request, site, f"{id_of(request)}-call.tar", members)
 
 
 async def packed(request: Request, site: Site) -> Response:
@@ -65,10 +65,10 @@ async def packed(request: Request, site: Site) -> Response:
         checking.require_call(site, state.row, now.roles)
         return package.members(site, state, now)
 
-    return await _packed(request, site, f"{id_of(request)}.tar", members)
+    return await _package_answer(request, site, f"{id_of(request)}.tar", members)
 
 
-async def _packed(
+async def _package_answer(
     request: Request, site: Site, name: str, members: Callable[[RequestState, RolesInForce], list[package.Member]]
 ) -> Response:
     state = await _require_request(request, site)

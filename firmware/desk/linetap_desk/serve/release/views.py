@@ -91,7 +91,7 @@ class Tasks[T]:
 
 def page_of_list(db: Connection, listed: List, now_ns: int, place: ListPosition | None = None) -> ListPage:
     """A page of a list: open requests by their expiry; closed or expired ones and holds newest first."""
-    table, order, newest_first, wanted = _listed(listed, now_ns)
+    table, order, newest_first, wanted = _list_query(listed, now_ns)
     backward = place is not None and place.way == "back"
     descending = newest_first != backward
     key = tuple_(order, table.c.id)
@@ -144,7 +144,7 @@ def holds_to_do(db: Connection, name: str, now_ns: int) -> list[Mapping[str, Any
     return [dict(row) for row in db.execute(wanted.order_by(*order).limit(MOST_LOOKED)).mappings()]
 
 
-def _listed(listed: List, now_ns: int) -> tuple[Table, Any, bool, Select[Any]]:
+def _list_query(listed: List, now_ns: int) -> tuple[Table, Any, bool, Select[Any]]:
     if listed == "holds":
         return holds, holds.c.asked_at, True, select(*store.columns_without_files(holds))
     over = or_(requests.c.closed_at.is_not(None), requests.c.expires_at <= rfc3339(now_ns))
@@ -228,7 +228,7 @@ async def page(request: Request, site: Site, error: Exception | None = None, **m
             doers = {row[name] for name in ("asked_by", "keyed_by", "unwrapped_by", "closed_by")} - {None}
             doers |= {a["by"] for a in state.approvals} | {one.by for one in state.chain.partials}
             names = {name: store.display_name(db, name) for name in doers}
-        wrapped = _wrapped(site, state) if state.step(now_ns) == "unwrap" else None
+        wrapped = _rewrapped_key(site, state) if state.step(now_ns) == "unwrap" else None
         anew = None if wrapped is None else wrapped.key_age
         together = (
             callfiles.officers_of(site, row, state.chain, who.name, anew) if state.step(now_ns) == "unwrap" else None
@@ -286,7 +286,7 @@ def _signing(site: Site, state: RequestState, language: str) -> str:
     return signingpage.link(address, data, people, language) if people else ""
 
 
-def _wrapped(site: Site, state: RequestState) -> Wrapped | None:
+def _rewrapped_key(site: Site, state: RequestState) -> Wrapped | None:
     try:
         return callfiles.newest_wrapped(site, state.row, roles_in_force(site).roles)
     except RolesFault:
