@@ -8,13 +8,17 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from keeping_rig import DAY, START, Keeper
+from linetap.recorder.vault.commands.commands import PATIENCE_NS
 from linetap.recorder.vault.log.proof import Proof
+from linetap.recorder.vault.retention.holds import Holds
 from linetap_core.durable import broken
-from linetap_core.evidence.merklelog.leaflog import MOST_AT_ONCE
+from linetap_core.evidence.calls.hold import Hold
+from linetap_core.evidence.merklelog.leaflog import LEAVES, MOST_AT_ONCE
 
 
 @pytest.fixture
@@ -41,6 +45,13 @@ def kept(unit: Keeper, *names: str) -> Callable[[], None]:
         shutil.copytree(backup, unit.vault, dirs_exist_ok=True)
 
     return put_back
+
+
+def another_log(unit: Keeper) -> None:
+    """Changes the log, which the next start sets aside."""
+    unit.log.publish()
+    path = unit.vault / "log" / LEAVES
+    path.write_bytes(path.read_bytes().replace(b'"version":1', b'"version":2'))
 
 
 def with_long_log(unit: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,12 +94,9 @@ class TestHolds:
     def test_one_of_the_log_before_is_missed_too(self, unit: Keeper) -> None:
         record, put_back = unit.call(), kept(unit, *HOLDS)
         assert unit.command(unit.hold(record, unit.clock.utc_ns() + 300 * DAY)).done
-        unit.log.publish()
-        path = unit.vault / "log" / "leaves.jsonl"
-        path.write_bytes(path.read_bytes().replace(b'"version":1', b'"version":2'))
+        another_log(unit)
         put_back()
         unit.restart()
-        assert (unit.vault / "log.before-1").is_dir()
         unit.log.publish()
         unit.passes(100)
         assert unit.is_whole(record)
@@ -133,3 +141,73 @@ class TestHolds:
         unit.passes(40)
         assert unit.destroyed() == [record.call_id]
         assert not broken.names()
+
+
+class TestCommands:
+    def test_an_older_copy_of_their_counters_repeats_none(self, unit: Keeper) -> None:
+        put_back = kept(unit, "commands.json")
+        data = unit.envelope("identify", "desk", {"seconds": "5"})
+        assert unit.command(data).done
+        put_back()
+        unit.restart()
+        assert unit.command(data).code == "command_repeated"
+        assert broken.names() == ["vault/commands.json"]
+        unit.restart()
+        broken.forget()
+        assert unit.command(data).code == "command_repeated"
+        assert unit.command(unit.envelope("identify", "desk", {"seconds": "5"})).done
+        assert not broken.names(), "the file is whole again"
+
+    def test_a_copy_of_the_moment_of_its_deed_does_it_no_more(
+        self, unit: Keeper, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        record = unit.call()
+        data, copies = unit.hold(record, unit.clock.utc_ns() + 100 * DAY), list[Callable[[], None]]()
+        accept = Holds.accept
+
+        def copied(holds: Holds, *args: Any) -> Hold:
+            copies.append(kept(unit, "commands.json"))
+            return accept(holds, *args)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Holds, "accept", copied)
+            assert unit.command(data).done
+        unit.passes(1)
+        assert unit.command(unit.hold(record, unit.clock.utc_ns() + 300 * DAY)).done
+        copies[0]()
+        unit.restart()
+        unit.passes(1)
+        assert [leaf["counter"] for leaf in unit.leaves("command")] == [1, 2, 3]
+        assert unit.upkeep.holds.until(record.call_id) == unit.clock.utc_ns() + 299 * DAY
+
+    def test_one_of_the_log_before_is_not_repeated_either(self, unit: Keeper) -> None:
+        put_back = kept(unit, "commands.json")
+        data = unit.envelope("identify", "desk", {"seconds": "5"})
+        assert unit.command(data).done
+        another_log(unit)
+        put_back()
+        unit.restart()
+        unit.log.publish()
+        assert unit.command(data).code == "command_repeated"
+
+    def test_until_all_leaves_are_read_they_wait_and_are_then_refused(
+        self, unit: Keeper, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        data, other = (unit.envelope("identify", "desk", {"seconds": "5"}) for _ in range(2))
+        put_back = kept(unit, "commands.json")
+        assert unit.command(data).done
+        put_back()
+        with_long_log(unit, monkeypatch)
+        unit.give(data)
+        unit.tick()
+        with pytest.raises(FileNotFoundError):
+            unit.answer()
+        unit.clock.advance(PATIENCE_NS)
+        unit.tick()
+        assert unit.answer().code == "command_counting"
+        assert unit.command(other).code == "command_counting"
+        assert unit.upkeep.commands.refused.count == 0, "nobody lacked a right"
+        for _ in range(5):
+            unit.log.publish()
+        assert unit.command(data).code == "command_repeated"
+        assert unit.command(other).done

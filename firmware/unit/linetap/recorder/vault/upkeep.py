@@ -181,10 +181,9 @@ class Upkeep:
         may_destroy = attempt(self.time.tick)
         attempt(self._refresh_zones)
         attempt(self.effects.self_test.refresh)
-        may_destroy = attempt(self.commands.tick) and may_destroy
+        may_destroy = attempt(self._compare_with_log) and attempt(self.commands.tick) and may_destroy
         if self._amending is not None:
             may_destroy = attempt(self._amending.tick) and may_destroy
-        may_destroy = attempt(self._compare_with_log) and may_destroy
         if may_destroy and self._is_compared:
             attempt(self._end_holds)
             attempt(self._destroy)
@@ -198,9 +197,10 @@ class Upkeep:
 
     def _compare_with_log(self) -> None:
         """Compares the files that may be older copies with the log, once after a start when all leaves are read; until
-        then nothing is destroyed.
+        then nothing is destroyed, and commands wait.
         """
         if not self._is_compared and (past := self._log.past_leaves()) is not None:
+            self.commands.count(past.counters)
             self.holds.compare(past.holds)
             self._is_compared = True
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Takes the commands, holds and roles from the leaves of the log: a small file beside the log may be an older copy, put back from a
-backup or by whoever writes the disk, and is compared with them at each start.
+"""Takes the commands, holds and roles from the leaves of the log. A small file beside the log may be an older copy, put
+back from a backup or by whoever writes the disk; it is compared with them at each start.
 
 The leaves of the log come from the pass that proves it (proof.py), those of logs that were set aside from a pass beside
 it. The latter are not proved: they count as far as they can be read, and only to refuse a command or to keep a call.
