@@ -59,6 +59,17 @@ def test_counters_far_ahead_keep_none_of_today_from_being_taken(far: list[int]) 
     assert sum(counter > BOUND.soon for counter in counters.keys["a"].seen) <= MOST_FAR
 
 
+@given(st.lists(st.integers(1, 2000), max_size=MOST_SEEN * 3, unique=True), st.data())
+def test_with_some_of_their_own_joined_they_stay_the_same(used: list[int], data: st.DataObject) -> None:
+    """So that a difference shows an older copy: the log has no counter that the file of its time lacks."""
+    some, whole, part = data.draw(st.sets(st.sampled_from(used or [1]))), Window(), Window()
+    for counter in used:
+        whole = whole.using(counter)
+        part = part.using(counter) if counter in some else part
+    assert whole.joined(part) == whole
+    assert all(part.joined(whole).is_used(counter) for counter in used)
+
+
 def test_each_key_has_counters_of_its_own() -> None:
     counters = Counters().using(["a"], 150)
     assert counters.is_used(["a"], 150)

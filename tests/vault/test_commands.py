@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -17,9 +19,9 @@ from keeping_rig import DAY, UNIT, Keeper, midnight
 from linetap.checks import Finding, Trouble
 from linetap.recorder.vault.commands.commands import MOST_A_TICK, MOST_ANSWERS
 from linetap.reporter.inbox import ANSWER_LIMIT_BYTES
+from linetap_core import plainfile
 from linetap_core.clock import NS_PER_S, rfc3339
 from linetap_core.durable import broken
-from linetap_core.errors import Refusal
 from linetap_core.evidence.authorization.command import LIMIT_BYTES, MAY, SUFFIX, Envelope
 from linetap_core.evidence.signing import document, namespaces, sshsig
 from linetap_core.rundir import answers_for, commands_of
@@ -134,12 +136,8 @@ class TestEnvelope:
         aside = [path.read_bytes() for path in unit.vault.glob("commands.json.broken-*")]
         assert aside == ([damage] if damage is not None else [])
 
-    def test_counters_that_nothing_knows_stop_commands(self, unit: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
-        def unreadable(*_: object) -> None:
-            raise Refusal("the log is damaged")
-
-        lost(unit, b"?")
-        monkeypatch.setattr("linetap.recorder.vault.commands.commands.counters_of", unreadable)
+    def test_counters_that_cannot_be_read_stop_commands(self, unit: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(plainfile, "open_plain", _unless_commands(plainfile.open_plain))
         unit.restart()
         assert unit.command(unit.envelope("time", "desk", time_body(unit))).code == "command_counters_lost"
 
@@ -475,6 +473,15 @@ def lost(unit: Keeper, damage: bytes | None) -> None:
         path.unlink()
     else:
         path.write_bytes(damage)
+
+
+def _unless_commands(opened: Callable[[Path], int]) -> Callable[[Path], int]:
+    def open_plain(path: Path) -> int:
+        if path.name == "commands.json":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opened(path)
+
+    return open_plain
 
 
 def _cut_in_holds(path: Path, data: bytes) -> None:

@@ -20,7 +20,7 @@ from linetap_core.system import is_damage
 
 _BLOCK_BYTES = 4096
 _MOST_BAD_BLOCKS = 1000  # a medium may need seconds for each
-_CARRIED = b'"in_force"'  # the next start compares it: a log that begins anew must contain it
+_CARRIED = {kind: f'"{kind}"'.encode("ascii") for kind in ("in_force", "roles")}  # each start compares these
 
 
 def place(number: int) -> str:
@@ -46,15 +46,18 @@ def set_aside(folder: Path) -> int:
 
 
 def carried_leaves(folder: Path) -> list[bytes]:
-    """The leaf of a log set aside that the new log needs: without it, facts about weakenings would be lost."""
-    last: list[bytes] = []
-    for line in _readable_lines(folder / leaflog.LEAVES):
-        if _CARRIED in line and _is_whole(line) and (leaf := _read(line)) is not None and leaf.kind == "in_force":
-            last = [line]
-    return last
+    """The leaves of a log set aside that the new log needs: without them, facts about weakenings would be lost, and an
+    older copy of roles.json would not be found.
+    """
+    last: dict[str, bytes] = {}
+    for line in readable_lines(folder / leaflog.LEAVES):
+        for kind, mark in _CARRIED.items():
+            if mark in line and _is_whole(line) and (leaf := _read(line)) is not None and leaf.kind == kind:
+                last[kind] = line
+    return [*last.values()]
 
 
-def _readable_lines(path: Path) -> Iterator[bytes]:
+def readable_lines(path: Path) -> Iterator[bytes]:
     """The lines of a file, and fragments of those in lost blocks. None of a file that is missing or lost."""
     try:
         with plainfile.opened(path) as file:

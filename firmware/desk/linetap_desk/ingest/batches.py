@@ -59,7 +59,9 @@ AGAIN_S = 900  # resend after so long without an answer; a unit answers sooner, 
 NAME = re.compile(r"[0-9a-z][0-9a-z._-]{0,79}")
 _EPOCH = re.compile(r"\d{4}-\d{2}-\d{2}|overflow-\d{1,9}")
 # With these codes a unit refuses a command before it counts it, so the same command may be sent again.
-NOT_COUNTED = frozenset({"command_signer", "command_not_here", "command_no_authority", "command_counters_lost"})
+NOT_COUNTED = frozenset(
+    f"command_{each}" for each in ("signer", "not_here", "no_authority", "counters_lost", "counting")
+)
 _ANSWERS, _ANSWER_SUFFIX = "batches-answers", ".json"
 
 log = logging.getLogger("linetap.ingest")

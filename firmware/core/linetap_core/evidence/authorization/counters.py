@@ -34,9 +34,13 @@ class Window(msgspec.Struct, frozen=True):
         return counter <= self.floor or counter in self.seen
 
     def using(self, counter: int) -> Window:
-        seen = sorted({*self.seen, counter})
+        return self.joined(Window(seen=(counter,)))
+
+    def joined(self, other: Window) -> Window:
+        """The counters of both."""
+        seen = sorted({*self.seen, *other.seen})
         dropped, kept = seen[:-MOST_SEEN], seen[-MOST_SEEN:]
-        return Window(max([self.floor, *dropped]), tuple(kept))
+        return Window(max([self.floor, other.floor, *dropped]), tuple(kept))
 
 
 class Bound(msgspec.Struct, frozen=True):
@@ -74,6 +78,11 @@ class Counters(msgspec.Struct, frozen=True):
         if light:
             return msgspec.structs.replace(self, light={**self.light, **windows})
         return msgspec.structs.replace(self, keys={**self.keys, **windows})
+
+    def joined(self, other: Counters) -> Self:
+        """These and the stored counters of `other`."""
+        keys = {key: self._window(key, light=False).joined(window) for key, window in other.keys.items()}
+        return msgspec.structs.replace(self, keys={**self.keys, **keys})
 
     def _window(self, key: str, light: bool) -> Window:
         return (self.light if light else self.keys).get(key, Window())

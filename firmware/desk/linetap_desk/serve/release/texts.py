@@ -190,6 +190,7 @@ REFUSAL = (
         "command_not_here": N_("This version of the unit does not do this yet."),
         "command_no_authority": N_("The unit's configuration names no authority: nobody can command it."),
         "command_counters_lost": N_("The unit cannot read which commands it has had. Look at its alerts."),
+        "command_counting": N_("The unit reads after its start which commands it has had. Sign again in some minutes."),
         "command_failed": N_("A fault in the unit's program: nothing was done. Report it to its maker."),
         "config_invalid": N_("The configuration has errors."),
         "config_fixed": N_("It changes what no command may change: name, keys, paths, cards, broker or time zone."),

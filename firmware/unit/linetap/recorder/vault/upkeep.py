@@ -103,6 +103,7 @@ class Upkeep:
         self._index_end = IndexEnd(vault, config.retention.zone, unit_log)
         self._trim = Trim(vault)
         self._trouble = ""
+        self._is_compared = False
         self._forecast_ns = self._zones_ns = 0
         self.full_in_days: int | None = None  # None: old calls are destroyed in time, or the forecast is not known yet
 
@@ -180,17 +181,28 @@ class Upkeep:
         may_destroy = attempt(self.time.tick)
         attempt(self._refresh_zones)
         attempt(self.effects.self_test.refresh)
-        may_destroy = attempt(self.commands.tick) and may_destroy
+        may_destroy = attempt(self._compare_with_log) and attempt(self.commands.tick) and may_destroy
         if self._amending is not None:
             may_destroy = attempt(self._amending.tick) and may_destroy
-        if may_destroy:
+        if may_destroy and self._is_compared:
             attempt(self._end_holds)
             attempt(self._destroy)
             attempt(self._end_index)
+        elif may_destroy:
+            attempt(lambda: self.expiry.tick(None))  # scans alone
         for step in (self._segments.tick, self._rebuild.tick, self.update.tick, self.weakened.tick):
             attempt(step)
         if failed:
             raise next((error for error in failed if error.errno in FULL), failed[0])
+
+    def _compare_with_log(self) -> None:
+        """Compares the files that may be older copies with the log, once after a start when all leaves are read; until
+        then nothing is destroyed, and commands wait.
+        """
+        if not self._is_compared and (past := self._log.past_leaves()) is not None:
+            self.commands.count(past.counters)
+            self.holds.compare(past.holds)
+            self._is_compared = True
 
     def _end_holds(self) -> None:
         if (now_ns := self.time.now_ns) is not None:

@@ -6,9 +6,8 @@ until the giver has the answer. The counter and the command are in the vault bef
 the command is done again, so each effect may be done twice. Only the verbs sent every second (LIGHT) have neither leaf
 nor file, and their counters are in RAM alone.
 
-Counters are rebuilt from the log if commands.json is broken or missing: each accepted command has a leaf, so none can
-be replayed. A leaf names the keys that signed; a leaf of version 0.1 names only the role, and every key of that role
-then starts above that counter.
+Each accepted command has a leaf in the log. At a start the counters are completed by these (`count`), so that a lost or
+older commands.json lets no command be repeated; until all leaves are read, commands wait.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -24,8 +23,8 @@ import msgspec
 
 from linetap.recorder.vault.commands.effects import Effects
 from linetap.recorder.vault.log.log import UnitLog
-from linetap_core import jsontext, rundir
-from linetap_core.clock import Clock, rfc3339
+from linetap_core import rundir
+from linetap_core.clock import NS_PER_S, Clock, rfc3339
 from linetap_core.durable import broken
 from linetap_core.durable.files import replace_in_ram
 from linetap_core.durable.smallfile import Broken, SmallFile
@@ -34,11 +33,9 @@ from linetap_core.evidence.authorization import command as envelopes
 from linetap_core.evidence.authorization import fetch
 from linetap_core.evidence.authorization.command import SUFFIX, Answer, Command, CommandFault, Holder, Outcome, Signed
 from linetap_core.evidence.authorization.counters import Counters, Window
-from linetap_core.evidence.merklelog import leaflog
 from linetap_core.records import RefusedState
 from linetap_core.rundir import ANSWER, GIVERS, answers_for, commands_of
 from linetap_core.service import remove_quietly
-from linetap_core.vaultformat import keptlogs
 
 NAME = "commands.json"  # in the vault
 MOST_A_TICK = 4  # of each giver
@@ -47,6 +44,7 @@ MOST_LOGGED = 1024  # refused commands in the log, each once
 # Refusals of LIGHT commands, signed by the desk, that came after their repetition, their expiry, or the end of a call
 # or a vault.
 _LATE = frozenset({"command_repeated", "command_expired", "fetch_no_call", "ack_origin", "ack_vault"})
+PATIENCE_NS = 5 * NS_PER_S  # then a waiting command is refused: its sender repeats it
 LONGEST_TEXT = 3000  # characters of an answer, which may have 16 KiB
 
 log = logging.getLogger("linetap.recorder.vault")
@@ -93,14 +91,36 @@ class Commands:
             answers = rundir.make(rundir.make(answers_for(run_dir, giver).parent) / giver)
             self._answered[giver] = {Path(name).stem for name in rundir.names(answers, ANSWER)}
         self._logged_refusals: dict[bytes, None] = {}
+        self._had_file = False  # there was a file at this start
         self._saved = self._load()
         self._counters = Counters(self._saved.keys) if self._saved is not None else Counters()
+        self._is_counted, self._started_ns = False, clock.monotonic_ns()
         self.refused = RefusedState()  # readable by any thread
+
+    def count(self, past: Counters) -> None:
+        """Adds the counters of the log's leaves, and completes the command that was begun before the restart. OSError:
+        not completed; it may be repeated.
+        """
+        self._is_counted = True
+        if self._saved is None:
+            return
+        counters, begun = self._counters.joined(past), self._saved.begun
+        if begun is not None and begun.signed.is_used(past):
+            begun = None  # its leaf is written after its effect
+        if self._had_file and counters != self._counters:
+            broken.report(self._path, "an older copy: the log has later commands, and none of them is repeated")
+        self._counters = counters
+        if counters.keys != self._saved.keys or begun is not self._saved.begun:
+            self._save(_Saved.of(counters, begun))
+        if begun is not None:
+            self._carry_out(begun, again=True)
 
     def tick(self) -> None:
         """Handles a few commands. OSError: nothing is lost, and the next tick continues."""
-        if self._saved is not None and self._saved.begun is not None:
+        if self._is_counted and self._saved is not None and self._saved.begun is not None:
             self._carry_out(self._saved.begun, again=True)
+        if not self._is_counted and self._clock.monotonic_ns() - self._started_ns < PATIENCE_NS:
+            return
         for giver in GIVERS:
             there = [Path(name).stem for name in rundir.names(commands_of(self._run_dir, giver), SUFFIX)]
             for gone in self._answered[giver].difference(there):
@@ -121,6 +141,10 @@ class Commands:
         try:
             if self._saved is None:
                 raise CommandFault("command_counters_lost", f"{self._path} cannot be read")
+            if not self._is_counted:
+                raise CommandFault(
+                    "command_counting", "it reads its log for earlier commands; send it again in a minute"
+                )
             signed = self._checked(data)
         except CommandFault as fault:
             self._refuse(giver, name, data, fault)
@@ -203,7 +227,7 @@ class Commands:
     def _count_refusal(self, code: str, command: Command | None) -> None:
         """Counts a refusal for the alert `command_refused`: a sender lacked the right. A late LIGHT command does not
         count: a broker may deliver twice, or days late after a site was cut off."""
-        if command is not None and command.verb in envelopes.LIGHT and code in _LATE:
+        if code == "command_counting" or (command is not None and command.verb in envelopes.LIGHT and code in _LATE):
             return
         role = command.role if command is not None else ""
         self.refused = RefusedState(self.refused.count + 1, code, role, self._clock.monotonic_ns())
@@ -239,37 +263,21 @@ class Commands:
         self._saved = saved
 
     def _load(self) -> _Saved | None:
-        """Loads the counters, or rebuilds them from the log, which has every accepted command. None: the log cannot be
-        read either, and no command is accepted.
+        """Loads the counters; without a whole file the log's leaves alone count. None: it cannot be read now, and no
+        command is accepted.
         """
         try:
-            return _FILE.read(self._path)
+            found = _FILE.read(self._path)
         except FileNotFoundError:
-            pass
+            return _Saved()
         except Broken as error:
             broken.set_aside(self._path, f"{error}; the counters are taken from the log")
+            return _Saved()
         except OSError as error:
-            self._report_lost(error)
+            broken.report(self._path, f"{error}; no command is accepted until it can be read or is removed")
             return None
-        try:
-            saved = _Saved.of(counters_of(self._all_leaves()))
-        except (LinetapError, OSError) as error:
-            self._report_lost(error)
-            return None
-        with contextlib.suppress(OSError):  # rebuilt again at the next start
-            if saved.keys:
-                _FILE.replace(self._path, saved)
-        return saved
-
-    def _all_leaves(self) -> Iterator[bytes]:
-        """All leaves, including those of logs that were set aside: their commands must not be repeated either."""
-        vault = self._path.parent
-        for number in keptlogs.numbers(vault):
-            yield from leaflog.lines_of(vault / keptlogs.place(number) / leaflog.LEAVES)
-        yield from self._log.leaves(0)
-
-    def _report_lost(self, error: Exception) -> None:
-        broken.report(self._path, f"{error}; no command is accepted until it can be read or is removed")
+        self._had_file = True
+        return found
 
 
 def _unforeseen(error: Exception) -> CommandFault:
@@ -288,41 +296,3 @@ def _age(path: Path) -> int:
     with contextlib.suppress(OSError):
         return path.stat().st_mtime_ns
     return 0
-
-
-# --- Counters from the log --------------------------------------------------------------------------------------------
-
-
-# Codes of logged refusals, with a known signer, that did not use up a counter.
-_NOT_USED = frozenset(
-    f"command_{each}" for each in ("signer", "verb", "role", "not_here", "counter", "repeated", "expired")
-) | {"config_weakens", "key_list_weakens", "hold_shorter"}
-
-
-class _CountedLeaf(msgspec.Struct):
-    kind: str
-    counter: int = 0
-    code: str = ""
-    keys: list[str] = []
-
-
-def counters_of(leaves: Iterable[bytes]) -> Counters:
-    """Returns the counters of all leaves of the log, in order. Invalid lines are ignored."""
-    keys: dict[str, Window] = {}
-    for line in leaves:
-        leaf = _counted_leaf(line)
-        if leaf is None or leaf.code in _NOT_USED:
-            continue
-        for key in leaf.keys:
-            keys[key] = keys.get(key, Window()).using(leaf.counter)
-    return Counters(keys)
-
-
-def _counted_leaf(line: bytes) -> _CountedLeaf | None:
-    if b'"command"' not in line:
-        return None
-    try:
-        leaf = jsontext.decode(line, type=_CountedLeaf)
-    except ValueError:
-        return None
-    return leaf if leaf.kind == "command" else None

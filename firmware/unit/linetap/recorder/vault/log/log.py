@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from linetap.recorder.vault.log.leaves import Fields, decode_leaf, identity, identity_of, kind_and_call, leaves_of
+from linetap.recorder.vault.log.pastleaves import KeptLeaves, PastLeaves
 from linetap.recorder.vault.log.proof import CHANGED, OTHER, SHORT, Misfit, Proof, SignedHeads
 from linetap.recorder.vault.log.recentlywritten import RecentlyWritten
 from linetap_core import jsontext, plainfile
@@ -60,6 +61,7 @@ class UnitLog:
         self._head_of_desk: Head | None = None
         self._log: LeafLog
         self._proof: Proof
+        self._past, self._kept_leaves = PastLeaves(), KeptLeaves(vault)
         self.kept: list[str] = []  # logs set aside that are still in the vault
         self._kept_ns = 0
         newest: Head | None = None
@@ -69,7 +71,7 @@ class UnitLog:
             newest = heads.newest
             proved = newest.size if newest is not None else 0
             self._log = LeafLog(self._folder, proved, misses=True, set_aside=broken.set_aside, counts_later=True)
-            self._proof = Proof(self._log, heads)
+            self._proof = Proof(self._log, heads, self._past.take)
         except (LogShort, Misfit) as error:
             misfit = error if isinstance(error, Misfit) else Misfit(SHORT, str(error), newest)
             self._begin_anew(misfit, newest.log if newest is not None else name, [])
@@ -180,6 +182,12 @@ class UnitLog:
         """Whether all leaves were compared with their signed head; before, nothing is signed that depends on them."""
         return self._proof.is_done
 
+    def past_leaves(self) -> PastLeaves | None:
+        """The commands, holds and roles in the leaves of before this start, also of logs that were set aside; None
+        until all are read."""
+        is_read = self._proof.is_done and self._kept_leaves.is_read
+        return self._past.after(self._kept_leaves.past) if is_read else None
+
     def sign_as_head(self, document: bytes) -> str:
         """The armored signature of a document about this vault, in the namespace of the heads. May raise TpmFault."""
         return sshsig.sign(document, self._key, namespaces.HEAD)
@@ -222,6 +230,9 @@ class UnitLog:
     def _prove(self) -> bool:
         """Whether the log is proved, or a new one was begun. A long log takes several turns."""
         try:
+            if not self._kept_leaves.is_read:
+                self._kept_leaves.step()
+                step()
             if not self._proof.is_done:
                 self._proof.step()
                 step()
@@ -256,7 +267,8 @@ class UnitLog:
         number = keptlogs.set_aside(self._folder)
         log.error("%s: %s: %s; it is kept as %s", misfit.code, self._folder, misfit, keptlogs.place(number))
         self._log = LeafLog(self._folder)
-        self._proof = Proof(self._log, SignedHeads(self._folder, self._unit, self._origin))
+        self._past, self._kept_leaves = PastLeaves(), KeptLeaves(self._vault)
+        self._proof = Proof(self._log, SignedHeads(self._folder, self._unit, self._origin), self._past.take)
         self._proof.finish()
         self._begin_after(number, misfit, before, new)
 

@@ -9,7 +9,7 @@ which was written once the leaf was on disk; if a power cut has lost the hash, t
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from linetap_core import jsontext, plainfile
@@ -55,12 +55,14 @@ class SignedHeads:
 class Proof:
     """The proof of a log, in pieces."""
 
-    def __init__(self, leaves: LeafLog, heads: SignedHeads) -> None:
-        """Misfit if the log cannot be proved: there was a head, and no copy is intact."""
+    def __init__(self, leaves: LeafLog, heads: SignedHeads, take: Callable[[bytes], object] = lambda _: None) -> None:
+        """Misfit if the log cannot be proved: there was a head, and no copy is intact. `take` gets every leaf, some
+        twice if a read fails.
+        """
         self.size = leaves.size  # leaves to prove; later ones are of this start
         if heads.newest is None and (heads.there or self.size > leaflog.MOST_AT_ONCE):
             raise Misfit(UNSIGNED, f"{self.size} leaves, and no whole head is signed over them", None)
-        self._log, self.newest = leaves, heads.newest
+        self._log, self.newest, self._take = leaves, heads.newest, take
         self._roots = {head.size: head for head in heads.heads}
         self._steps = self._follow()
         self.is_done = False
@@ -86,7 +88,7 @@ class Proof:
         """Proves the log; yields after each piece the largest possible number of its leaves."""
         nodes, size, same = 0, 0, True
         signed = self.newest.size if self.newest is not None else 0
-        for tree, new in leaflog.hashes(self._log.lines(), self._roots):
+        for tree, new in leaflog.hashes(self._taken_lines(), self._roots):
             same = same and self._log.holds(nodes, new)
             if signed < tree.size:
                 self._require_hashed(range(max(signed, size), min(tree.size, self.size)), new, nodes)
@@ -100,6 +102,11 @@ class Proof:
         if not same:
             log.warning("log_tree: the hashes over the leaves were damaged; they are made anew")
             self._log.remake_tree()
+
+    def _taken_lines(self) -> Iterator[bytes]:
+        for line in self._log.lines():
+            self._take(line)
+            yield line
 
     def _require_hashed(self, unsigned: range, new: list[bytes], first_node: int) -> None:
         """Compares leaves without a head with their stored hashes. `new`: the hashes of the present leaves."""

@@ -4,6 +4,8 @@
 A hold names a case and a legal basis and has an end; another hold renews it. While hold.json exists the call is not
 destroyed; an unreadable hold.json counts until a person replaces it. A hold ends like a call: when its end has come and
 its length was counted since its acceptance (vault/holdtimes.json). Used by the vault's thread alone.
+
+A backup may have put back an older hold, or none: `compare` keeps each call whose hold is not the last one of the log.
 """
 
 from __future__ import annotations
@@ -12,13 +14,14 @@ import contextlib
 import hashlib
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
 from linetap.recorder.vault.log.log import UnitLog
+from linetap.recorder.vault.log.pastleaves import PastLeaf
 from linetap.recorder.vault.retention import lifetime
 from linetap.recorder.vault.retention.lifetime import Lifetime
 from linetap.recorder.vault.retention.time import RetentionTime
@@ -48,6 +51,7 @@ RETRY_NS = 3600 * NS_PER_S
 TEXT_LIMIT = 1000
 _KEY_BYTES = 1 << 20  # a command, which brings it, has no more
 _FILES = (sealed.KEY, SIGNATURE, DOCUMENT)
+_KEPT = "the call stays held until a new hold replaces this one"
 
 log = logging.getLogger("linetap.recorder.vault")
 
@@ -58,12 +62,14 @@ class HoldFault(CodedRefusal):
 
 class _Taken(msgspec.Struct, frozen=True):
     """The time of a hold's acceptance, and its length. `moment` None: accepted by an older version, at the time in the
-    document, `at_ns`.
+    document, `at_ns`. `sha256` of the document, empty if an older version accepted it: an entry of another document
+    does not count.
     """
 
     period_ns: int
     moment: CountedMoment | None = None
     at_ns: int | None = None
+    sha256: str = ""
 
 
 _FILE = SmallFile("holdtimes", dict[str, _Taken], MOST_TIMES_BYTES)
@@ -79,16 +85,34 @@ class Holds:
         self._taken = _FILE.load(vault / TIMES) or {}  # if broken, a hold counts from the time in its document
         self._ending: dict[str, int] = {}  # ended, but their folders cannot be removed: when to try again
         self._is_unknown = False  # the folder cannot be read: no call is destroyed
+        self._accepted = set[str]()  # since this start
         for path in self._folders():
             if not is_missing(path / DOCUMENT):
                 self._until[path.name] = _until_of(path)
-                self._taken.setdefault(path.name, _taken_of(path))
+                self._taken[path.name] = self._taken_of(path)
             else:  # incomplete, with its command to be repeated; or ended, and its key must be removed
                 shutil.rmtree(path, ignore_errors=True)
 
     def until(self, call_id: str) -> int | None:
         """Returns the end of this call's hold, or None if it is not held."""
         return self._until.get(call_id, FOR_EVER if self._is_unknown else None)
+
+    def _taken_of(self, place: Path) -> _Taken:
+        """The entry of the hold in this folder. Without one, as by an older version, its document's own time counts. An
+        entry of another document does not: the rest of its time is counted again.
+        """
+        noted = self._taken.get(place.name)
+        try:
+            document = plainfile.read(place / DOCUMENT, evidence.LIMIT_BYTES)
+            hold = read(document)
+        except (OSError, Refusal):
+            return noted or _Taken(0)  # such a call is held for ever
+        digest, until_ns, made_ns = _sha256(document), parse_rfc3339(hold.until), parse_rfc3339(hold.made_at)
+        if noted is None:
+            return _Taken(max(0, until_ns - made_ns), at_ns=made_ns, sha256=digest)
+        if noted.sha256 in ("", digest):
+            return msgspec.structs.replace(noted, sha256=digest)
+        return _Taken(max(0, until_ns - (self._time.now_ns or made_ns)), self._time.moment(), sha256=digest)
 
     def _folders(self) -> list[Path]:
         folder = self._vault / FOLDER
@@ -114,20 +138,40 @@ class Holds:
         until_ns = parse_rfc3339(hold.until)
         if now_ns is not None and until_ns <= now_ns:
             raise HoldFault("hold_ended", f"the hold ends at {hold.until}, and that is past")
-        if hold.unit != self._unit or hashlib.sha256(key_age).hexdigest() != hold.key_sha256:
+        if hold.unit != self._unit or _sha256(key_age) != hold.key_sha256:
             raise HoldFault("hold_malformed", "the hold is of another unit, or key_age is not the one that it names")
         self._require_call(hold, now_ns)
         place = self._vault / FOLDER / hold.call_id
         folders.make(self._vault, place)
         self._until[hold.call_id] = max(until_ns, self._until.get(hold.call_id, 0))
-        self._note(hold, now_ns, until_ns)
+        digest = _sha256(document)
+        self._note(hold, now_ns, until_ns, digest)
         for name, data in ((sealed.KEY, key_age), (SIGNATURE, signature), (DOCUMENT, document)):
             replace_durably(place / name, data)
         copies.keep_set(place / COPY, _FILES)
         self._until[hold.call_id] = until_ns
         self._ending.pop(hold.call_id, None)
-        self._record(hold.call_id, at, None, until=hold.until, sha256=hashlib.sha256(document).hexdigest())
+        self._accepted.add(hold.call_id)
+        self._record(hold.call_id, at, None, until=hold.until, sha256=digest)
         return hold
+
+    def compare(self, last: Mapping[str, PastLeaf]) -> None:
+        """Compares the holds with the last leaf of each in the log, once all leaves are read. A call whose hold here is
+        another, or is missing, is kept until a new hold replaces it.
+        """
+        for call_id, leaf in last.items():
+            taken = self._taken.get(call_id)
+            is_here = call_id in self._until and taken is not None and taken.sha256 == leaf.sha256
+            if leaf.ended or is_here or call_id in self._accepted or self._until.get(call_id) == FOR_EVER:
+                continue
+            if self._is_unknown or not sealed.CALL_ID.fullmatch(call_id) or self._is_gone(call_id):
+                continue
+            self._until[call_id] = FOR_EVER
+            why = f"not the last hold of the log, which is until {leaf.until}: an older copy, or a lost one"
+            broken.report(self._vault / FOLDER / call_id / DOCUMENT, f"{why}; {_KEPT}")
+
+    def _is_gone(self, call_id: str) -> bool:
+        return is_missing(self._vault / sealed.call_path(call_id) / sealed.RECORD)
 
     def earlier(self, document: bytes) -> str:
         """Returns in words how this hold shortens the one in force; "": it does not. HoldFault if it is invalid."""
@@ -138,10 +182,10 @@ class Holds:
         now = "a person has examined it, since it is damaged" if now_ns == FOR_EVER else rfc3339(now_ns)
         return f"{hold.call_id} is held until {now}, and would be until {hold.until}"
 
-    def _note(self, hold: Hold, now_ns: int | None, until_ns: int) -> None:
+    def _note(self, hold: Hold, now_ns: int | None, until_ns: int, sha256: str) -> None:
         """Stores the time of acceptance. `now_ns` None: a repetition; a later moment does not shorten the hold."""
         from_ns = parse_rfc3339(hold.made_at) if now_ns is None else now_ns
-        self._taken[hold.call_id] = _Taken(max(0, until_ns - from_ns), self._time.moment())
+        self._taken[hold.call_id] = _Taken(max(0, until_ns - from_ns), self._time.moment(), sha256=sha256)
         taken = {call_id: each for call_id, each in self._taken.items() if self._is_unknown or call_id in self._until}
         _FILE.replace(self._vault / TIMES, taken)
 
@@ -164,7 +208,7 @@ class Holds:
                 raise
             broken.report(folder / sealed.RECORD, f"{error.strerror}; the call is held without a comparison")
             data = None
-        if data is not None and hashlib.sha256(data).hexdigest() != hold.record_sha256:
+        if data is not None and _sha256(data) != hold.record_sha256:
             raise HoldFault("hold_no_call", f"{hold.call_id} has another record than the hold names")
         if hold.call_id in self._until:
             return
@@ -237,7 +281,7 @@ def _until_of(place: Path) -> int:
     if isinstance(why, _Damaged) and copies.mend_set(place / COPY, why.error):
         why = _read_of(place)
     if isinstance(why, _Damaged):
-        broken.report(place / why.name, f"{why.error}; the call stays held until a new hold replaces this one")
+        broken.report(place / why.name, f"{why.error}; {_KEPT}")
         return FOR_EVER
     copies.keep_set(place / COPY, _FILES)
     return why
@@ -256,18 +300,12 @@ def _read_of(place: Path) -> int | _Damaged:
         name = SIGNATURE
         sshsig.check_all(document, plainfile.read(place / SIGNATURE, sshsig.MOST_ARMORED_BYTES), namespaces.HOLD)
         name = sealed.KEY
-        if hashlib.sha256(plainfile.read(place / sealed.KEY, _KEY_BYTES)).hexdigest() != found.key_sha256:
+        if _sha256(plainfile.read(place / sealed.KEY, _KEY_BYTES)) != found.key_sha256:
             raise HoldFault("hold_malformed", "not the key.age that the hold names")
         return parse_rfc3339(found.until)
     except (OSError, Refusal, sshsig.SignatureFault) as error:
         return _Damaged(name, error)
 
 
-def _taken_of(place: Path) -> _Taken:
-    """The entry of a hold that an older version accepted."""
-    try:
-        hold = read(plainfile.read(place / DOCUMENT, evidence.LIMIT_BYTES))
-    except (OSError, Refusal):
-        return _Taken(0)  # such a call is held for ever
-    at_ns = parse_rfc3339(hold.made_at)
-    return _Taken(max(0, parse_rfc3339(hold.until) - at_ns), at_ns=at_ns)
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
