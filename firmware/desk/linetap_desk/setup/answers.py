@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 from cryptography import x509
 
+from linetap_core.enrolment.certificates import UNREADABLE
 from linetap_core.errors import BadInput
 from linetap_desk.config.desk import DeskConfig
 from linetap_desk.pki import authority
@@ -88,7 +89,10 @@ def _refuse_another_domain(domain: str | None, pki: Path) -> None:
     )
     if domain is None or path is None:
         return
-    made = authority.permitted_domains(x509.load_pem_x509_certificate(path.read_bytes()))
+    try:
+        made = authority.permitted_domains(x509.load_pem_x509_certificate(path.read_bytes()))
+    except UNREADABLE:
+        raise BadInput(f"{path}: not a certificate of an authority in PEM") from None
     if domain.lower() not in made:
         raise BadInput(
             f"--domain {domain}: the authority {path} is for {', '.join(made)} and stays so; leave the option out"
