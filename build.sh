@@ -9,6 +9,7 @@ readonly PACKAGES=(
   libasound2-dev libasound2-plugins jackd2       # sound without a sound card
   mosquitto mosquitto-clients
   age openssh-client openssl sigsum-go espeak-ng ffmpeg sox jq unzip shellcheck
+  nginx                                # 0.6 MB, 1.6 MB installed: serves updates by the configuration of docs/update.md
   libopus0                             # 3 MB, also a dependency of ffmpeg: the codec "opus"
   chrony                               # runs our configuration, and never sets this machine's clock
   systemd                              # runs the units in a separate namespace

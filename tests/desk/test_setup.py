@@ -174,6 +174,8 @@ def test_the_acl_has_this_desks_names_and_no_example() -> None:
     rules = [line for line in text.splitlines() if line and not line.startswith("#")]
     at = rules.index("user desk:ingest")
     assert rules[at : at + 3] == ["user desk:ingest", "topic read linetap/v1/#", "topic write linetap/v1/+/cmd/+"]
+    at = rules.index("user desk:send")
+    assert rules[at : at + 3] == ["user desk:send", "topic read linetap/v1/+/reply/+", "topic write linetap/v1/+/cmd/+"]
     at = rules.index("user desk:doctor")
     assert rules[at:] == ["user desk:doctor", "topic read linetap/v1/#"]
     assert "seoul" not in text
@@ -239,6 +241,12 @@ def test_another_domain_than_the_authority_was_made_for_is_refused(given: Answer
     path.write_bytes(b"-----BEGIN CERTIFICATE-----\nrotten\n-----END CERTIFICATE-----\n")
     with pytest.raises(BadInput, match=r"ca\.pem: not a certificate in PEM$"):
         answers.from_options(asked(*words, "--domain", "city.example"), found)
+
+
+def test_a_damaged_certificate_of_the_authority(given: Answers, tmp_path: Path) -> None:
+    (machine.FOLDER / "ca.pem").write_bytes(b"-----BEGIN CERTIFICATE-----\n")
+    with pytest.raises(BadInput, match=r"ca\.pem: not a certificate of an authority in PEM$"):
+        answers.from_options(asked("--domain", "city.example"), _desk_of(given, tmp_path))
 
 
 def test_a_shown_name_of_nobody_is_refused(given: Answers, tmp_path: Path) -> None:

@@ -138,6 +138,13 @@ class WatchConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     places: str | None = None  # file of the units' places
 
 
+class SendConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[send], for `linetap command send`, with its own certificate as [watch]."""
+
+    certificate: str | None = None
+    key: str | None = None
+
+
 class WitnessesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """[witnesses]: the witnesses required before a call is opened, and the logs that `linetap checkpoint --config`
     carries."""
@@ -156,6 +163,7 @@ class DeskConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
     broker: Broker = Broker()
     watch: WatchConfig = WatchConfig()
+    send: SendConfig = SendConfig()
     client_id: str = "linetap-desk"  # the broker keeps the ingest's session under this name
     # number of shares of the units, for several ingests on PostgreSQL; 1: one ingest has all
     shares: Annotated[int, Meta(ge=1, le=64)] = 1
@@ -232,11 +240,6 @@ def read_config(args: argparse.Namespace) -> tuple[DeskConfig, Broker]:
     return config, broker
 
 
-def broker_alone(args: argparse.Namespace) -> Broker:
-    """Only the broker, for commands that need nothing else."""
-    return read_config(args)[1]
-
-
 def _read(path: Path) -> DeskConfig:
     source = Source(path)
     config = source.convert(DeskConfig)
@@ -268,8 +271,8 @@ def _with_distinct_keys(path: Path, config: DeskConfig) -> DeskConfig:
     config = _all_absolute(path, config)
     serve = config.serve
     signing = {"key": config.key, "serve.log_key": serve.log_key}
-    tls = {"broker.key": config.broker.key, "watch.key": config.watch.key, "serve.key": serve.key,
-           "serve.fleet_key": serve.fleet_key}  # fmt: skip
+    tls = {"broker.key": config.broker.key, "watch.key": config.watch.key, "send.key": config.send.key,
+           "serve.key": serve.key, "serve.fleet_key": serve.fleet_key}  # fmt: skip
     taken: dict[str, str] = {}
     for name, file in (*signing.items(), *tls.items()):
         if file is None:
@@ -286,6 +289,7 @@ def _all_absolute(path: Path, config: DeskConfig) -> DeskConfig:
         config,
         broker=_all_beside(path, config.broker, "ca", "certificate", "key"),
         watch=_all_beside(path, config.watch, "certificate", "key", "places"),
+        send=_all_beside(path, config.send, "certificate", "key"),
         signers=_beside(path, config.signers),
         key=_beside(path, config.key),
         outgoing=_beside(path, config.outgoing),

@@ -29,7 +29,7 @@ _AGAIN = "linetap desk setup, with the authority's medium as --pki DIR, makes an
 def modes(config: DeskConfig, broker_here: bool) -> Iterator[Finding]:
     serve = config.serve
     of_desk, of_pages = (config.key, config.broker.key), (serve.key, serve.log_key, serve.fleet_key)
-    for user, paths in ((machine.DESK, of_desk), (machine.PAGES, of_pages)):
+    for user, paths in ((machine.DESK, of_desk), (machine.PAGES, of_pages), ("root", (config.send.key,))):
         for path in paths:
             if path is not None:
                 yield _closed(Path(path), user, 0o077)
@@ -78,6 +78,7 @@ def _certificates_and_keys(config: DeskConfig, broker_here: bool) -> Iterator[tu
         (config.broker.certificate, config.broker.key),
         (serve.certificate, serve.key),
         (serve.fleet_certificate, serve.fleet_key),
+        (config.send.certificate, config.send.key),
         (config.broker.ca, None),
     ]
     for certificate, key in pairs:

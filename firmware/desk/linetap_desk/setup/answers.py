@@ -91,8 +91,8 @@ def _refuse_another_domain(domain: str | None, pki: Path) -> None:
         return
     try:
         made = authority.permitted_domains(x509.load_pem_x509_certificate(path.read_bytes()))
-    except UNREADABLE as error:
-        raise BadInput(f"{path}: not a certificate in PEM") from error
+    except UNREADABLE:
+        raise BadInput(f"{path}: not a certificate of an authority in PEM") from None
     if domain.lower() not in made:
         raise BadInput(
             f"--domain {domain}: the authority {path} is for {', '.join(made)} and stays so; leave the option out"

@@ -44,6 +44,7 @@ def server_certificates(answers: Answers) -> list[ServerCertificate]:
         ServerCertificate(at / "ingest-tls.pem", "desk", machine.INGEST_NAME, machine.DESK),
         ServerCertificate(at / "pages-tls.pem", "desk", machine.PAGES_NAME, machine.PAGES),
         ServerCertificate(at / "doctor-tls.pem", "desk", machine.DOCTOR_NAME, "root"),
+        ServerCertificate(at / "send-tls.pem", "desk", machine.SEND_NAME, "root"),
         ServerCertificate(at / "serve-tls.pem", "broker", answers.name, machine.PAGES),
     ]
     if answers.broker is None:

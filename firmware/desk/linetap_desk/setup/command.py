@@ -165,6 +165,10 @@ ca = "ca.pem"
 certificate = "ingest-tls.pem"
 key = "ingest-tls.key"
 
+[send]
+certificate = "send-tls.pem"     # root's: `linetap command send`
+key = "send-tls.key"
+
 [serve]
 listen = "0.0.0.0:{machine.PAGES_PORT}"
 url = "https://{answers.name}:{machine.PAGES_PORT}"

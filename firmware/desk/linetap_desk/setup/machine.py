@@ -82,9 +82,9 @@ PORT, PAGES_PORT = 8883, 8443
 DATABASES = ("sqlite", "postgresql")
 LOOPBACK = "127.0.0.1"
 # Names at the broker, in the shipped acl and in its certificates: `desk:ingest`.
-INGEST_NAME, PAGES_NAME, DOCTOR_NAME = "ingest", "pages", "doctor"
+INGEST_NAME, PAGES_NAME, DOCTOR_NAME, SEND_NAME = "ingest", "pages", "doctor", "send"
 # Keys that only one user may read -> that user.
 KEYS = {
     "desk.key": DESK, "ingest-tls.key": DESK, "serve-log.key": PAGES, "serve-tls.key": PAGES, "pages-tls.key": PAGES,
-    "doctor-tls.key": "root",
+    "doctor-tls.key": "root", "send-tls.key": "root",
 }  # fmt: skip

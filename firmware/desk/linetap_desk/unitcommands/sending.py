@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from linetap_core import jsontext
 from linetap_core.broker.client import tls_context
 from linetap_core.broker.connection import (
@@ -33,7 +35,8 @@ from linetap_core.evidence.signing import unitnames
 from linetap_core.rundir import read_small
 from linetap_core.wire.mqtt import Broker, Message
 from linetap_core.wire.topics import Topics
-from linetap_desk.config.desk import broker_alone
+from linetap_desk.config.desk import read_config
+from linetap_desk.config.owncertificate import with_own_certificate
 from linetap_desk.inputs import strict
 
 _PATIENCE_S = 30.0
@@ -57,7 +60,11 @@ def run_send(args: argparse.Namespace, clock: Clock) -> int:
     """Sends the commands. Exit status: 0 all done, 1 one refused. BadInput or Refusal has the reason for a missing
     answer; the other commands are sent nevertheless."""
     found = [(path, *one) for path in args.file for one in _commands_of(path)]
-    status, broker = 0, broker_alone(args)
+    config, broker = read_config(args)
+    own, names = config.send, {"ingest": broker.certificate, "pages": config.serve.fleet_certificate}
+    others = {who: msgspec.structs.replace(broker, certificate=path) for who, path in names.items()}
+    broker = with_own_certificate(broker, others, own.certificate, own.key, f"{args.config}: [send] certificate")
+    status = 0
     for path, command, data in found:
         try:
             answer = exchange(broker, command, data, args.wait, clock)

@@ -9,20 +9,16 @@ from __future__ import annotations
 
 import argparse
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-from cryptography import x509
-from cryptography.x509.oid import NameOID
 
 from linetap_core.broker.connection import Arrived, Connected, Ended, Subscribed
 from linetap_core.clock import NS_PER_MS, Clock, rfc3339
-from linetap_core.enrolment.certificates import UNREADABLE
-from linetap_core.errors import BadInput
 from linetap_core.wire.mqtt import Broker
 from linetap_desk.config.desk import DeskConfig, read_config
+from linetap_desk.config.owncertificate import with_own_certificate
 from linetap_desk.ingest.link import Link, Patience
 from linetap_desk.watch.places import Places
 from linetap_desk.watch.units import TOPICS, Change, Units
@@ -40,7 +36,7 @@ def watch_settings(args: argparse.Namespace) -> Settings:
     config, broker = read_config(args)
     own, places = config.watch, args.places or config.watch.places
     place = f"{args.config}: [watch] certificate"
-    broker = _with_own_certificate(broker, {"ingest": broker}, own.certificate, own.key, place)
+    broker = with_own_certificate(broker, {"ingest": broker}, own.certificate, own.key, place)
     return _settings(broker, "watch", places)
 
 
@@ -49,41 +45,13 @@ def pages_settings(config: DeskConfig) -> Settings:
     broker, serve = config.broker, config.serve
     others = {"ingest": broker, "terminal": msgspec.structs.replace(broker, certificate=config.watch.certificate)}
     place = "[serve] fleet_certificate"
-    broker = _with_own_certificate(broker, others, serve.fleet_certificate, serve.fleet_key, place)
+    broker = with_own_certificate(broker, others, serve.fleet_certificate, serve.fleet_key, place)
     return _settings(broker, "serve", config.watch.places)
 
 
 def _settings(broker: Broker, what: str, places: str | None) -> Settings:
     client_id = f"linetap-{what}-{secrets.token_hex(4)}"  # several watchers may be connected
     return Settings(broker, client_id, Places.read(Path(places)) if places else Places())
-
-
-def _with_own_certificate(
-    broker: Broker, others: Mapping[str, Broker], certificate: str | None, key: str | None, place: str
-) -> Broker:
-    """The broker with the watcher's own certificate. `place`: where it should be configured."""
-    if broker.certificate is None:
-        return broker
-    another = "`linetap pki desk` makes another"
-    if certificate is None:
-        raise BadInput(f"{place} and key are missing: with the ingest's own the broker would end its session and drop"
-                       f" its queue; {another}")  # fmt: skip
-    name = _name(certificate)
-    for who, other in others.items():
-        if other.certificate is not None and name == _name(other.certificate):
-            raise BadInput(f"{certificate}: it has the {who}'s name, {name!r}, by which the broker knows it;"
-                           f" {another}")  # fmt: skip
-    return msgspec.structs.replace(broker, certificate=certificate, key=key)
-
-
-def _name(path: str) -> str:
-    try:
-        subject = x509.load_pem_x509_certificate(Path(path).read_bytes()).subject
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}") from None
-    except UNREADABLE:
-        raise BadInput(f"{path}: a certificate in PEM expected") from None
-    return str(next((name.value for name in subject.get_attributes_for_oid(NameOID.COMMON_NAME)), ""))
 
 
 TURN_S = 0.1
