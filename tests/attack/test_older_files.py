@@ -14,10 +14,12 @@ import pytest
 
 from keeping_rig import DAY, START, Keeper
 from linetap.recorder.vault.commands.commands import PATIENCE_NS
+from linetap.recorder.vault.commands.rolesfile import RolesFile
 from linetap.recorder.vault.log.proof import Proof
 from linetap.recorder.vault.retention.holds import Holds
 from linetap_core.durable import broken
 from linetap_core.evidence.calls.hold import Hold
+from linetap_core.evidence.keys import keys
 from linetap_core.evidence.merklelog.leaflog import LEAVES, MOST_AT_ONCE
 
 
@@ -211,3 +213,66 @@ class TestCommands:
             unit.log.publish()
         assert unit.command(data).code == "command_repeated"
         assert unit.command(other).done
+
+
+ROLES = ("roles.json", "roles.json.sig")
+
+
+class TestRoles:
+    @pytest.mark.parametrize("copied", [False, True], ids=["from the copy", "nowhere"])
+    def test_an_older_copy_of_them_names_nobody_again(self, unit: Keeper, copied: bool) -> None:
+        """The copy beside them has the newer list, unless it was put back too."""
+        dismissed = unit.people.operator
+        put_back = kept(unit, *ROLES, *(["roles.copy"] if copied else []))
+        unit.people.operator = keys.new_unit_key()
+        unit.take_roles(2)
+        newer = [(unit.vault / name).read_bytes() for name in ROLES]
+        put_back()
+        unit.restart()
+        unit.people.operator, successor = dismissed, unit.people.operator
+        data = unit.envelope("config", "operator", {})
+        assert unit.command(data).code == "command_signer"
+        assert "vault/roles.json" in broken.names()
+        unit.people.operator = successor
+        answer = unit.command(unit.envelope("config", "operator", {}))
+        assert answer.code == ("command_signer" if copied else "command_malformed")
+        assert ([(unit.vault / name).read_bytes() for name in ROLES] == newer) is not copied
+        if copied:
+            unit.restart()
+            assert unit.command(data).code == "command_signer"
+            unit.take_roles(2)
+            unit.restart()
+            assert unit.command(unit.envelope("config", "operator", {})).code == "command_malformed"
+
+    def test_the_last_one_of_the_log_before_is_known_too(self, unit: Keeper) -> None:
+        put_back = kept(unit, *ROLES, "roles.copy")
+        unit.take_roles(3)
+        unit.log.publish()
+        path = unit.vault / "log" / LEAVES
+        path.write_bytes(path.read_bytes().replace(b'"role":"authority"', b'"role":"authoriti"'))
+        unit.restart()
+        shutil.rmtree(unit.vault / "log.before-1")
+        put_back()
+        unit.restart()
+        assert unit.command(unit.envelope("time", "desk", {})).code == "command_signer"
+
+    def test_a_cut_between_the_leaf_and_the_list_takes_the_list(
+        self, unit: Keeper, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The command is completed first, and is not mistaken for an older list."""
+        unit.give(unit.signed("roles", "authority", unit.people.roles(2), "linetap-roles"))
+        with monkeypatch.context() as patch:
+            patch.setattr(RolesFile, "write", _cut)
+            with pytest.raises(KeyboardInterrupt):
+                unit.tick()
+        assert [leaf["version"] for leaf in unit.leaves("roles")] == [1, 2]
+        unit.restart()
+        unit.tick()
+        assert unit.answer().done
+        assert b'"version":2' in (unit.vault / "roles.json").read_bytes()
+        assert unit.command(unit.envelope("time", "desk", {})).code == "command_malformed"
+        assert not broken.names()
+
+
+def _cut(*_: object) -> None:
+    raise KeyboardInterrupt

@@ -80,11 +80,13 @@ class _Copy(msgspec.Struct, frozen=True):
 _FILE = SmallFile("copy", _Copy, _MOST_BYTES)
 
 
-def keep_set(copy: Path, names: Iterable[str]) -> None:
-    """Renews the copy of these valid files in the same folder. After a failure the next start writes it."""
+def keep_set(copy: Path, names: Iterable[str], replaces: bool = True) -> None:
+    """Renews the copy of these valid files in the same folder; an intact copy of others only if `replaces`. After a
+    failure the next start writes it.
+    """
     with contextlib.suppress(OSError):
-        now = _Copy({name: plainfile.read(copy.with_name(name), _MOST_BYTES) for name in names})
-        if _FILE.load(copy) != now:
+        now, kept = _Copy({name: plainfile.read(copy.with_name(name), _MOST_BYTES) for name in names}), _FILE.load(copy)
+        if kept is None or (replaces and kept != now):
             _FILE.replace(copy, now)
 
 

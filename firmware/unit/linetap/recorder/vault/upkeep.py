@@ -201,6 +201,7 @@ class Upkeep:
         """
         if not self._is_compared and (past := self._log.past_leaves()) is not None:
             self.commands.count(past.counters)
+            self.effects.compare_roles(past.roles)  # after a begun command, which may be newer roles
             self.holds.compare(past.holds)
             self._is_compared = True
 

@@ -14,22 +14,22 @@ from linetap.recorder.vault.commands import certificates
 from linetap.recorder.vault.commands.configchange import COUNTERPARTS, ConfigChange, could_cosign, counterparts
 from linetap.recorder.vault.commands.copies import Copies
 from linetap.recorder.vault.commands.linelearning import Learning
+from linetap.recorder.vault.commands.rolesfile import RolesFile
 from linetap.recorder.vault.commands.selftest import Identify, SelfTest
 from linetap.recorder.vault.commands.update import Update
 from linetap.recorder.vault.log.log import UnitLog
+from linetap.recorder.vault.log.pastleaves import PastLeaf
 from linetap.recorder.vault.outbox.delivery import Delivery
 from linetap.recorder.vault.recordings import index
 from linetap.recorder.vault.retention.epochs import Epochs
 from linetap.recorder.vault.retention.holds import Holds
 from linetap.recorder.vault.retention.time import RetentionTime
 from linetap.recorder.vault.weakening.weakened import Weakened
-from linetap_core import jsontext, plainfile
+from linetap_core import jsontext
 from linetap_core.clock import Clock, parse_rfc3339, rfc3339
-from linetap_core.durable import broken, folders
-from linetap_core.durable import copies as filecopies
+from linetap_core.durable import folders
 from linetap_core.durable.files import replace_durably
-from linetap_core.durable.unreadable import is_missing
-from linetap_core.errors import BadInput, Refusal
+from linetap_core.errors import Refusal
 from linetap_core.evidence.authorization import command as envelopes
 from linetap_core.evidence.authorization import commandbody, roles
 from linetap_core.evidence.authorization.command import DESK, VAULT, Command, CommandFault, Outcome, Signed
@@ -39,10 +39,9 @@ from linetap_core.evidence.authorization.roles import Roles
 from linetap_core.evidence.sealing import group, keylist
 from linetap_core.evidence.sealing.keylist import OVERFLOW, is_overflow
 from linetap_core.evidence.signing import authority as authorities
-from linetap_core.evidence.signing import document, namespaces, sshsig
+from linetap_core.evidence.signing import document, namespaces
 from linetap_core.zones import end_of_ns
 
-ROLES = "roles.json"  # in the vault, its signature beside it
 CERTIFICATES = "certificates"  # in the vault
 KEY_AGE_LIMIT_BYTES = 64 << 10
 
@@ -71,7 +70,13 @@ class Effects:
         self.identify, self.self_test = Identify(clock), SelfTest(config, clock)
         self.learning = Learning(config)
         self._authority = authorities.from_keys(config.keys) if config.keys.authority_lines else None
-        self._use(self._remembered_roles())
+        self._roles_file = RolesFile(self._vault, self._authority) if self._authority is not None else None
+        self._use(self._roles_file.load() if self._roles_file is not None else None)
+
+    def compare_roles(self, last: PastLeaf | None) -> None:
+        """Compares the roles with the last leaf of roles in the log, once all leaves are read."""
+        if last is not None and self._roles_file is not None:
+            self._use(self._roles_file.newest(last, self._roles))
 
     def checked(self, data: bytes, counters: Counters) -> Signed:
         """Returns the command in an envelope with its signers, or raises CommandFault.
@@ -219,6 +224,7 @@ class Effects:
     def _take_roles(self, signed: Signed, at: str) -> str:
         text, signature = _document(signed.command)
         assert self._authority is not None
+        assert self._roles_file is not None
         found = roles.check(text, signature, self._authority, self._roles.version if self._roles else 1)
         if self._roles is not None and found.version == self._roles.version and found != self._roles:
             raise CommandFault("roles_rollback", f"version {found.version} is in use, and this is another")
@@ -228,7 +234,7 @@ class Effects:
             weakening = [Weakening("roles", each) for each in what]
             self._weakened.roles_changed(weakening, before, hashlib.sha256(text).hexdigest(), signed.by, known)
         self._log.append("roles", at=at, version=found.version, sha256=hashlib.sha256(text).hexdigest())
-        _keep(self._vault, self._vault / ROLES, text, signature)
+        self._roles_file.write(text, signature)
         self._use(found)
         return f"roles version {found.version}, {len(found.people)} people"
 
@@ -239,40 +245,6 @@ class Effects:
         self._roles = found
         self._weakened.two_may = found is not None and could_cosign(found)
         self._delivery.has_desk(found is not None and any(person.role == DESK for person in found.people))
-
-    def _remembered_roles(self) -> Roles | None:
-        """Loads the roles; damaged roles are restored from their copy. If the copy is damaged too, only the authority
-        may command until it sends the roles again.
-        """
-        path = self._vault / ROLES
-        if self._authority is None or is_missing(path):
-            return None
-        copy = path.with_name(f"{path.stem}{filecopies.SET_SUFFIX}")
-        for mends in (True, False):
-            try:
-                data = plainfile.read(path, document.LIMIT_BYTES)
-                signature = plainfile.read(namespaces.signature_path(path), sshsig.MOST_ARMORED_BYTES)
-                found = self._roles_in_force(path, data, signature)
-            except (OSError, BadInput, roles.RolesFault) as error:
-                if mends and filecopies.mend_set(copy, error):
-                    continue
-                broken.report(path, f"{error}; only the authority may command")
-                return None
-            filecopies.keep_set(copy, (path.name, namespaces.signature_path(path).name))
-            return found
-        return None
-
-    def _roles_in_force(self, path: Path, data: bytes, signature: bytes) -> Roles:
-        """The stored roles. A name or text that an earlier version took and this one refuses is logged, and changes
-        nothing: without its roles the unit would obey neither the desk nor an officer."""
-        assert self._authority is not None
-        try:
-            return roles.check(data, signature, self._authority)
-        except BadInput as error:
-            found = roles.check(data, signature, self._authority, in_force=True)
-            way_on = "they stay in force: the authority's next version without it replaces them"
-            log.error("roles_text: %s: %s; %s", path, error, way_on)
-            return found
 
 
 # The range of times that a unit accepts: the unit counts on from such a time, and must be able to represent it.
@@ -305,8 +277,5 @@ def _end_of(epoch: str, zone: str) -> int:
 def _keep(vault: Path, path: Path, data: bytes, signature: bytes) -> None:
     """Writes the signature, then the document, so that a document always has its signature."""
     folders.make(vault, path.parent)
-    beside = namespaces.signature_path(path)
-    replace_durably(beside, signature)
+    replace_durably(namespaces.signature_path(path), signature)
     replace_durably(path, data)
-    if path.name == ROLES:
-        filecopies.keep_set(path.with_name(f"{path.stem}{filecopies.SET_SUFFIX}"), (path.name, beside.name))

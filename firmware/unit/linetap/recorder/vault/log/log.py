@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 
-from linetap.recorder.vault.log.leaves import Fields, decode_leaf, identity, identity_of, kind_and_call, leaves_of
+from linetap.recorder.vault.log.closes import calls_in, find_closes
+from linetap.recorder.vault.log.leaves import Fields, decode_leaf, identity, identity_of, leaves_of
 from linetap.recorder.vault.log.pastleaves import KeptLeaves, PastLeaves
 from linetap.recorder.vault.log.proof import CHANGED, OTHER, SHORT, Misfit, Proof, SignedHeads
 from linetap.recorder.vault.log.recentlywritten import RecentlyWritten
@@ -199,7 +200,7 @@ class UnitLog:
             raise ValueError("it is still being compared with its head")
         index = self._known.number_of("close", call_id)
         if index is None:
-            index = self._find_closes([call_id]).get(call_id)
+            index = find_closes(self._log, self.leaves, [call_id]).get(call_id)
         if index is None:
             return None
         path = self._folder / unitlog.HEAD
@@ -324,42 +325,15 @@ class UnitLog:
         elif leaf.call_id and leaf.kind == "close":
             self._open.pop(leaf.call_id, None)
 
-    def _find_closes(self, calls: Collection[str]) -> dict[str, int]:
-        """The numbers of the calls' closes. Leaves are in the order of time unless the clock was set back, so leaves
-        before the earliest call are searched last: for calls without an `open`, which precedes the close.
-        """
-        found, wanted = dict[str, int](), {call_id for call_id in calls if sealed.CALL_ID.fullmatch(call_id)}
-        if not wanted:
-            return found
-        began = min(wanted).partition("-")[0]  # its time
-
-        def earlier(line: bytes) -> bool:
-            leaf = decode_leaf(line)
-            return leaf is not None and leaf.at.replace("-", "").replace(":", "") < began
-
-        begin, opened = self._log.index_before(earlier), set[str]()
-        for first, end in ((begin, self._log.size), (0, begin)):
-            for index, line in zip(range(first, end), self.leaves(first), strict=False):
-                if not wanted:
-                    return found
-                kind, call_id = kind_and_call(line, wanted)
-                if kind == "open":
-                    opened.add(call_id)
-                elif kind == "close":
-                    found[call_id] = index
-                    wanted.discard(call_id)
-            wanted -= opened
-        return found
-
     def _append_missing_closes(self) -> None:
         """Appends, once, the close of calls that were sealed just before a power cut; in a new log, of all calls."""
         if self._made_good:
             return
         made, days = 0, _DAYS_LOOKED_AT if self._log.size and self._has_head else None
-        candidates = [id_ for id_ in _calls(self._vault, days) if not self._known.has("close", id_)]
+        candidates = [id_ for id_ in calls_in(self._vault, days) if not self._known.has("close", id_)]
         if candidates or self._open:
             wanted = dict.fromkeys([*self._open, *candidates])
-            closed = self._find_closes(wanted)
+            closed = find_closes(self._log, self.leaves, wanted)
             for call_id in wanted:
                 folder = self._vault / sealed.call_path(call_id)
                 if call_id not in closed and not is_missing(folder / sealed.SIGNATURE):
@@ -375,10 +349,3 @@ class UnitLog:
             self.close_call(call_id)
         except Refusal as refusal:
             log.error("vault_damaged: %s", refusal)
-
-
-def _calls(vault: Path, days: int | None) -> Iterator[str]:
-    """Yields the calls of the newest `days` day folders, or of all folders."""
-    found = sorted(vault.glob("[0-9][0-9][0-9][0-9]/[0-9][0-9]/[0-9][0-9]"))
-    for folder in found if days is None else found[-days:]:
-        yield from (name for name in folders.names_found(folder) if sealed.CALL_ID.fullmatch(name))
