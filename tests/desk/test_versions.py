@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import pytest
 from linetap_core.cli import main
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.merklelog.leaflog import LEAVES, LeafLog
-from linetap_core.evidence.witness import checkpoint, tlogproof
+from linetap_core.evidence.witness import checkpoint, quorum, tlogproof
 from linetap_core.versions import entry, payload
 from slots_rig import LIMIT_S, Signer, skip_reason
 from versions_rig import COMMIT, ROOT, VersionLog, bundle, version_log
@@ -276,6 +277,31 @@ def test_the_documents_recipes_say_the_same_with_stock_tools(
     assert [line.split()[0] for line in told.stdout.splitlines()] == ["sigsum", "ours", "aics"]
     (tmp_path / "entry.json").write_bytes(found.encode().replace(b"0.2.0", b"0.2.1"))
     assert run(check).returncode != 0
+
+
+def test_a_missing_policy_is_named_once(log: VersionLog, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    missing = tmp_path / "nopolicy"
+    assert main(["versions", "verify", "--log", str(log.folder), "--policy", str(missing)]) == 2
+    assert capsys.readouterr().err == f"{missing}: No such file or directory\n"
+
+
+def test_the_keys_of_the_document(tmp_path: Path) -> None:
+    """Its first commands, with stock sigsum-key, give the key that the line `log` of a policy takes."""
+    (made,) = (text for text in recipes("update.md") if "keygen unit -o versions.key" in text)
+    script = made.partition("linetap versions")[0] + "sigsum-key to-vkey -k versions.key.pub\n"
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-euc", script],
+        cwd=tmp_path,
+        env=os.environ | {"PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    key, vkey = done.stdout.split()
+    by_key, by_vkey = (quorum.parse(f"log {text}\nquorum none\n".encode()) for text in (key, vkey))
+    assert list(by_key.logs) == list(by_vkey.logs) != []
 
 
 def test_the_document_names_every_code() -> None:

@@ -54,6 +54,7 @@ def test_the_quorum_none_holds_without_witnesses() -> None:
         ("witness A", "line 1: "),
         ("quorum A", "line 1: A: no witness"),
         (f"witness A {'0' * 63}", "line 1: not a verifier key"),
+        ("witness A 4f2e", "NAME+ID+KEY expected, or its 64 hexadecimal digits (`sigsum-key to-hex`)"),
         (f"witness A {A.hex()}\nwitness A {B.hex()}", "line 2: A: the name is taken"),
         (f"witness A {A.hex()}\nwitness B {A.hex()}", "line 2: B has the key of another"),
         (f"witness none {A.hex()}", "line 1: none: the name is taken"),

@@ -82,7 +82,12 @@ def read_named(path: Path, limit_bytes: int) -> bytes:
     try:
         return read(path, limit_bytes)
     except Damaged as error:
-        raise BadInput(f"{path}: {error}") from None
+        raise BadInput(fault_of(path, error)) from None
+
+
+def fault_of(path: Path, error: Exception) -> str:
+    """The error with the path that the user named, once: an error of `read` begins with the file's name."""
+    return f"{path}: {str(error).removeprefix(f'{path.name}: ')}"
 
 
 def read_head(path: Path, limit_bytes: int) -> bytes:

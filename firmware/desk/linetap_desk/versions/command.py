@@ -130,7 +130,7 @@ def _policy(path: Path) -> Policy:
     try:
         return entry.demanded(callfolder.read(path, quorum.LIMIT_BYTES).decode("utf-8", "replace"))
     except (Damaged, BadInput) as error:
-        raise BadInput(f"{path}: {error}") from None
+        raise BadInput(callfolder.fault_of(path, error)) from None
 
 
 def _public(key: Ed25519PrivateKey) -> str:

@@ -117,7 +117,7 @@ def load_policy(path: Path, data: bytes | None = None) -> Policy:
     try:
         return quorum.parse(callfolder.read(path, quorum.LIMIT_BYTES) if data is None else data)
     except (Damaged, BadInput) as error:
-        raise BadInput(f"{path}: {error}") from None
+        raise BadInput(callfolder.fault_of(path, error)) from None
 
 
 def _chosen(given: Path | None, in_force: Path) -> Path | None:

@@ -158,7 +158,12 @@ def _group(policy: Policy, members: set[str], at_least: str, names: list[str]) -
 def _key(text: str, kind: int) -> tuple[bytes, str | None]:
     if _HEX.fullmatch(text):
         return bytes.fromhex(text), None
-    key = note.parse_vkey(text)
+    try:
+        key = note.parse_vkey(text)
+    except BadInput as error:
+        if "+" in text:
+            raise
+        raise BadInput(f"{error}, or its 64 hexadecimal digits (`sigsum-key to-hex`)") from None
     if key.kind != kind:
         wanted = "a log's" if kind == note.ED25519 else "a witness's (cosignature/v1)"
         raise BadInput(f"{key.name}: not {wanted} key")
