@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from linetap_core.cli import main
 from linetap_core.errors import BadInput
 from linetap_desk.config.desk import DeskConfig
 from linetap_desk.doctor import serverstate
 from linetap_desk.setup import command
+from postgres_rig import Postgres
 
 
 @pytest.fixture(autouse=True)
@@ -31,6 +33,20 @@ def test_a_server_that_does_not_run(no_server: Path) -> None:
     assert first.startswith(f'PostgreSQL: connection to server on socket "{no_server}/.s.PGSQL.')
     assert cure == "systemctl start postgresql.service"
     command.require_database("sqlite")
+
+
+def test_a_user_who_is_no_role_of_the_server(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As root on an installed desk, by a real server."""
+    monkeypatch.delenv("PGHOST")
+    with Postgres() as server:
+        url = server.url.replace("desk@", "nobody-else@")
+        assert main(["desk", "calls", "--db", url]) == 2
+    said = capsys.readouterr().err
+    assert (
+        'role "nobody-else" does not exist; run it as the database\'s user: runuser -u linetap-desk -- linetap' in said
+    )
 
 
 @pytest.mark.parametrize(("db", "cure"), [

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +145,13 @@ def lock_as_writer(connection: Connection, shared: bool = False) -> bool:
 def reason(error: SQLAlchemyError) -> str:
     """The driver's message on one line. SQLAlchemy's own contains the statement and its values."""
     original = getattr(error, "orig", None) or error
-    return str(original).strip().splitlines()[0] if str(original).strip() else type(original).__name__
+    said = str(original).strip().splitlines()[0] if str(original).strip() else type(original).__name__
+    return f"{said}; {_OTHER_USER}" if _NO_ROLE.search(said) else said
+
+
+# PostgreSQL identifies a Unix user by itself (peer): root, or a person, is none of its roles.
+_NO_ROLE = re.compile(r'role "[^"]*" does not exist|Peer authentication failed')
+_OTHER_USER = "run it as the database's user: runuser -u linetap-desk -- linetap ... (linetap-pages for the pages' own)"
 
 
 def _add_columns(db: Connection, table: Table) -> None:
