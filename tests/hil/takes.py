@@ -11,7 +11,7 @@ from typing import Final
 
 # A file whose tests share a machine, or a single test.
 TAKES: Final = {
-    "test_updates.py": 1600,
+    "test_updates.py": 1300,
     "test_healing.py": 360,  # mainly a new unit's root, read and written block by block
     "test_closet.py": 690,
     "test_card.py::test_card_that_was_pulled_yields_nothing_and_is_not_taken_back_after_a_change": 260,
