@@ -120,7 +120,7 @@ acl: whoever has a certificate may speak as any unit; acl_file in /etc/mosquitto
         "chmod 660 /var/lib/linetap-desk/desk.db",
         """\
 database of the ingest, for the pages: --db: unable to open database file; \
-by linetap-pages: its server, its rights: docs/install-desk.md
+by linetap-pages: its file or server; its rights: docs/install-desk.md
 """,
     ),
 }
