@@ -28,7 +28,9 @@ PACKAGES = {
 
 
 def not_installed(program: str) -> str:
-    """`age is not installed: apt install age`; without a package for an unknown program, and on Windows."""
+    """The message `age is not installed: apt install age`. It names no package on Windows, nor for a program that is
+    not in PACKAGES.
+    """
     name = PurePath(program).name
     if system.IS_WINDOWS or name not in PACKAGES:
         return f"{program} is not installed"

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import msgspec
 
+from linetap.recorder.vault.log.proof import LEAVES_AT_ONCE
 from linetap_core import jsontext
 from linetap_core.durable import broken
-from linetap_core.evidence.authorization.counters import Counters, Window
+from linetap_core.evidence.authorization.counters import Counters
 from linetap_core.evidence.merklelog import leaflog
 from linetap_core.vaultformat import keptlogs
 
-LEAVES_AT_ONCE = 50_000  # as in proof.py
 # Codes of logged refusals, with a known signer, that did not use up a counter.
 NOT_USED = frozenset(
     f"command_{each}" for each in ("signer", "verb", "role", "not_here", "counter", "repeated", "expired")
@@ -50,14 +50,9 @@ class PastLeaves:
     """The leaves of one log, or of several in order. A leaf that is taken twice changes nothing."""
 
     def __init__(self) -> None:
-        self._keys: dict[str, Window] = {}
+        self.counters = Counters()  # the used ones of commands
         self.holds: dict[str, PastLeaf] = {}  # the last of each call
         self.roles: PastLeaf | None = None  # the last
-
-    @property
-    def counters(self) -> Counters:
-        """The used counters of commands."""
-        return Counters(self._keys)
 
     def take(self, line: bytes) -> None:
         if not line.startswith(_KINDS):
@@ -71,13 +66,12 @@ class PastLeaves:
         elif leaf.kind == "roles":
             self.roles = leaf
         elif leaf.code not in NOT_USED:
-            for key in leaf.keys:
-                self._keys[key] = self._keys.get(key, Window()).using(leaf.counter)
+            self.counters = self.counters.using(leaf.keys, leaf.counter)
 
     def after(self, earlier: PastLeaves) -> PastLeaves:
         """These leaves after those of earlier logs. Roles are these alone: the leaf is carried over to a new log."""
         both = PastLeaves()
-        both._keys = earlier.counters.joined(self.counters).keys
+        both.counters = earlier.counters.joined(self.counters)
         both.holds, both.roles = {**earlier.holds, **self.holds}, self.roles
         return both
 
