@@ -150,7 +150,7 @@ def test_speech_is_in_the_telephone_band_and_at_its_level(tmp_path: Path) -> Non
 
 def test_without_espeak_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(DeviceFault, match="apt install espeak-ng$") as caught:
+    with pytest.raises(DeviceFault, match=r"apt install espeak-ng$") as caught:
         Voices(tmp_path).say("네", "ko", "staff")
     assert caught.value.code == "no_speech"
     assert not list(tmp_path.iterdir())
