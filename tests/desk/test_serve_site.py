@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import ssl
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
@@ -69,3 +71,12 @@ def plain(served: ServeSite) -> ssl.SSLSocket:
     host, port = served.url.removeprefix("https://").split(":")
     line = socket.create_connection((host, int(port)), timeout=LIMIT_S)
     return served.trust().wrap_socket(line, server_hostname=host)
+
+
+def test_a_client_that_does_not_end_its_tls_leaves_no_socket(tmp_path: Path) -> None:
+    with ServeSite(tmp_path) as site:
+        line = plain(site)
+        line.sendall(b"GET /alive HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert b" 401 " in line.recv(65536)
+    with line:
+        gc.collect()  # finds the server's side, if that is open

@@ -124,12 +124,19 @@ class PunctualProtocol(H11Protocol):
 
 
 class EndsQuietly(uvicorn.Server):
-    """Handles signals itself. uvicorn raises them again at its end, so that a stopped service would appear to have been
-    killed."""
+    """Handles signals itself: uvicorn raises them again at its end, so that a stopped service would appear to have been
+    killed. And aborts the connections that are still open at the end of its patience: uvicorn cancels tasks only, and
+    a client that does not answer the end of TLS has none."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        for server in self.servers:
+            server.abort_clients()
+        await asyncio.sleep(0)  # the loop closes their sockets in its next turn
 
 
 def config(app: ASGIApp, **more: Any) -> uvicorn.Config:
