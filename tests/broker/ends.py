@@ -80,7 +80,7 @@ class IngestEnd:
 
     def __enter__(self) -> IngestEnd:
         self._ingest.start()
-        until(lambda: "connected to" in self.said(), why=self.said())
+        until(lambda: "connected to" in self.said(), why=self.said)
         return self
 
     def __exit__(self, *_: object) -> None:

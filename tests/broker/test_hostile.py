@@ -93,7 +93,7 @@ def test_a_hostile_broker_is_left_and_keeps_nothing_busy(end: End, hostile: Host
     peak_from_now(end.pid)
     resident = peak_bytes(end.pid)
     hostile.attacks(attack)
-    until(lambda: hostile.done and said in end.said()[before:], why=f"{hostile.done}: {end.said()[before:]}")
+    until(lambda: hostile.done and said in end.said()[before:], why=lambda: f"{hostile.done}: {end.said()[before:]}")
     grown = peak_bytes(end.pid) - resident
     hostile.attacks(None)
     end.works()

@@ -60,11 +60,11 @@ def test_what_must_not_be_at_the_desk_is_not(tmp_path: Path, run_dir: Path, brok
     with Kept(unit, run_dir, broker.port) as floor, Ingesting(desk, broker.port, floor.signers) as ingest:
         copies = f"file://{desk / 'copies'}"
         ingest.start("--key", str(floor.desk_key), "--copy", copies)
-        until(lambda: "session_new" in ingest.said(), why=ingest.said())
+        until(lambda: "session_new" in ingest.said(), why=ingest.said)
         floor.reporter(desk_s=3)
         record = floor.call(SAMPLES, caller=Caller(number=NUMBER, by="bell202"))
-        until(lambda: any((desk / "copies").rglob("record.json.sig")), why=ingest.said())
-        until(lambda: bool(_copied(ingest)), why=ingest.said())
+        until(lambda: any((desk / "copies").rglob("record.json.sig")), why=ingest.said)
+        until(lambda: bool(_copied(ingest)), why=ingest.said)
         (desk / "serve-log.key").write_bytes(keys.unit_key_file(keys.new_unit_key()))
         config = desk / "desk.toml"
         config.write_text(

@@ -39,7 +39,7 @@ def ingest(tmp_path: Path, broker: Broker, floor: Floor) -> Iterator[Ingesting]:
 
 
 def session_stands(ingest: Ingesting) -> None:
-    until(lambda: "session_" in ingest.said(), why=ingest.said())
+    until(lambda: "session_" in ingest.said(), why=ingest.said)
 
 
 def everything(ingest: Ingesting, floor: Floor) -> None:

@@ -318,7 +318,7 @@ def test_two_ingests_while_one_freezes_and_one_is_killed(tmp_path: Path, server:
                     fleet.turn()
                     return what()
 
-                until(turned, why=frozen.said() + other.said())
+                until(turned, why=lambda: frozen.said() + other.said())
 
             def confirmed_more() -> Callable[[], bool]:
                 """Whether every unit has more confirmed events than now."""

@@ -266,7 +266,7 @@ def test_a_real_units_alert_comes_to_the_figures_and_goes(tmp_path: Path, run_di
             floor.lines("idle", "idle", "idle", recording_refused="disk_full")
             floor.reporter()
             series = 'linetap_unit_alert{unit="floor-03",check="disk_full",severity="critical"}'
-            until(lambda: series in figures(ingest.engine), why=ingest.said())
+            until(lambda: series in figures(ingest.engine), why=ingest.said)
             floor.lines("idle", "idle", "idle")
-            until(lambda: series not in figures(ingest.engine), why=ingest.said())
+            until(lambda: series not in figures(ingest.engine), why=ingest.said)
             assert ingest.end() == 0

@@ -51,7 +51,7 @@ def test_at_twenty_past_midnight_the_letter_names_the_unit(
             ingest.start()
             floor.lines("idle", "idle", "idle", smdr_connected=True, pbx_day=day)
             floor.reporter()
-            until(lambda: rows(ingest.engine, tables.pbx_days), why=ingest.said())
+            until(lambda: rows(ingest.engine, tables.pbx_days), why=ingest.said)
             assert ingest.end() == 0
     said = letter(tmp_path, ManualClock(at(midnight_s + 1200)), capsys)
     figures = "교환기 통화 PBX calls 2, 녹음 recorded 1, 누락 missing 1, 교환기에 없는 녹음 not at the PBX 1"

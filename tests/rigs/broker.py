@@ -29,11 +29,14 @@ MOSQUITTO_21 = Path(__file__).parents[2] / "build" / "mosquitto21"
 PROGRAMS = {"2.0": Path("mosquitto"), "2.1": MOSQUITTO_21 / "mosquitto"}
 
 
-def until[T](what: Callable[[], T], limit_s: float = 120.0, why: str = "") -> T:
-    """The first true result of `what`; AssertionError if there is none in time."""
+def until[T](what: Callable[[], T], limit_s: float = 120.0, why: str | Callable[[], str] = "") -> T:
+    """The first true result of `what`; AssertionError if there is none in time. `why`: the message, or what makes it
+    after the limit.
+    """
     end_ns = SYSTEM.monotonic_ns() + round(limit_s * 1e9)
     while not (answer := what()):
-        assert SYSTEM.monotonic_ns() < end_ns, why or f"not within {limit_s} s: {what}"
+        if SYSTEM.monotonic_ns() >= end_ns:
+            raise AssertionError(f"not within {limit_s} s: {(why() if callable(why) else why) or what}")
         SYSTEM.sleep(0.02)
     return answer
 
